@@ -1,0 +1,1 @@
+//! Owns accounts: the names on the pages.

@@ -1,0 +1,3 @@
+//! Owns accounts: the names on the pages.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Owns endpoints: the URLs an account monitors.

@@ -1,0 +1,3 @@
+//! Owns endpoints: the URLs an account monitors.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! SQLite behind one writer thread that commits concurrent mutations together.

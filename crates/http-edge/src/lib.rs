@@ -1,0 +1,1 @@
+//! The edge of an HTTP service: problem+json, request spans, limits, health, serving until stopped.

@@ -1,0 +1,1 @@
+//! The whole stack on one machine: start it, seed it, watch it change, measure it.

@@ -1,0 +1,3 @@
+//! The whole stack on one machine: start it, seed it, watch it change, measure it.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Owns metrics: samples of those URLs, and their summaries.

@@ -1,0 +1,3 @@
+//! Owns metrics: samples of those URLs, and their summaries.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! The services together, against real parts.

@@ -1,0 +1,1 @@
+//! Starts tracing, logs and OTLP export; carries trace context; flushes at exit.
