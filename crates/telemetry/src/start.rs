@@ -1,0 +1,163 @@
+//! Starts everything at once, and ends it in order.
+
+use std::time::Duration;
+
+use opentelemetry::global;
+use opentelemetry::trace::TracerProvider;
+use opentelemetry_otlp::{ExporterBuildError, SpanExporter, WithExportConfig};
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::error::OTelSdkError;
+use opentelemetry_sdk::metrics::SdkMeterProvider;
+use opentelemetry_sdk::propagation::TraceContextPropagator;
+use opentelemetry_sdk::resource::{EnvResourceDetector, TelemetryResourceDetector};
+use opentelemetry_sdk::trace::SdkTracerProvider;
+use tracing_subscriber::Layer;
+use tracing_subscriber::filter::{LevelFilter, ParseError};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
+
+use crate::{TelemetryConfig, logs};
+
+/// How long the last spans may take to leave at exit: a collector that is gone must not hold a service up.
+const FLUSH_DEADLINE: Duration = Duration::from_secs(2);
+
+/// Why telemetry could not start. All of these are mistakes in the settings or in the program.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The log directives do not parse.
+    #[error("the log filter {directives:?} is not valid")]
+    LogFilter {
+        /// What was asked for.
+        directives: String,
+        /// What is wrong with it.
+        #[source]
+        source: ParseError,
+    },
+    /// The OTLP exporter refused its settings.
+    #[error("the OTLP exporter for {endpoint:?} cannot be made")]
+    Exporter {
+        /// Where the spans were to go.
+        endpoint: String,
+        /// What is wrong with it.
+        #[source]
+        source: ExporterBuildError,
+    },
+    /// The Prometheus registry refused the exporter.
+    #[error("the Prometheus exporter cannot be made")]
+    Prometheus(#[source] OTelSdkError),
+    /// Logs already go somewhere else: a process has one subscriber.
+    #[error("telemetry was already started in this process")]
+    AlreadyStarted(#[source] TryInitError),
+}
+
+/// The running telemetry of this process; [`shutdown`](Self::shutdown) it last.
+#[derive(Debug)]
+#[must_use = "spans of the last seconds are lost without shutdown"]
+pub struct Telemetry {
+    tracer_provider: Option<SdkTracerProvider>,
+}
+
+/// Starts logs, traces and metrics for this process, under the name `service`.
+///
+/// Trace ids exist with or without a collector. With one, spans leave in batches from a thread of the
+/// exporter's own: when the queue is full they are dropped, and no request ever waits.
+pub fn start(service: &'static str, config: &TelemetryConfig) -> Result<Telemetry, StartError> {
+    let logs = logs::layer(config.log_format, &config.log, std::io::stderr).map_err(|source| {
+        StartError::LogFilter {
+            directives: config.log.clone(),
+            source,
+        }
+    })?;
+    global::set_text_map_propagator(TraceContextPropagator::new());
+    if config.otel_sdk_disabled {
+        tracing_subscriber::registry()
+            .with(logs)
+            .try_init()
+            .map_err(StartError::AlreadyStarted)?;
+        return Ok(Telemetry {
+            tracer_provider: None,
+        });
+    }
+
+    let resource = resource(service, config);
+    let tracer_provider = tracer_provider(config, resource.clone())?;
+    // Not the log's filter: who asks for fewer lines does not ask for traces with holes.
+    let spans = tracing_opentelemetry::layer()
+        .with_tracer(tracer_provider.tracer(service))
+        .with_location(false)
+        .with_threads(false)
+        .with_tracked_inactivity(false)
+        .with_filter(LevelFilter::INFO);
+    tracing_subscriber::registry()
+        .with(logs)
+        .with(spans)
+        .try_init()
+        .map_err(StartError::AlreadyStarted)?;
+    global::set_tracer_provider(tracer_provider.clone());
+    global::set_meter_provider(meter_provider(resource)?);
+    Ok(Telemetry {
+        tracer_provider: Some(tracer_provider),
+    })
+}
+
+impl Telemetry {
+    /// Sends what is left, for at most two seconds.
+    pub async fn shutdown(self) {
+        let Some(provider) = self.tracer_provider else {
+            return;
+        };
+        // The flush waits on a thread, which an async worker must not do.
+        let flush = tokio::task::spawn_blocking(move || provider.shutdown_with_timeout(FLUSH_DEADLINE));
+        match flush.await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(%error, "the last spans were not sent"),
+            Err(error) => tracing::warn!(%error, "the flush of the last spans broke"),
+        }
+    }
+}
+
+/// Everything that has been counted so far, in the Prometheus text format.
+pub fn prometheus_text() -> String {
+    prometheus::TextEncoder::new()
+        .encode_to_string(&prometheus::gather())
+        .unwrap_or_else(|error| format!("# the metrics cannot be written as text: {error}\n"))
+}
+
+/// Who is speaking: the setting, else `OTEL_RESOURCE_ATTRIBUTES`, else the program's own name.
+fn resource(service: &'static str, config: &TelemetryConfig) -> Resource {
+    let resource = Resource::builder_empty()
+        .with_service_name(service)
+        .with_detector(Box::new(TelemetryResourceDetector))
+        .with_detector(Box::new(EnvResourceDetector::new()));
+    match config.service_name() {
+        Some(name) => resource.with_service_name(name.to_owned()).build(),
+        None => resource.build(),
+    }
+}
+
+/// Makes trace ids always, and sends spans only if there is a place to send them to.
+fn tracer_provider(config: &TelemetryConfig, resource: Resource) -> Result<SdkTracerProvider, StartError> {
+    let provider = SdkTracerProvider::builder().with_resource(resource);
+    let Some(endpoint) = config.traces_endpoint() else {
+        return Ok(provider.build());
+    };
+    let exporter = SpanExporter::builder()
+        .with_http()
+        .with_endpoint(&endpoint)
+        .build();
+    let exporter = exporter.map_err(|source| StartError::Exporter { endpoint, source })?;
+    Ok(provider.with_batch_exporter(exporter).build())
+}
+
+/// Keeps metrics where [`prometheus_text`] reads them.
+fn meter_provider(resource: Resource) -> Result<SdkMeterProvider, StartError> {
+    let exporter = opentelemetry_prometheus::exporter()
+        .with_registry(prometheus::default_registry().clone())
+        .scope_info_enabled(false)
+        .build()
+        .map_err(StartError::Prometheus)?;
+    Ok(SdkMeterProvider::builder()
+        .with_resource(resource)
+        .with_reader(exporter)
+        .build())
+}
