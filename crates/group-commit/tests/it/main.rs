@@ -1,0 +1,170 @@
+//! What callers rely on: durability in groups, isolation of failures, snapshots.
+
+use std::sync::Arc;
+
+use group_commit::{Database, Error};
+use tempfile::TempDir;
+
+const SCHEMA: &[&str] = &["CREATE TABLE notes (n INTEGER PRIMARY KEY) STRICT"];
+
+fn database() -> (Database, TempDir) {
+    let folder = tempfile::tempdir().unwrap();
+    (
+        Database::open(&folder.path().join("notes.db"), SCHEMA).unwrap(),
+        folder,
+    )
+}
+
+async fn insert(database: &Database, n: i64) -> Result<(), Error> {
+    database
+        .write(move |c| {
+            c.execute("INSERT INTO notes VALUES (?1)", [n])
+                .map(drop)
+                .map_err(Error::from)
+        })
+        .await
+}
+
+async fn count(database: &Database) -> i64 {
+    database
+        .read(|c| {
+            c.query_row("SELECT count(*) FROM notes", [], |r| r.get(0))
+                .map_err(Error::from)
+        })
+        .await
+        .unwrap()
+}
+
+/// Holds the writer thread inside a job until the returned sender is dropped.
+async fn hold_the_writer(database: &Database) -> std::sync::mpsc::Sender<()> {
+    let (release, held) = std::sync::mpsc::channel::<()>();
+    let (started, starting) = tokio::sync::oneshot::channel();
+    let database = database.clone();
+    tokio::spawn(async move {
+        database
+            .write(move |_| {
+                let _ = started.send(());
+                let _ = held.recv();
+                Ok::<_, Error>(())
+            })
+            .await
+    });
+    starting.await.unwrap();
+    release
+}
+
+#[tokio::test]
+async fn writes_that_wait_together_share_a_commit_and_a_failing_one_undoes_only_itself() {
+    let (database, _folder) = database();
+    let release = hold_the_writer(&database).await;
+    let before = *database.commits().borrow();
+    let writes = [1, 2, 2, 3].map(|n| {
+        let database = database.clone();
+        tokio::spawn(async move { insert(&database, n).await })
+    });
+    // All four are queued once the channel's capacity says so; a current-thread runtime runs them in order.
+    tokio::task::yield_now().await;
+    drop(release);
+    let mut failed = 0;
+    for write in writes {
+        failed += i32::from(write.await.unwrap().is_err());
+    }
+    assert_eq!(failed, 1, "the second 2 breaks the primary key, the others stand");
+    assert_eq!(count(&database).await, 3);
+    assert_eq!(
+        *database.commits().borrow() - before,
+        2,
+        "the held job's commit, and one for all four"
+    );
+}
+
+#[tokio::test]
+async fn a_panicking_job_is_undone_and_the_next_one_runs() {
+    let (database, _folder) = database();
+    let result: Result<(), Error> = database
+        .write(|c| {
+            c.execute("INSERT INTO notes VALUES (1)", [])?;
+            panic!("a bug in a job");
+        })
+        .await;
+    assert!(matches!(result, Err(Error::Unfinished)));
+    insert(&database, 2).await.unwrap();
+    assert_eq!(count(&database).await, 1);
+}
+
+#[tokio::test]
+async fn a_read_sees_one_moment_even_while_writes_go_on() {
+    let (database, _folder) = database();
+    insert(&database, 1).await.unwrap();
+    let (first_done, continue_after) = (
+        Arc::new(tokio::sync::Notify::new()),
+        std::sync::mpsc::channel::<()>(),
+    );
+    let (go, wait) = continue_after;
+    let signal = first_done.clone();
+    let reader = database.clone();
+    let both = tokio::spawn(async move {
+        reader
+            .read(move |c| {
+                let one = |c: &rusqlite::Connection| {
+                    c.query_row("SELECT count(*) FROM notes", [], |r| r.get::<_, i64>(0))
+                };
+                let before = one(c)?;
+                signal.notify_one();
+                let _ = wait.recv();
+                Ok::<_, Error>((before, one(c)?))
+            })
+            .await
+    });
+    first_done.notified().await;
+    insert(&database, 2).await.unwrap();
+    go.send(()).unwrap();
+    assert_eq!(both.await.unwrap().unwrap(), (1, 1));
+    assert_eq!(count(&database).await, 2, "the next read sees it");
+}
+
+#[tokio::test]
+async fn more_writes_than_the_queue_holds_are_refused_and_none_of_the_accepted_is_lost() {
+    let (database, _folder) = database();
+    let release = hold_the_writer(&database).await;
+    let writes: Vec<_> = (0..1100)
+        .map(|n| {
+            let database = database.clone();
+            tokio::spawn(async move { insert(&database, n).await })
+        })
+        .collect();
+    tokio::task::yield_now().await;
+    drop(release);
+    let mut accepted = 0;
+    let mut refused = 0;
+    for write in writes {
+        match write.await.unwrap() {
+            Ok(()) => accepted += 1,
+            Err(Error::Overloaded) => refused += 1,
+            Err(other) => panic!("{other}"),
+        }
+    }
+    assert_eq!(refused, 1100 - 1024);
+    assert_eq!(count(&database).await, accepted);
+}
+
+#[tokio::test]
+async fn migrations_run_once_and_in_order() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("notes.db");
+    let first = "CREATE TABLE a (n INTEGER) STRICT";
+    drop(Database::open(&path, &[first]).unwrap());
+    let database = Database::open(&path, &[first, "CREATE TABLE b (n INTEGER) STRICT"]).unwrap();
+    let tables: i64 = database
+        .read(|c| {
+            c.query_row(
+                "SELECT count(*) FROM sqlite_schema WHERE name IN ('a', 'b')",
+                [],
+                |r| r.get(0),
+            )
+            .map_err(Error::from)
+        })
+        .await
+        .unwrap();
+    assert_eq!(tables, 2);
+}
