@@ -35,7 +35,10 @@ fn connect(path: &Path) -> rusqlite::Result<Connection> {
 pub(crate) fn migrate(connection: &mut Connection, migrations: &[&str]) -> rusqlite::Result<()> {
     let transaction = connection.transaction()?;
     let seen: u32 = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
-    for (version, migration) in (1_u32..).zip(migrations).skip_while(|(version, _)| *version <= seen) {
+    for (version, migration) in (1_u32..)
+        .zip(migrations)
+        .skip_while(|(version, _)| *version <= seen)
+    {
         transaction.execute_batch(migration)?;
         transaction.pragma_update(None, "user_version", version)?;
     }

@@ -1,7 +1,10 @@
 //! What callers rely on: durability in groups, isolation of failures, snapshots.
 
+#![expect(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
+
 use std::sync::Arc;
 
+use futures::future::join_all;
 use group_commit::{Database, Error};
 use tempfile::TempDir;
 
@@ -58,17 +61,10 @@ async fn writes_that_wait_together_share_a_commit_and_a_failing_one_undoes_only_
     let (database, _folder) = database();
     let release = hold_the_writer(&database).await;
     let before = *database.commits().borrow();
-    let writes = [1, 2, 2, 3].map(|n| {
-        let database = database.clone();
-        tokio::spawn(async move { insert(&database, n).await })
-    });
-    // All four are queued once the channel's capacity says so; a current-thread runtime runs them in order.
-    tokio::task::yield_now().await;
+    let mut writes = join_all([1, 2, 2, 3].map(|n| insert(&database, n)));
+    assert!(futures::poll!(&mut writes).is_pending(), "all four are queued");
     drop(release);
-    let mut failed = 0;
-    for write in writes {
-        failed += i32::from(write.await.unwrap().is_err());
-    }
+    let failed = writes.await.iter().filter(|result| result.is_err()).count();
     assert_eq!(failed, 1, "the second 2 breaks the primary key, the others stand");
     assert_eq!(count(&database).await, 3);
     assert_eq!(
@@ -127,25 +123,20 @@ async fn a_read_sees_one_moment_even_while_writes_go_on() {
 async fn more_writes_than_the_queue_holds_are_refused_and_none_of_the_accepted_is_lost() {
     let (database, _folder) = database();
     let release = hold_the_writer(&database).await;
-    let writes: Vec<_> = (0..1100)
-        .map(|n| {
-            let database = database.clone();
-            tokio::spawn(async move { insert(&database, n).await })
-        })
-        .collect();
-    tokio::task::yield_now().await;
+    let mut writes = join_all((0..1100).map(|n| insert(&database, n)));
+    assert!(
+        futures::poll!(&mut writes).is_pending(),
+        "as many as fit are queued"
+    );
     drop(release);
-    let mut accepted = 0;
-    let mut refused = 0;
-    for write in writes {
-        match write.await.unwrap() {
-            Ok(()) => accepted += 1,
-            Err(Error::Overloaded) => refused += 1,
-            Err(other) => panic!("{other}"),
-        }
-    }
+    let results = writes.await;
+    let accepted = results.iter().filter(|result| result.is_ok()).count();
+    let refused = results
+        .iter()
+        .filter(|result| matches!(result, Err(Error::Overloaded)))
+        .count();
     assert_eq!(refused, 1100 - 1024);
-    assert_eq!(count(&database).await, accepted);
+    assert_eq!(usize::try_from(count(&database).await).unwrap(), accepted);
 }
 
 #[tokio::test]
