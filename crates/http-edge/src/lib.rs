@@ -1,1 +1,17 @@
-//! The edge of an HTTP service: problem+json, request spans, limits, health, serving until stopped.
+#![doc = include_str!("../README.md")]
+
+mod client;
+pub mod conditional;
+mod edge;
+mod exchange;
+mod extract;
+mod health;
+mod problem;
+mod serve;
+
+pub use client::{client, send};
+pub use edge::{EdgeOptions, edge};
+pub use extract::{Json, Path, Query};
+pub use health::Readiness;
+pub use problem::{FieldProblem, Problem};
+pub use serve::{serve, stop_on_signal};

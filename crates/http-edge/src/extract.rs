@@ -1,0 +1,58 @@
+//! Extractors that answer bad input with a [`Problem`].
+//!
+//! 400: not JSON, or a path or query that does not parse. 413: a body over the limit. 415: not sent as JSON.
+//! 422: JSON of the wrong shape, such as a wrong type or an unknown field.
+
+use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
+use axum::extract::{FromRequest, FromRequestParts};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+
+use crate::Problem;
+
+/// A JSON body, in or out.
+#[derive(Clone, Copy, Debug, FromRequest)]
+#[from_request(via(axum::Json), rejection(Problem))]
+pub struct Json<T>(pub T);
+
+/// The parameters of the path.
+#[derive(Clone, Copy, Debug, FromRequestParts)]
+#[from_request(via(axum::extract::Path), rejection(Problem))]
+pub struct Path<T>(pub T);
+
+/// The parameters of the query.
+#[derive(Clone, Copy, Debug, FromRequestParts)]
+#[from_request(via(axum::extract::Query), rejection(Problem))]
+pub struct Query<T>(pub T);
+
+impl<T: Serialize> IntoResponse for Json<T> {
+    fn into_response(self) -> Response {
+        axum::Json(self.0).into_response()
+    }
+}
+
+impl From<JsonRejection> for Problem {
+    fn from(rejection: JsonRejection) -> Self {
+        rejected(rejection.status(), &rejection, rejection.body_text())
+    }
+}
+
+impl From<PathRejection> for Problem {
+    fn from(rejection: PathRejection) -> Self {
+        rejected(rejection.status(), &rejection, rejection.body_text())
+    }
+}
+
+impl From<QueryRejection> for Problem {
+    fn from(rejection: QueryRejection) -> Self {
+        rejected(rejection.status(), &rejection, rejection.body_text())
+    }
+}
+
+/// The innermost reason names the field and the place; what the layers above add is about our types.
+fn rejected(status: StatusCode, rejection: &dyn std::error::Error, whole: String) -> Problem {
+    let reason = std::iter::successors(rejection.source(), |error| error.source()).last();
+    let detail = reason.map_or(whole, ToString::to_string);
+    Problem::from_status(status).with_detail(detail)
+}

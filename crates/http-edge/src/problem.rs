@@ -1,0 +1,181 @@
+//! The one shape of every error answer: problem details of RFC 9457.
+
+use std::error::Error;
+use std::sync::Arc;
+
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::{Serialize, Serializer};
+use utoipa::ToSchema;
+
+/// What a client is told about a request that failed, as `application/problem+json`.
+///
+/// `type` is the relative reference `/problems/<slug>`: a stable name for programs to match on, not an address
+/// to open. A problem that says no more than its status has the type `about:blank`, as the RFC asks.
+/// The id of the current trace is added when the answer is made.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct Problem {
+    /// A stable name of this kind of problem, or `about:blank`.
+    #[serde(rename = "type", serialize_with = "write_type")]
+    #[schema(value_type = String, example = "/problems/account-not-found")]
+    slug: Option<&'static str>,
+    /// What this kind of problem is, for people.
+    title: &'static str,
+    /// The answer's status code.
+    #[serde(serialize_with = "write_status")]
+    #[schema(value_type = u16, example = 404)]
+    status: StatusCode,
+    /// What went wrong this time, for people.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    detail: Option<String>,
+    /// The trace of this request: what to quote when asking for help.
+    // Boxed to keep `Result<_, Problem>` small.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = String, required = false)]
+    trace_id: Option<Box<str>>,
+    /// The parts of the request that were wrong.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    errors: Vec<FieldProblem>,
+    /// For the log alone, never for the client.
+    #[serde(skip)]
+    #[schema(ignore)]
+    cause: Option<Cause>,
+}
+
+/// One part of the request that was wrong.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct FieldProblem {
+    /// Its name in the request.
+    #[schema(example = "name")]
+    field: String,
+    /// What it must be.
+    #[schema(example = "must be 1 to 100 characters")]
+    detail: String,
+}
+
+/// Why an answer failed; it rides along with the response until the edge writes it to the log.
+#[derive(Clone, Debug)]
+pub(crate) struct Cause(pub(crate) Arc<dyn Error + Send + Sync>);
+
+impl Problem {
+    /// A problem of the kind `/problems/<slug>`; the title is the same each time it occurs.
+    pub fn new(status: StatusCode, slug: &'static str, title: &'static str) -> Self {
+        Self {
+            slug: Some(slug),
+            title,
+            status,
+            detail: None,
+            trace_id: None,
+            errors: Vec::new(),
+            cause: None,
+        }
+    }
+
+    /// A problem that is fully described by its status code.
+    pub fn from_status(status: StatusCode) -> Self {
+        Self {
+            slug: None,
+            ..Self::new(status, "", status.canonical_reason().unwrap_or("Unknown status"))
+        }
+    }
+
+    /// The answer to a failure of our own: the client is told nothing but the trace, the log gets the causes.
+    pub fn internal(cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self::from_status(StatusCode::INTERNAL_SERVER_ERROR).with_cause(cause)
+    }
+
+    /// Says what went wrong this time.
+    #[must_use]
+    pub fn with_detail(mut self, detail: impl Into<String>) -> Self {
+        self.detail = Some(detail.into());
+        self
+    }
+
+    /// Names a part of the request that was wrong; may be called once per part.
+    #[must_use]
+    pub fn with_field(mut self, field: impl Into<String>, detail: impl Into<String>) -> Self {
+        self.errors.push(FieldProblem {
+            field: field.into(),
+            detail: detail.into(),
+        });
+        self
+    }
+
+    /// Gives the log what the client is not told. The edge writes it, with all its sources, if the status is 5xx.
+    #[must_use]
+    pub fn with_cause(mut self, cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        self.cause = Some(Cause(Arc::from(cause.into())));
+        self
+    }
+
+    /// The status code of the answer.
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(mut self) -> Response {
+        self.trace_id = telemetry::current_trace_id().map(String::into_boxed_str);
+        let body = serde_json::to_vec(&self).expect("a problem is plain strings and numbers");
+        let content_type = (
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/problem+json"),
+        );
+        let mut response = (self.status, [content_type], body).into_response();
+        if let Some(cause) = self.cause {
+            response.extensions_mut().insert(cause);
+        }
+        response
+    }
+}
+
+#[expect(clippy::ref_option, reason = "serde passes fields by reference")]
+fn write_type<S: Serializer>(slug: &Option<&'static str>, serializer: S) -> Result<S::Ok, S::Error> {
+    match slug {
+        Some(slug) => serializer.collect_str(&format_args!("/problems/{slug}")),
+        None => serializer.serialize_str("about:blank"),
+    }
+}
+
+fn write_status<S: Serializer>(status: &StatusCode, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_u16(status.as_u16())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_problem_is_written_as_the_standard_asks() {
+        let problem = Problem::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "invalid-account",
+            "The account is not valid",
+        )
+        .with_detail("one field is wrong")
+        .with_field("name", "must be 1 to 100 characters")
+        .with_cause("for the log alone");
+        let expected = json!({
+            "type": "/problems/invalid-account",
+            "title": "The account is not valid",
+            "status": 422,
+            "detail": "one field is wrong",
+            "errors": [{"field": "name", "detail": "must be 1 to 100 characters"}],
+        });
+        assert_eq!(serde_json::to_value(problem).unwrap(), expected);
+    }
+
+    #[test]
+    fn a_bare_status_has_no_type_of_its_own() {
+        let problem = serde_json::to_value(Problem::from_status(StatusCode::NOT_FOUND)).unwrap();
+        assert_eq!(
+            problem,
+            json!({"type": "about:blank", "title": "Not Found", "status": 404})
+        );
+    }
+}
