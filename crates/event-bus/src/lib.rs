@@ -1,1 +1,34 @@
-//! An outbox that becomes a stream, and a stream heard without silent loss.
+#![doc = include_str!("../README.md")]
+
+mod broker;
+mod event;
+mod feed;
+mod incarnation;
+pub mod outbox;
+mod relay;
+mod sequence;
+mod subscription;
+
+pub use broker::{Broker, ConnectError, Topology};
+pub use event::Event;
+pub use feed::{Change, Feed, Heard, Loss, Watermark};
+pub use incarnation::{Incarnation, NotAnIncarnation};
+pub use relay::{FailPoint, Relay};
+pub use sequence::Cause;
+pub use subscription::Subscription;
+
+use async_nats::HeaderMap;
+use opentelemetry::propagation::Extractor;
+
+/// Reads the trace context out of a message's headers.
+struct Headers<'a>(&'a HeaderMap);
+
+impl Extractor for Headers<'_> {
+    fn get(&self, key: &str) -> Option<&str> {
+        self.0.get(key).map(async_nats::HeaderValue::as_str)
+    }
+
+    fn keys(&self) -> Vec<&str> {
+        self.0.iter().map(|(name, _)| name.as_ref()).collect()
+    }
+}

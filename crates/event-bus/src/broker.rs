@@ -1,0 +1,126 @@
+//! One connection to NATS, and the stream that everything is published to.
+
+use std::time::Duration;
+
+use async_nats::jetstream::context::{ContextBuilder, CreateStreamError};
+use async_nats::jetstream::{self, stream};
+use async_nats::{Client, ConnectOptions, Event};
+use tokio::sync::watch;
+
+/// How long the broker may take to answer before the caller tries again.
+const ANSWER_WITHIN: Duration = Duration::from_secs(2);
+/// A short and steady delay: the client's own doubles up to 4 s, and an outage of 3 s would be felt for 7.
+const RECONNECT_AFTER: Duration = Duration::from_millis(100);
+
+/// The stream's name and the first token of every subject in it.
+#[derive(Debug, Clone)]
+pub struct Topology {
+    /// The JetStream stream.
+    pub stream: String,
+    /// Changes go to `<prefix>.<source>.<entity>`, watermarks to `<prefix>.<source>.watermark`.
+    pub prefix: String,
+}
+
+impl Topology {
+    /// The subject on which a source announces changes of an entity.
+    pub fn subject(&self, source: &str, entity: &str) -> String {
+        format!("{}.{source}.{entity}", self.prefix)
+    }
+
+    /// The subject as a span is named by it: the entity left out, because names must stay few.
+    pub(crate) fn pattern(&self, source: &str) -> String {
+        self.subject(source, "*")
+    }
+
+    fn stream_config(&self) -> stream::Config {
+        stream::Config {
+            name: self.stream.clone(),
+            subjects: vec![format!("{}.>", self.prefix)],
+            // A log to catch up from, not the truth: the sources are. A day and a gibibyte bound it.
+            max_age: Duration::from_hours(24),
+            max_bytes: 1 << 30,
+            discard: stream::DiscardPolicy::Old,
+            duplicate_window: Duration::from_mins(2),
+            ..stream::Config::default()
+        }
+    }
+}
+
+/// A connection that comes back by itself. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Broker {
+    pub(crate) client: Client,
+    pub(crate) jetstream: jetstream::Context,
+    pub(crate) topology: Topology,
+    /// Changes with every new connection: what was subscribed before may have missed something.
+    pub(crate) connections: watch::Receiver<u64>,
+}
+
+/// The settings of the connection are wrong. An absent server is not an error: the client keeps trying.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot use the NATS URL {url}")]
+pub struct ConnectError {
+    /// The URL as it was given.
+    url: String,
+    #[source]
+    source: async_nats::ConnectError,
+}
+
+impl Broker {
+    /// Connects, or starts trying to. Returns at once when no server is there: a source must accept mutations and
+    /// a page must be served without one.
+    pub async fn connect(url: &str, name: &str, topology: Topology) -> Result<Self, ConnectError> {
+        let (connected, connections) = watch::channel(0);
+        let client = ConnectOptions::new()
+            .name(name)
+            .retry_on_initial_connect()
+            .reconnect_delay_callback(|_| RECONNECT_AFTER)
+            .connection_timeout(ANSWER_WITHIN)
+            .ping_interval(Duration::from_secs(2))
+            .event_callback(move |event| {
+                note(&event, &connected);
+                async {}
+            })
+            .connect(url)
+            .await
+            .map_err(|source| ConnectError {
+                url: url.to_owned(),
+                source,
+            })?;
+        let jetstream = ContextBuilder::new()
+            .timeout(ANSWER_WITHIN)
+            .ack_timeout(ANSWER_WITHIN)
+            .build(client.clone());
+        Ok(Self {
+            client,
+            jetstream,
+            topology,
+            connections,
+        })
+    }
+
+    /// Whether the connection is up, as far as the client knows.
+    pub fn connected(&self) -> bool {
+        self.client.connection_state() == async_nats::connection::State::Connected
+    }
+
+    /// The stream, created if it is not there.
+    pub(crate) async fn stream(&self) -> Result<stream::Stream, CreateStreamError> {
+        self.jetstream
+            .get_or_create_stream(self.topology.stream_config())
+            .await
+    }
+}
+
+fn note(event: &Event, connected: &watch::Sender<u64>) {
+    match event {
+        Event::Connected => {
+            connected.send_modify(|count| *count += 1);
+            tracing::info!("connected to NATS");
+        }
+        Event::Disconnected => tracing::warn!("NATS is gone; trying again"),
+        // One per failed attempt, ten a second: an outage is said once, above.
+        Event::ClientError(error) => tracing::debug!(%error, "NATS connection"),
+        other => tracing::info!(event = %other, "NATS connection"),
+    }
+}

@@ -1,0 +1,180 @@
+//! The outbox: what a mutation announces is written where the mutation is, and published from there.
+//!
+//! A service cannot commit to its database and publish to a broker in one step; whichever it does first, a crash in
+//! between loses the other. So the event is a row in the mutation's own transaction, and the [`Relay`](crate::Relay)
+//! publishes rows until they are acknowledged (rules 1 and 2).
+
+use group_commit::{Database, Error};
+use jiff::Timestamp;
+use rusqlite::{Connection, OptionalExtension as _, params};
+use serde_json::value::RawValue;
+
+use crate::Incarnation;
+
+/// The tables, as the first migration of a source's database.
+pub const MIGRATION: &str = include_str!("../migrations/outbox.sql");
+
+/// A fragment above this is not carried; its readers ask the source.
+const FRAGMENT_LIMIT: usize = 64 * 1024;
+
+/// What a mutation announces.
+#[derive(Debug)]
+pub struct Announcement<'a> {
+    /// The event's type, such as `dev.reliable-caching.account.updated.v1`.
+    pub kind: &'a str,
+    /// What it is about; the last token of the subject, so no dots, spaces or wildcards.
+    pub entity: i64,
+    /// The entity's revision after the mutation.
+    pub revision: u64,
+    /// The body: a JSON object.
+    pub data: serde_json::Value,
+    /// The entity's new state as the source would answer it, made inside the mutation's transaction.
+    pub fragment: Option<serde_json::Value>,
+}
+
+/// Writes the announcement into the caller's transaction, with the next sequence and the caller's trace.
+pub fn announce(transaction: &Connection, announcement: &Announcement<'_>) -> rusqlite::Result<()> {
+    let fragment = announcement.fragment.as_ref().map(ToString::to_string);
+    let sequence: u64 = transaction
+        .prepare_cached("UPDATE outbox_state SET sequence = sequence + 1 RETURNING sequence")?
+        .query_row([], |row| row.get(0))?;
+    transaction
+        .prepare_cached(
+            "INSERT INTO outbox (sequence, kind, entity, revision, time, data, fragment, traceparent)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+        )?
+        .execute(params![
+            sequence,
+            announcement.kind,
+            announcement.entity.to_string(),
+            announcement.revision,
+            format!("{:.6}", Timestamp::now()),
+            announcement.data.to_string(),
+            fragment.filter(|text| text.len() < FRAGMENT_LIMIT),
+            telemetry::traceparent(),
+        ])?;
+    Ok(())
+}
+
+/// The incarnation of this database.
+pub fn incarnation(connection: &Connection) -> rusqlite::Result<Incarnation> {
+    connection
+        .prepare_cached("SELECT incarnation FROM outbox_state")?
+        .query_row([], |row| Ok(parse_incarnation(&row.get::<_, String>(0)?)))
+}
+
+/// Gives the database a new incarnation, as after a restore from a backup: what was announced since the backup is
+/// gone from here, and everything that others know of it is void. Announcements not yet published are renumbered.
+pub fn renew_incarnation(transaction: &Connection) -> rusqlite::Result<()> {
+    let before_first: Option<u64> = transaction
+        .query_row("SELECT min(sequence) - 1 FROM outbox", [], |row| row.get(0))
+        .optional()?
+        .flatten();
+    // In one pass from below no two rows meet: sequences are contiguous, and each moves down by the same step.
+    transaction.execute(
+        "UPDATE outbox SET sequence = sequence - ?1",
+        [before_first.unwrap_or(0)],
+    )?;
+    transaction.execute(
+        "UPDATE outbox_state SET incarnation = lower(hex(randomblob(16))),
+         sequence = (SELECT coalesce(max(sequence), 0) FROM outbox)",
+        [],
+    )?;
+    Ok(())
+}
+
+/// A row that waits to be published.
+#[derive(Debug)]
+pub(crate) struct Pending {
+    pub(crate) sequence: u64,
+    pub(crate) kind: String,
+    pub(crate) entity: String,
+    pub(crate) revision: u64,
+    pub(crate) time: String,
+    pub(crate) data: String,
+    pub(crate) fragment: Option<String>,
+    pub(crate) traceparent: Option<String>,
+}
+
+/// The oldest rows and the counter, of one moment (rule 3).
+#[derive(Debug)]
+pub(crate) struct Snapshot {
+    pub(crate) incarnation: Incarnation,
+    /// The last sequence given out, from the table: a number kept in memory would miss what a crash undid.
+    pub(crate) sequence: u64,
+    pub(crate) rows: Vec<Pending>,
+}
+
+pub(crate) async fn oldest(database: &Database, limit: usize) -> Result<Snapshot, Error> {
+    database
+        .read(move |transaction| snapshot(transaction, limit).map_err(Error::from))
+        .await
+}
+
+fn snapshot(transaction: &Connection, limit: usize) -> rusqlite::Result<Snapshot> {
+    let (incarnation, sequence) = transaction
+        .prepare_cached("SELECT incarnation, sequence FROM outbox_state")?
+        .query_row([], |row| {
+            Ok((parse_incarnation(&row.get::<_, String>(0)?), row.get(1)?))
+        })?;
+    let rows = transaction
+        .prepare_cached(
+            "SELECT sequence, kind, entity, revision, time, data, fragment, traceparent
+             FROM outbox ORDER BY sequence LIMIT ?1",
+        )?
+        .query_map([i64::try_from(limit).unwrap_or(i64::MAX)], |row| {
+            Ok(Pending {
+                sequence: row.get(0)?,
+                kind: row.get(1)?,
+                entity: row.get(2)?,
+                revision: row.get(3)?,
+                time: row.get(4)?,
+                data: row.get(5)?,
+                fragment: row.get(6)?,
+                traceparent: row.get(7)?,
+            })
+        })?
+        .collect::<rusqlite::Result<_>>()?;
+    Ok(Snapshot {
+        incarnation,
+        sequence,
+        rows,
+    })
+}
+
+/// Forgets what the broker has acknowledged.
+pub(crate) async fn forget_through(database: &Database, sequence: u64) -> Result<(), Error> {
+    database
+        .write(move |transaction| {
+            transaction
+                .prepare_cached("DELETE FROM outbox WHERE sequence <= ?1")?
+                .execute([sequence])?;
+            Ok(())
+        })
+        .await
+}
+
+impl Pending {
+    /// The event's body: the data, and the fragment in it under `fragment` where one is carried.
+    pub(crate) fn body(&self, carry: bool) -> String {
+        let fragment = self.fragment.as_deref().filter(|_| carry);
+        let parsed: Option<(serde_json::Map<_, _>, &RawValue)> = fragment.and_then(|text| {
+            Some((
+                serde_json::from_str(&self.data).ok()?,
+                serde_json::from_str(text).ok()?,
+            ))
+        });
+        let Some((mut body, fragment)) = parsed else {
+            return self.data.clone();
+        };
+        let Ok(fragment) = serde_json::to_value(fragment) else {
+            return self.data.clone();
+        };
+        body.insert("fragment".to_owned(), fragment);
+        serde_json::Value::Object(body).to_string()
+    }
+}
+
+fn parse_incarnation(text: &str) -> Incarnation {
+    text.parse().expect("the migration mints 32 hexadecimal digits")
+}

@@ -1,0 +1,256 @@
+//! Publishes the outbox in order, and says up to which moment everything was published.
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use async_nats::HeaderMap;
+use async_nats::jetstream::context::{PublishAckFuture, PublishError, PublishErrorKind};
+use group_commit::Database;
+use jiff::Timestamp;
+use opentelemetry::metrics::{Counter, Gauge};
+use tokio::time::{MissedTickBehavior, interval};
+use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
+use tracing_opentelemetry::OpenTelemetrySpanExt as _;
+
+use crate::outbox::{self, Pending, Snapshot};
+use crate::{Broker, Incarnation, event};
+
+/// How often a source says up to when it is complete. A hearer that misses four of these stops trusting.
+const WATERMARK_EVERY: Duration = Duration::from_millis(250);
+/// Rows published before their acknowledgements are awaited together.
+const BATCH: usize = 256;
+
+/// Where a test kills the process, to see that nothing is lost there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FailPoint {
+    /// Committed, not published.
+    BeforePublish,
+    /// Published and acknowledged, still in the outbox.
+    BeforeDelete,
+}
+
+impl FromStr for FailPoint {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "before-publish" => Ok(Self::BeforePublish),
+            "before-delete" => Ok(Self::BeforeDelete),
+            _ => Err("one of: before-publish, before-delete".to_owned()),
+        }
+    }
+}
+
+/// The one publisher of a source. It wakes on every commit, and also polls.
+#[derive(Debug)]
+pub struct Relay {
+    database: Database,
+    broker: Broker,
+    source: &'static str,
+    watermark_kind: &'static str,
+    fail_point: Option<FailPoint>,
+    /// So that an outage is logged when it begins and when it ends, not four times a second.
+    failing: bool,
+    published: Counter<u64>,
+    pending: Gauge<u64>,
+}
+
+#[derive(Debug, thiserror::Error)]
+enum RelayError {
+    #[error("the outbox cannot be used")]
+    Outbox(#[from] group_commit::Error),
+    #[error("the broker did not take a message")]
+    Publish(#[from] PublishError),
+    #[error("NATS is not connected")]
+    Disconnected,
+}
+
+impl Relay {
+    /// A relay for `source`, whose watermarks are of type `watermark_kind`.
+    pub fn new(
+        database: Database,
+        broker: Broker,
+        source: &'static str,
+        watermark_kind: &'static str,
+        fail_point: Option<FailPoint>,
+    ) -> Self {
+        let meter = opentelemetry::global::meter("event-bus");
+        let published = meter
+            .u64_counter("outbox.published")
+            .with_description("Events acknowledged by the broker")
+            .build();
+        let pending = meter
+            .u64_gauge("outbox.pending")
+            .with_description("Events committed and not yet published")
+            .build();
+        Self {
+            database,
+            broker,
+            source,
+            watermark_kind,
+            fail_point,
+            failing: false,
+            published,
+            pending,
+        }
+    }
+
+    /// Publishes until stopped. Nothing that fails ends it: what was not acknowledged is still in the outbox.
+    pub async fn run(mut self, stop: CancellationToken) {
+        let mut commits = self.database.commits();
+        let mut tick = interval(WATERMARK_EVERY);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            let watermark_due = tokio::select! {
+                () = stop.cancelled() => return,
+                _ = tick.tick() => true,
+                Ok(()) = commits.changed() => false,
+            };
+            // Not raced against `stop`: a batch under way is worth its two seconds, and is repeated if cut short.
+            let result = self.publish_pending(watermark_due).await;
+            self.note(result).await;
+        }
+    }
+
+    /// Rule 3, in this order: take T, then read the rows and the counter in one snapshot, publish, await every
+    /// acknowledgement; only then may the watermark say that all before T is out.
+    async fn publish_pending(&self, watermark_due: bool) -> Result<(), RelayError> {
+        loop {
+            let taken_at = Timestamp::now();
+            let snapshot = outbox::oldest(&self.database, BATCH).await?;
+            self.pending.record(snapshot.rows.len() as u64, &[]);
+            // Asked before publishing: the client would keep messages of an outage and send them after it.
+            if !self.broker.connected() {
+                return Err(RelayError::Disconnected);
+            }
+            self.publish(&snapshot).await?;
+            if snapshot.rows.len() == BATCH {
+                continue; // more may be waiting, and T would not cover them
+            }
+            if watermark_due {
+                self.publish_watermark(&snapshot, taken_at).await?;
+            }
+            return Ok(());
+        }
+    }
+
+    async fn publish(&self, snapshot: &Snapshot) -> Result<(), RelayError> {
+        let Some(last) = snapshot.rows.last() else {
+            return Ok(());
+        };
+        self.fail_at(FailPoint::BeforePublish);
+        let mut acknowledgements = Vec::with_capacity(snapshot.rows.len());
+        for row in &snapshot.rows {
+            let span = self.publish_span(row);
+            let acknowledgement = self.send(snapshot.incarnation, row, &span).await?;
+            acknowledgements.push(async { acknowledgement.await }.instrument(span));
+        }
+        for acknowledgement in acknowledgements {
+            acknowledgement.await?;
+        }
+        self.published.add(snapshot.rows.len() as u64, &[]);
+        self.fail_at(FailPoint::BeforeDelete);
+        Ok(outbox::forget_through(&self.database, last.sequence).await?)
+    }
+
+    /// Rule 2: a row that cannot go out as it is goes out without its fragment; it never blocks those behind it.
+    async fn send(
+        &self,
+        incarnation: Incarnation,
+        row: &Pending,
+        span: &tracing::Span,
+    ) -> Result<PublishAckFuture, PublishError> {
+        let subject = self.broker.topology.subject(self.source, &row.entity);
+        let mut headers = event::change_headers(self.source, incarnation, row);
+        if let Some(traceparent) = span.in_scope(telemetry::traceparent) {
+            headers.insert("traceparent", traceparent);
+        }
+        match self.hand_over(&subject, &headers, row.body(true)).await {
+            Err(error) if error.kind() == PublishErrorKind::MaxPayloadExceeded => {
+                tracing::warn!(id = %headers.get("ce-id").map_or("", |id| id.as_str()), "published without its fragment");
+                self.hand_over(&subject, &headers, row.body(false)).await
+            }
+            result => result,
+        }
+    }
+
+    async fn hand_over(
+        &self,
+        subject: &str,
+        headers: &HeaderMap,
+        body: String,
+    ) -> Result<PublishAckFuture, PublishError> {
+        self.broker
+            .jetstream
+            .publish_with_headers(subject.to_owned(), headers.clone(), body.into())
+            .await
+    }
+
+    async fn publish_watermark(
+        &self,
+        snapshot: &Snapshot,
+        complete_until: Timestamp,
+    ) -> Result<(), RelayError> {
+        let subject = self.broker.topology.subject(self.source, event::WATERMARK);
+        let (headers, body) = event::watermark(
+            self.source,
+            self.watermark_kind,
+            snapshot.incarnation,
+            complete_until,
+            snapshot.sequence,
+        );
+        self.broker
+            .jetstream
+            .publish_with_headers(subject, headers, body)
+            .await?
+            .await?;
+        Ok(())
+    }
+
+    /// A child of the mutation that wrote the row, however much later it is published.
+    fn publish_span(&self, row: &Pending) -> tracing::Span {
+        let span = tracing::info_span!(
+            "publish",
+            otel.name = format!("publish {}", self.broker.topology.pattern(self.source)),
+            otel.kind = "producer",
+            messaging.system = "nats",
+            messaging.operation.type = "send",
+            messaging.destination.template = self.broker.topology.pattern(self.source),
+            messaging.message.id = row.sequence,
+        );
+        if let Some(traceparent) = &row.traceparent {
+            // An error says that the span is already started or not recorded; either way there is nothing to do.
+            let _ = span.set_parent(telemetry::context_from_traceparent(traceparent));
+        }
+        span
+    }
+
+    async fn note(&mut self, result: Result<(), RelayError>) {
+        match &result {
+            Ok(()) if self.failing => tracing::info!("publishing again"),
+            Err(error) if !self.failing => {
+                tracing::warn!(
+                    error = error as &dyn std::error::Error,
+                    "cannot publish; mutations wait in the outbox"
+                );
+            }
+            _ => {}
+        }
+        self.failing = result.is_err();
+        // The first publisher makes the stream; so does any later one, should it have been deleted.
+        if let Err(RelayError::Publish(error)) = result
+            && error.kind() == PublishErrorKind::StreamNotFound
+            && let Err(error) = self.broker.stream().await
+        {
+            tracing::warn!(%error, "cannot create the stream");
+        }
+    }
+
+    fn fail_at(&self, point: FailPoint) {
+        if self.fail_point == Some(point) {
+            tracing::error!(?point, "fail point reached; the process ends as if killed");
+            std::process::abort();
+        }
+    }
+}

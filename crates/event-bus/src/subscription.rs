@@ -1,0 +1,148 @@
+//! One source listening to another: each change handled at least once, across restarts.
+
+use std::fmt::Display;
+use std::time::Duration;
+
+use async_nats::jetstream::consumer::{AckPolicy, pull};
+use async_nats::jetstream::{AckKind, Message};
+use futures::StreamExt as _;
+use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
+
+use crate::feed::process_span;
+use crate::{Broker, Event, event};
+
+/// Between attempts, at subscribing and at a change that could not be handled.
+const RETRY_AFTER: Duration = Duration::from_millis(500);
+
+/// A durable subscription to one source's changes: the broker remembers how far it got.
+#[derive(Debug)]
+pub struct Subscription {
+    broker: Broker,
+    durable: String,
+    source: String,
+}
+
+#[derive(Debug, thiserror::Error)]
+enum SubscriptionError {
+    #[error("the stream cannot be read")]
+    Stream(#[from] async_nats::jetstream::context::CreateStreamError),
+    #[error("the consumer cannot be created")]
+    Consumer(#[from] async_nats::jetstream::stream::ConsumerError),
+    #[error("the consumer cannot be listened to")]
+    Messages(#[from] async_nats::jetstream::consumer::StreamError),
+    #[error("the subscription ended")]
+    Ended,
+}
+
+impl Subscription {
+    /// Subscribes to `source` under the name `durable`, which is this subscriber's for good.
+    pub fn new(broker: Broker, durable: &str, source: &str) -> Self {
+        Self {
+            broker,
+            durable: durable.to_owned(),
+            source: source.to_owned(),
+        }
+    }
+
+    /// Hands every change to `handle` until stopped; acknowledges what it handled and repeats what it could not.
+    pub async fn run<F, E>(self, stop: CancellationToken, handle: F)
+    where
+        F: AsyncFn(Event) -> Result<(), E>,
+        E: Display,
+    {
+        let mut failing = false;
+        loop {
+            let result = tokio::select! {
+                () = stop.cancelled() => return,
+                result = self.listen(&handle) => result,
+            };
+            if let (Err(error), false) = (&result, failing) {
+                tracing::warn!(
+                    error = error as &dyn std::error::Error,
+                    source = self.source,
+                    "not subscribed; trying again"
+                );
+            }
+            failing = result.is_err();
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(RETRY_AFTER) => {}
+            }
+        }
+    }
+
+    /// Listens until the connection is a new one: a pull consumer would wait 15 s before it noticed.
+    async fn listen<F, E>(&self, handle: &F) -> Result<(), SubscriptionError>
+    where
+        F: AsyncFn(Event) -> Result<(), E>,
+        E: Display,
+    {
+        let mut connections = self.broker.connections.clone();
+        connections.mark_unchanged();
+        let stream = self.broker.stream().await?;
+        let consumer = stream
+            .get_or_create_consumer(&self.durable, self.consumer())
+            .await?;
+        let mut messages = consumer.messages().await?;
+        tracing::info!(source = self.source, "subscribed");
+        loop {
+            let message = tokio::select! {
+                biased;
+                Ok(()) = connections.changed() => return Ok(()),
+                message = messages.next() => message,
+            };
+            let Some(Ok(message)) = message else {
+                return Err(SubscriptionError::Ended);
+            };
+            self.take(message, handle).await;
+        }
+    }
+
+    fn consumer(&self) -> pull::Config {
+        pull::Config {
+            durable_name: Some(self.durable.clone()),
+            filter_subject: self.broker.topology.pattern(&self.source),
+            ack_policy: AckPolicy::Explicit,
+            ack_wait: Duration::from_secs(10),
+            max_ack_pending: 64,
+            ..pull::Config::default()
+        }
+    }
+
+    async fn take<F, E>(&self, message: Message, handle: &F)
+    where
+        F: AsyncFn(Event) -> Result<(), E>,
+        E: Display,
+    {
+        let entity = message.subject.rsplit('.').next().unwrap_or_default();
+        let handled = match event::read(entity, message.headers.as_ref(), &message.payload) {
+            Ok(event::Message::Watermark { .. }) => Ok(()),
+            Ok(event::Message::Change(event)) => {
+                let span = process_span(
+                    &self.broker.topology.pattern(&self.source),
+                    &message.message,
+                    &event,
+                );
+                handle(event)
+                    .instrument(span)
+                    .await
+                    .map_err(|error| error.to_string())
+            }
+            Err(error) => {
+                tracing::warn!(subject = %message.subject, %error, "a message that cannot be read; skipped");
+                Ok(())
+            }
+        };
+        let acknowledgement = match handled {
+            Ok(()) => message.ack().await,
+            Err(error) => {
+                tracing::warn!(%error, "a change could not be handled; it will be repeated");
+                message.ack_with(AckKind::Nak(Some(RETRY_AFTER))).await
+            }
+        };
+        if let Err(error) = acknowledgement {
+            tracing::debug!(%error, "an acknowledgement was lost; the change will be repeated");
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! A real nats-server with JetStream, on a port of its own, that can be killed and started again.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+/// A running server. It ends, and its store vanishes, when this is dropped.
+#[derive(Debug)]
+pub struct NatsServer {
+    process: Option<Child>,
+    port: u16,
+    store: TempDir,
+}
+
+impl NatsServer {
+    /// Starts a server on a free port.
+    ///
+    /// # Panics
+    /// When there is no nats-server: `scripts/fetch-nats-server` gets one.
+    pub fn start() -> Self {
+        let store = tempfile::tempdir().expect("a temporary folder can be made");
+        // The server picks the port and writes it down: nobody else can take it in between.
+        let mut server = Self {
+            process: None,
+            port: 0,
+            store,
+        };
+        server.spawn("-1");
+        server.port = server.read_port();
+        server
+    }
+
+    /// Where to connect.
+    pub fn url(&self) -> String {
+        format!("nats://127.0.0.1:{}", self.port)
+    }
+
+    /// Kills it as a power cut would (SIGKILL). Its store stays.
+    pub fn kill(&mut self) {
+        if let Some(mut process) = self.process.take() {
+            let _ = process.kill();
+            let _ = process.wait();
+        }
+    }
+
+    /// Starts it again on the same port, with what its store holds.
+    pub fn restart(&mut self) {
+        self.kill();
+        self.spawn(&self.port.to_string());
+        self.await_listening();
+    }
+
+    /// Forgets everything that was stored; to be called between [`kill`](Self::kill) and [`restart`](Self::restart).
+    ///
+    /// # Panics
+    /// When the folder cannot be removed.
+    pub fn wipe(&mut self) {
+        std::fs::remove_dir_all(self.store.path().join("jetstream")).expect("the store can be removed");
+    }
+
+    fn spawn(&mut self, port: &str) {
+        let _ = std::fs::remove_dir_all(self.ports_dir());
+        std::fs::create_dir_all(self.ports_dir()).expect("a folder can be made");
+        let process = Command::new(binary())
+            .args([
+                "--addr",
+                "127.0.0.1",
+                "--port",
+                port,
+                "--jetstream",
+                "--ports_file_dir",
+            ])
+            .arg(self.ports_dir())
+            .arg("--store_dir")
+            .arg(self.store.path())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("nats-server starts; scripts/fetch-nats-server gets one");
+        self.process = Some(process);
+    }
+
+    fn ports_dir(&self) -> PathBuf {
+        self.store.path().join("ports")
+    }
+
+    fn read_port(&self) -> u16 {
+        poll("nats-server writes down its port", || {
+            let file = std::fs::read_dir(self.ports_dir())?
+                .next()
+                .ok_or(io::ErrorKind::NotFound)??;
+            let text = std::fs::read_to_string(file.path())?;
+            let address = text
+                .split("127.0.0.1:")
+                .nth(1)
+                .ok_or(io::ErrorKind::InvalidData)?;
+            let digits: String = address.chars().take_while(char::is_ascii_digit).collect();
+            digits.parse().map_err(|_| io::ErrorKind::InvalidData.into())
+        })
+    }
+
+    fn await_listening(&self) {
+        poll("nats-server listens", || {
+            std::net::TcpStream::connect(("127.0.0.1", self.port)).map(drop)
+        });
+    }
+}
+
+impl Drop for NatsServer {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// Blocking, because a server is started before there is anything to wait with.
+fn poll<T>(what: &str, ask: impl Fn() -> io::Result<T>) -> T {
+    let until = Instant::now() + Duration::from_secs(10);
+    loop {
+        match ask() {
+            Ok(value) => return value,
+            Err(error) => assert!(Instant::now() < until, "{what}: {error}"),
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// `NATS_SERVER`, else the one in the clone's `.tools`, else the one on the PATH.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "tests have no config.rs; scripts/test tells where the server is"
+)]
+fn binary() -> PathBuf {
+    let fetched = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../.tools/nats-server");
+    match std::env::var_os("NATS_SERVER") {
+        Some(path) => path.into(),
+        None if fetched.exists() => fetched,
+        None => "nats-server".into(),
+    }
+}
