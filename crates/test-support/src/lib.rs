@@ -2,6 +2,8 @@
 
 mod eventually;
 mod nats;
+mod otlp_sink;
 
 pub use eventually::eventually;
 pub use nats::NatsServer;
+pub use otlp_sink::{CollectedSpan, OtlpSink};
