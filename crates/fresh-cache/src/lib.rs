@@ -1,1 +1,22 @@
-//! A cache of composed values that can say up to which moment each is complete.
+#![doc = include_str!("../README.md")]
+
+mod answer;
+mod cache;
+mod clock;
+mod composer;
+mod flight;
+mod hearing;
+mod ledger;
+mod part;
+mod proof;
+mod slots;
+mod stats;
+
+pub use answer::{Answer, Brought, Entry, Fetch, Forward, Outcome};
+pub use cache::{CacheOptions, Demand, FreshCache};
+pub use clock::{Clock, ManualClock, Moment, SystemClock};
+pub use composer::Composer;
+pub use hearing::Hearing;
+pub use ledger::{Ledger, LedgerOptions, Position, Slot, SourceId};
+pub use part::{Fetched, Part, PartState, Started, Version};
+pub use stats::{Counter, Stats};

@@ -1,0 +1,55 @@
+//! What the cache's user brings: how a page is made of parts.
+
+use std::fmt::Debug;
+use std::future::Future;
+use std::hash::Hash;
+
+use tokio::sync::OwnedSemaphorePermit;
+
+use crate::ledger::SourceId;
+use crate::part::{Fetched, Part, PartState};
+
+/// How a page is composed of the answers of its sources.
+pub trait Composer: Send + Sync + 'static {
+    /// What names a page, its variant included.
+    type Key: Hash + Eq + Clone + Send + Sync + Debug + 'static;
+    /// One source's answer; cheap to clone (`Arc`, `Bytes`).
+    type Body: Clone + Send + Sync + 'static;
+    /// What is rendered from the parts.
+    type Page: Send + Sync + 'static;
+    /// Why a source could not be asked; its chain of causes becomes the `reason` of a degraded part.
+    type Error: std::error::Error + Send + Sync + 'static;
+
+    /// The parts of this page, in the order in which [`render`](Self::render) gets them, at most one per source: the
+    /// source, and the entity that its events name. Depends on the key alone.
+    fn dependencies(&self, key: &Self::Key) -> Vec<(SourceId, u64)>;
+
+    /// Waits until a request to this source may go out; the permit is held until the request has ended.
+    ///
+    /// The cache notes position and time after this wait and before [`fetch`](Self::fetch) (rule 9), so a queue in front
+    /// of a source does not make its answers older than they are. An error counts as a failed fetch: the place for a
+    /// circuit breaker. By default nothing is bounded.
+    fn admit(
+        &self,
+        _source: SourceId,
+    ) -> impl Future<Output = Result<Option<OwnedSemaphorePermit>, Self::Error>> + Send {
+        async { Ok(None) }
+    }
+
+    /// Asks a source for its part of the page; conditionally, if a part is `known`.
+    ///
+    /// The request must go out after this is called, and the future must end: it brings its own deadline, below one
+    /// second if a revalidation shall stand in for trust. A panic counts as a failed fetch.
+    fn fetch(
+        &self,
+        key: &Self::Key,
+        source: SourceId,
+        known: Option<&Part<Self::Body>>,
+    ) -> impl Future<Output = Result<Fetched<Self::Body>, Self::Error>> + Send;
+
+    /// Renders the page: CPU only, on the flight's task. A panic is passed on to the readers who wait for it.
+    fn render(&self, key: &Self::Key, parts: &[PartState<Self::Body>]) -> Self::Page;
+
+    /// The memory that a page keeps, in bytes, its parts' bodies included.
+    fn weight(&self, page: &Self::Page) -> u32;
+}

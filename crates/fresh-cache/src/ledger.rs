@@ -1,0 +1,287 @@
+//! What one replica heard of its sources: positions, fences, floors and watermarks.
+//!
+//! Written by one task through [`Hearing`], read by every reader of every page, with nothing but atomics in
+//! between. So an event is applied in constant time however many pages depend on it, and no fill, however
+//! slow, can delay it.
+
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use crate::clock::{Clock, Moment, SystemClock, micros};
+use crate::hearing::Hearing;
+
+/// A source of parts: its place in the list that [`Ledger::new`] was given the length of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SourceId(pub usize);
+
+/// A replica's own count of what it heard; it advances once per applied event.
+///
+/// Positions of different replicas, or of one replica before and after a restart, cannot be compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Position(pub(crate) u64);
+
+impl Position {
+    /// Before everything: a part at this position proves nothing, since every floor starts above it.
+    pub const ZERO: Position = Position(0);
+}
+
+/// Where the fence of one dependency stands.
+///
+/// Fences are striped: dependencies whose keyed hashes collide share one, which costs a needless request, never
+/// a wrong answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Slot {
+    pub(crate) source: SourceId,
+    pub(crate) index: usize,
+}
+
+impl Slot {
+    /// The source of the dependency.
+    pub const fn source(self) -> SourceId {
+        self.source
+    }
+}
+
+/// How a [`Ledger`] is made.
+#[derive(Clone, Copy, Debug)]
+pub struct LedgerOptions {
+    /// The number of fences, a power of two. Each costs 16 bytes.
+    pub slots: usize,
+    /// How long a watermark, and a revalidation in its place, vouches for a source (rules 8 and 12).
+    pub trust: Duration,
+    /// By how much the clocks of the sources' hosts and of this one may differ. It adds to the error of every
+    /// date that is told; zero is right for one machine.
+    pub clock_skew: Duration,
+}
+
+impl Default for LedgerOptions {
+    fn default() -> Self {
+        Self {
+            slots: 65_536,
+            trust: Duration::from_secs(1),
+            clock_skew: Duration::ZERO,
+        }
+    }
+}
+
+/// What one replica heard, for everyone to read without a lock.
+#[derive(Debug)]
+pub struct Ledger {
+    options: LedgerOptions,
+    clock: Arc<dyn Clock>,
+    /// Keyed per process, so that nobody can choose ids that share a fence.
+    hasher: RandomState,
+    position: AtomicU64,
+    /// The position of the latest event that touched a slot.
+    fences: Box<[AtomicU64]>,
+    /// The same for deletions alone: what even a marked stale answer must pass.
+    deletions: Box<[AtomicU64]>,
+    sources: Box<[SourceLine]>,
+}
+
+/// What was heard of one source as a whole.
+#[derive(Debug)]
+struct SourceLine {
+    /// Parts below this position were fetched before something was missed.
+    floor: AtomicU64,
+    /// T of the last watermark, in microseconds; 0 before the first.
+    complete_until: AtomicU64,
+    /// When that watermark was heard, in microseconds of the monotonic clock.
+    heard_at: AtomicU64,
+}
+
+impl Ledger {
+    /// A ledger of that many sources on the system's clocks, and the one right to write into it.
+    ///
+    /// # Panics
+    ///
+    /// If the number of slots is not a power of two.
+    pub fn new(sources: usize, options: LedgerOptions) -> (Arc<Ledger>, Hearing) {
+        Self::with_clock(sources, options, Arc::new(SystemClock::new()))
+    }
+
+    /// [`Ledger::new`] with a clock of the caller's; the cache over this ledger uses it too.
+    ///
+    /// # Panics
+    ///
+    /// If the number of slots is not a power of two.
+    pub fn with_clock(
+        sources: usize,
+        options: LedgerOptions,
+        clock: Arc<dyn Clock>,
+    ) -> (Arc<Ledger>, Hearing) {
+        assert!(
+            options.slots.is_power_of_two(),
+            "the number of slots is a power of two"
+        );
+        let zeros = |length: usize| (0..length).map(|_| AtomicU64::new(0)).collect();
+        // Position and floors start at 1, so that a part at position 0 can never be proven (rule 19).
+        let line = || SourceLine {
+            floor: AtomicU64::new(1),
+            complete_until: AtomicU64::new(0),
+            heard_at: AtomicU64::new(0),
+        };
+        let ledger = Arc::new(Ledger {
+            options,
+            clock,
+            hasher: RandomState::new(),
+            position: AtomicU64::new(1),
+            fences: zeros(options.slots),
+            deletions: zeros(options.slots),
+            sources: (0..sources).map(|_| line()).collect(),
+        });
+        (Arc::clone(&ledger), Hearing::new(ledger, sources))
+    }
+
+    /// Whether the source's last watermark still vouches for it (rule 8).
+    pub fn trusted(&self, source: SourceId) -> bool {
+        self.watermarks()
+            .trusted(source, self.clock.now(), self.clock.monotonic())
+    }
+
+    /// The moment before which everything the source committed has been heard, by its last watermark.
+    pub fn watermark(&self, source: SourceId) -> Option<Moment> {
+        self.watermarks().complete_until(source)
+    }
+
+    /// The position of the latest event that was applied.
+    pub fn position(&self) -> Position {
+        // Acquire pairs with the release in `Hearing::advance`: a request that goes out after this load comes after
+        // the hearing of every event up to the position it notes (rule 9).
+        Position(self.position.load(Ordering::Acquire))
+    }
+
+    /// Where the fence of this entity of this source stands.
+    pub fn slot(&self, source: SourceId, entity: u64) -> Slot {
+        let hash = self.hasher.hash_one((source, entity));
+        let mask = self.options.slots as u64 - 1;
+        let index = usize::try_from(hash & mask).expect("a slot's index is below a usize");
+        Slot { source, index }
+    }
+
+    /// The time, as everyone over this ledger reads it.
+    pub(crate) fn clock(&self) -> &dyn Clock {
+        &*self.clock
+    }
+
+    /// How long a revalidation stands in for trust.
+    pub(crate) fn trust(&self) -> Duration {
+        self.options.trust
+    }
+
+    /// Whether an event or a loss was heard that a part at `position` may not reflect (rule 9).
+    pub(crate) fn passed(&self, slot: Slot, position: Position) -> bool {
+        // Acquire pairs with the releases in `Hearing`: who sees a fence or a floor also sees the position that
+        // was stored before it, so that a flight begun for this reason is not itself below the fence.
+        let fence = self.fences[slot.index].load(Ordering::Acquire);
+        let floor = self.sources[slot.source.0].floor.load(Ordering::Acquire);
+        fence.max(floor) > position.0
+    }
+
+    /// Whether a deletion was heard that a part at `position` may not reflect (rule 12).
+    pub(crate) fn deleted(&self, slot: Slot, position: Position) -> bool {
+        self.deletions[slot.index].load(Ordering::Acquire) > position.0
+    }
+
+    /// Everything the sources vouched for, loaded before anything that is proven by it (rule 10).
+    pub(crate) fn watermarks(&self) -> Watermarks {
+        let lines = self.sources.iter().map(SourceLine::watermark).collect();
+        Watermarks {
+            lines,
+            options: self.options,
+        }
+    }
+
+    /// Stores the position: the first step of applying anything (rule 6).
+    pub(crate) fn store_position(&self, position: u64) {
+        // Release: stored before the fence or floor of the same event, pairs with `position` and `passed`.
+        self.position.store(position, Ordering::Release);
+    }
+
+    /// Fences a slot at a position.
+    pub(crate) fn store_fence(&self, slot: Slot, position: u64) {
+        // Release: stored before the T of any watermark that follows, pairs with `SourceLine::watermark`.
+        self.fences[slot.index].store(position, Ordering::Release);
+    }
+
+    /// Fences a slot against stale answers too.
+    pub(crate) fn store_deletion(&self, slot: Slot, position: u64) {
+        // Release: stored before the fence, so that who sees the fence of a deletion knows that it is one.
+        self.deletions[slot.index].store(position, Ordering::Release);
+    }
+
+    /// Raises a source's floor.
+    pub(crate) fn store_floor(&self, source: SourceId, position: u64) {
+        // Release: as for a fence.
+        self.sources[source.0].floor.store(position, Ordering::Release);
+    }
+
+    /// Takes a source's word for T, heard now.
+    pub(crate) fn store_watermark(&self, source: SourceId, complete_until: Moment) {
+        let line = &self.sources[source.0];
+        // Release, and after every fence and floor heard before it: who loads this T sees them all (rule 10). The last
+        // one heard, never the maximum: a source's clock may have been set back (rule 8).
+        line.complete_until
+            .store(complete_until.as_micros(), Ordering::Release);
+        // T before its receipt; `SourceLine::watermark` reads the receipt before T. So a receipt never vouches for a T
+        // older than the one it came with.
+        line.heard_at
+            .store(micros(self.clock.monotonic()), Ordering::Release);
+    }
+}
+
+impl SourceLine {
+    fn watermark(&self) -> Watermark {
+        // Acquire, receipt before T: pairs with `Ledger::store_watermark`.
+        let heard_at = Duration::from_micros(self.heard_at.load(Ordering::Acquire));
+        // Acquire: the loads of entries, fences and floors that follow stay behind this one (rule 10).
+        let complete_until = Moment::from_micros(self.complete_until.load(Ordering::Acquire));
+        Watermark {
+            heard_at,
+            complete_until,
+        }
+    }
+}
+
+/// One source's last watermark.
+#[derive(Clone, Copy, Debug)]
+struct Watermark {
+    heard_at: Duration,
+    /// [`Moment::default`] before the first.
+    complete_until: Moment,
+}
+
+/// The last watermark of every source, loaded at one point of a reader's way.
+#[derive(Debug)]
+pub(crate) struct Watermarks {
+    lines: Vec<Watermark>,
+    options: LedgerOptions,
+}
+
+impl Watermarks {
+    /// The source's T, if it ever said one.
+    pub(crate) fn complete_until(&self, source: SourceId) -> Option<Moment> {
+        let moment = self.lines[source.0].complete_until;
+        (moment > Moment::default()).then_some(moment)
+    }
+
+    /// The source's T, if it can be a date by our clock: one from the future was made by a clock that is wrong, and what
+    /// such a clock calls past is unknown.
+    pub(crate) fn usable(&self, source: SourceId, now: Moment) -> Option<Moment> {
+        let ahead = now.saturating_add(self.options.clock_skew);
+        self.complete_until(source)
+            .filter(|&complete_until| complete_until <= ahead)
+    }
+
+    /// Whether the watermark was heard a moment ago *and* says so itself (rule 8): hearing is not life, a paused source
+    /// or a backlog delivers old watermarks.
+    pub(crate) fn trusted(&self, source: SourceId, now: Moment, monotonic: Duration) -> bool {
+        let heard = monotonic.saturating_sub(self.lines[source.0].heard_at) < self.options.trust;
+        let age = self
+            .usable(source, now)
+            .map(|complete_until| now.saturating_since(complete_until));
+        heard && age.is_some_and(|age| age < self.options.trust + self.options.clock_skew)
+    }
+}

@@ -1,0 +1,203 @@
+//! Who flies and who waits: at most one flight of a page in the air, at most one more boarding (rule 11).
+//!
+//! A mutex over a map, touched by readers that miss and by the flights themselves, never by the feed. Nothing is
+//! awaited and nothing of the composer is called while it is held.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::watch;
+use tracing::Span;
+
+use crate::answer::{Entry, Fetch};
+use crate::composer::Composer;
+use crate::ledger::Position;
+
+/// What a flight brought, or the message of the composer's panic.
+pub(crate) type Landing<C> = Result<Landed<C>, Arc<str>>;
+type Sender<C> = watch::Sender<Option<Landing<C>>>;
+type Receiver<C> = watch::Receiver<Option<Landing<C>>>;
+
+/// What a flight brought.
+pub(crate) struct Landed<C: Composer> {
+    pub(crate) entry: Arc<Entry<C>>,
+    pub(crate) fetches: Arc<[Fetch]>,
+    pub(crate) stored: bool,
+}
+
+impl<C: Composer> Clone for Landed<C> {
+    fn clone(&self) -> Self {
+        let Self {
+            entry,
+            fetches,
+            stored,
+        } = self;
+        Self {
+            entry: Arc::clone(entry),
+            fetches: Arc::clone(fetches),
+            stored: *stored,
+        }
+    }
+}
+
+/// A reader's place in a flight.
+pub(crate) struct Ticket<C: Composer> {
+    pub(crate) landing: Receiver<C>,
+    /// Whether somebody else asked for the flight.
+    pub(crate) collapsed: bool,
+    /// Whether the reader opened the slot, and so must start the task that flies.
+    pub(crate) first: bool,
+}
+
+/// A flight that has just begun.
+pub(crate) struct Departure<C: Composer, P> {
+    pub(crate) plan: P,
+    pub(crate) landing: Sender<C>,
+    /// Of the reader who asked for the flight, so that its requests belong to that reader's trace.
+    pub(crate) span: Span,
+}
+
+/// The slots of all pages that are being composed.
+pub(crate) struct Slots<C: Composer> {
+    slots: Mutex<HashMap<C::Key, FlightSlot<C>>>,
+}
+
+/// One page's flights. Exists while a task flies them, so its memory is bounded by the pages being asked for.
+struct FlightSlot<C: Composer> {
+    running: Option<Running<C>>,
+    boarding: Option<Boarding<C>>,
+}
+
+/// The flight in the air.
+struct Running<C: Composer> {
+    /// Up to which position each part of its page will reflect the events at the least.
+    positions: Vec<Position>,
+    landing: Receiver<C>,
+}
+
+/// The flight that begins next. Whoever boards it arrived before it begins.
+struct Boarding<C: Composer> {
+    landing: Sender<C>,
+    /// Whether it must ask every source, unconditionally.
+    afresh: bool,
+    span: Span,
+}
+
+impl<C: Composer> Slots<C> {
+    pub(crate) fn new() -> Self {
+        Self {
+            slots: Mutex::new(HashMap::new()),
+        }
+    }
+
+    /// Boards a flight of this page: the one in the air if it `suffices`, else the next.
+    pub(crate) fn board(
+        &self,
+        key: &C::Key,
+        afresh: bool,
+        suffices: impl FnOnce(&[Position]) -> bool,
+    ) -> Ticket<C> {
+        let mut slots = self.lock();
+        let first = !slots.contains_key(key);
+        let slot = slots.entry(key.clone()).or_insert(FlightSlot {
+            running: None,
+            boarding: None,
+        });
+        // A flight that was in the air before the reader arrived cannot have asked afresh for it.
+        if let Some(running) = slot
+            .running
+            .as_ref()
+            .filter(|running| !afresh && suffices(&running.positions))
+        {
+            return Ticket {
+                landing: running.landing.clone(),
+                collapsed: true,
+                first,
+            };
+        }
+        let collapsed = slot.boarding.is_some();
+        let boarding = slot.boarding.get_or_insert_with(Boarding::new);
+        boarding.afresh |= afresh;
+        Ticket {
+            landing: boarding.landing.subscribe(),
+            collapsed,
+            first,
+        }
+    }
+
+    /// Begins the boarding flight. `plan` is made under the lock, after the last passenger boarded: what was heard before
+    /// any of them arrived is heard by the plan.
+    pub(crate) fn depart<P>(
+        &self,
+        key: &C::Key,
+        plan: impl FnOnce(bool) -> (P, Vec<Position>),
+    ) -> Departure<C, P> {
+        let mut slots = self.lock();
+        let slot = slots
+            .get_mut(key)
+            .expect("a slot lives as long as the task that flies for it");
+        let Boarding {
+            landing,
+            afresh,
+            span,
+        } = slot
+            .boarding
+            .take()
+            .expect("the task flies only while somebody boards");
+        let (plan, positions) = plan(afresh);
+        slot.running = Some(Running {
+            positions,
+            landing: landing.subscribe(),
+        });
+        Departure { plan, landing, span }
+    }
+
+    /// Ends the running flight; whether another one waits. If none does, the slot is gone.
+    pub(crate) fn land(&self, key: &C::Key) -> bool {
+        let mut slots = self.lock();
+        let slot = slots
+            .get_mut(key)
+            .expect("a slot lives as long as the task that flies for it");
+        slot.running = None;
+        let more = slot.boarding.is_some();
+        if !more {
+            slots.remove(key);
+        }
+        more
+    }
+
+    /// Gives up a slot whose task was ended from outside; whoever waits is told by the closed channel.
+    pub(crate) fn abandon(&self, key: &C::Key) {
+        self.lock().remove(key);
+    }
+
+    /// How many pages are being composed.
+    pub(crate) fn len(&self) -> usize {
+        self.lock().len()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<C::Key, FlightSlot<C>>> {
+        // No section above leaves the map half changed, so a panic inside of one spoils nothing.
+        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<C: Composer> Boarding<C> {
+    fn new() -> Self {
+        Self {
+            landing: watch::Sender::new(None),
+            afresh: false,
+            span: Span::current(),
+        }
+    }
+}
+
+impl<C: Composer> fmt::Debug for Slots<C> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Slots")
+            .field("len", &self.len())
+            .finish_non_exhaustive()
+    }
+}

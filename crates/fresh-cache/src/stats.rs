@@ -1,0 +1,61 @@
+//! What the cache counts.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// A number that only grows.
+#[derive(Debug, Default)]
+pub struct Counter(AtomicU64);
+
+impl Counter {
+    /// How often it happened.
+    pub fn get(&self) -> u64 {
+        // Relaxed: nothing is concluded from one counter about another.
+        self.0.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn add(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// What happened in a cache since it was made.
+///
+/// Reads are `hits + misses + stale + bypasses`; of those that were not hits, `collapsed` shared a flight that another
+/// reader had begun.
+#[derive(Debug, Default)]
+pub struct Stats {
+    /// Reads answered by a resident page that was proven.
+    pub hits: Counter,
+    /// Reads that found no page.
+    pub misses: Counter,
+    /// Reads that found a page that could not be proven.
+    pub stale: Counter,
+    /// Reads that demanded a fresh composition.
+    pub bypasses: Counter,
+    /// Reads that shared a flight begun for another reader.
+    pub collapsed: Counter,
+    /// Resident pages not proven because an event or a loss was heard.
+    pub rejected_by_fence: Counter,
+    /// Resident pages not proven because the answer of a source no longer held by itself.
+    pub rejected_by_time: Counter,
+    /// Resident pages not proven because a source was not trusted.
+    pub rejected_by_distrust: Counter,
+    /// Resident pages not proven because a part was stale or missing already.
+    pub rejected_as_degraded: Counter,
+    /// Compositions.
+    pub flights: Counter,
+    /// Requests that were admitted to a source.
+    pub fetches: Counter,
+    /// Of these, those that brought "not modified".
+    pub not_modified: Counter,
+    /// Requests that failed, or were not admitted.
+    pub failures: Counter,
+    /// Answers not believed, because their revision was below one that was known (rule 15).
+    pub regressions: Counter,
+    /// Parts shown marked stale, per composition.
+    pub stale_parts: Counter,
+    /// Parts missing, per composition.
+    pub missing_parts: Counter,
+    /// Panics of the composer.
+    pub panics: Counter,
+}
