@@ -27,3 +27,18 @@ impl FromStr for Incarnation {
         number.map(Self).ok_or(NotAnIncarnation)
     }
 }
+
+/// Which state of an entity: its revision, and the database that counts it. Revisions of two incarnations do not compare.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Version {
+    /// Of the source's database.
+    pub incarnation: Incarnation,
+    /// Counts the entity's changes; 0 if it never was.
+    pub revision: u64,
+}
+
+impl fmt::Display for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.incarnation, self.revision)
+    }
+}

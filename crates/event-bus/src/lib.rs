@@ -12,7 +12,7 @@ mod subscription;
 pub use broker::{Broker, ConnectError, Topology};
 pub use event::Event;
 pub use feed::{Change, Feed, Heard, Loss, Watermark};
-pub use incarnation::{Incarnation, NotAnIncarnation};
+pub use incarnation::{Incarnation, NotAnIncarnation, Version};
 pub use relay::{FailPoint, Relay};
 pub use sequence::Cause;
 pub use subscription::Subscription;

@@ -1,0 +1,139 @@
+//! What an account is, and which values it cannot have.
+
+use jiff::Timestamp;
+
+/// Never reused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct AccountId(pub(crate) i64);
+
+/// 1 to 100 characters, none of them a control character.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Name(String);
+
+/// At most 280 characters, none of them a control character.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Description(String);
+
+/// What is wrong with a value, to be said to whoever sent it.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct Invalid(pub(crate) &'static str);
+
+impl Name {
+    pub(crate) fn parse(text: String) -> Result<Self, Invalid> {
+        let fits = (1..=100).contains(&text.chars().count()) && !text.trim().is_empty();
+        if fits && is_plain(&text) {
+            Ok(Self(text))
+        } else {
+            Err(Invalid(
+                "must be 1 to 100 characters, none a control character, not all blank",
+            ))
+        }
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Description {
+    pub(crate) fn parse(text: String) -> Result<Self, Invalid> {
+        let fits = text.chars().count() <= 280;
+        if fits && is_plain(&text) {
+            Ok(Self(text))
+        } else {
+            Err(Invalid(
+                "must be at most 280 characters, none a control character",
+            ))
+        }
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+fn is_plain(text: &str) -> bool {
+    !text.chars().any(char::is_control)
+}
+
+/// An account as it is now.
+#[derive(Debug, Clone)]
+pub(crate) struct Account {
+    pub(crate) id: AccountId,
+    pub(crate) revision: u64,
+    pub(crate) name: Name,
+    pub(crate) description: Description,
+    pub(crate) created_at: Timestamp,
+    pub(crate) updated_at: Timestamp,
+}
+
+/// What to create.
+#[derive(Debug, Clone)]
+pub(crate) struct NewAccount {
+    pub(crate) name: Name,
+    pub(crate) description: Description,
+}
+
+/// What to change; what is absent stays.
+#[derive(Debug, Clone)]
+pub(crate) struct AccountChange {
+    pub(crate) name: Option<Name>,
+    pub(crate) description: Option<Description>,
+}
+
+impl Account {
+    /// The account after the change, or none if the change changes nothing: then there is nothing to announce.
+    pub(crate) fn changed(&self, change: AccountChange, now: Timestamp) -> Option<Self> {
+        let name = change.name.unwrap_or_else(|| self.name.clone());
+        let description = change.description.unwrap_or_else(|| self.description.clone());
+        if name == self.name && description == self.description {
+            return None;
+        }
+        Some(Self {
+            revision: self.revision + 1,
+            name,
+            description,
+            updated_at: now,
+            ..self.clone()
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_counted_in_characters_and_hold_no_control_characters() {
+        assert!(Name::parse("é".repeat(100)).is_ok());
+        assert!(Name::parse("é".repeat(101)).is_err());
+        assert!(Name::parse(String::new()).is_err());
+        assert!(Name::parse("  ".to_owned()).is_err());
+        assert!(Name::parse("a\nb".to_owned()).is_err());
+        assert!(Description::parse("x".repeat(280)).is_ok());
+        assert!(Description::parse("x".repeat(281)).is_err());
+    }
+
+    #[test]
+    fn a_change_to_the_same_values_is_no_change() {
+        let account = Account {
+            id: AccountId(1),
+            revision: 4,
+            name: Name("a".to_owned()),
+            description: Description::default(),
+            created_at: Timestamp::UNIX_EPOCH,
+            updated_at: Timestamp::UNIX_EPOCH,
+        };
+        let same = AccountChange {
+            name: Some(Name("a".to_owned())),
+            description: None,
+        };
+        assert!(account.changed(same, Timestamp::now()).is_none());
+        let other = AccountChange {
+            name: Some(Name("b".to_owned())),
+            description: None,
+        };
+        assert_eq!(account.changed(other, Timestamp::now()).unwrap().revision, 5);
+    }
+}

@@ -1,0 +1,47 @@
+//! The JSON of an account: what `GET` answers, and what its events carry.
+
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::account::Account;
+
+/// An account.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct AccountAnswer {
+    /// Never reused.
+    #[schema(example = 1)]
+    id: i64,
+    /// Counts the changes of this account, from 1.
+    #[schema(example = 3)]
+    revision: u64,
+    #[schema(example = "d33bs/upptime-curc", min_length = 1, max_length = 100)]
+    name: String,
+    #[schema(example = "Uptime of a research computing centre", max_length = 280)]
+    description: String,
+    /// RFC 3339, UTC, milliseconds.
+    #[schema(format = DateTime)]
+    created_at: String,
+    #[schema(format = DateTime)]
+    updated_at: String,
+}
+
+impl From<&Account> for AccountAnswer {
+    fn from(account: &Account) -> Self {
+        Self {
+            id: account.id.0,
+            revision: account.revision,
+            name: account.name.as_str().to_owned(),
+            description: account.description.as_str().to_owned(),
+            created_at: format!("{:.3}", account.created_at),
+            updated_at: format!("{:.3}", account.updated_at),
+        }
+    }
+}
+
+/// A stretch of the list of accounts, by id.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct AccountList {
+    pub(crate) accounts: Vec<AccountAnswer>,
+    /// To be given as `after` for the next stretch; null at the end.
+    pub(crate) next: Option<i64>,
+}

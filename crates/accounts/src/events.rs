@@ -1,0 +1,45 @@
+//! What this service announces. Subjects are `events.accounts.<account id>`.
+
+use event_bus::outbox::Announcement;
+use serde_json::json;
+
+use crate::account::{Account, AccountId};
+use crate::answer::AccountAnswer;
+
+/// This source's name on the bus.
+pub(crate) const SOURCE: &str = "accounts";
+/// The type of its watermarks.
+pub(crate) const WATERMARK: &str = "dev.reliable-caching.accounts.watermark.v1";
+
+const CREATED: &str = "dev.reliable-caching.account.created.v1";
+const UPDATED: &str = "dev.reliable-caching.account.updated.v1";
+const DELETED: &str = "dev.reliable-caching.account.deleted.v1";
+
+pub(crate) fn created(account: &Account) -> Announcement<'static> {
+    with_fragment(CREATED, account)
+}
+
+pub(crate) fn updated(account: &Account) -> Announcement<'static> {
+    with_fragment(UPDATED, account)
+}
+
+pub(crate) fn deleted(id: AccountId, revision: u64) -> Announcement<'static> {
+    Announcement {
+        kind: DELETED,
+        entity: id.0,
+        revision,
+        data: json!({ "account_id": id.0 }),
+        fragment: None,
+    }
+}
+
+/// An account is small: its events carry it whole.
+fn with_fragment(kind: &'static str, account: &Account) -> Announcement<'static> {
+    Announcement {
+        kind,
+        entity: account.id.0,
+        revision: account.revision,
+        data: json!({ "account_id": account.id.0 }),
+        fragment: Some(json!(AccountAnswer::from(account))),
+    }
+}

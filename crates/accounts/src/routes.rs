@@ -1,0 +1,236 @@
+//! The HTTP of the service.
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderName, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use event_bus::Version;
+use http_edge::{Json, Path, Problem, Query, conditional};
+use serde::Deserialize;
+use utoipa::{IntoParams, OpenApi, ToSchema};
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use crate::account::{AccountChange, AccountId, Description, Invalid, Name, NewAccount};
+use crate::answer::{AccountAnswer, AccountList};
+use crate::error::StoreError;
+use crate::store::{Found, Store, Stored};
+
+const CONSISTENCY_TOKEN: HeaderName = HeaderName::from_static("consistency-token");
+const LIST_LIMIT: u32 = 100;
+
+#[derive(OpenApi)]
+#[openapi(info(title = "accounts", description = "Owns accounts: the names on the pages."))]
+struct Document;
+
+pub(crate) fn router(store: Store) -> Router {
+    let (router, api) = documented().split_for_parts();
+    router
+        .route("/openapi.json", get(async || Json(api)))
+        .with_state(store)
+}
+
+/// The OpenAPI document of this service.
+pub fn openapi() -> utoipa::openapi::OpenApi {
+    documented().into_openapi()
+}
+
+fn documented() -> OpenApiRouter<Store> {
+    OpenApiRouter::with_openapi(Document::openapi())
+        .routes(routes!(list_accounts, create_account))
+        .routes(routes!(get_account, update_account, delete_account))
+}
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+struct ListQuery {
+    /// How many, 1 to 100.
+    #[param(minimum = 1, maximum = 100, default = 100)]
+    limit: Option<u32>,
+    /// The id after which to begin.
+    after: Option<i64>,
+}
+
+/// The accounts, by id.
+#[utoipa::path(get, path = "/accounts", params(ListQuery), responses(
+    (status = 200, body = AccountList),
+    (status = 422, description = "a limit out of range", body = Problem, content_type = "application/problem+json"),
+))]
+async fn list_accounts(
+    State(store): State<Store>,
+    Query(query): Query<ListQuery>,
+) -> Result<Response, Response> {
+    let limit = query.limit.unwrap_or(LIST_LIMIT);
+    if !(1..=LIST_LIMIT).contains(&limit) {
+        return Err(invalid_fields()
+            .with_field("limit", "must be 1 to 100")
+            .into_response());
+    }
+    let after = AccountId(query.after.unwrap_or(0));
+    let accounts = store
+        .list_accounts(after, limit)
+        .await
+        .map_err(StoreError::into_response)?;
+    let full = accounts.len() == limit as usize;
+    let next = accounts.last().map(|account| account.id.0).filter(|_| full);
+    Ok(Json(AccountList {
+        accounts: accounts.iter().map(AccountAnswer::from).collect(),
+        next,
+    })
+    .into_response())
+}
+
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct CreateAccount {
+    #[schema(min_length = 1, max_length = 100)]
+    name: String,
+    #[serde(default)]
+    #[schema(max_length = 280)]
+    description: String,
+}
+
+/// Creates an account.
+#[utoipa::path(post, path = "/accounts", request_body = CreateAccount, responses(
+    (status = 201, body = AccountAnswer, headers(("ETag" = String), ("Location" = String), ("Consistency-Token" = String))),
+    (status = 422, description = "a field that cannot be taken", body = Problem, content_type = "application/problem+json"),
+))]
+async fn create_account(
+    State(store): State<Store>,
+    Json(body): Json<CreateAccount>,
+) -> Result<Response, Response> {
+    let new = body.validate().map_err(Problem::into_response)?;
+    let stored = store
+        .create_account(new)
+        .await
+        .map_err(StoreError::into_response)?;
+    let location = format!("/accounts/{}", stored.account.id.0);
+    Ok((
+        StatusCode::CREATED,
+        [(header::LOCATION, location)],
+        mutated(&stored),
+    )
+        .into_response())
+}
+
+/// The account, or 304 if `If-None-Match` names its version.
+#[utoipa::path(get, path = "/accounts/{id}", params(("id" = i64, Path)), responses(
+    (status = 200, body = AccountAnswer, headers(("ETag" = String, description = "\"incarnation-revision\""))),
+    (status = 304, description = "not modified"),
+    (status = 404, description = "no such account; the ETag is the absence's", body = Problem, content_type = "application/problem+json"),
+))]
+async fn get_account(
+    State(store): State<Store>,
+    Path(id): Path<i64>,
+    headers: HeaderMap,
+) -> Result<Response, StoreError> {
+    let Found { version, account } = store.find_account(AccountId(id)).await?;
+    let etag = etag(version);
+    if conditional::not_modified(&headers, &etag) {
+        return Ok((StatusCode::NOT_MODIFIED, [(header::ETAG, etag)]).into_response());
+    }
+    let account = account.ok_or(StoreError::NoSuchAccount(version))?;
+    Ok(([(header::ETAG, etag)], Json(AccountAnswer::from(&account))).into_response())
+}
+
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct UpdateAccount {
+    #[schema(min_length = 1, max_length = 100, nullable = false)]
+    name: Option<String>,
+    #[schema(max_length = 280, nullable = false)]
+    description: Option<String>,
+}
+
+/// Changes what is given and leaves the rest.
+#[utoipa::path(patch, path = "/accounts/{id}", params(("id" = i64, Path)), request_body = UpdateAccount, responses(
+    (status = 200, body = AccountAnswer, headers(("ETag" = String), ("Consistency-Token" = String))),
+    (status = 404, description = "no such account", body = Problem, content_type = "application/problem+json"),
+    (status = 422, description = "a field that cannot be taken", body = Problem, content_type = "application/problem+json"),
+))]
+async fn update_account(
+    State(store): State<Store>,
+    Path(id): Path<i64>,
+    Json(body): Json<UpdateAccount>,
+) -> Result<Response, Response> {
+    let change = body.validate().map_err(Problem::into_response)?;
+    let stored = store
+        .change_account(AccountId(id), change)
+        .await
+        .map_err(StoreError::into_response)?;
+    Ok(mutated(&stored).into_response())
+}
+
+/// Deletes the account; the other services hear it and delete what is theirs.
+#[utoipa::path(delete, path = "/accounts/{id}", params(("id" = i64, Path)), responses(
+    (status = 204, description = "deleted", headers(("ETag" = String), ("Consistency-Token" = String))),
+    (status = 404, description = "no such account", body = Problem, content_type = "application/problem+json"),
+))]
+async fn delete_account(
+    State(store): State<Store>,
+    Path(id): Path<i64>,
+) -> Result<impl IntoResponse, StoreError> {
+    let version = store.delete_account(AccountId(id)).await?;
+    Ok((StatusCode::NO_CONTENT, version_headers(AccountId(id), version)))
+}
+
+impl CreateAccount {
+    fn validate(self) -> Result<NewAccount, Problem> {
+        match (Name::parse(self.name), Description::parse(self.description)) {
+            (Ok(name), Ok(description)) => Ok(NewAccount { name, description }),
+            (name, description) => Err(refusal(name.err(), description.err())),
+        }
+    }
+}
+
+impl UpdateAccount {
+    fn validate(self) -> Result<AccountChange, Problem> {
+        match (
+            self.name.map(Name::parse).transpose(),
+            self.description.map(Description::parse).transpose(),
+        ) {
+            (Ok(name), Ok(description)) => Ok(AccountChange { name, description }),
+            (name, description) => Err(refusal(name.err(), description.err())),
+        }
+    }
+}
+
+/// Says everything that is wrong at once.
+fn refusal(name: Option<Invalid>, description: Option<Invalid>) -> Problem {
+    [("name", name), ("description", description)]
+        .into_iter()
+        .filter_map(|(field, invalid)| Some((field, invalid?)))
+        .fold(invalid_fields(), |problem, (field, invalid)| {
+            problem.with_field(field, invalid.0)
+        })
+}
+
+fn invalid_fields() -> Problem {
+    Problem::new(
+        StatusCode::UNPROCESSABLE_ENTITY,
+        "invalid-fields",
+        "Some fields cannot be taken as they are",
+    )
+}
+
+fn mutated(stored: &Stored) -> impl IntoResponse {
+    let version = Version {
+        incarnation: stored.incarnation,
+        revision: stored.account.revision,
+    };
+    (
+        version_headers(stored.account.id, version),
+        Json(AccountAnswer::from(&stored.account)),
+    )
+}
+
+/// What a client needs to read its own write: the page answers with at least this version (rule 13).
+fn version_headers(id: AccountId, version: Version) -> [(HeaderName, String); 2] {
+    let token = format!("accounts/{}/{}={}", id.0, version.incarnation, version.revision);
+    [(header::ETAG, etag(version)), (CONSISTENCY_TOKEN, token)]
+}
+
+fn etag(version: Version) -> String {
+    format!("\"{version}\"")
+}

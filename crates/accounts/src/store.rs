@@ -1,0 +1,205 @@
+//! All the SQL. A mutation, the bump of its revision and its announcement are one transaction (rule 1).
+
+use std::path::Path;
+
+use event_bus::outbox::{self, Announcement};
+use event_bus::{Incarnation, Version};
+use group_commit::Database;
+use jiff::Timestamp;
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use tracing::instrument;
+
+use crate::account::{Account, AccountChange, AccountId, Description, Name, NewAccount};
+use crate::error::StoreError;
+use crate::events;
+
+const MIGRATIONS: &[&str] = &[outbox::MIGRATION, include_str!("../migrations/0001_accounts.sql")];
+
+/// The accounts, on disk.
+#[derive(Debug, Clone)]
+pub(crate) struct Store {
+    database: Database,
+}
+
+/// What is known about an id: an absence has a version too (rule 14).
+#[derive(Debug)]
+pub(crate) struct Found {
+    pub(crate) version: Version,
+    pub(crate) account: Option<Account>,
+}
+
+/// An account as a mutation left it.
+#[derive(Debug)]
+pub(crate) struct Stored {
+    pub(crate) incarnation: Incarnation,
+    pub(crate) account: Account,
+}
+
+impl Store {
+    pub(crate) async fn open(path: &Path, renew_incarnation: bool) -> Result<Self, StoreError> {
+        let database = Database::open(path, MIGRATIONS)?;
+        if renew_incarnation {
+            database
+                .write(|c| outbox::renew_incarnation(c).map_err(StoreError::from))
+                .await?;
+        }
+        Ok(Self { database })
+    }
+
+    pub(crate) fn database(&self) -> Database {
+        self.database.clone()
+    }
+
+    #[instrument(skip_all)]
+    pub(crate) async fn create_account(&self, new: NewAccount) -> Result<Stored, StoreError> {
+        self.database.write(move |c| create(c, &new)).await
+    }
+
+    /// Reads the account and the version it has in one snapshot.
+    #[instrument(skip_all)]
+    pub(crate) async fn find_account(&self, id: AccountId) -> Result<Found, StoreError> {
+        self.database.read(move |c| find(c, id)).await
+    }
+
+    /// At most `limit` accounts whose id is above `after`.
+    #[instrument(skip_all)]
+    pub(crate) async fn list_accounts(
+        &self,
+        after: AccountId,
+        limit: u32,
+    ) -> Result<Vec<Account>, StoreError> {
+        self.database.read(move |c| list(c, after, limit)).await
+    }
+
+    #[instrument(skip_all)]
+    pub(crate) async fn change_account(
+        &self,
+        id: AccountId,
+        change: AccountChange,
+    ) -> Result<Stored, StoreError> {
+        self.database.write(move |c| self::change(c, id, change)).await
+    }
+
+    #[instrument(skip_all)]
+    pub(crate) async fn delete_account(&self, id: AccountId) -> Result<Version, StoreError> {
+        self.database.write(move |c| delete(c, id)).await
+    }
+}
+
+fn create(c: &Connection, new: &NewAccount) -> Result<Stored, StoreError> {
+    let account = c
+        .prepare_cached(
+            "INSERT INTO accounts (revision, name, description, created_at, updated_at)
+             VALUES (1, ?1, ?2, ?3, ?3) RETURNING *",
+        )?
+        .query_row(
+            params![new.name.as_str(), new.description.as_str(), now_text()],
+            account_from,
+        )?;
+    announced(c, account, events::created)
+}
+
+fn change(c: &Connection, id: AccountId, change: AccountChange) -> Result<Stored, StoreError> {
+    let account = existing(c, id)?;
+    let Some(changed) = account.changed(change, Timestamp::now()) else {
+        return Ok(Stored {
+            incarnation: outbox::incarnation(c)?,
+            account,
+        });
+    };
+    c.prepare_cached(
+        "UPDATE accounts SET revision = ?2, name = ?3, description = ?4, updated_at = ?5 WHERE id = ?1",
+    )?
+    .execute(params![
+        id.0,
+        changed.revision,
+        changed.name.as_str(),
+        changed.description.as_str(),
+        format!("{:.3}", changed.updated_at),
+    ])?;
+    announced(c, changed, events::updated)
+}
+
+fn delete(c: &Connection, id: AccountId) -> Result<Version, StoreError> {
+    let account = existing(c, id)?;
+    let revision = account.revision + 1;
+    c.prepare_cached(
+        "UPDATE accounts SET revision = ?2, deleted = 1, name = '', description = '' WHERE id = ?1",
+    )?
+    .execute(params![id.0, revision])?;
+    outbox::announce(c, &events::deleted(id, revision))?;
+    Ok(Version {
+        incarnation: outbox::incarnation(c)?,
+        revision,
+    })
+}
+
+fn announced(
+    c: &Connection,
+    account: Account,
+    announcement: impl Fn(&Account) -> Announcement<'static>,
+) -> Result<Stored, StoreError> {
+    outbox::announce(c, &announcement(&account))?;
+    Ok(Stored {
+        incarnation: outbox::incarnation(c)?,
+        account,
+    })
+}
+
+fn find(c: &Connection, id: AccountId) -> Result<Found, StoreError> {
+    let incarnation = outbox::incarnation(c)?;
+    let row: Option<(u64, Option<Account>)> = c
+        .prepare_cached("SELECT * FROM accounts WHERE id = ?1")?
+        .query_row([id.0], |row| {
+            let account = if row.get("deleted")? {
+                None
+            } else {
+                Some(account_from(row)?)
+            };
+            Ok((row.get("revision")?, account))
+        })
+        .optional()?;
+    let (revision, account) = row.unwrap_or((0, None));
+    Ok(Found {
+        version: Version {
+            incarnation,
+            revision,
+        },
+        account,
+    })
+}
+
+fn existing(c: &Connection, id: AccountId) -> Result<Account, StoreError> {
+    let found = find(c, id)?;
+    found.account.ok_or(StoreError::NoSuchAccount(found.version))
+}
+
+fn list(c: &Connection, after: AccountId, limit: u32) -> Result<Vec<Account>, StoreError> {
+    let accounts = c
+        .prepare_cached("SELECT * FROM accounts WHERE id > ?1 AND NOT deleted ORDER BY id LIMIT ?2")?
+        .query_map(params![after.0, limit], account_from)?
+        .collect::<rusqlite::Result<_>>()?;
+    Ok(accounts)
+}
+
+fn account_from(row: &Row<'_>) -> rusqlite::Result<Account> {
+    Ok(Account {
+        id: AccountId(row.get("id")?),
+        revision: row.get("revision")?,
+        name: Name::parse(row.get("name")?).expect("only valid names are stored"),
+        description: Description::parse(row.get("description")?).expect("only valid descriptions are stored"),
+        created_at: time_from(row, "created_at")?,
+        updated_at: time_from(row, "updated_at")?,
+    })
+}
+
+fn time_from(row: &Row<'_>, column: &str) -> rusqlite::Result<Timestamp> {
+    Ok(row
+        .get::<_, String>(column)?
+        .parse()
+        .expect("only RFC 3339 is stored"))
+}
+
+fn now_text() -> String {
+    format!("{:.3}", Timestamp::now())
+}
