@@ -1,3 +1,7 @@
-//! The whole stack on one machine: start it, seed it, watch it change, measure it.
+//! The lab's program; everything is in the library.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    lab::main()
+}

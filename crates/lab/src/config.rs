@@ -1,0 +1,103 @@
+//! Every setting of the lab: a flag, a variable of the same name, a default.
+
+use std::io::{IsTerminal as _, stdout};
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// The whole stack on one machine.
+#[derive(Debug, Parser)]
+#[command(version, about)]
+pub struct Config {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What the lab does.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Starts NATS, the three sources and the page's replicas, seeds real data, and replays it until Ctrl-C.
+    Up(UpConfig),
+}
+
+/// Settings of `lab up`.
+#[derive(Args, Clone, Debug)]
+pub struct UpConfig {
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would show it as the help of this part's flags")]
+    pub ports: PortConfig,
+
+    /// How many page services run side by side, each with its own cache.
+    #[arg(long, env = "REPLICAS", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..))]
+    pub replicas: u16,
+
+    /// Where databases and the broker's store live; created if missing, one lab at a time.
+    #[arg(long, env = "DATA_DIR", default_value = ".run")]
+    pub data_dir: PathBuf,
+
+    /// The recorded data: a folder with `endpoints.csv` and `samples.csv.gz`.
+    #[arg(long, env = "DATA", default_value = "data/uptime")]
+    pub data: PathBuf,
+
+    /// How many times faster than it was recorded the data is replayed: 300 makes a day five minutes, 0 turns it off.
+    #[arg(long, env = "REPLAY_SPEED", default_value_t = 300)]
+    pub replay_speed: u32,
+
+    /// The nats-server to run; without it, the one on PATH.
+    #[arg(long, env = "NATS_SERVER", default_value = "nats-server")]
+    pub nats_server: PathBuf,
+
+    /// Where the services' programs are; without it, beside the lab's own.
+    #[arg(long, env = "PROGRAMS")]
+    pub programs: Option<PathBuf>,
+}
+
+/// Where each part listens, on 127.0.0.1. 0 is any free port.
+#[derive(Args, Clone, Debug)]
+pub struct PortConfig {
+    /// The broker.
+    #[arg(long, env = "NATS_PORT", default_value_t = 4222)]
+    pub nats_port: u16,
+
+    /// The accounts service.
+    #[arg(long, env = "ACCOUNTS_PORT", default_value_t = 8081)]
+    pub accounts_port: u16,
+
+    /// The endpoints service.
+    #[arg(long, env = "ENDPOINTS_PORT", default_value_t = 8082)]
+    pub endpoints_port: u16,
+
+    /// The metrics service.
+    #[arg(long, env = "METRICS_PORT", default_value_t = 8083)]
+    pub metrics_port: u16,
+
+    /// The first page replica; each further one is 100 higher.
+    #[arg(long, env = "PAGE_PORT", default_value_t = 8080)]
+    pub page_port: u16,
+}
+
+/// Whether names are written in colour: on a terminal, unless `NO_COLOR` is set (<https://no-color.org>).
+pub fn colour() -> bool {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is config.rs; the standard asks about presence, not a value"
+    )]
+    let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    stdout().is_terminal() && !refused
+}
+
+/// Where a program on PATH is; a name with a folder is taken as it is.
+pub(crate) fn find_program(name: &std::path::Path) -> Option<PathBuf> {
+    if name.components().count() > 1 {
+        return name.is_file().then(|| name.to_owned());
+    }
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is config.rs; PATH is the system's setting, not ours"
+    )]
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path)
+        .map(|folder| folder.join(name))
+        .find(|candidate| candidate.is_file())
+}

@@ -1,0 +1,174 @@
+//! Ports for a stack: checked before anything starts, so that a taken one is a clear message and not a dead child.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::config::PortConfig;
+
+/// Where each part of the stack listens, on 127.0.0.1.
+#[derive(Clone, Debug)]
+pub struct Ports {
+    /// The broker.
+    pub nats: u16,
+    /// The accounts service.
+    pub accounts: u16,
+    /// The endpoints service.
+    pub endpoints: u16,
+    /// The metrics service.
+    pub metrics: u16,
+    /// One per replica of the page.
+    pub pages: Vec<u16>,
+}
+
+/// From one page replica's port to the next.
+const REPLICA_STEP: u16 = 100;
+
+impl Ports {
+    /// Chooses the ports that `config` asks for, 0 being any free one, and fails on the first that is taken.
+    pub fn choose(config: &PortConfig, replicas: u16) -> Result<Self> {
+        // All are held until all are chosen: two zeros must not get the same port.
+        let mut held = Vec::new();
+        let mut claim = |port, service: &str, flag: &str| -> Result<u16> {
+            let listener = claim(port, service, flag)?;
+            let port = listener
+                .local_addr()
+                .context("a bound socket has an address")?
+                .port();
+            held.push(listener);
+            Ok(port)
+        };
+        Ok(Self {
+            nats: claim(config.nats_port, "nats", "--nats-port")?,
+            accounts: claim(config.accounts_port, "accounts", "--accounts-port")?,
+            endpoints: claim(config.endpoints_port, "endpoints", "--endpoints-port")?,
+            metrics: claim(config.metrics_port, "metrics", "--metrics-port")?,
+            pages: (0..replicas)
+                .map(|replica| claim(page_port(config.page_port, replica)?, "page", "--page-port"))
+                .collect::<Result<_>>()?,
+        })
+    }
+}
+
+fn page_port(first: u16, replica: u16) -> Result<u16> {
+    if first == 0 {
+        return Ok(0);
+    }
+    replica
+        .checked_mul(REPLICA_STEP)
+        .and_then(|step| first.checked_add(step))
+        .context("there is no port for that many replicas: choose a lower --page-port or fewer --replicas")
+}
+
+fn claim(port: u16, service: &str, flag: &str) -> Result<TcpListener> {
+    match TcpListener::bind((Ipv4Addr::LOCALHOST, port)) {
+        Ok(listener) => Ok(listener),
+        Err(error) if error.kind() == ErrorKind::AddrInUse => {
+            let (who, stop) = match listener_on(port) {
+                Some(owner) => (
+                    format!("by process {} ({})", owner.pid, owner.command),
+                    format!("stop it (kill {})", owner.pid),
+                ),
+                None => ("by another program".to_owned(), "stop that program".to_owned()),
+            };
+            bail!(
+                "port {port}, wanted for {service}, is taken {who}: {stop}, or choose another port with {flag}"
+            )
+        }
+        Err(error) => Err(error).with_context(|| {
+            format!("port {port}, wanted for {service}, cannot be used: choose another with {flag}")
+        }),
+    }
+}
+
+struct Owner {
+    pid: u32,
+    command: String,
+}
+
+/// Who listens on a port, if the system tells: Linux does, in `/proc`, about processes of the same user.
+fn listener_on(port: u16) -> Option<Owner> {
+    let socket = ["/proc/net/tcp", "/proc/net/tcp6"]
+        .iter()
+        .filter_map(|table| fs::read_to_string(table).ok())
+        .find_map(|table| table.lines().find_map(|line| listening_inode(line, port)))?;
+    let link = PathBuf::from(format!("socket:[{socket}]"));
+    let processes = fs::read_dir("/proc").ok()?.flatten();
+    let mut numbered =
+        processes.filter_map(|entry| Some((entry.file_name().to_str()?.parse().ok()?, entry.path())));
+    numbered.find_map(|(pid, folder): (u32, PathBuf)| {
+        let mut files = fs::read_dir(folder.join("fd")).ok()?.flatten();
+        files.find(|file| fs::read_link(file.path()).is_ok_and(|target| target == link))?;
+        let command = fs::read_to_string(folder.join("comm")).ok()?;
+        Some(Owner {
+            pid,
+            command: command.trim().to_owned(),
+        })
+    })
+}
+
+/// Reads one line of `/proc/net/tcp`: `sl local_address rem_address st …`, the inode being the tenth field.
+fn listening_inode(line: &str, port: u16) -> Option<String> {
+    const LISTEN: &str = "0A";
+    let fields: Vec<&str> = line.split_whitespace().collect();
+    let (_, local_port) = fields.get(1)?.rsplit_once(':')?;
+    let ours = u16::from_str_radix(local_port, 16) == Ok(port) && fields.get(3) == Some(&LISTEN);
+    if ours {
+        fields.get(9).map(|inode| (*inode).to_owned())
+    } else {
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ANY: PortConfig = PortConfig {
+        nats_port: 0,
+        accounts_port: 0,
+        endpoints_port: 0,
+        metrics_port: 0,
+        page_port: 0,
+    };
+
+    #[test]
+    fn a_taken_port_is_named_with_its_owner_and_its_flag() {
+        let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let metrics_port = taken.local_addr().unwrap().port();
+        let message = Ports::choose(&PortConfig { metrics_port, ..ANY }, 1)
+            .unwrap_err()
+            .to_string();
+        assert!(
+            message.contains(&format!("port {metrics_port}, wanted for metrics, is taken")),
+            "{message}"
+        );
+        assert!(message.contains("--metrics-port"), "{message}");
+        if cfg!(target_os = "linux") {
+            assert!(
+                message.contains(&format!("kill {}", std::process::id())),
+                "{message}"
+            );
+        }
+    }
+
+    #[test]
+    fn zero_is_any_free_port_and_never_the_same_twice() {
+        let ports = Ports::choose(&ANY, 3).unwrap();
+        let mut all = vec![ports.nats, ports.accounts, ports.endpoints, ports.metrics];
+        all.extend(ports.pages);
+        all.sort_unstable();
+        all.dedup();
+        assert_eq!(all.len(), 7);
+        assert!(!all.contains(&0));
+    }
+
+    #[test]
+    fn replicas_are_a_hundred_ports_apart() {
+        assert_eq!(page_port(8080, 1).unwrap(), 8180);
+        assert!(page_port(65_500, 1).is_err());
+    }
+}

@@ -1,0 +1,158 @@
+//! The sources' public HTTP, as far as the lab uses it: the lab has no other way in.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+use reqwest::{Client, RequestBuilder, Response};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use crate::data::State;
+
+/// An account's number, given by the accounts service.
+pub type AccountId = u64;
+
+/// An endpoint's number, given by the endpoints service.
+pub type EndpointId = u64;
+
+/// One client for the three services.
+#[derive(Clone, Debug)]
+pub struct Sources {
+    http: Client,
+    accounts: String,
+    endpoints: String,
+    metrics: String,
+}
+
+/// A sample on its way to the metrics service.
+#[derive(Debug, Serialize)]
+pub struct NewSample {
+    /// What was checked.
+    pub endpoint_id: EndpointId,
+    /// When, as RFC 3339; without it, the service's own now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub at: Option<jiff::Timestamp>,
+    /// How it was found.
+    pub state: State,
+    /// The HTTP status, 0 if no answer came.
+    pub status_code: u16,
+    /// How long the answer took.
+    pub response_ms: u32,
+}
+
+/// The most samples that the metrics service takes at once.
+pub const LARGEST_BATCH: usize = 1000;
+
+#[derive(Deserialize)]
+struct Created {
+    id: u64,
+}
+
+#[derive(Deserialize)]
+struct AccountList {
+    accounts: Vec<serde::de::IgnoredAny>,
+}
+
+/// RFC 9457, as far as a person wants to read it.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Problem {
+    title: Option<String>,
+    detail: Option<String>,
+}
+
+impl Sources {
+    /// Takes the services' base addresses.
+    pub fn new(accounts: String, endpoints: String, metrics: String) -> Self {
+        Self {
+            http: http_client(),
+            accounts,
+            endpoints,
+            metrics,
+        }
+    }
+
+    /// Whether there is no account at all.
+    pub async fn is_empty(&self) -> Result<bool> {
+        let request = self
+            .http
+            .get(format!("{}/accounts", self.accounts))
+            .query(&[("limit", 1)]);
+        let list: AccountList = send(request)
+            .await?
+            .json()
+            .await
+            .context("reading the list of accounts")?;
+        Ok(list.accounts.is_empty())
+    }
+
+    /// Creates an account.
+    pub async fn create_account(&self, name: &str, description: &str) -> Result<AccountId> {
+        let body = json!({ "name": name, "description": description });
+        created(self.http.post(format!("{}/accounts", self.accounts)).json(&body)).await
+    }
+
+    /// Gives an account another name; the answer carries the new revision.
+    pub async fn rename_account(&self, account: AccountId, name: &str) -> Result<Response> {
+        let body = json!({ "name": name });
+        send(
+            self.http
+                .patch(format!("{}/accounts/{account}", self.accounts))
+                .json(&body),
+        )
+        .await
+    }
+
+    /// Adds an endpoint to an account.
+    pub async fn add_endpoint(&self, account: AccountId, name: &str, url: &str) -> Result<EndpointId> {
+        let body = json!({ "name": name, "url": url });
+        created(
+            self.http
+                .post(format!("{}/accounts/{account}/endpoints", self.endpoints))
+                .json(&body),
+        )
+        .await
+    }
+
+    /// Records one batch of samples, at most [`LARGEST_BATCH`] of them.
+    pub async fn record(&self, account: AccountId, samples: &[NewSample]) -> Result<()> {
+        let body = json!({ "samples": samples });
+        send(
+            self.http
+                .post(format!("{}/accounts/{account}/samples", self.metrics))
+                .json(&body),
+        )
+        .await?;
+        Ok(())
+    }
+}
+
+/// A client for this machine: no proxy, and no patience with a service that hangs.
+pub(crate) fn http_client() -> Client {
+    let builder = Client::builder().no_proxy().timeout(Duration::from_secs(10));
+    builder
+        .build()
+        .expect("a client without TLS needs nothing that could be missing")
+}
+
+async fn created(request: RequestBuilder) -> Result<u64> {
+    let created: Created = send(request)
+        .await?
+        .json()
+        .await
+        .context("reading what was created")?;
+    Ok(created.id)
+}
+
+/// Sends, and turns every answer that is no success into an error that says what the service said.
+async fn send(request: RequestBuilder) -> Result<Response> {
+    let answer = request.send().await?;
+    let status = answer.status();
+    if status.is_success() {
+        return Ok(answer);
+    }
+    let path = answer.url().path().to_owned();
+    let problem: Problem = answer.json().await.unwrap_or_default();
+    let said = problem.detail.or(problem.title).unwrap_or_default();
+    bail!("{path} answered {status} {said}")
+}

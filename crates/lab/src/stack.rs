@@ -1,0 +1,216 @@
+//! What the stack is made of: which program with which settings, and how to tell that it is ready.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use reqwest::Client;
+use tokio::io::AsyncReadExt as _;
+use tokio::net::TcpStream;
+use tokio::time::sleep;
+
+use crate::config::{UpConfig, find_program};
+use crate::ports::Ports;
+use crate::sources::{Sources, http_client};
+use crate::supervisor::{Layer, Program};
+
+/// The parts of one running stack and their addresses.
+#[derive(Debug)]
+pub struct Stack {
+    /// Where everything listens.
+    pub ports: Ports,
+    nats_server: PathBuf,
+    programs: PathBuf,
+    data_dir: PathBuf,
+}
+
+/// A part of the stack.
+#[derive(Debug)]
+pub struct Part {
+    /// What to start.
+    pub program: Program,
+    /// Where to ask whether it is ready.
+    pub probe: Probe,
+}
+
+/// How to tell that a part is ready.
+#[derive(Clone, Debug)]
+pub enum Probe {
+    /// A broker greets those who connect, once its store is open.
+    Greeting(SocketAddr),
+    /// A service answers `GET /readyz` with a success.
+    Readyz(String),
+}
+
+const SERVICES: [&str; 4] = ["accounts", "endpoints", "metrics", "page"];
+
+impl Stack {
+    /// Finds every program before the first one is started.
+    pub fn find(config: &UpConfig, ports: Ports) -> Result<Self> {
+        let nats_server = find_program(&config.nats_server).with_context(|| {
+            format!(
+                "there is no nats-server at {} or on PATH: let scripts/fetch-nats-server get one, and pass what it \
+                 prints with --nats-server",
+                config.nats_server.display()
+            )
+        })?;
+        let programs = match &config.programs {
+            Some(folder) => folder.clone(),
+            None => folder_of(&std::env::current_exe().context("the lab does not know where it is")?),
+        };
+        for service in SERVICES {
+            ensure!(
+                programs.join(service).is_file(),
+                "the program {service} is not in {}: build all with scripts/up, or say where they are with --programs",
+                programs.display()
+            );
+        }
+        Ok(Self {
+            ports,
+            nats_server,
+            programs,
+            data_dir: config.data_dir.clone(),
+        })
+    }
+
+    /// The broker, with its store among the lab's data.
+    pub fn nats(&self) -> Part {
+        let store = self.data_dir.join("nats").display().to_string();
+        let port = self.ports.nats.to_string();
+        let arguments = [
+            "--jetstream",
+            "--store_dir",
+            &store,
+            "--addr",
+            "127.0.0.1",
+            "--port",
+            &port,
+        ];
+        Part {
+            program: Program {
+                name: "nats".to_owned(),
+                path: self.nats_server.clone(),
+                arguments: arguments.map(str::to_owned).to_vec(),
+                layer: Layer::Broker,
+            },
+            probe: Probe::Greeting(local(self.ports.nats)),
+        }
+    }
+
+    /// The three services that own data.
+    pub fn sources(&self) -> Vec<Part> {
+        let ports = [
+            ("accounts", self.ports.accounts),
+            ("endpoints", self.ports.endpoints),
+            ("metrics", self.ports.metrics),
+        ];
+        let part = |(service, port): (&str, u16)| {
+            let database = self.data_dir.join(format!("{service}.db")).display().to_string();
+            self.service(
+                service,
+                service.to_owned(),
+                port,
+                Layer::Source,
+                &[("--database", database)],
+            )
+        };
+        ports.map(part).into()
+    }
+
+    /// The page's replicas; the second is called `page-2`.
+    pub fn pages(&self) -> Vec<Part> {
+        let upstreams = [
+            ("--accounts-url", url(self.ports.accounts)),
+            ("--endpoints-url", url(self.ports.endpoints)),
+            ("--metrics-url", url(self.ports.metrics)),
+        ];
+        let named = self
+            .ports
+            .pages
+            .iter()
+            .enumerate()
+            .map(|(place, port)| match place {
+                0 => ("page".to_owned(), *port),
+                _ => (format!("page-{}", place + 1), *port),
+            });
+        named
+            .map(|(name, port)| self.service("page", name, port, Layer::Edge, &upstreams))
+            .collect()
+    }
+
+    /// The sources' HTTP, as any client sees it.
+    pub fn clients(&self) -> Sources {
+        Sources::new(
+            url(self.ports.accounts),
+            url(self.ports.endpoints),
+            url(self.ports.metrics),
+        )
+    }
+
+    /// The addresses of the page's replicas.
+    pub fn page_urls(&self) -> Vec<String> {
+        self.ports.pages.iter().copied().map(url).collect()
+    }
+
+    fn service(&self, service: &str, name: String, port: u16, layer: Layer, more: &[(&str, String)]) -> Part {
+        let nats_url = format!("nats://127.0.0.1:{}", self.ports.nats);
+        let common = [("--listen", local(port).to_string()), ("--nats-url", nats_url)];
+        let settings = common.iter().chain(more);
+        let arguments = settings
+            .flat_map(|(flag, value)| [(*flag).to_owned(), value.clone()])
+            .collect();
+        Part {
+            program: Program {
+                name,
+                path: self.programs.join(service),
+                arguments,
+                layer,
+            },
+            probe: Probe::Readyz(format!("{}/readyz", url(port))),
+        }
+    }
+}
+
+impl Probe {
+    /// Asks until the answer is yes.
+    pub async fn until_ready(&self) {
+        const PAUSE: Duration = Duration::from_millis(50);
+        let http = http_client();
+        while !self.is_ready(&http).await {
+            sleep(PAUSE).await;
+        }
+    }
+
+    async fn is_ready(&self, http: &Client) -> bool {
+        match self {
+            Self::Greeting(address) => is_greeted(*address).await.unwrap_or(false),
+            Self::Readyz(url) => match http.get(url).send().await {
+                Ok(answer) => answer.status().is_success(),
+                Err(_) => false,
+            },
+        }
+    }
+}
+
+async fn is_greeted(address: SocketAddr) -> std::io::Result<bool> {
+    let mut greeting = [0; 4];
+    TcpStream::connect(address)
+        .await?
+        .read_exact(&mut greeting)
+        .await?;
+    Ok(&greeting == b"INFO")
+}
+
+fn folder_of(program: &Path) -> PathBuf {
+    program.parent().map(Path::to_owned).unwrap_or_default()
+}
+
+fn local(port: u16) -> SocketAddr {
+    (Ipv4Addr::LOCALHOST, port).into()
+}
+
+/// The address of a service on this machine.
+pub(crate) fn url(port: u16) -> String {
+    format!("http://{}", local(port))
+}

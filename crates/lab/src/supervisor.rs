@@ -1,0 +1,163 @@
+//! Processes that live and die with the lab.
+
+mod child;
+
+use std::path::PathBuf;
+use std::process::ExitStatus;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, anyhow};
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::find_program;
+use crate::console::Console;
+use crate::supervisor::child::Child;
+
+/// A process to be started.
+#[derive(Clone, Debug)]
+pub struct Program {
+    /// How its lines are marked and how messages call it.
+    pub name: String,
+    /// What to run.
+    pub path: PathBuf,
+    /// With which arguments.
+    pub arguments: Vec<String>,
+    /// What stands on what: programs of a higher layer are stopped before those of a lower one.
+    pub layer: Layer,
+}
+
+/// The layers of the stack, lowest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Layer {
+    /// The broker, which all speak to.
+    Broker,
+    /// The services that own data; they publish what is left before they end.
+    Source,
+    /// The services that read the others.
+    Edge,
+}
+
+/// How long a process may take to end after it was asked to.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Starts processes, notices when one dies, and leaves none behind.
+#[derive(Debug)]
+pub struct Supervisor {
+    console: Console,
+    /// Where it exists, a wrapper that lets the kernel stop the children of a lab that was killed outright.
+    setpriv: Option<PathBuf>,
+    children: Vec<Child>,
+    deaths: mpsc::UnboundedReceiver<Death>,
+    report: mpsc::UnboundedSender<Death>,
+    hurry: CancellationToken,
+}
+
+/// A child ended that nobody had asked to.
+#[derive(Debug)]
+struct Death {
+    name: String,
+    status: ExitStatus,
+    last_lines: String,
+}
+
+impl Supervisor {
+    /// A supervisor without children; their output goes to `console`.
+    pub fn new(console: Console) -> Self {
+        let (report, deaths) = mpsc::unbounded_channel();
+        let setpriv = if cfg!(target_os = "linux") {
+            find_program("setpriv".as_ref())
+        } else {
+            None
+        };
+        Self {
+            console,
+            setpriv,
+            children: Vec::new(),
+            deaths,
+            report,
+            hurry: CancellationToken::new(),
+        }
+    }
+
+    /// Starts a process.
+    ///
+    /// Call it from a thread that lives as long as the lab: to the kernel, a child's parent is the thread that made it.
+    pub fn start(&mut self, program: &Program) -> Result<()> {
+        let child = Child::start(
+            program,
+            self.setpriv.as_deref(),
+            &self.console,
+            &self.report,
+            &self.hurry,
+        )
+        .with_context(|| format!("{} could not be started", program.name))?;
+        self.children.push(child);
+        Ok(())
+    }
+
+    /// Waits for `work`, unless a child dies over it: then that is the error.
+    pub async fn unless_one_dies<T>(&mut self, work: impl Future<Output = T>) -> Result<T> {
+        tokio::select! {
+            biased;
+            Some(death) = self.deaths.recv() => Err(death.into_error()),
+            done = work => Ok(done),
+        }
+    }
+
+    /// Waits until `ready` is, at most `limit` long.
+    pub async fn until_ready(
+        &mut self,
+        name: &str,
+        limit: Duration,
+        ready: impl Future<Output = ()>,
+    ) -> Result<()> {
+        if self.unless_one_dies(timeout(limit, ready)).await?.is_ok() {
+            return Ok(());
+        }
+        let last_lines = self
+            .children
+            .iter()
+            .find(|child| child.name == name)
+            .map(Child::last_lines);
+        let last_lines = last_lines.unwrap_or_default();
+        Err(anyhow!(
+            "{name} was not ready after {} s; {}",
+            limit.as_secs(),
+            said(&last_lines)
+        ))
+    }
+
+    /// Asks every process to end, the highest layer first, and kills those that do not within five seconds.
+    pub async fn stop(&mut self) {
+        while let Some(top) = self.children.iter().map(|child| child.layer).max() {
+            let ending: Vec<Child> = self.children.extract_if(.., |child| child.layer == top).collect();
+            for child in &ending {
+                child.ask_to_end();
+            }
+            for child in ending {
+                child.ended().await;
+            }
+        }
+    }
+
+    /// When cancelled, [`stop`](Self::stop) is done with waiting and kills.
+    pub fn hurry(&self) -> CancellationToken {
+        self.hurry.clone()
+    }
+}
+
+impl Death {
+    fn into_error(self) -> anyhow::Error {
+        anyhow!("{} died ({}); {}", self.name, self.status, said(&self.last_lines))
+    }
+}
+
+fn said(last_lines: &str) -> String {
+    if last_lines.is_empty() {
+        "it said nothing".to_owned()
+    } else {
+        format!("its last lines:\n{last_lines}")
+    }
+}

@@ -1,0 +1,181 @@
+//! `lab up`: from nothing to a running stack with real data in it, and back to nothing.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result};
+use jiff::Timestamp;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::config::UpConfig;
+use crate::console::Console;
+use crate::data::Recording;
+use crate::folder::DataFolder;
+use crate::ports::Ports;
+use crate::replay::replay;
+use crate::seed::{SeedRecord, Seeded, seed};
+use crate::stack::{Part, Stack};
+use crate::supervisor::Supervisor;
+use crate::welcome::Welcome;
+
+/// How long a part may take until it is ready; a debug build on a busy machine needs seconds.
+const READY_WITHIN: Duration = Duration::from_secs(30);
+
+/// Runs the stack until a signal or a failure ends it; nothing that it started outlives the call.
+///
+/// Wants a runtime of one thread, the caller's: see [`Supervisor::start`].
+pub async fn up(config: &UpConfig, console: &Console) -> Result<()> {
+    // Everything that can be missing is looked for before anything runs.
+    let recording = Arc::new(Recording::read(&config.data)?);
+    let folder = DataFolder::open(&config.data_dir)?;
+    let ports = Ports::choose(&config.ports, config.replicas)?;
+    let stack = Stack::find(config, ports)?;
+    if folder.discard_half_a_seeding()? {
+        console.say("the last seeding was interrupted: deleted its databases, seeding afresh");
+    }
+
+    let mut signals = Signals::new()?;
+    let mut supervisor = Supervisor::new(console.clone());
+    let mut lab = Lab {
+        config,
+        console,
+        recording,
+        folder,
+        stack,
+        supervisor: &mut supervisor,
+    };
+    let outcome = tokio::select! {
+        outcome = lab.run() => outcome,
+        name = signals.next() => {
+            console.say(format_args!("{name}: stopping; once more to kill"));
+            Ok(())
+        }
+    };
+    let hurry = supervisor.hurry();
+    tokio::select! {
+        () = supervisor.stop() => {}
+        _ = signals.next() => {
+            hurry.cancel();
+            supervisor.stop().await;
+        }
+    }
+    console.say("stopped; the data stays for the next time");
+    outcome
+}
+
+/// What the steps of a run share.
+struct Lab<'run> {
+    config: &'run UpConfig,
+    console: &'run Console,
+    recording: Arc<Recording>,
+    folder: DataFolder,
+    stack: Stack,
+    supervisor: &'run mut Supervisor,
+}
+
+impl Lab<'_> {
+    async fn run(&mut self) -> Result<()> {
+        self.start(vec![self.stack.nats()]).await?;
+        self.start(self.stack.sources()).await?;
+        let seeded = self.seed_if_empty().await?;
+        self.start(self.stack.pages()).await?;
+        self.console.say(Welcome::new(&self.stack, &seeded));
+        self.replay(&seeded).await
+    }
+
+    /// Starts all parts, then waits for each: they get ready side by side.
+    async fn start(&mut self, parts: Vec<Part>) -> Result<()> {
+        for part in &parts {
+            self.supervisor.start(&part.program)?;
+        }
+        for part in &parts {
+            self.supervisor
+                .until_ready(&part.program.name, READY_WITHIN, part.probe.until_ready())
+                .await?;
+        }
+        Ok(())
+    }
+
+    async fn seed_if_empty(&mut self) -> Result<Seeded> {
+        let sources = self.stack.clients();
+        if !self.supervisor.unless_one_dies(sources.is_empty()).await?? {
+            return match SeedRecord::read(self.folder.path())? {
+                Some(SeedRecord::Done(seeded)) => Ok(seeded),
+                _ => Ok(Seeded::default()),
+            };
+        }
+        let began = Instant::now();
+        let now = Timestamp::now();
+        SeedRecord::Started.write(self.folder.path())?;
+        let seeded = self
+            .supervisor
+            .unless_one_dies(seed(&self.recording, &sources, now))
+            .await??;
+        SeedRecord::Done(seeded.clone()).write(self.folder.path())?;
+        self.console.say(self.what_was_seeded(began.elapsed()));
+        Ok(seeded)
+    }
+
+    fn what_was_seeded(&self, took: Duration) -> String {
+        let accounts = &self.recording.accounts;
+        let skipped = self.recording.skipped;
+        format!(
+            "seeded {} accounts, {} endpoints and {} real samples in {:.1} s\n\
+             each account's samples are moved so that its newest one is now: the recordings end at different times\n\
+             left out: {} endpoints that are no http or https URL (TCP pings, ftp), and their {} samples",
+            accounts.len(),
+            accounts
+                .iter()
+                .map(|account| account.endpoints.len())
+                .sum::<usize>(),
+            accounts
+                .iter()
+                .map(|account| account.samples.len())
+                .sum::<usize>(),
+            took.as_secs_f64(),
+            skipped.endpoints,
+            skipped.samples,
+        )
+    }
+
+    /// Goes on until a child dies; the caller ends it otherwise.
+    async fn replay(&mut self, seeded: &Seeded) -> Result<()> {
+        let speed = self.config.replay_speed;
+        self.console.say(match speed {
+            0 => "no replay (--replay-speed 0): pages change when you change them".to_owned(),
+            _ if seeded.accounts.is_empty() => "no replay: these accounts were not seeded by the lab".to_owned(),
+            _ => format!("replaying the recorded samples at {speed} times their pace, stamped now; --replay-speed 0 turns it off"),
+        });
+        let sources = self.stack.clients();
+        let recording = Arc::clone(&self.recording);
+        self.supervisor
+            .unless_one_dies(replay(recording, seeded, speed, &sources, self.console))
+            .await
+    }
+}
+
+/// The ways of being told to stop: Ctrl-C, a polite kill, a terminal that closes.
+struct Signals {
+    interrupt: tokio::signal::unix::Signal,
+    terminate: tokio::signal::unix::Signal,
+    hang_up: tokio::signal::unix::Signal,
+}
+
+impl Signals {
+    fn new() -> Result<Self> {
+        let listen = |kind| signal(kind).context("listening for signals");
+        Ok(Self {
+            interrupt: listen(SignalKind::interrupt())?,
+            terminate: listen(SignalKind::terminate())?,
+            hang_up: listen(SignalKind::hangup())?,
+        })
+    }
+
+    async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.interrupt.recv() => "Ctrl-C",
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.hang_up.recv() => "the terminal is gone",
+        }
+    }
+}

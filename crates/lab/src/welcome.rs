@@ -1,0 +1,86 @@
+//! What is said once the stack runs: where everything is, and a first walk.
+
+use std::fmt;
+
+use crate::seed::Seeded;
+use crate::sources::AccountId;
+use crate::stack::{Stack, url};
+
+/// The account of the walk: the one whose checks come most often.
+const LIVELIEST: &str = "d33bs/upptime-curc";
+
+/// The addresses, and commands that show a write becoming a fresh page.
+#[derive(Debug)]
+pub struct Welcome {
+    pages: Vec<String>,
+    accounts: String,
+    endpoints: String,
+    metrics: String,
+    nats_port: u16,
+    account: AccountId,
+}
+
+impl Welcome {
+    /// The welcome to a running stack.
+    pub fn new(stack: &Stack, seeded: &Seeded) -> Self {
+        Self {
+            pages: stack.page_urls(),
+            accounts: url(stack.ports.accounts),
+            endpoints: url(stack.ports.endpoints),
+            metrics: url(stack.ports.metrics),
+            nats_port: stack.ports.nats,
+            account: seeded.accounts.get(LIVELIEST).map_or(1, |account| account.id),
+        }
+    }
+}
+
+impl fmt::Display for Welcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            accounts,
+            endpoints,
+            metrics,
+            nats_port,
+            account,
+            ..
+        } = self;
+        let read = "curl -sS -D - -H 'accept: application/json'";
+        writeln!(f, "everything is up")?;
+        writeln!(f, "  page       {}", self.pages.join("  "))?;
+        writeln!(
+            f,
+            "  accounts   {accounts}  endpoints  {endpoints}  metrics  {metrics}"
+        )?;
+        writeln!(f, "  NATS       nats://127.0.0.1:{nats_port}")?;
+        let Some(page) = self.pages.first() else {
+            return Ok(());
+        };
+        writeln!(
+            f,
+            "open {page}/ in a browser, or see in another terminal how a write becomes a fresh page:"
+        )?;
+        writeln!(
+            f,
+            "  # read a page twice: the second answer says Cache-Status: page; hit"
+        )?;
+        writeln!(f, "  {read} -o /dev/null {page}/accounts/{account}")?;
+        writeln!(f, "  # write")?;
+        writeln!(
+            f,
+            "  curl -sS -X PATCH {accounts}/accounts/{account} -H 'content-type: application/json' -d '{{\"name\":\"renamed\"}}'"
+        )?;
+        writeln!(
+            f,
+            "  # read it again: the new name, and the moment up to which the page is complete in Fresh-As-Of"
+        )?;
+        writeln!(f, "  {read} {page}/accounts/{account} | head -c 800")?;
+        if let Some(other) = self.pages.get(1) {
+            writeln!(
+                f,
+                "  # the other replica has a cache of its own, and heard the same event"
+            )?;
+            writeln!(f, "  {read} {other}/accounts/{account} | head -c 800")?;
+        }
+        write!(f, "Ctrl-C stops everything")
+    }
+}

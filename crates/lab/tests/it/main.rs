@@ -1,0 +1,4 @@
+//! The lab against real processes, real ports and the real stack.
+
+mod capture;
+mod supervisor;
