@@ -34,7 +34,8 @@ pub struct TelemetryConfig {
     pub otel_sdk_disabled: bool,
 }
 
-const DEFAULT_LOG: &str = "info";
+/// The SDK says at `info` that it was started; its errors are worth reading.
+const DEFAULT_LOG: &str = "info,opentelemetry=warn";
 
 impl Default for TelemetryConfig {
     /// Text at `info`, no export: what the flags mean when none is given, whatever the environment says.

@@ -1,6 +1,8 @@
 //! Log lines that name their trace.
 
+use std::any::Any;
 use std::fmt::{self, Write as _};
+use std::panic::PanicHookInfo;
 
 use tracing::{Event, Subscriber};
 use tracing_subscriber::Layer;
@@ -97,5 +99,117 @@ where
             }
         }
         writer.write_str(&line)
+    }
+}
+
+/// Makes a panic a line of the log like any other, with the trace that it happened in.
+///
+/// The default hook writes several lines of its own, which name no trace and are no JSON.
+pub(crate) fn log_panics() {
+    std::panic::set_hook(Box::new(|panic: &PanicHookInfo<'_>| {
+        let message = panic_message(panic.payload());
+        let location = panic.location().map(ToString::to_string);
+        tracing::error!(panic = message, location, "panicked");
+    }));
+}
+
+fn panic_message(payload: &(dyn Any + Send)) -> &str {
+    match (payload.downcast_ref::<&str>(), payload.downcast_ref::<String>()) {
+        (Some(message), _) => message,
+        (_, Some(message)) => message,
+        _ => "(no message)",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::sync::{Arc, Mutex};
+
+    use opentelemetry::trace::TracerProvider;
+    use opentelemetry_sdk::trace::SdkTracerProvider;
+    use serde_json::Value;
+    use tracing::info_span;
+    use tracing_subscriber::layer::SubscriberExt;
+
+    use super::*;
+    use crate::propagation::{context_from_traceparent, traceparent};
+
+    const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
+    const PARENT: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+
+    /// What `work` writes to the log, with spans as in a running service.
+    fn lines(log_format: LogFormat, work: impl FnOnce()) -> String {
+        let written = Arc::new(Mutex::new(Vec::new()));
+        let writer = Arc::clone(&written);
+        let logs = layer(log_format, "info", move || Shared(Arc::clone(&writer))).unwrap();
+        let provider = SdkTracerProvider::builder().build();
+        let spans = tracing_opentelemetry::layer().with_tracer(provider.tracer("test"));
+        tracing::subscriber::with_default(tracing_subscriber::registry().with(logs).with(spans), work);
+        let written = written.lock().unwrap().clone();
+        String::from_utf8(written).unwrap()
+    }
+
+    struct Shared(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Shared {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_text_line_ends_with_the_ids_of_a_span_that_tracing_did_not_make() {
+        let text = lines(LogFormat::Text, || {
+            let _server_span = context_from_traceparent(PARENT).attach();
+            tracing::info!(account = 7, "renamed");
+        });
+        assert!(text.contains("renamed account=7"), "{text}");
+        assert!(
+            text.ends_with(&format!(" trace_id={TRACE} span_id=b7ad6b7169203331\n")),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn a_json_line_stays_one_object_and_names_the_innermost_span() {
+        let mut inner = None;
+        let text = lines(LogFormat::Json, || {
+            let _server_span = context_from_traceparent(PARENT).attach();
+            info_span!("store").in_scope(|| {
+                inner = traceparent();
+                tracing::warn!(account = 7, text = "}\n\"", "renamed");
+            });
+        });
+        let line: Value = serde_json::from_str(&text).unwrap();
+        assert_eq!((&line["level"], &line["account"]), (&"WARN".into(), &7.into()));
+        assert_eq!(
+            (&line["message"], &line["text"]),
+            (&"renamed".into(), &"}\n\"".into())
+        );
+        assert_eq!(line["trace_id"], TRACE);
+        let span_id = line["span_id"].as_str().unwrap();
+        assert_eq!(inner.unwrap(), format!("00-{TRACE}-{span_id}-01"));
+        assert_ne!(
+            span_id, "b7ad6b7169203331",
+            "entering a span makes it the current one"
+        );
+    }
+
+    #[test]
+    fn a_line_outside_of_spans_has_no_ids() {
+        for log_format in [LogFormat::Text, LogFormat::Json] {
+            let text = lines(log_format, || tracing::info!("started"));
+            assert!(text.contains("started") && !text.contains("trace_id"), "{text}");
+        }
+    }
+
+    #[test]
+    fn directives_that_do_not_parse_are_refused() {
+        assert!(layer::<tracing_subscriber::Registry, _>(LogFormat::Text, "page=loud", io::stderr).is_err());
     }
 }

@@ -69,6 +69,7 @@ pub fn start(service: &'static str, config: &TelemetryConfig) -> Result<Telemetr
         }
     })?;
     global::set_text_map_propagator(TraceContextPropagator::new());
+    logs::log_panics();
     if config.otel_sdk_disabled {
         tracing_subscriber::registry()
             .with(logs)
@@ -160,4 +161,97 @@ fn meter_provider(resource: Resource) -> Result<SdkMeterProvider, StartError> {
         .with_resource(resource)
         .with_reader(exporter)
         .build())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+    use std::time::Instant;
+
+    use opentelemetry::trace::{Span, Tracer};
+
+    use super::*;
+
+    /// A telemetry that sends to `address`, as `start` makes it, but without the process's globals.
+    fn sending_to(address: &str) -> Telemetry {
+        let config = TelemetryConfig {
+            otel_exporter_otlp_endpoint: Some(address.to_owned()),
+            ..Default::default()
+        };
+        let provider = tracer_provider(&config, resource("test", &config)).unwrap();
+        Telemetry {
+            tracer_provider: Some(provider),
+        }
+    }
+
+    /// Many more spans than the queue holds (2,048), then the flush: neither may wait for the collector.
+    async fn assert_unharmed_by(address: &str) {
+        let telemetry = sending_to(address);
+        let tracer = telemetry.tracer_provider.as_ref().unwrap().tracer("test");
+        let started = Instant::now();
+        for _ in 0..20_000 {
+            tracer.start("work").end();
+        }
+        let spans_took = started.elapsed();
+        assert!(
+            spans_took < Duration::from_secs(2),
+            "spans waited for the collector: {spans_took:?}"
+        );
+
+        let started = Instant::now();
+        telemetry.shutdown().await;
+        let flush_took = started.elapsed();
+        assert!(
+            flush_took < FLUSH_DEADLINE + Duration::from_secs(1),
+            "the flush took {flush_took:?}"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_collector_that_is_gone_costs_spans_and_nothing_else() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = format!("http://{}", listener.local_addr().unwrap());
+        drop(listener);
+        assert_unharmed_by(&address).await;
+    }
+
+    #[tokio::test]
+    async fn a_collector_that_never_answers_costs_spans_and_nothing_else() {
+        // Never accepted, yet connected: the kernel answers for the listener.
+        let black_hole = TcpListener::bind("127.0.0.1:0").unwrap();
+        assert_unharmed_by(&format!("http://{}", black_hole.local_addr().unwrap())).await;
+    }
+
+    #[test]
+    fn an_endpoint_that_is_no_address_is_refused() {
+        let config = TelemetryConfig {
+            otel_exporter_otlp_endpoint: Some("http://no host".to_owned()),
+            ..Default::default()
+        };
+        let error = tracer_provider(&config, resource("test", &config)).unwrap_err();
+        assert!(matches!(error, StartError::Exporter { .. }), "{error}");
+    }
+
+    #[test]
+    fn a_trace_has_an_id_without_a_collector() {
+        let config = TelemetryConfig::default();
+        let provider = tracer_provider(&config, resource("test", &config)).unwrap();
+        let span = provider.tracer("test").start("work");
+        assert!(span.span_context().is_valid() && span.span_context().is_sampled());
+    }
+
+    #[test]
+    fn the_setting_names_the_service_before_the_program_does() {
+        let name = |config: &TelemetryConfig| {
+            resource("accounts", config)
+                .get(&"service.name".into())
+                .map(|name| name.to_string())
+        };
+        assert_eq!(name(&TelemetryConfig::default()).as_deref(), Some("accounts"));
+        let renamed = TelemetryConfig {
+            otel_service_name: Some("accounts-b".into()),
+            ..Default::default()
+        };
+        assert_eq!(name(&renamed).as_deref(), Some("accounts-b"));
+    }
 }

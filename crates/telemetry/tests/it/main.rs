@@ -1,0 +1,52 @@
+//! Telemetry as a service starts it: once per process, so this is one test.
+
+use std::time::Duration;
+
+use opentelemetry::KeyValue;
+use opentelemetry::global;
+use telemetry::{StartError, TelemetryConfig};
+use test_support::OtlpSink;
+use tracing::{debug_span, info_span};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_process_sends_its_spans_before_it_ends_and_counts_in_prometheus_text() {
+    let sink = OtlpSink::spawn().await;
+    let config = TelemetryConfig {
+        otel_exporter_otlp_endpoint: Some(sink.endpoint()),
+        log: "warn".to_owned(),
+        ..Default::default()
+    };
+    let running = telemetry::start("accounts", &config).unwrap();
+    assert!(matches!(
+        telemetry::start("accounts", &config),
+        Err(StartError::AlreadyStarted(_))
+    ));
+
+    let trace_id = info_span!("outer").in_scope(|| {
+        debug_span!("too fine to be traced")
+            .in_scope(|| info_span!("inner", account = 7).in_scope(telemetry::current_trace_id))
+    });
+    global::meter("test")
+        .u64_counter("renames")
+        .build()
+        .add(2, &[KeyValue::new("source", "accounts")]);
+    tokio::time::timeout(Duration::from_secs(5), running.shutdown())
+        .await
+        .unwrap();
+
+    let spans = sink.spans();
+    let find = |name: &str| spans.iter().find(|span| span.name == name).unwrap();
+    let (outer, inner) = (find("outer"), find("inner"));
+    assert_eq!(spans.len(), 2, "{spans:?}");
+    assert_eq!(inner.parent_span_id, outer.span_id);
+    assert_eq!(outer.parent_span_id, "");
+    assert_eq!(Some(&inner.trace_id), trace_id.as_ref());
+    assert_eq!(
+        (outer.service.as_str(), outer.kind.as_str()),
+        ("accounts", "internal")
+    );
+    assert_eq!(inner.attributes["account"], "7");
+
+    let text = telemetry::prometheus_text();
+    assert!(text.contains("renames_total{source=\"accounts\"} 2"), "{text}");
+}
