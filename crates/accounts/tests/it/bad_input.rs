@@ -1,0 +1,79 @@
+//! Each kind of bad input gets a clear problem and changes nothing.
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::app::{TestApp, header};
+
+async fn refused(app: &TestApp, body: &Value) -> (u16, Value) {
+    let response = app.post(body).await;
+    assert_eq!(header(&response, "content-type"), "application/problem+json");
+    (response.status().as_u16(), response.json().await.unwrap())
+}
+
+#[tokio::test]
+async fn every_wrong_field_is_named_at_once() {
+    let app = TestApp::spawn().await;
+    let (status, problem) = refused(&app, &json!({ "name": "", "description": "x".repeat(281) })).await;
+    let fields: Vec<_> = problem["errors"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|e| e["field"].as_str().unwrap())
+        .collect();
+    assert_eq!((status, fields), (422, vec!["name", "description"]));
+    for name in [
+        "x".repeat(101),
+        "a\u{0}b".to_owned(),
+        "a\nb".to_owned(),
+        "   ".to_owned(),
+    ] {
+        assert_eq!(refused(&app, &json!({ "name": name })).await.0, 422, "{name:?}");
+    }
+    let list: Value = app.get("/accounts").await.json().await.unwrap();
+    assert_eq!(list["accounts"], json!([]), "nothing was created");
+}
+
+#[tokio::test]
+async fn a_body_that_is_not_the_json_asked_for_is_refused() {
+    let app = TestApp::spawn().await;
+    assert_eq!(refused(&app, &json!({ "name": 7 })).await.0, 422);
+    assert_eq!(refused(&app, &json!({ "nmae": "typo" })).await.0, 422);
+    let send = async |body: String, content_type: &str| {
+        let request = app
+            .request(Method::POST, "/accounts")
+            .header("content-type", content_type)
+            .body(body);
+        let response = request.send().await.unwrap();
+        assert_eq!(header(&response, "content-type"), "application/problem+json");
+        response.status().as_u16()
+    };
+    assert_eq!(send("{".to_owned(), "application/json").await, 400);
+    assert_eq!(send(r#"{"name":"a"}"#.to_owned(), "text/plain").await, 415);
+    assert_eq!(
+        send(
+            format!(r#"{{"name":"{}"}}"#, "x".repeat(2 << 20)),
+            "application/json"
+        )
+        .await,
+        413
+    );
+}
+
+#[tokio::test]
+async fn a_path_or_query_that_cannot_be_read_is_refused() {
+    let app = TestApp::spawn().await;
+    assert_eq!(app.get("/accounts/seven").await.status(), 400);
+    assert_eq!(app.get("/accounts/99999999999999999999").await.status(), 400);
+    assert_eq!(app.get("/accounts?limit=0").await.status(), 422);
+    assert_eq!(app.get("/accounts?limit=101").await.status(), 422);
+    assert_eq!(app.get("/nothing/here").await.status(), 404);
+    assert_eq!(
+        app.request(Method::PUT, "/accounts/1")
+            .send()
+            .await
+            .unwrap()
+            .status(),
+        405
+    );
+}

@@ -1,0 +1,112 @@
+//! What the rest of the system hears.
+
+use std::time::Duration;
+
+use async_nats::HeaderMap;
+use futures::StreamExt as _;
+use serde_json::{Value, json};
+use tokio::time::timeout;
+
+use crate::app::{TestApp, header};
+
+/// Hears the next `count` changes from the stream itself, watermarks left out.
+async fn changes(app: &TestApp, count: usize) -> Vec<(String, HeaderMap, Value)> {
+    use async_nats::jetstream::{self, consumer::push};
+    let client = async_nats::connect(app.nats.url()).await.unwrap();
+    let deliver_subject = client.new_inbox();
+    let stream = test_support::eventually(Duration::from_secs(10), async || {
+        jetstream::new(client.clone()).get_stream("EVENTS").await
+    })
+    .await;
+    let consumer = stream
+        .create_consumer(push::OrderedConfig {
+            deliver_subject,
+            ..Default::default()
+        })
+        .await
+        .unwrap();
+    let heard = consumer.messages().await.unwrap().map(Result::unwrap);
+    let heard = heard.filter(|message| std::future::ready(!message.subject.ends_with(".watermark")));
+    let heard = heard.map(|message| {
+        let data = serde_json::from_slice(&message.payload).unwrap();
+        (
+            message.subject.to_string(),
+            message.headers.clone().unwrap(),
+            data,
+        )
+    });
+    timeout(Duration::from_secs(20), heard.take(count).collect())
+        .await
+        .expect("the changes are published")
+}
+
+fn attribute<'a>(headers: &'a HeaderMap, name: &str) -> &'a str {
+    headers
+        .get(name)
+        .unwrap_or_else(|| panic!("no {name} in {headers:?}"))
+        .as_str()
+}
+
+#[tokio::test]
+async fn each_change_is_published_with_the_account_as_it_then_is() {
+    let app = TestApp::spawn().await;
+    let id = app.account("a").await;
+    app.patch(id, &json!({ "name": "b" })).await;
+    let current: Value = app.get("/accounts/1").await.json().await.unwrap();
+    let deleted = app.delete(id).await;
+    let incarnation = header(&deleted, "etag")
+        .trim_matches('"')
+        .strip_suffix("-3")
+        .unwrap()
+        .to_owned();
+
+    let heard = changes(&app, 3).await;
+    let kinds: Vec<_> = heard
+        .iter()
+        .map(|(_, headers, _)| attribute(headers, "ce-type"))
+        .collect();
+    let kind = |what| format!("dev.reliable-caching.account.{what}.v1");
+    assert_eq!(kinds, [kind("created"), kind("updated"), kind("deleted")]);
+
+    let (subject, headers, data) = &heard[1];
+    assert_eq!(subject, "events.accounts.1");
+    assert_eq!(data, &json!({ "account_id": 1, "fragment": current }));
+    let expected = [
+        ("ce-specversion", "1.0"),
+        ("ce-source", "accounts"),
+        ("ce-subject", "1"),
+        ("ce-sequence", "2"),
+        ("ce-revision", "2"),
+        ("ce-incarnation", &incarnation),
+        ("ce-id", &format!("accounts:{incarnation}:2")),
+        ("Nats-Msg-Id", &format!("accounts:{incarnation}:2")),
+        ("content-type", "application/json"),
+    ];
+    for (name, value) in expected {
+        assert_eq!(attribute(headers, name), value, "{name}");
+    }
+    assert_eq!(heard[2].2, json!({ "account_id": 1 }));
+}
+
+#[tokio::test]
+async fn a_change_that_changes_nothing_is_not_announced() {
+    let app = TestApp::spawn().await;
+    let id = app.account("a").await;
+    app.patch(id, &json!({ "name": "a" })).await;
+    app.patch(id, &json!({ "name": "b" })).await;
+    let heard = changes(&app, 2).await;
+    assert_eq!(attribute(&heard[1].1, "ce-revision"), "2");
+}
+
+#[tokio::test]
+async fn without_a_broker_mutations_are_answered_and_they_are_published_when_it_is_back() {
+    let mut app = TestApp::spawn().await;
+    app.account("before").await;
+    changes(&app, 1).await;
+    app.nats.kill();
+    let answered = timeout(Duration::from_secs(2), app.patch(1, &json!({ "name": "during" }))).await;
+    assert_eq!(answered.expect("at once").status(), 200);
+    app.nats.restart();
+    let heard = changes(&app, 2).await;
+    assert_eq!(heard[1].2["fragment"]["name"], "during");
+}

@@ -1,0 +1,8 @@
+//! The accounts service as its users meet it: over HTTP, and over a real broker.
+#![expect(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
+
+mod app;
+mod bad_input;
+mod events;
+mod reading;
+mod writing;
