@@ -21,6 +21,7 @@ pub struct Entry<C: Composer> {
     /// that is fenced or expires while its source is down is as old as its last proof, not as its request.
     complete_until: Box<[AtomicU64]>,
     composed: Moment,
+    weight: u32,
 }
 
 impl<C: Composer> Entry<C> {
@@ -29,6 +30,7 @@ impl<C: Composer> Entry<C> {
         parts: Vec<PartState<C::Body>>,
         slots: Arc<[Slot]>,
         composed: Moment,
+        weight: u32,
     ) -> Self {
         let date =
             |state: &PartState<C::Body>| state.part().map_or(0, |part| part.complete_until.as_micros());
@@ -39,6 +41,7 @@ impl<C: Composer> Entry<C> {
             slots,
             complete_until,
             composed,
+            weight,
         }
     }
 
@@ -61,6 +64,11 @@ impl<C: Composer> Entry<C> {
     pub fn degraded(&self) -> impl Iterator<Item = (SourceId, &str)> {
         let states = self.slots.iter().zip(&self.parts);
         states.filter_map(|(slot, state)| Some((slot.source(), state.reason()?)))
+    }
+
+    /// The memory it keeps, in bytes.
+    pub const fn weight(&self) -> u32 {
+        self.weight
     }
 
     pub(crate) fn slots(&self) -> &Arc<[Slot]> {
@@ -102,7 +110,7 @@ impl<C: Composer> Entry<C> {
             // Relaxed, here and in `latest`: each date is true of a part that never changes, whoever reads it when.
             self.complete_until[index].fetch_max(verdict.complete_until.as_micros(), Ordering::Relaxed);
         }
-        let stale = matches!(state, PartState::Stale { .. });
+        let marked = matches!(state, PartState::Stale { .. });
         Verdict {
             doubt: if stale {
                 Some(Doubt::Degraded)

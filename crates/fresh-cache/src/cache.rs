@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use moka::future::Cache;
 
-use crate::answer::{Answer, Entry, Forward, Outcome};
+use crate::answer::{Answer, Entry, Fetch, Forward, Outcome};
 use crate::composer::Composer;
-use crate::flight;
-use crate::ledger::{Ledger, Position, Slot, Watermarks};
-use crate::proof::{Doubt, Proof, Verdict};
-use crate::slots::{Landed, Landing, Slots, Ticket};
+use crate::ledger::{Ledger, Slot, Watermarks};
+use crate::pilot::Pilot;
+use crate::proof::{Proof, Verdict};
+use crate::slots::{Landed, Leg, Slots, Ticket};
 use crate::stats::Stats;
 
 /// How a [`FreshCache`] is made.
@@ -61,7 +61,21 @@ pub(crate) struct Inner<C: Composer> {
 impl<C: Composer> FreshCache<C> {
     /// A cache over what this ledger hears.
     pub fn new(composer: C, ledger: Arc<Ledger>, options: CacheOptions) -> Self {
-        todo!()
+        let pages = Cache::builder()
+            .max_capacity(options.max_bytes)
+            .weigher(|_, entry: &Arc<Entry<C>>| entry.weight())
+            .build();
+        let (slots, stats) = (Slots::new(), Stats::default());
+        Self {
+            inner: Arc::new(Inner {
+                composer,
+                ledger,
+                options,
+                pages,
+                slots,
+                stats,
+            }),
+        }
     }
 
     /// Answers with a page, and with the moment up to which it is complete.
@@ -73,7 +87,93 @@ impl<C: Composer> FreshCache<C> {
     ///
     /// If the composer panics while it renders the page, or lists its dependencies.
     pub async fn read(&self, key: &C::Key, demand: Demand) -> Answer<C> {
-        todo!()
+        let inner = &self.inner;
+        // The watermarks first, the page and its proof second (rule 10).
+        let watermarks = inner.ledger.watermarks();
+        let resident = inner.pages.get(key).await;
+        let why = match (demand, &resident) {
+            (Demand::Afresh, _) => Forward::Bypass,
+            (Demand::Any, None) => Forward::Miss,
+            (Demand::Any, Some(entry)) => {
+                let verdict = entry.check(&Proof::new(&inner.ledger, &watermarks));
+                let Some(doubt) = verdict.doubt else {
+                    inner.stats.hits.add();
+                    return answer(Arc::clone(entry), verdict, Outcome::Hit, Arc::default());
+                };
+                inner.stats.count_doubt(doubt);
+                Forward::Stale
+            }
+        };
+        inner.stats.count_forward(why);
+        let slots = resident.map_or_else(|| inner.slots_of(key), |entry| Arc::clone(entry.slots()));
+        self.forward(key, why, &slots, &watermarks).await
+    }
+
+    /// Waits for a flight that is good enough for a reader who arrived now.
+    async fn forward(
+        &self,
+        key: &C::Key,
+        why: Forward,
+        slots: &Arc<[Slot]>,
+        watermarks: &Watermarks,
+    ) -> Answer<C> {
+        let (landed, collapsed) = self.fly(key, why, slots, watermarks).await;
+        if collapsed {
+            self.inner.stats.collapsed.add();
+        }
+        let Landed {
+            entry,
+            fetches,
+            stored,
+        } = landed;
+        // Dated by the same proof as a hit: a fence that moved during the flight leaves a part its start (rule 11).
+        let watermarks = self.inner.ledger.watermarks();
+        let verdict = entry.check(&Proof::new(&self.inner.ledger, &watermarks));
+        answer(
+            entry,
+            verdict,
+            Outcome::Forwarded {
+                why,
+                collapsed,
+                stored,
+            },
+            fetches,
+        )
+    }
+
+    async fn fly(
+        &self,
+        key: &C::Key,
+        why: Forward,
+        slots: &Arc<[Slot]>,
+        watermarks: &Watermarks,
+    ) -> (Landed<C>, bool) {
+        let inner = &self.inner;
+        loop {
+            let proof = Proof::new(&inner.ledger, watermarks);
+            let suffices = |legs: &[Leg<C::Body>]| inner.suffices(legs, slots, &proof);
+            let Ticket {
+                mut landing,
+                collapsed,
+                first,
+            } = inner.slots.board(key, why == Forward::Bypass, suffices);
+            if first {
+                tokio::spawn(Pilot::new(Arc::clone(inner), key.clone(), Arc::clone(slots)).fly_all());
+            }
+            let landed = landing
+                .wait_for(Option::is_some)
+                .await
+                .map(|landing| landing.clone());
+            match landed {
+                Ok(landing) => match landing.expect("waited until it is some") {
+                    Ok(landed) => return (landed, collapsed),
+                    Err(message) => panic!("the composer panicked: {message}"),
+                },
+                // The task was ended from outside: its runtime, which may be another one than ours, is shutting down. If
+                // it is ours, the yield is where this reader ends; if not, we try again on ours.
+                Err(_closed) => tokio::task::yield_now().await,
+            }
+        }
     }
 
     /// What happened in this cache since it was made.
@@ -94,6 +194,41 @@ impl<C: Composer> FreshCache<C> {
     /// The number of pages being composed right now.
     pub fn flights(&self) -> usize {
         self.inner.slots.len()
+    }
+}
+
+impl<C: Composer> Inner<C> {
+    fn slots_of(&self, key: &C::Key) -> Arc<[Slot]> {
+        let dependencies = self.composer.dependencies(key);
+        dependencies
+            .into_iter()
+            .map(|(source, entity)| self.ledger.slot(source, entity))
+            .collect()
+    }
+
+    /// Whether a flight in the air is good enough for a reader who arrives now (rule 11): nothing was heard that it may
+    /// not reflect, and what it did not ask for is still proven.
+    fn suffices(&self, legs: &[Leg<C::Body>], slots: &[Slot], proof: &Proof<'_>) -> bool {
+        legs.iter().zip(slots).all(|(leg, &slot)| match leg {
+            Leg::Keep(part) => proof.check(slot, part).doubt.is_none(),
+            Leg::Ask { position, .. } => !self.ledger.passed(slot, *position),
+        })
+    }
+}
+
+fn answer<C: Composer>(
+    entry: Arc<Entry<C>>,
+    verdict: Verdict,
+    outcome: Outcome,
+    fetches: Arc<[Fetch]>,
+) -> Answer<C> {
+    let composed = entry.composed();
+    Answer {
+        entry,
+        fresh_as_of: verdict.complete_until,
+        outcome,
+        fetches,
+        composed,
     }
 }
 

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use crate::clock::{Clock, Moment, SystemClock, micros};
 use crate::hearing::Hearing;
+use crate::part::{Stamp, Started};
 
 /// A source of parts: its place in the list that [`Ledger::new`] was given the length of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -154,7 +155,15 @@ impl Ledger {
     }
 
     /// Where the fence of this entity of this source stands.
+    ///
+    /// # Panics
+    ///
+    /// If the ledger has no such source.
     pub fn slot(&self, source: SourceId, entity: u64) -> Slot {
+        assert!(
+            source.0 < self.sources.len(),
+            "{source:?} is not among the ledger's sources"
+        );
         let hash = self.hasher.hash_one((source, entity));
         let mask = self.options.slots as u64 - 1;
         let index = usize::try_from(hash & mask).expect("a slot's index is below a usize");
@@ -169,6 +178,18 @@ impl Ledger {
     /// How long a revalidation stands in for trust.
     pub(crate) fn trust(&self) -> Duration {
         self.options.trust
+    }
+
+    /// What a request notes before it goes out (rule 9).
+    pub(crate) fn stamp(&self) -> Stamp {
+        let started = Started {
+            monotonic: self.clock.monotonic(),
+            moment: self.clock.now(),
+        };
+        Stamp {
+            position: self.position(),
+            started,
+        }
     }
 
     /// Whether an event or a loss was heard that a part at `position` may not reflect (rule 9).

@@ -13,6 +13,7 @@ use tracing::Span;
 use crate::answer::{Entry, Fetch};
 use crate::composer::Composer;
 use crate::ledger::Position;
+use crate::part::Part;
 
 /// What a flight brought, or the message of the composer's panic.
 pub(crate) type Landing<C> = Result<Landed<C>, Arc<str>>;
@@ -51,11 +52,26 @@ pub(crate) struct Ticket<C: Composer> {
 }
 
 /// A flight that has just begun.
-pub(crate) struct Departure<C: Composer, P> {
-    pub(crate) plan: P,
+pub(crate) struct Departure<C: Composer> {
+    pub(crate) legs: Arc<[Leg<C::Body>]>,
     pub(crate) landing: Sender<C>,
     /// Of the reader who asked for the flight, so that its requests belong to that reader's trace.
     pub(crate) span: Span,
+}
+
+/// What a flight does about one part of its page.
+pub(crate) enum Leg<B> {
+    /// The part was proven when the flight began.
+    Keep(Part<B>),
+    /// The source is asked.
+    Ask {
+        /// What is known of the part by then.
+        known: Option<Part<B>>,
+        /// Whether to ask about it, or for a full answer.
+        conditional: bool,
+        /// The answer will reflect the events up to this position at the least.
+        position: Position,
+    },
 }
 
 /// The slots of all pages that are being composed.
@@ -71,8 +87,7 @@ struct FlightSlot<C: Composer> {
 
 /// The flight in the air.
 struct Running<C: Composer> {
-    /// Up to which position each part of its page will reflect the events at the least.
-    positions: Vec<Position>,
+    legs: Arc<[Leg<C::Body>]>,
     landing: Receiver<C>,
 }
 
@@ -96,7 +111,7 @@ impl<C: Composer> Slots<C> {
         &self,
         key: &C::Key,
         afresh: bool,
-        suffices: impl FnOnce(&[Position]) -> bool,
+        suffices: impl FnOnce(&[Leg<C::Body>]) -> bool,
     ) -> Ticket<C> {
         let mut slots = self.lock();
         let first = !slots.contains_key(key);
@@ -108,7 +123,7 @@ impl<C: Composer> Slots<C> {
         if let Some(running) = slot
             .running
             .as_ref()
-            .filter(|running| !afresh && suffices(&running.positions))
+            .filter(|running| !afresh && suffices(&running.legs))
         {
             return Ticket {
                 landing: running.landing.clone(),
@@ -128,11 +143,11 @@ impl<C: Composer> Slots<C> {
 
     /// Begins the boarding flight. `plan` is made under the lock, after the last passenger boarded: what was heard before
     /// any of them arrived is heard by the plan.
-    pub(crate) fn depart<P>(
+    pub(crate) fn depart(
         &self,
         key: &C::Key,
-        plan: impl FnOnce(bool) -> (P, Vec<Position>),
-    ) -> Departure<C, P> {
+        plan: impl FnOnce(bool) -> Arc<[Leg<C::Body>]>,
+    ) -> Departure<C> {
         let mut slots = self.lock();
         let slot = slots
             .get_mut(key)
@@ -145,12 +160,12 @@ impl<C: Composer> Slots<C> {
             .boarding
             .take()
             .expect("the task flies only while somebody boards");
-        let (plan, positions) = plan(afresh);
+        let legs = plan(afresh);
         slot.running = Some(Running {
-            positions,
+            legs: Arc::clone(&legs),
             landing: landing.subscribe(),
         });
-        Departure { plan, landing, span }
+        Departure { legs, landing, span }
     }
 
     /// Ends the running flight; whether another one waits. If none does, the slot is gone.

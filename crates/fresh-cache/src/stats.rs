@@ -2,6 +2,10 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::answer::Forward;
+use crate::part::PartState;
+use crate::proof::Doubt;
+
 /// A number that only grows.
 #[derive(Debug, Default)]
 pub struct Counter(AtomicU64);
@@ -58,4 +62,31 @@ pub struct Stats {
     pub missing_parts: Counter,
     /// Panics of the composer.
     pub panics: Counter,
+}
+
+impl Stats {
+    pub(crate) fn count_forward(&self, why: Forward) {
+        match why {
+            Forward::Miss => self.misses.add(),
+            Forward::Stale => self.stale.add(),
+            Forward::Bypass => self.bypasses.add(),
+        }
+    }
+
+    pub(crate) fn count_doubt(&self, doubt: Doubt) {
+        match doubt {
+            Doubt::Passed => self.rejected_by_fence.add(),
+            Doubt::Expired => self.rejected_by_time.add(),
+            Doubt::Distrusted => self.rejected_by_distrust.add(),
+            Doubt::Degraded => self.rejected_as_degraded.add(),
+        }
+    }
+
+    pub(crate) fn count_state<B>(&self, state: &PartState<B>) {
+        match state {
+            PartState::Current(_) => {}
+            PartState::Stale { .. } => self.stale_parts.add(),
+            PartState::Missing { .. } => self.missing_parts.add(),
+        }
+    }
 }
