@@ -112,7 +112,7 @@ impl<C: Composer> Entry<C> {
         }
         let marked = matches!(state, PartState::Stale { .. });
         Verdict {
-            doubt: if stale {
+            doubt: if marked {
                 Some(Doubt::Degraded)
             } else {
                 verdict.doubt
