@@ -176,6 +176,13 @@ impl<C: Composer> FreshCache<C> {
         }
     }
 
+    /// Drops a resident page, as an eviction does; a flight of it goes on.
+    ///
+    /// Not needed for freshness: an event does that by the ledger. It is for repairs by hand.
+    pub async fn forget(&self, key: &C::Key) {
+        self.inner.pages.invalidate(key).await;
+    }
+
     /// What happened in this cache since it was made.
     pub fn stats(&self) -> &Stats {
         &self.inner.stats

@@ -17,7 +17,8 @@ pub trait Composer: Send + Sync + 'static {
     type Body: Clone + Send + Sync + 'static;
     /// What is rendered from the parts.
     type Page: Send + Sync + 'static;
-    /// Why a source could not be asked; its chain of causes becomes the `reason` of a degraded part.
+    /// Why a source could not be asked, in words that follow its name ("did not answer in time"); with its causes it becomes
+    /// the `reason` of a degraded part.
     type Error: std::error::Error + Send + Sync + 'static;
 
     /// The parts of this page, in the order in which [`render`](Self::render) gets them, at most one per source: the

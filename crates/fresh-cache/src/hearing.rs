@@ -92,3 +92,78 @@ impl Hearing {
         self.position
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ledger::LedgerOptions;
+
+    const ACCOUNTS: SourceId = SourceId(0);
+    const METRICS: SourceId = SourceId(1);
+
+    #[test]
+    fn every_event_advances_the_position_and_passes_what_was_noted_before() {
+        let (ledger, mut hearing) = Ledger::new(2, LedgerOptions::default());
+        hearing.lost_all();
+        let (slot, before) = (ledger.slot(ACCOUNTS, 42), ledger.position());
+        assert!(!ledger.passed(slot, before));
+        let position = hearing.changed(ACCOUNTS, 42);
+        assert!(position > before);
+        assert_eq!(ledger.position(), position);
+        assert!(ledger.passed(slot, before));
+        assert!(!ledger.passed(slot, position));
+        assert!(hearing.changed(ACCOUNTS, 42) > position, "a repeat fences again");
+        assert!(ledger.passed(slot, position));
+    }
+
+    #[test]
+    fn only_a_deletion_passes_the_deletion_fence() {
+        let (ledger, mut hearing) = Ledger::new(1, LedgerOptions::default());
+        hearing.lost_all();
+        let (slot, before) = (ledger.slot(ACCOUNTS, 42), ledger.position());
+        hearing.changed(ACCOUNTS, 42);
+        hearing.lost(ACCOUNTS);
+        assert!(!ledger.deleted(slot, before));
+        let position = hearing.deleted(ACCOUNTS, 42);
+        assert!(ledger.deleted(slot, before) && ledger.passed(slot, before));
+        assert!(!ledger.deleted(slot, position) && !ledger.passed(slot, position));
+    }
+
+    #[test]
+    fn a_loss_passes_every_entity_of_its_source_and_none_of_another() {
+        let (ledger, mut hearing) = Ledger::new(2, LedgerOptions::default());
+        hearing.lost_all();
+        let before = ledger.position();
+        hearing.lost(METRICS);
+        assert!((0..1_000).all(|entity| ledger.passed(ledger.slot(METRICS, entity), before)));
+        assert!((0..1_000).all(|entity| !ledger.passed(ledger.slot(ACCOUNTS, entity), before)));
+        hearing.lost_all();
+        assert!(ledger.passed(ledger.slot(ACCOUNTS, 0), before));
+    }
+
+    #[test]
+    fn the_first_message_of_a_source_is_a_loss_and_the_second_is_not() {
+        let (ledger, mut hearing) = Ledger::new(2, LedgerOptions::default());
+        let before = ledger.position();
+        hearing.watermark(METRICS, Moment::from_micros(1));
+        assert!(ledger.passed(ledger.slot(METRICS, 7), before));
+        assert!(!ledger.passed(ledger.slot(ACCOUNTS, 7), before));
+        let heard = ledger.position();
+        hearing.watermark(METRICS, Moment::from_micros(2));
+        assert_eq!(ledger.position(), heard);
+        hearing.changed(ACCOUNTS, 7);
+        assert!(
+            ledger.passed(ledger.slot(ACCOUNTS, 8), before),
+            "its other entities too"
+        );
+    }
+
+    #[test]
+    fn the_last_watermark_counts_and_not_the_latest() {
+        let (ledger, mut hearing) = Ledger::new(1, LedgerOptions::default());
+        assert_eq!(ledger.watermark(ACCOUNTS), None);
+        hearing.watermark(ACCOUNTS, Moment::from_micros(20));
+        hearing.watermark(ACCOUNTS, Moment::from_micros(10));
+        assert_eq!(ledger.watermark(ACCOUNTS), Some(Moment::from_micros(10)));
+    }
+}

@@ -289,11 +289,13 @@ impl Watermarks {
     }
 
     /// The source's T, if it can be a date by our clock: one from the future was made by a clock that is wrong, and what
-    /// such a clock calls past is unknown.
+    /// such a clock calls past is unknown. Within the skew that was stated, it says no more than "now".
     pub(crate) fn usable(&self, source: SourceId, now: Moment) -> Option<Moment> {
         let ahead = now.saturating_add(self.options.clock_skew);
-        self.complete_until(source)
-            .filter(|&complete_until| complete_until <= ahead)
+        let watermark = self
+            .complete_until(source)
+            .filter(|&complete_until| complete_until <= ahead)?;
+        Some(watermark.min(now))
     }
 
     /// Whether the watermark was heard a moment ago *and* says so itself (rule 8): hearing is not life, a paused source

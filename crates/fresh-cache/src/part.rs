@@ -195,3 +195,178 @@ impl<B> PartState<B> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn at(seconds: u64) -> Started {
+        let monotonic = Duration::from_secs(seconds);
+        Started {
+            monotonic,
+            moment: Moment::default().saturating_add(monotonic),
+        }
+    }
+
+    fn part(incarnation: u128, revision: u64, position: u64) -> Part<String> {
+        let stamp = Stamp {
+            position: Position(position),
+            started: at(position),
+        };
+        let version = Version {
+            incarnation,
+            revision,
+        };
+        Part::answered(
+            SourceId(0),
+            stamp,
+            version,
+            format!("{incarnation}/{revision}"),
+            None,
+        )
+    }
+
+    #[test]
+    fn the_higher_revision_takes_over_the_evidence_of_the_lower() {
+        let merged = part(1, 6, 8).merge(part(1, 5, 10));
+        assert_eq!(merged.body, "1/6");
+        assert_eq!(merged.position, Position(10));
+        assert_eq!(merged.started, Some(at(10)));
+        assert_eq!(merged.complete_until, at(10).moment);
+    }
+
+    #[test]
+    fn of_one_revision_the_body_that_holds_longer_wins_with_its_end() {
+        let short = Part {
+            holds_until: Some(Duration::from_secs(5)),
+            body: "short".into(),
+            ..part(1, 6, 10)
+        };
+        let long = Part {
+            holds_until: Some(Duration::from_secs(9)),
+            body: "long".into(),
+            ..part(1, 6, 8)
+        };
+        let merged = short.clone().merge(long);
+        assert_eq!(
+            (merged.body.as_str(), merged.holds_until),
+            ("long", Some(Duration::from_secs(9)))
+        );
+        assert_eq!(merged.position, Position(10));
+        let endless = part(1, 6, 1);
+        assert_eq!(short.merge(endless.clone()).body, endless.body);
+    }
+
+    #[test]
+    fn a_higher_revision_that_holds_for_less_time_wins_all_the_same() {
+        let new = Part {
+            holds_until: Some(Duration::from_secs(5)),
+            ..part(1, 7, 8)
+        };
+        assert_eq!(part(1, 6, 9).merge(new.clone()).holds_until, new.holds_until);
+    }
+
+    #[test]
+    fn nothing_is_mixed_between_incarnations() {
+        let (old, new) = (part(1, 900, 8), part(2, 1, 10));
+        assert_eq!(old.clone().merge(new.clone()), new);
+        assert_eq!(new.clone().merge(old), new);
+        // No event was heard between the two requests: the later request decides.
+        let (earlier, later) = (
+            part(9, 3, 8),
+            Part {
+                started: Some(at(9)),
+                ..part(2, 1, 8)
+            },
+        );
+        assert_eq!(earlier.clone().merge(later.clone()), later);
+        assert_eq!(later.clone().merge(earlier), later);
+    }
+
+    #[test]
+    fn a_confirmation_gives_the_known_body_a_new_position_start_and_end() {
+        let known = Part {
+            holds_until: Some(Duration::from_secs(6)),
+            ..part(1, 6, 5)
+        };
+        let stamp = Stamp {
+            position: Position(20),
+            started: at(20),
+        };
+        let confirmed = known.clone().confirmed(stamp, Some(Duration::from_secs(3)));
+        assert_eq!((confirmed.body.as_str(), confirmed.version.revision), ("1/6", 6));
+        assert_eq!(
+            (confirmed.position, confirmed.started),
+            (Position(20), Some(at(20)))
+        );
+        assert_eq!(confirmed.holds_until, Some(Duration::from_secs(23)));
+        assert_eq!(confirmed.complete_until, at(20).moment);
+        assert_eq!(
+            known.clone().confirmed(stamp, None).holds_until,
+            known.holds_until
+        );
+    }
+
+    #[test]
+    fn a_confirmation_gives_its_evidence_to_a_newer_revision_but_not_to_another_incarnation() {
+        let confirmed = part(1, 6, 20);
+        assert_eq!(part(1, 7, 12).merge(confirmed.clone()).position, Position(20));
+        assert_eq!(part(2, 1, 12).merge(confirmed.clone()), confirmed);
+        assert_eq!(part(2, 1, 21).merge(confirmed), part(2, 1, 21));
+    }
+
+    prop_compose! {
+        /// Any part of one incarnation; the body is what its source would have answered, so it follows from the rest.
+        fn any_part()(
+            revision in 0..4_u64,
+            position in 0..6_u64,
+            started in proptest::option::of(0..6_u64),
+            holds in proptest::option::of(0..3_u64),
+            complete_until in 0..6_u64,
+        ) -> Part<String> {
+            Part {
+                body: format!("{revision} until {holds:?}"),
+                position: Position(position),
+                started: started.map(at),
+                holds_until: holds.map(Duration::from_secs),
+                complete_until: at(complete_until).moment,
+                ..part(1, revision, 0)
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn merging_is_idempotent(a in any_part()) {
+            prop_assert_eq!(a.clone().merge(a.clone()), a);
+        }
+
+        #[test]
+        fn merging_is_commutative(a in any_part(), b in any_part()) {
+            prop_assert_eq!(a.clone().merge(b.clone()), b.merge(a));
+        }
+
+        #[test]
+        fn merging_is_associative(a in any_part(), b in any_part(), c in any_part()) {
+            prop_assert_eq!(a.clone().merge(b.clone()).merge(c.clone()), a.merge(b.merge(c)));
+        }
+
+        #[test]
+        fn merging_never_loses_evidence_nor_content(a in any_part(), b in any_part()) {
+            let merged = a.clone().merge(b.clone());
+            for one in [&a, &b] {
+                prop_assert!(merged.version.revision >= one.version.revision);
+                prop_assert!(merged.position >= one.position);
+                prop_assert!(merged.started >= one.started);
+                prop_assert!(merged.complete_until >= one.complete_until);
+            }
+        }
+
+        #[test]
+        fn between_incarnations_both_sides_agree(a in any_part(), b in any_part(), other in 0..3_u128) {
+            let b = Part { version: Version { incarnation: other, ..b.version }, ..b };
+            prop_assert_eq!(a.clone().merge(b.clone()), b.merge(a));
+        }
+    }
+}

@@ -198,7 +198,7 @@ impl<C: Composer> Pilot<C> {
             // It confirms the part that was asked about, not what may be resident by now (rule 9).
             Fetched::NotModified { holds_for } => {
                 let known = asked_about
-                    .ok_or("not modified, though nothing was asked about")?
+                    .ok_or("said that nothing was modified, though it was not asked about anything")?
                     .clone();
                 stats.not_modified.add();
                 Ok((known.confirmed(stamp, holds_for), Brought::NotModified))

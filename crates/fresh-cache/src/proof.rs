@@ -99,3 +99,233 @@ impl<'a> Proof<'a> {
             .is_some_and(|started| self.monotonic.saturating_sub(started.monotonic) < self.ledger.trust())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::{Clock as _, ManualClock};
+    use crate::hearing::Hearing;
+    use crate::ledger::{LedgerOptions, SourceId};
+    use crate::part::Version;
+    use std::sync::Arc;
+
+    const SOURCE: SourceId = SourceId(0);
+    const ENTITY: u64 = 42;
+    const SECOND: Duration = Duration::from_secs(1);
+    const MOMENT: Duration = Duration::from_micros(1);
+
+    /// A ledger that trusts its one source, on a clock that stands still.
+    struct Bench {
+        clock: ManualClock,
+        ledger: Arc<Ledger>,
+        hearing: Hearing,
+    }
+
+    impl Bench {
+        fn new(clock_skew: Duration) -> Self {
+            let clock = ManualClock::at(Moment::from_micros(1_700_000_000_000_000));
+            let options = LedgerOptions {
+                clock_skew,
+                ..LedgerOptions::default()
+            };
+            let (ledger, hearing) = Ledger::with_clock(1, options, Arc::new(clock.clone()));
+            let mut bench = Self {
+                clock,
+                ledger,
+                hearing,
+            };
+            bench.hear_watermark();
+            bench
+        }
+
+        fn hear_watermark(&mut self) {
+            self.hearing.watermark(SOURCE, self.clock.now());
+        }
+
+        fn fetch(&self, holds_for: Option<Duration>) -> Part<()> {
+            let version = Version {
+                incarnation: 1,
+                revision: 1,
+            };
+            Part::answered(SOURCE, self.ledger.stamp(), version, (), holds_for)
+        }
+
+        fn check(&self, part: &Part<()>) -> Verdict {
+            let watermarks = self.ledger.watermarks();
+            Proof::new(&self.ledger, &watermarks).check(self.ledger.slot(SOURCE, ENTITY), part)
+        }
+
+        fn doubt(&self, part: &Part<()>) -> Option<Doubt> {
+            self.check(part).doubt
+        }
+    }
+
+    #[test]
+    fn a_part_is_proven_until_an_event_of_its_entity_is_heard() {
+        let mut bench = Bench::new(Duration::ZERO);
+        let part = bench.fetch(None);
+        let slot = bench.ledger.slot(SOURCE, ENTITY);
+        let other = (0..)
+            .find(|&entity| bench.ledger.slot(SOURCE, entity) != slot)
+            .expect("there are many slots");
+        bench.hearing.changed(SOURCE, other);
+        assert_eq!(bench.doubt(&part), None);
+        bench.hearing.changed(SOURCE, ENTITY);
+        assert_eq!(bench.doubt(&part), Some(Doubt::Passed));
+        assert_eq!(bench.doubt(&bench.fetch(None)), None);
+    }
+
+    #[test]
+    fn a_loss_leaves_nothing_proven_that_was_fetched_before() {
+        let mut bench = Bench::new(Duration::ZERO);
+        let part = bench.fetch(None);
+        bench.hearing.lost(SOURCE);
+        assert_eq!(bench.doubt(&part), Some(Doubt::Passed));
+        assert_eq!(bench.doubt(&bench.fetch(None)), None);
+    }
+
+    #[test]
+    fn a_part_without_evidence_is_never_proven() {
+        let clock = ManualClock::at(Moment::from_micros(1_700_000_000_000_000));
+        let (ledger, _hearing) = Ledger::with_clock(1, LedgerOptions::default(), Arc::new(clock));
+        let part = Part::unproven(
+            SOURCE,
+            Version {
+                incarnation: 1,
+                revision: 1,
+            },
+            (),
+        );
+        let watermarks = ledger.watermarks();
+        let verdict = Proof::new(&ledger, &watermarks).check(ledger.slot(SOURCE, ENTITY), &part);
+        assert_eq!(
+            verdict,
+            Verdict {
+                doubt: Some(Doubt::Passed),
+                complete_until: Moment::default()
+            }
+        );
+    }
+
+    #[test]
+    fn an_answer_holds_as_long_as_it_said_from_the_start_of_its_request() {
+        let mut bench = Bench::new(Duration::ZERO);
+        let part = bench.fetch(Some(3 * SECOND));
+        bench.clock.advance(3 * SECOND - MOMENT);
+        bench.hear_watermark();
+        assert_eq!(bench.doubt(&part), None);
+        bench.clock.advance(MOMENT);
+        assert_eq!(bench.doubt(&part), Some(Doubt::Expired));
+    }
+
+    #[test]
+    fn trust_ends_when_no_watermark_was_heard_for_a_second() {
+        // The skew keeps T itself from ending it.
+        let mut bench = Bench::new(60 * SECOND);
+        let part = bench.fetch(None);
+        bench.clock.advance(10 * SECOND);
+        bench.hear_watermark();
+        bench.clock.advance(SECOND - MOMENT);
+        assert!(bench.ledger.trusted(SOURCE));
+        assert_eq!(bench.doubt(&part), None);
+        bench.clock.advance(MOMENT);
+        assert!(!bench.ledger.trusted(SOURCE));
+        assert_eq!(bench.doubt(&part), Some(Doubt::Distrusted));
+    }
+
+    #[test]
+    fn hearing_an_old_watermark_is_no_evidence_of_life() {
+        let mut bench = Bench::new(Duration::ZERO);
+        let part = bench.fetch(None);
+        bench.clock.advance(10 * SECOND);
+        let second_ago = Moment::from_micros(bench.clock.now().as_micros() - 1_000_000);
+        bench.hearing.watermark(SOURCE, second_ago);
+        assert!(!bench.ledger.trusted(SOURCE));
+        assert_eq!(bench.doubt(&part), Some(Doubt::Distrusted));
+        bench.hearing.watermark(SOURCE, second_ago.saturating_add(MOMENT));
+        assert!(bench.ledger.trusted(SOURCE));
+        assert_eq!(bench.doubt(&part), None);
+    }
+
+    #[test]
+    fn a_watermark_from_the_future_is_no_evidence_of_anything() {
+        let mut bench = Bench::new(SECOND);
+        let part = bench.fetch(None);
+        bench.clock.advance(10 * SECOND);
+        let future = bench.clock.now().saturating_add(SECOND + MOMENT);
+        bench.hearing.watermark(SOURCE, future);
+        let verdict = bench.check(&part);
+        assert_eq!(
+            verdict,
+            Verdict {
+                doubt: Some(Doubt::Distrusted),
+                complete_until: part.complete_until
+            }
+        );
+        bench.clock.advance(MOMENT);
+        assert_eq!(bench.doubt(&part), None, "the skew allows it");
+    }
+
+    #[test]
+    fn nothing_is_complete_until_later_than_now() {
+        let mut bench = Bench::new(SECOND);
+        let part = bench.fetch(None);
+        bench
+            .hearing
+            .watermark(SOURCE, bench.clock.now().saturating_add(SECOND));
+        assert_eq!(bench.check(&part).complete_until, bench.clock.now());
+    }
+
+    #[test]
+    fn a_request_stands_in_for_trust_for_one_second_from_its_start() {
+        let mut bench = Bench::new(Duration::ZERO);
+        bench.clock.advance(10 * SECOND);
+        let part = bench.fetch(None);
+        bench.clock.advance(SECOND - MOMENT);
+        assert_eq!(bench.doubt(&part), None);
+        bench.clock.advance(MOMENT);
+        assert_eq!(bench.doubt(&part), Some(Doubt::Distrusted));
+        let part = bench.fetch(None);
+        bench.hearing.changed(SOURCE, ENTITY);
+        assert_eq!(bench.doubt(&part), Some(Doubt::Passed), "fences hold as ever");
+    }
+
+    #[test]
+    fn a_part_is_complete_until_the_watermark_or_its_start_whichever_is_later() {
+        let mut bench = Bench::new(Duration::ZERO);
+        bench.clock.advance(SECOND / 2);
+        let part = bench.fetch(None);
+        let start = bench.clock.now();
+        assert_eq!(bench.check(&part).complete_until, start);
+        bench.clock.advance(SECOND / 4);
+        bench.hear_watermark();
+        let watermark = bench.clock.now();
+        bench.clock.advance(SECOND / 2);
+        assert_eq!(
+            bench.check(&part),
+            Verdict {
+                doubt: None,
+                complete_until: watermark
+            }
+        );
+        bench.clock.advance(2 * SECOND);
+        let verdict = Verdict {
+            doubt: Some(Doubt::Distrusted),
+            complete_until: watermark,
+        };
+        assert_eq!(
+            bench.check(&part),
+            verdict,
+            "an old watermark is still true of it"
+        );
+        bench.hearing.changed(SOURCE, ENTITY);
+        bench.hear_watermark();
+        assert_eq!(
+            bench.check(&part),
+            Verdict {
+                doubt: Some(Doubt::Passed),
+                complete_until: start
+            }
+        );
+    }
+}
