@@ -96,7 +96,6 @@ fn try_later(detail: &str) -> Response {
 }
 
 /// The panic hook has written the message, the place and the trace id; nothing of it is the client's business.
-#[expect(clippy::needless_pass_by_value, reason = "the signature is tower-http's")]
 fn panicked(_panic: Box<dyn Any + Send>) -> Response {
     (
         AlreadyLogged,

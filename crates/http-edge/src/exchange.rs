@@ -137,8 +137,11 @@ impl Exchange {
         self.context.span().set_attribute(code.clone());
         self.labels.push(code);
         if status.is_server_error() {
-            self.failed(status.as_str().to_owned());
-            self.log_failure(status, response);
+            let cause = response.extensions().get::<Cause>().map(|cause| chain(&*cause.0));
+            self.failed(status.as_str(), cause.as_deref().unwrap_or_default());
+            if response.extensions().get::<AlreadyLogged>().is_none() {
+                self.log_failure(status, cause.as_deref());
+            }
         }
         let span = self.context.span().span_context().clone();
         if span.is_valid() {
@@ -150,20 +153,18 @@ impl Exchange {
     }
 
     /// Marks span and metrics as failed; the type of an error is its status code, or what else ended it.
-    fn failed(&mut self, error_type: String) {
-        let error_type = KeyValue::new("error.type", error_type);
+    fn failed(&mut self, error_type: &str, description: &str) {
+        let error_type = KeyValue::new("error.type", error_type.to_owned());
         self.context.span().set_attribute(error_type.clone());
-        self.context.span().set_status(Status::error(""));
+        self.context
+            .span()
+            .set_status(Status::error(description.to_owned()));
         self.labels.push(error_type);
     }
 
     /// The only place where a failed request is written to the log, with everything that led to it.
-    fn log_failure(&self, status: StatusCode, response: &Response) {
-        if response.extensions().get::<AlreadyLogged>().is_some() {
-            return;
-        }
+    fn log_failure(&self, status: StatusCode, cause: Option<&str>) {
         let _current = self.context.clone().attach();
-        let cause = response.extensions().get::<Cause>().map(|cause| chain(&*cause.0));
         let route = self
             .labels
             .iter()
@@ -172,7 +173,7 @@ impl Exchange {
         tracing::error!(
             status = status.as_u16(),
             route = route.as_deref(),
-            cause = cause.as_deref(),
+            cause,
             "the request failed"
         );
     }
@@ -183,7 +184,7 @@ impl Exchange {
 impl Drop for Exchange {
     fn drop(&mut self) {
         if !self.answered {
-            self.failed("cancelled".to_owned());
+            self.failed("cancelled", "the client went away");
         }
         self.instruments.active.add(-1, &self.labels[..ACTIVE_LABELS]);
         self.instruments

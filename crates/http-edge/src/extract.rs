@@ -54,5 +54,9 @@ impl From<QueryRejection> for Problem {
 fn rejected(status: StatusCode, rejection: &dyn std::error::Error, whole: String) -> Problem {
     let reason = std::iter::successors(rejection.source(), |error| error.source()).last();
     let detail = reason.map_or(whole, ToString::to_string);
+    if status.is_server_error() {
+        // The handler asks for parameters that its route does not have: our mistake, not the client's.
+        return Problem::internal(detail);
+    }
     Problem::from_status(status).with_detail(detail)
 }

@@ -16,9 +16,9 @@ use utoipa::ToSchema;
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Problem {
     /// A stable name of this kind of problem, or `about:blank`.
-    #[serde(rename = "type", serialize_with = "write_type")]
+    #[serde(rename = "type")]
     #[schema(value_type = String, example = "/problems/account-not-found")]
-    slug: Option<&'static str>,
+    kind: Kind,
     /// What this kind of problem is, for people.
     title: &'static str,
     /// The answer's status code.
@@ -44,6 +44,10 @@ pub struct Problem {
     cause: Option<Cause>,
 }
 
+/// The slug of a kind of problem, or none for `about:blank`.
+#[derive(Clone, Copy, Debug)]
+struct Kind(Option<&'static str>);
+
 /// One part of the request that was wrong.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct FieldProblem {
@@ -63,7 +67,7 @@ impl Problem {
     /// A problem of the kind `/problems/<slug>`; the title is the same each time it occurs.
     pub fn new(status: StatusCode, slug: &'static str, title: &'static str) -> Self {
         Self {
-            slug: Some(slug),
+            kind: Kind(Some(slug)),
             title,
             status,
             detail: None,
@@ -76,7 +80,7 @@ impl Problem {
     /// A problem that is fully described by its status code.
     pub fn from_status(status: StatusCode) -> Self {
         Self {
-            slug: None,
+            kind: Kind(None),
             ..Self::new(status, "", status.canonical_reason().unwrap_or("Unknown status"))
         }
     }
@@ -132,14 +136,19 @@ impl IntoResponse for Problem {
     }
 }
 
-#[expect(clippy::ref_option, reason = "serde passes fields by reference")]
-fn write_type<S: Serializer>(slug: &Option<&'static str>, serializer: S) -> Result<S::Ok, S::Error> {
-    match slug {
-        Some(slug) => serializer.collect_str(&format_args!("/problems/{slug}")),
-        None => serializer.serialize_str("about:blank"),
+impl Serialize for Kind {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            Some(slug) => serializer.collect_str(&format_args!("/problems/{slug}")),
+            None => serializer.serialize_str("about:blank"),
+        }
     }
 }
 
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde passes fields by reference"
+)]
 fn write_status<S: Serializer>(status: &StatusCode, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_u16(status.as_u16())
 }
@@ -177,5 +186,14 @@ mod tests {
             problem,
             json!({"type": "about:blank", "title": "Not Found", "status": 404})
         );
+    }
+
+    #[test]
+    fn the_schema_is_what_is_written() {
+        let schema = serde_json::to_value(<Problem as utoipa::PartialSchema>::schema()).unwrap();
+        assert_eq!(schema["required"], json!(["type", "title", "status"]));
+        let mut names: Vec<_> = schema["properties"].as_object().unwrap().keys().collect();
+        names.sort();
+        assert_eq!(names, ["detail", "errors", "status", "title", "trace_id", "type"]);
     }
 }

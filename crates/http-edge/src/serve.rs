@@ -16,6 +16,7 @@ const DRAIN: Duration = Duration::from_secs(5);
 ///
 /// Limits on slow request heads are not set, because `axum::serve` has none: behind a public address, put a proxy.
 pub async fn serve(listener: TcpListener, router: Router, stop: CancellationToken) -> io::Result<()> {
+    tracing::info!(address = %listener.local_addr()?, "listening");
     let listener = listener.tap_io(|connection| {
         // Small answers must not wait for more to come.
         if let Err(error) = connection.set_nodelay(true) {

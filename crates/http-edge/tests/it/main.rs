@@ -1,0 +1,11 @@
+//! The edge as a client and a collector see it: real HTTP, real spans.
+
+#![expect(clippy::unwrap_used, reason = "a step that fails fails its test")]
+
+mod app;
+mod client;
+mod exchange;
+mod limits;
+mod observed;
+mod problems;
+mod serving;

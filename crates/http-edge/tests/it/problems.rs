@@ -1,0 +1,127 @@
+//! Each kind of bad input, and what the client is told.
+
+use http_edge::Readiness;
+use reqwest::{RequestBuilder, Response};
+use serde_json::Value;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use crate::app::{OPTIONS, TestApp};
+
+/// The problem's status and detail, after checking what all problems have in common.
+async fn problem(request: RequestBuilder) -> (u16, String) {
+    read_problem(request.send().await.unwrap()).await
+}
+
+async fn read_problem(response: Response) -> (u16, String) {
+    assert_eq!(response.headers()["content-type"], "application/problem+json");
+    let (status, headers) = (response.status().as_u16(), response.headers().clone());
+    let problem: Value = response.json().await.unwrap();
+    assert_eq!(problem["status"], status);
+    assert_eq!(problem["trace_id"], headers["trace-id"].to_str().unwrap());
+    (status, problem["detail"].as_str().unwrap_or_default().to_owned())
+}
+
+#[tokio::test]
+async fn a_body_must_be_json_of_the_right_shape() {
+    let app = TestApp::spawn().await;
+    let cases = [
+        (r#"{"name":"#, 400, "EOF while parsing"),
+        ("", 400, "EOF while parsing"),
+        (r#"{"name":"a"} b"#, 400, "trailing characters"),
+        (
+            r#"{"name":1}"#,
+            422,
+            "name: invalid type: integer `1`, expected a string",
+        ),
+        (r#"{"name":"a","more":1}"#, 422, "unknown field `more`"),
+        (r"{}", 422, "missing field `name`"),
+    ];
+    for (body, status, detail) in cases {
+        let told = problem(app.post("/things", body)).await;
+        assert!(told.0 == status && told.1.contains(detail), "{body}: {told:?}");
+    }
+    assert_eq!(
+        app.post("/things", r#"{"name":"a"}"#)
+            .send()
+            .await
+            .unwrap()
+            .status(),
+        201
+    );
+}
+
+#[tokio::test]
+async fn a_body_must_say_that_it_is_json() {
+    let app = TestApp::spawn().await;
+    let unnamed = app.client.post(app.url("/things")).body(r#"{"name":"a"}"#);
+    assert_eq!(problem(unnamed).await.0, 415);
+}
+
+#[tokio::test]
+async fn a_body_over_the_limit_is_refused_said_or_unsaid() {
+    let app = TestApp::spawn().await;
+    let fits = format!(r#"{{"name":"{}"}}"#, "a".repeat(OPTIONS.body_limit - 11));
+    assert_eq!(fits.len(), OPTIONS.body_limit);
+    assert_eq!(app.post("/things", &fits).send().await.unwrap().status(), 201);
+    assert_eq!(problem(app.post("/things", &format!("{fits} "))).await.0, 413);
+
+    let mut stream = TcpStream::connect(app.address).await.unwrap();
+    let head = "POST /things HTTP/1.1\r\nhost: test\r\ncontent-type: application/json\r\n\
+                connection: close\r\ntransfer-encoding: chunked\r\n\r\n";
+    let chunk = format!("{:x}\r\n{fits} \r\n0\r\n\r\n", fits.len() + 1);
+    stream
+        .write_all(format!("{head}{chunk}").as_bytes())
+        .await
+        .unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 413"), "{answer}");
+}
+
+#[tokio::test]
+async fn parameters_must_parse() {
+    let app = TestApp::spawn().await;
+    let (status, detail) = problem(app.get("/things/seven")).await;
+    assert!(status == 400 && detail.contains("seven"), "{detail}");
+    let (status, detail) = problem(app.get("/things?limit=-1")).await;
+    assert!(status == 400 && detail.contains("limit"), "{detail}");
+}
+
+#[tokio::test]
+async fn unknown_paths_and_methods_are_problems_too() {
+    let app = TestApp::spawn().await;
+    assert_eq!(problem(app.get("/nothing")).await.0, 404);
+    let response = app.client.delete(app.url("/things")).send().await.unwrap();
+    let allow = response.headers()["allow"].to_str().unwrap().to_owned();
+    assert!(allow.contains("GET") && allow.contains("POST"), "{allow}");
+    assert_eq!(read_problem(response).await.0, 405);
+}
+
+#[tokio::test]
+async fn readiness_is_asked_every_time() {
+    let (sender, receiver) = std::sync::mpsc::channel();
+    let receiver = std::sync::Mutex::new(receiver);
+    let ready = Readiness::new(move || {
+        receiver
+            .lock()
+            .unwrap()
+            .try_recv()
+            .map_err(|_| "no broker".to_owned())
+    });
+    let app = TestApp::spawn_with(ready, OPTIONS).await;
+
+    let response = app.get("/readyz").send().await.unwrap();
+    assert_eq!(
+        (response.status().as_u16(), &response.headers()["content-type"]),
+        (503, &"application/problem+json".parse().unwrap())
+    );
+    let problem: Value = response.json().await.unwrap();
+    assert_eq!(
+        (&problem["type"], &problem["detail"]),
+        (&"/problems/not-ready".into(), &"no broker".into())
+    );
+    sender.send(()).unwrap();
+    assert_eq!(app.get("/readyz").send().await.unwrap().status(), 200);
+    assert_eq!(app.get("/livez").send().await.unwrap().status(), 200);
+}
