@@ -19,6 +19,8 @@ pub struct Config {
 pub enum Command {
     /// Starts NATS, the three sources and the page's replicas, seeds real data, and replays it until Ctrl-C.
     Up(UpConfig),
+    /// Measures, on a running stack, how long a write takes to be heard by a replica and to be on the page.
+    Measure(MeasureConfig),
 }
 
 /// Settings of `lab up`.
@@ -51,6 +53,30 @@ pub struct UpConfig {
     /// Where the services' programs are; without it, beside the lab's own.
     #[arg(long, env = "PROGRAMS")]
     pub programs: Option<PathBuf>,
+}
+
+/// Settings of `lab measure`.
+#[derive(Args, Clone, Debug)]
+pub struct MeasureConfig {
+    /// How many writes.
+    #[arg(long, env = "WRITES", default_value_t = 2000)]
+    pub writes: u32,
+
+    /// How many of them per second.
+    #[arg(long, env = "RATE", default_value_t = 200)]
+    pub rate: u32,
+
+    /// The accounts service, which is written to.
+    #[arg(long, env = "ACCOUNTS_URL", default_value = "http://127.0.0.1:8081")]
+    pub accounts_url: String,
+
+    /// The page that is read.
+    #[arg(long, env = "PAGE_URL", default_value = "http://127.0.0.1:8080")]
+    pub page_url: String,
+
+    /// The broker that is listened to.
+    #[arg(long, env = "NATS_URL", default_value = "nats://127.0.0.1:4222")]
+    pub nats_url: String,
 }
 
 /// Where each part listens, on 127.0.0.1. 0 is any free port.

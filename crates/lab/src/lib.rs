@@ -4,6 +4,7 @@ pub mod config;
 pub mod console;
 pub mod data;
 pub mod folder;
+pub mod measure;
 pub mod ports;
 pub mod replay;
 pub mod seed;
@@ -18,7 +19,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, Result};
 use clap::Parser as _;
-use tokio::runtime;
+use tokio::runtime::Builder;
 
 use crate::config::{Command, Config};
 use crate::console::Console;
@@ -37,15 +38,18 @@ pub fn main() -> ExitCode {
 }
 
 fn run(config: Config) -> Result<()> {
-    // One thread, this one, which lives as long as the process: the children's parent, in the kernel's eyes.
-    let runtime = runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .context("starting the runtime")?;
     match config.command {
         Command::Up(config) => {
             let console = Console::new(io::stdout(), config::colour());
-            runtime.block_on(up::up(&config, &console))
+            // One thread, this one, which lives as long as the process: the children's parent, in the kernel's eyes.
+            run_on(Builder::new_current_thread(), up::up(&config, &console))
         }
+        // A replica hears on a thread of its own, and so does this.
+        Command::Measure(config) => run_on(Builder::new_multi_thread(), measure::measure(&config)),
     }
+}
+
+fn run_on(mut threads: Builder, work: impl Future<Output = Result<()>>) -> Result<()> {
+    let runtime = threads.enable_all().build().context("starting the runtime")?;
+    runtime.block_on(work)
 }

@@ -15,6 +15,9 @@ pub type AccountId = u64;
 /// An endpoint's number, given by the endpoints service.
 pub type EndpointId = u64;
 
+/// A count of the changes of what a source says about an account.
+pub type Revision = u64;
+
 /// One client for the three services.
 #[derive(Clone, Debug)]
 pub struct Sources {
@@ -46,6 +49,11 @@ pub const LARGEST_BATCH: usize = 1000;
 #[derive(Deserialize)]
 struct Created {
     id: u64,
+}
+
+#[derive(Deserialize)]
+struct Renamed {
+    revision: Revision,
 }
 
 #[derive(Deserialize)]
@@ -92,15 +100,23 @@ impl Sources {
         created(self.http.post(format!("{}/accounts", self.accounts)).json(&body)).await
     }
 
-    /// Gives an account another name; the answer carries the new revision.
-    pub async fn rename_account(&self, account: AccountId, name: &str) -> Result<Response> {
+    /// Gives an account another name; answers its new revision.
+    pub async fn rename_account(&self, account: AccountId, name: &str) -> Result<Revision> {
         let body = json!({ "name": name });
-        send(
+        let answer = send(
             self.http
                 .patch(format!("{}/accounts/{account}", self.accounts))
                 .json(&body),
         )
-        .await
+        .await?;
+        let renamed: Renamed = answer.json().await.context("reading the renamed account")?;
+        Ok(renamed.revision)
+    }
+
+    /// Deletes an account; the other sources follow.
+    pub async fn delete_account(&self, account: AccountId) -> Result<()> {
+        send(self.http.delete(format!("{}/accounts/{account}", self.accounts))).await?;
+        Ok(())
     }
 
     /// Adds an endpoint to an account.

@@ -1,0 +1,98 @@
+//! `lab measure`: how long a committed write takes to be heard by a replica, and to be on the page.
+
+mod applied;
+mod echo;
+mod latency;
+mod visible;
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, anyhow, ensure};
+use tokio::signal::ctrl_c;
+use tokio::time::{MissedTickBehavior, interval, timeout};
+
+use crate::config::MeasureConfig;
+use crate::measure::applied::Applied;
+use crate::measure::echo::Echo;
+use crate::measure::latency::Latency;
+use crate::measure::visible::Visible;
+use crate::sources::{AccountId, Revision, Sources};
+
+/// How long the last event may take after the last write.
+const LAST_EVENT_WITHIN: Duration = Duration::from_secs(10);
+
+/// Writes to an account of its own at a steady rate, and prints how long each step of the way took.
+///
+/// Needs a running stack; deletes its account at the end. All clocks are this machine's: against a stack on another
+/// host, the difference of the clocks would be part of the numbers.
+pub async fn measure(config: &MeasureConfig) -> Result<()> {
+    ensure!(
+        config.writes > 0 && config.rate > 0,
+        "--writes and --rate must be above 0"
+    );
+    let sources = Sources::new(config.accounts_url.clone(), String::new(), String::new());
+    let account = sources
+        .create_account("lab measure", "Written to by lab measure, which deletes it.")
+        .await?;
+    let outcome = tokio::select! {
+        outcome = measure_on(account, config, &sources) => outcome,
+        _ = ctrl_c() => Err(anyhow!("interrupted")),
+    };
+    sources.delete_account(account).await?;
+    outcome
+}
+
+async fn measure_on(account: AccountId, config: &MeasureConfig, sources: &Sources) -> Result<()> {
+    let mut applied = Applied::listen(&config.nats_url, account).await?;
+    let mut echo = Echo::start(&config.nats_url).await?;
+    let visible = Visible::start(&config.page_url, account);
+    let began = Instant::now();
+    let (writes, last) = write_steadily(account, config, sources, &visible, &mut echo).await?;
+    let took = began.elapsed();
+    let (visible, first_reads) = visible.stop().await?;
+    let applied = timeout(LAST_EVENT_WITHIN, applied.until(last)).await??;
+    let echoed = echo.stop().await?;
+
+    println!(
+        "{} writes in {:.1} s, {:.0} per second (asked for: {})\n",
+        config.writes,
+        took.as_secs_f64(),
+        f64::from(config.writes) / took.as_secs_f64(),
+        config.rate,
+    );
+    println!("{}", Latency::HEAD);
+    println!("{}", writes.row("write: request to answer"));
+    println!("{}", applied.row("event: commit to applied by a replica"));
+    println!("{}", visible.row("page: write answered to visible"));
+    println!("{}", echoed.row("JetStream alone: publish to receipt"));
+    println!(
+        "\nof the pages, {first_reads} were fresh on the first read; that row ends with the whole answer of a read"
+    );
+    Ok(())
+}
+
+/// One write per tick; a slow one makes the next ones catch up. Answers how long writes took, and the last revision.
+async fn write_steadily(
+    account: AccountId,
+    config: &MeasureConfig,
+    sources: &Sources,
+    visible: &Visible,
+    echo: &mut Echo,
+) -> Result<(Latency, Revision)> {
+    let mut ticks = interval(Duration::from_secs(1) / config.rate);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Burst);
+    let mut latency = Latency::new();
+    let mut last = 0;
+    for number in 0..config.writes {
+        ticks.tick().await;
+        let began = Instant::now();
+        last = sources
+            .rename_account(account, &format!("lab measure {number}"))
+            .await?;
+        let answered = Instant::now();
+        latency.record(answered - began);
+        visible.expect(last, answered);
+        echo.publish().await?;
+    }
+    Ok((latency, last))
+}

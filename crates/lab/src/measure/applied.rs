@@ -1,0 +1,93 @@
+//! From commit to applied: the way an event takes into a replica's ledger, in the replica's own code.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use event_bus::{Broker, Feed, Heard, Topology};
+use fresh_cache::{Hearing, Ledger, LedgerOptions, Moment, SourceId};
+use jiff::Timestamp;
+use tokio::sync::watch;
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use super::latency::Latency;
+use crate::sources::{AccountId, Revision};
+
+const ACCOUNTS: SourceId = SourceId(0);
+
+/// A feed and a ledger of its own, as one more replica.
+pub(super) struct Applied {
+    heard: watch::Receiver<HeardSoFar>,
+    _stop: DropGuard,
+}
+
+#[derive(Debug)]
+struct HeardSoFar {
+    latency: Latency,
+    revision: Revision,
+}
+
+impl Applied {
+    /// Listens, and returns once the replica would trust the source: then nothing that follows is missed.
+    pub(super) async fn listen(nats_url: &str, account: AccountId) -> Result<Self> {
+        let topology = Topology {
+            stream: "EVENTS".to_owned(),
+            prefix: "events".to_owned(),
+        };
+        let broker = Broker::connect(nats_url, "lab-measure", topology).await?;
+        let (ledger, mut hearing) = Ledger::new(1, LedgerOptions::default());
+        let (write, heard) = watch::channel(HeardSoFar {
+            latency: Latency::new(),
+            revision: 0,
+        });
+        let stop = CancellationToken::new();
+        let feed = Feed::new(broker, &["accounts"]);
+        tokio::spawn(feed.run(stop.clone(), move |message| {
+            apply(&mut hearing, &message, account, &write);
+        }));
+        timeout(Duration::from_secs(10), until_trusted(&ledger)).await.with_context(|| {
+            format!("no watermark of the accounts service was heard at {nats_url}: is the stack up (scripts/up)?")
+        })?;
+        Ok(Self {
+            heard,
+            _stop: stop.drop_guard(),
+        })
+    }
+
+    /// How long events took, once the one of `revision` was applied.
+    pub(super) async fn until(&mut self, revision: Revision) -> Result<Latency> {
+        let heard = self.heard.wait_for(|heard| heard.revision >= revision).await?;
+        Ok(heard.latency.clone())
+    }
+}
+
+async fn until_trusted(ledger: &Ledger) {
+    while !ledger.trusted(ACCOUNTS) {
+        sleep(Duration::from_millis(10)).await;
+    }
+}
+
+/// What a replica does on hearing, and then a look at the clock.
+fn apply(hearing: &mut Hearing, message: &Heard, account: AccountId, write: &watch::Sender<HeardSoFar>) {
+    match message {
+        Heard::Loss(_) => hearing.lost(ACCOUNTS),
+        Heard::Watermark(watermark) => hearing.watermark(ACCOUNTS, moment(watermark.complete_until)),
+        Heard::Change(change) => {
+            let Ok(entity) = change.event.entity.parse::<u64>() else {
+                return hearing.lost(ACCOUNTS);
+            };
+            hearing.changed(ACCOUNTS, entity);
+            let since_commit = Timestamp::now().duration_since(change.event.time);
+            if entity == account && !change.repeat {
+                write.send_modify(|heard| {
+                    heard.latency.record(since_commit.unsigned_abs());
+                    heard.revision = change.event.revision;
+                });
+            }
+        }
+    }
+}
+
+fn moment(timestamp: Timestamp) -> Moment {
+    Moment::from_micros(u64::try_from(timestamp.as_microsecond()).unwrap_or(0))
+}
