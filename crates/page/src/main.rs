@@ -1,3 +1,15 @@
-//! Composes the fragments of one account into a page, and keeps it fresh by events.
+//! The page service: parse, bind, run, flush.
 
-fn main() {}
+use clap::Parser as _;
+use page::Config;
+use tokio::net::TcpListener;
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let config = Config::parse();
+    let telemetry = telemetry::start("page", &config.telemetry)?;
+    let listener = TcpListener::bind(config.listen).await?;
+    let result = page::run(config, listener, http_edge::stop_on_signal()).await;
+    telemetry.shutdown().await;
+    Ok(result?)
+}

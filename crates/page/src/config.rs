@@ -1,0 +1,177 @@
+//! Every setting: a flag, and an environment variable of the same name.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use telemetry::TelemetryConfig;
+use url::Url;
+
+use crate::source::Source;
+use crate::upstream::UpstreamOptions;
+
+/// Composes the fragments of one account into a page, and keeps it fresh by events.
+#[derive(Debug, Clone, clap::Parser)]
+#[command(version)]
+pub struct Config {
+    /// Where to listen. Loopback by default: there is no authentication here.
+    #[arg(long, env = "LISTEN", default_value = "127.0.0.1:8080")]
+    pub listen: SocketAddr,
+
+    /// The root of the accounts service.
+    #[arg(long, env = "ACCOUNTS_URL", default_value = "http://127.0.0.1:8081", value_parser = parse_root)]
+    pub accounts_url: Url,
+
+    /// The root of the endpoints service.
+    #[arg(long, env = "ENDPOINTS_URL", default_value = "http://127.0.0.1:8082", value_parser = parse_root)]
+    pub endpoints_url: Url,
+
+    /// The root of the metrics service.
+    #[arg(long, env = "METRICS_URL", default_value = "http://127.0.0.1:8083", value_parser = parse_root)]
+    pub metrics_url: Url,
+
+    /// How long accounts may take to answer. Below a second, for how long an answer stands in for trust (rule 12).
+    #[arg(long, env = "ACCOUNTS_DEADLINE_MS", default_value_t = 900, value_parser = clap::value_parser!(u16).range(1..1000))]
+    pub accounts_deadline_ms: u16,
+
+    /// The same for endpoints.
+    #[arg(long, env = "ENDPOINTS_DEADLINE_MS", default_value_t = 900, value_parser = clap::value_parser!(u16).range(1..1000))]
+    pub endpoints_deadline_ms: u16,
+
+    /// The same for metrics.
+    #[arg(long, env = "METRICS_DEADLINE_MS", default_value_t = 900, value_parser = clap::value_parser!(u16).range(1..1000))]
+    pub metrics_deadline_ms: u16,
+
+    /// How many requests each source gets at once: a lost feed must not become a stampede on the sources.
+    #[arg(long, env = "UPSTREAM_CONCURRENCY", default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..))]
+    pub upstream_concurrency: u16,
+
+    /// The longest answer of a source that is read, in bytes. 500 endpoints with a week of metrics take about 2 MiB.
+    #[arg(long, env = "UPSTREAM_BODY_LIMIT", default_value_t = 4 * 1024 * 1024)]
+    pub upstream_body_limit: usize,
+
+    /// The broker. The service starts, and serves by asking the sources, without it.
+    #[arg(long, env = "NATS_URL", default_value = "nats://127.0.0.1:4222")]
+    pub nats_url: String,
+
+    /// The JetStream stream that holds every source's events.
+    #[arg(long, env = "STREAM", default_value = "EVENTS")]
+    pub stream: String,
+
+    /// The first token of every subject in it.
+    #[arg(long, env = "SUBJECT_PREFIX", default_value = "events")]
+    pub subject_prefix: String,
+
+    /// The memory for cached pages, in bytes: about a thousand of 100 KiB, fragments included.
+    #[arg(long, env = "CACHE_BYTES", default_value_t = 128 * 1024 * 1024)]
+    pub cache_bytes: u64,
+
+    /// For how long the last known part is shown, marked, while its source does not answer (rule 12).
+    #[arg(long, env = "MAX_STALE_SECONDS", default_value_t = 3600)]
+    pub max_stale_seconds: u32,
+
+    /// How many fences there are, a power of two. Accounts that share one cost each other a conditional request.
+    #[arg(long, env = "FENCES", default_value_t = 65_536, value_parser = parse_power_of_two)]
+    pub fences: usize,
+
+    /// By how much the clocks of the sources' hosts may differ from this one's. Zero is right for one machine.
+    #[arg(long, env = "CLOCK_SKEW_MS", default_value_t = 0)]
+    pub clock_skew_ms: u32,
+
+    /// How many page requests may be under way; those beyond it are refused with 503.
+    #[arg(long, env = "MAX_REQUESTS", default_value_t = 1024, value_parser = clap::value_parser!(u16).range(1..))]
+    pub max_requests: u16,
+
+    /// Where a trace can be looked at: an address with `{trace_id}` in it. The foot of a page links it.
+    #[arg(long, env = "TRACE_URL_PATTERN", value_parser = parse_trace_pattern)]
+    pub trace_url_pattern: Option<String>,
+
+    /// Logs and traces.
+    #[command(flatten)]
+    pub telemetry: TelemetryConfig,
+}
+
+impl Config {
+    /// What each source is allowed, by [`Source::index`].
+    pub(crate) fn upstreams(&self) -> [UpstreamOptions; 3] {
+        Source::ALL.map(|source| {
+            let (url, deadline_ms) = match source {
+                Source::Accounts => (&self.accounts_url, self.accounts_deadline_ms),
+                Source::Endpoints => (&self.endpoints_url, self.endpoints_deadline_ms),
+                Source::Metrics => (&self.metrics_url, self.metrics_deadline_ms),
+            };
+            UpstreamOptions {
+                url: url.clone(),
+                deadline: Duration::from_millis(deadline_ms.into()),
+                concurrency: self.upstream_concurrency.into(),
+                body_limit: self.upstream_body_limit,
+            }
+        })
+    }
+}
+
+fn parse_root(text: &str) -> Result<Url, String> {
+    let url = Url::parse(text).map_err(|error| error.to_string())?;
+    if url.scheme() == "http" {
+        Ok(url)
+    } else {
+        Err("an http address is needed".to_owned())
+    }
+}
+
+fn parse_power_of_two(text: &str) -> Result<usize, String> {
+    let number: usize = text.parse().map_err(|_| "a number is needed".to_owned())?;
+    if number.is_power_of_two() {
+        Ok(number)
+    } else {
+        Err("a power of two is needed".to_owned())
+    }
+}
+
+fn parse_trace_pattern(text: &str) -> Result<String, String> {
+    let web = text.starts_with("http://") || text.starts_with("https://");
+    if web && text.contains("{trace_id}") {
+        Ok(text.to_owned())
+    } else {
+        Err("an http address with {trace_id} in it is needed".to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{CommandFactory, Parser};
+
+    use super::*;
+
+    #[test]
+    fn flags_are_consistent() {
+        Config::command().debug_assert();
+    }
+
+    #[test]
+    fn settings_that_cannot_work_are_refused() {
+        for argument in [
+            "--accounts-url=ftp://127.0.0.1",
+            "--accounts-url=127.0.0.1:8081",
+            "--metrics-deadline-ms=1000",
+            "--metrics-deadline-ms=0",
+            "--fences=1000",
+            "--upstream-concurrency=0",
+            "--trace-url-pattern=http://127.0.0.1/traces",
+            "--trace-url-pattern=javascript:{trace_id}",
+        ] {
+            assert!(Config::try_parse_from(["page", argument]).is_err(), "{argument}");
+        }
+        assert!(Config::try_parse_from(["page", "--trace-url-pattern=http://h/{trace_id}"]).is_ok());
+    }
+
+    #[test]
+    fn each_source_gets_its_own_settings() {
+        let arguments = ["page", "--endpoints-url=http://h:1/", "--endpoints-deadline-ms=7"];
+        let [accounts, endpoints, metrics] = Config::parse_from(arguments).upstreams();
+        assert_eq!(
+            (endpoints.url.as_str(), endpoints.deadline),
+            ("http://h:1/", Duration::from_millis(7))
+        );
+        assert_eq!(accounts.deadline, metrics.deadline);
+    }
+}

@@ -1,0 +1,139 @@
+//! What can go wrong here, and how it is answered: a problem for programs, a page for people.
+
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use http_edge::Problem;
+
+use crate::accept::Format;
+use crate::key::{AccountId, NotAWindow, NotAnAccountId};
+use crate::render::{Message, render_message};
+use crate::respond::html;
+use crate::upstream::UpstreamError;
+
+/// Why the service ended.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The broker's URL cannot be used.
+    #[error(transparent)]
+    Broker(#[from] event_bus::ConnectError),
+    /// The listener failed.
+    #[error("cannot serve")]
+    Serve(#[source] std::io::Error),
+    /// The task that hears the feed did not end by itself.
+    #[error("the feed ended")]
+    Feed(#[source] tokio::task::JoinError),
+}
+
+/// Why a request gets no page.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Refusal {
+    /// The account in the path is none.
+    #[error("the path does not name an account")]
+    Account(#[source] NotAnAccountId),
+    /// The place in the list from which to go on is none.
+    #[error("the list cannot go on from there")]
+    After(#[source] NotAnAccountId),
+    /// The window asked for is none.
+    #[error("the window is none of those there are")]
+    Window(#[from] NotAWindow),
+    /// Accounts says so.
+    #[error("there is no account {0}")]
+    NoSuchAccount(AccountId),
+    /// No source answered, and nothing is known from before: what each of them did instead.
+    #[error("no source answered: {}", .0.join("; "))]
+    NothingToShow(Vec<String>),
+    /// Accounts did not answer, and the list is not cached.
+    #[error("accounts does not answer")]
+    NoList(#[source] UpstreamError),
+}
+
+impl Refusal {
+    /// Answers in the form the reader can read; `foot` is asked for if that is HTML.
+    pub(crate) fn respond(self, format: Format, foot: impl FnOnce() -> Bytes) -> Response {
+        let (problem, details) = self.describe();
+        let status = problem.status();
+        let page = (format == Format::Html).then(|| {
+            let title = self.title();
+            html(
+                render_message(&Message {
+                    title,
+                    details: &details,
+                })
+                .into(),
+                foot(),
+            )
+        });
+        let mut response = problem
+            .with_detail(details.join(" "))
+            .with_cause(self)
+            .into_response();
+        if let Some(page) = page {
+            // The problem's own response is kept, because the edge finds in it what to log.
+            let (head, body) = page.into_parts();
+            response.headers_mut().extend(head.headers);
+            *response.body_mut() = body;
+        }
+        response
+            .headers_mut()
+            .insert(header::VARY, HeaderValue::from_static("accept"));
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            response
+                .headers_mut()
+                .insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        response
+    }
+
+    const fn title(&self) -> &'static str {
+        match self {
+            Self::Account(_) | Self::After(_) | Self::Window(_) => "This address is not quite right",
+            Self::NoSuchAccount(_) => "There is no such account",
+            Self::NothingToShow(_) => "This page cannot be shown now",
+            Self::NoList(_) => "The accounts cannot be listed now",
+        }
+    }
+
+    /// The problem, and what to tell people, in sentences.
+    fn describe(&self) -> (Problem, Vec<String>) {
+        let problem = |status, slug| Problem::new(status, slug, self.title());
+        let invalid = |field: &str, error: &dyn std::error::Error| {
+            let problem = problem(StatusCode::BAD_REQUEST, "invalid-address");
+            (
+                problem.with_field(field, error.to_string()),
+                vec![format!("{}.", capitalized(&error.to_string()))],
+            )
+        };
+        match self {
+            Self::Account(error) => invalid("id", error),
+            Self::After(error) => invalid("after", error),
+            Self::Window(error) => invalid("window", error),
+            Self::NoSuchAccount(account) => (
+                problem(StatusCode::NOT_FOUND, "account-not-found"),
+                vec![format!("Account {account} was deleted, or never was.")],
+            ),
+            Self::NothingToShow(reasons) => (
+                problem(StatusCode::SERVICE_UNAVAILABLE, "nothing-to-show"),
+                reasons
+                    .iter()
+                    .map(|reason| format!("{}.", capitalized(reason)))
+                    .collect(),
+            ),
+            Self::NoList(error) => (
+                problem(StatusCode::SERVICE_UNAVAILABLE, "accounts-unavailable"),
+                vec![
+                    format!("Accounts {error}."),
+                    "Pages that are known by their address may still be there.".to_owned(),
+                ],
+            ),
+        }
+    }
+}
+
+fn capitalized(text: &str) -> String {
+    let mut characters = text.chars();
+    characters
+        .next()
+        .map(|first| first.to_uppercase().chain(characters).collect())
+        .unwrap_or_default()
+}

@@ -1,0 +1,392 @@
+//! Fragments: what a source answered about one account, read once and kept with the bytes it came in.
+//!
+//! A fragment that does not fit its question (another account, another window, a share above one) is refused here, so
+//! that it costs its part of the page and nothing behind this file has to doubt what it draws.
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use crate::key::{PageKey, Window};
+use crate::source::Source;
+
+/// One source's answer about one account.
+#[derive(Clone, Debug)]
+pub(crate) struct Fragment {
+    /// Which state of the source this is.
+    pub(crate) tag: Tag,
+    /// The source's own JSON, embedded as it came into the JSON form of the page. Empty where there is no account.
+    pub(crate) json: Bytes,
+    /// The same, read.
+    pub(crate) content: Content,
+}
+
+/// What a fragment says.
+#[derive(Clone, Debug)]
+pub(crate) enum Content {
+    /// The account's head.
+    Account(Account),
+    /// There is no such account: an answer like any other (rule 14).
+    NoAccount,
+    /// The account's endpoints.
+    Endpoints(Endpoints),
+    /// What was measured of them.
+    Metrics(Metrics),
+}
+
+/// The head of the page.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Account {
+    id: u64,
+    /// What the account is called.
+    pub(crate) name: String,
+    /// What it says of itself; may be empty.
+    pub(crate) description: String,
+}
+
+/// The rows of the page.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Endpoints {
+    account_id: u64,
+    /// In the order in which they were added.
+    pub(crate) endpoints: Vec<Endpoint>,
+}
+
+/// One monitored URL.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Endpoint {
+    /// The id by which measurements refer to it.
+    pub(crate) id: u64,
+    /// What it is called.
+    pub(crate) name: String,
+    /// What is asked. Any text: the page makes a link of it only if it is `http` or `https`.
+    pub(crate) url: String,
+}
+
+/// The measurements of the window.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Metrics {
+    account_id: u64,
+    window: String,
+    /// The start of the first bucket.
+    pub(crate) start: Timestamp,
+    /// The end of the last bucket.
+    pub(crate) end: Timestamp,
+    /// The length of each bucket.
+    pub(crate) bucket_seconds: u32,
+    /// One summary per endpoint that was ever measured, in no promised order.
+    pub(crate) endpoints: Vec<Summary>,
+}
+
+/// What was measured of one endpoint.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Summary {
+    /// Whose measurements these are.
+    pub(crate) endpoint_id: u64,
+    /// How many samples the window holds.
+    pub(crate) samples: u64,
+    /// The share of samples that were not down. Absent without samples.
+    pub(crate) uptime: Option<Share>,
+    /// Median response time, in milliseconds, of the samples that were not down.
+    pub(crate) p50_ms: Option<u32>,
+    /// The same at 95 %.
+    pub(crate) p95_ms: Option<u32>,
+    /// The same at 99 %.
+    pub(crate) p99_ms: Option<u32>,
+    /// The newest sample, inside the window or before it.
+    pub(crate) last: Option<Sample>,
+    /// One point per bucket, from `start` on.
+    pub(crate) series: Vec<Point>,
+}
+
+/// One check of an endpoint.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Sample {
+    /// When.
+    pub(crate) at: Timestamp,
+    /// With which outcome.
+    pub(crate) state: State,
+    /// The HTTP status, 0 where nothing answered.
+    pub(crate) status_code: u16,
+    /// How long it took, in milliseconds.
+    pub(crate) response_ms: u32,
+}
+
+/// The outcome of a check, best first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum State {
+    /// It answered as it should.
+    Up,
+    /// It answered, but not well.
+    Degraded,
+    /// It did not answer, or with an error.
+    Down,
+}
+
+/// One bucket of a series.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Point {
+    /// The share of samples that were not down. Absent without samples.
+    pub(crate) uptime: Option<Share>,
+    /// Median response time in milliseconds. Absent when nothing answered.
+    pub(crate) p50_ms: Option<u32>,
+}
+
+/// A number from 0 to 1.
+#[derive(Clone, Copy, Debug, PartialEq, PartialOrd, Deserialize)]
+#[serde(try_from = "f64")]
+pub(crate) struct Share(f64);
+
+impl Share {
+    /// The number itself.
+    pub(crate) const fn get(self) -> f64 {
+        self.0
+    }
+}
+
+impl TryFrom<f64> for Share {
+    type Error = &'static str;
+
+    fn try_from(value: f64) -> Result<Self, Self::Error> {
+        if (0.0..=1.0).contains(&value) {
+            Ok(Self(value))
+        } else {
+            Err("a share lies between 0 and 1")
+        }
+    }
+}
+
+/// A source's `ETag`: which incarnation of its database, which revision of the account, and for metrics which bucket.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Tag {
+    /// The header's value, to be asked about with `If-None-Match`.
+    pub(crate) text: String,
+    /// The id minted with the source's database.
+    pub(crate) incarnation: u128,
+    /// How often the account changed in it.
+    pub(crate) revision: u64,
+}
+
+impl Tag {
+    /// Reads `"<incarnation>-<revision>"`, or the same with a bucket's end behind it.
+    pub(crate) fn parse(text: &str) -> Result<Self, FragmentError> {
+        let malformed = || FragmentError::Tag {
+            found: text.chars().take(80).collect(),
+        };
+        let inner = text
+            .strip_prefix('"')
+            .and_then(|rest| rest.strip_suffix('"'))
+            .ok_or_else(malformed)?;
+        let mut words = inner.split('-');
+        let incarnation = words
+            .next()
+            .filter(|word| is_incarnation(word))
+            .ok_or_else(malformed)?;
+        let revision = words.next().ok_or_else(malformed)?;
+        let bucket = words.next().map_or(Ok(0), str::parse::<i64>);
+        if bucket.is_err() || words.next().is_some() {
+            return Err(malformed());
+        }
+        Ok(Self {
+            text: text.to_owned(),
+            incarnation: u128::from_str_radix(incarnation, 16).map_err(|_| malformed())?,
+            revision: revision.parse().map_err(|_| malformed())?,
+        })
+    }
+}
+
+fn is_incarnation(word: &str) -> bool {
+    word.len() == 32 && word.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+impl Fragment {
+    /// Reads what `source` answered when it was asked for its part of `key`'s page.
+    pub(crate) fn parse(source: Source, key: &PageKey, tag: Tag, json: Bytes) -> Result<Self, FragmentError> {
+        let content = match source {
+            Source::Accounts => Content::Account(read_account(key, &json)?),
+            Source::Endpoints => Content::Endpoints(read_endpoints(key, &json)?),
+            Source::Metrics => Content::Metrics(read_metrics(key, &json)?),
+        };
+        Ok(Self { tag, json, content })
+    }
+
+    /// The answer that there is no such account.
+    pub(crate) const fn no_account(tag: Tag) -> Self {
+        Self {
+            tag,
+            json: Bytes::new(),
+            content: Content::NoAccount,
+        }
+    }
+
+    /// How much of the cache's capacity this takes: the bytes kept, and about as much again for what was read of them.
+    pub(crate) fn weight(&self) -> usize {
+        2 * self.json.len() + self.tag.text.len()
+    }
+}
+
+fn read_account(key: &PageKey, json: &[u8]) -> Result<Account, FragmentError> {
+    let account: Account = read(json)?;
+    same_account(key, account.id)?;
+    Ok(account)
+}
+
+fn read_endpoints(key: &PageKey, json: &[u8]) -> Result<Endpoints, FragmentError> {
+    let endpoints: Endpoints = read(json)?;
+    same_account(key, endpoints.account_id)?;
+    Ok(endpoints)
+}
+
+fn read_metrics(key: &PageKey, json: &[u8]) -> Result<Metrics, FragmentError> {
+    let metrics: Metrics = read(json)?;
+    same_account(key, metrics.account_id)?;
+    if metrics.window.parse() == Ok(key.window) {
+        Ok(metrics)
+    } else {
+        Err(FragmentError::OtherWindow { asked: key.window })
+    }
+}
+
+/// Checks the whole text as UTF-8 first: `serde_json` skips over fields it was not asked for without looking at their
+/// characters, and these bytes go out again inside our own JSON.
+fn read<T: DeserializeOwned>(json: &[u8]) -> Result<T, FragmentError> {
+    let text = std::str::from_utf8(json).map_err(|_| FragmentError::NotUtf8)?;
+    serde_json::from_str(text).map_err(|source| FragmentError::Json { source })
+}
+
+fn same_account(key: &PageKey, found: u64) -> Result<(), FragmentError> {
+    if found == key.account.get() {
+        Ok(())
+    } else {
+        Err(FragmentError::OtherAccount {
+            asked: key.account.get(),
+            found,
+        })
+    }
+}
+
+/// Why an answer is not a fragment of the page.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum FragmentError {
+    /// The `ETag` is not one of ours.
+    #[error("its ETag {found:?} is not made of an incarnation and a revision")]
+    Tag {
+        /// The beginning of what was there.
+        found: String,
+    },
+    /// The body is not UTF-8.
+    #[error("its answer is not UTF-8")]
+    NotUtf8,
+    /// The body is not the JSON of this part.
+    #[error("its answer is not the JSON expected")]
+    Json {
+        /// Where, and what instead.
+        source: serde_json::Error,
+    },
+    /// The body is about another account.
+    #[error("it was asked about account {asked} and answered about {found}")]
+    OtherAccount {
+        /// The account of the page.
+        asked: u64,
+        /// The account of the answer.
+        found: u64,
+    },
+    /// The body is about another window.
+    #[error("it was asked about {} and answered about another window", asked.as_str())]
+    OtherWindow {
+        /// The window of the page.
+        asked: Window,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TAG: &str = "\"0199f7c5a1b27cc38d4e5f6071829304-17\"";
+
+    fn key() -> PageKey {
+        PageKey {
+            account: "1".parse().unwrap(),
+            window: Window::Hour,
+        }
+    }
+
+    fn parse(source: Source, json: &str) -> Result<Fragment, FragmentError> {
+        let tag = Tag::parse(TAG).expect("the tag above is well formed");
+        Fragment::parse(source, &key(), tag, Bytes::copy_from_slice(json.as_bytes()))
+    }
+
+    #[test]
+    fn a_tag_gives_its_incarnation_and_revision_with_or_without_a_bucket() {
+        let tag = Tag::parse(TAG).unwrap();
+        assert_eq!(
+            (tag.incarnation, tag.revision),
+            (0x0199_f7c5_a1b2_7cc3_8d4e_5f60_7182_9304, 17)
+        );
+        let tag = Tag::parse("\"0199f7c5a1b27cc38d4e5f6071829304-17-1795384800\"").unwrap();
+        assert_eq!((tag.revision, tag.text.len()), (17, 48));
+    }
+
+    #[test]
+    fn a_tag_of_another_form_is_refused() {
+        let id = "0199f7c5a1b27cc38d4e5f6071829304";
+        for text in [
+            "",
+            "\"",
+            "\"abc\"",
+            &format!("{id}-1"),
+            &format!("W/\"{id}-1\""),
+            &format!("\"{id}\""),
+            &format!("\"{id}-\""),
+            &format!("\"{id}-1-x\""),
+            &format!("\"{id}-1-2-3\""),
+            &format!("\"{}-1\"", id.replace('0', "z")),
+        ] {
+            assert!(Tag::parse(text).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn an_answer_about_another_account_or_window_is_refused() {
+        let other = r#"{"id":2,"revision":1,"name":"a","description":""}"#;
+        assert!(matches!(
+            parse(Source::Accounts, other),
+            Err(FragmentError::OtherAccount { found: 2, .. })
+        ));
+        let week = r#"{"account_id":1,"window":"7d","start":"2026-11-22T20:00:00Z","end":"2026-11-22T21:00:00Z",
+            "bucket_seconds":60,"endpoints":[]}"#;
+        assert!(matches!(
+            parse(Source::Metrics, week),
+            Err(FragmentError::OtherWindow { .. })
+        ));
+    }
+
+    #[test]
+    fn a_share_outside_its_range_is_refused() {
+        for (uptime, well) in [
+            ("1.0", true),
+            ("0", true),
+            ("null", true),
+            ("1.01", false),
+            ("-0.1", false),
+        ] {
+            let json = format!(
+                r#"{{"account_id":1,"window":"1h","start":"2026-11-22T20:00:00Z","end":"2026-11-22T21:00:00Z",
+                "bucket_seconds":60,"endpoints":[{{"endpoint_id":1,"samples":1,"uptime":{uptime},"p50_ms":null,
+                "p95_ms":null,"p99_ms":null,"last":null,"series":[]}}]}}"#
+            );
+            assert_eq!(parse(Source::Metrics, &json).is_ok(), well, "{uptime}");
+        }
+    }
+
+    #[test]
+    fn bytes_that_are_not_utf8_are_refused_even_in_a_field_nobody_reads() {
+        let tag = Tag::parse(TAG).unwrap();
+        let json = Bytes::from_static(b"{\"id\":1,\"name\":\"a\",\"description\":\"\",\"other\":\"\xff\"}");
+        let refused = Fragment::parse(Source::Accounts, &key(), tag, json);
+        assert!(matches!(refused, Err(FragmentError::NotUtf8)));
+    }
+}

@@ -1,0 +1,173 @@
+//! The headers by which an answer says how it was served and how fresh it is.
+
+use std::fmt::Write;
+use std::time::Duration;
+
+use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
+use fresh_cache::{Brought, Demand, Fetch, Forward, Outcome};
+use jiff::Timestamp;
+
+use crate::source::Source;
+
+/// The moment up to which the page is complete.
+pub(crate) const FRESH_AS_OF: HeaderName = HeaderName::from_static("fresh-as-of");
+/// How the cache served it (RFC 9211).
+pub(crate) const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
+/// What took how long (W3C Server Timing).
+pub(crate) const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
+
+/// What a request demands of the cache: `Cache-Control: no-cache` wants a page composed for it.
+pub(crate) fn demand(headers: &HeaderMap) -> Demand {
+    let lines = headers
+        .get_all(header::CACHE_CONTROL)
+        .iter()
+        .filter_map(|line| line.to_str().ok());
+    let mut directives = lines.flat_map(|line| line.split(',')).map(str::trim);
+    if directives.any(|directive| directive.eq_ignore_ascii_case("no-cache")) {
+        Demand::Afresh
+    } else {
+        Demand::Any
+    }
+}
+
+/// `Cache-Status`, such as `page; fwd=miss; stored; detail="metrics missing"`.
+///
+/// `degraded` says which parts are missing or stale; empty when all is well. It must not hold quotes.
+pub(crate) fn cache_status(outcome: Outcome, degraded: &str) -> String {
+    let mut text = "page".to_owned();
+    match outcome {
+        Outcome::Hit => text.push_str("; hit"),
+        Outcome::Forwarded {
+            why,
+            collapsed,
+            stored,
+        } => {
+            let _ = write!(text, "; fwd={}", forward(why));
+            text.push_str(if stored { "; stored" } else { "" });
+            text.push_str(if collapsed { "; collapsed" } else { "" });
+        }
+    }
+    if !degraded.is_empty() {
+        let _ = write!(text, "; detail=\"{degraded}\"");
+    }
+    text
+}
+
+/// The outcome as one word: also the label by which answers are counted.
+pub(crate) const fn outcome_name(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Hit => "hit",
+        Outcome::Forwarded { why, .. } => forward(why),
+    }
+}
+
+const fn forward(why: Forward) -> &'static str {
+    match why {
+        Forward::Miss => "miss",
+        Forward::Stale => "stale",
+        Forward::Bypass => "bypass",
+    }
+}
+
+/// `Server-Timing`: the cache's whole time, then each source that was asked.
+pub(crate) fn server_timing(cache: Duration, fetches: &[Fetch]) -> String {
+    let mut text = format!("cache;dur={:.3}", milliseconds(cache));
+    for fetch in fetches {
+        let brought = match fetch.brought {
+            Brought::New => "new",
+            Brought::NotModified => "not modified",
+            Brought::Failure => "failure",
+        };
+        let source = Source::ALL[fetch.source.0];
+        let _ = write!(
+            text,
+            ", {source};dur={:.3};desc=\"{brought}\"",
+            milliseconds(fetch.took)
+        );
+    }
+    text
+}
+
+fn milliseconds(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1e3
+}
+
+/// `Fresh-As-Of`, such as `2026-11-22T21:18:03.042Z`.
+pub(crate) fn fresh_as_of(moment: Timestamp) -> String {
+    format!("{moment:.3}")
+}
+
+/// A header's value from text that this program made.
+pub(crate) fn value(text: String) -> HeaderValue {
+    HeaderValue::try_from(text).expect("the texts of this file are visible ASCII")
+}
+
+#[cfg(test)]
+mod tests {
+    use fresh_cache::SourceId;
+
+    use super::*;
+
+    #[test]
+    fn cache_status_follows_the_grammar() {
+        let forwarded = |why, collapsed, stored| Outcome::Forwarded {
+            why,
+            collapsed,
+            stored,
+        };
+        for (outcome, degraded, text) in [
+            (Outcome::Hit, "", "page; hit"),
+            (
+                forwarded(Forward::Miss, false, true),
+                "",
+                "page; fwd=miss; stored",
+            ),
+            (
+                forwarded(Forward::Miss, true, true),
+                "",
+                "page; fwd=miss; stored; collapsed",
+            ),
+            (forwarded(Forward::Bypass, false, false), "", "page; fwd=bypass"),
+            (
+                forwarded(Forward::Stale, false, true),
+                "endpoints stale, metrics missing",
+                "page; fwd=stale; stored; detail=\"endpoints stale, metrics missing\"",
+            ),
+        ] {
+            assert_eq!(cache_status(outcome, degraded), text);
+        }
+    }
+
+    #[test]
+    fn no_cache_is_heard_among_other_directives_and_nothing_else_is() {
+        let demanded = |line: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::CACHE_CONTROL, line.parse().unwrap());
+            demand(&headers)
+        };
+        assert_eq!(demanded("max-age=0, No-Cache"), Demand::Afresh);
+        assert_eq!(demanded("max-age=0"), Demand::Any);
+        assert_eq!(demanded("x-no-cache"), Demand::Any);
+        assert_eq!(demand(&HeaderMap::new()), Demand::Any);
+    }
+
+    #[test]
+    fn server_timing_names_the_cache_and_each_source_asked() {
+        let fetch = Fetch {
+            source: SourceId(2),
+            took: Duration::from_micros(3250),
+            brought: Brought::NotModified,
+        };
+        assert_eq!(server_timing(Duration::from_micros(42), &[]), "cache;dur=0.042");
+        assert_eq!(
+            server_timing(Duration::from_millis(4), &[fetch]),
+            "cache;dur=4.000, metrics;dur=3.250;desc=\"not modified\""
+        );
+    }
+
+    #[test]
+    fn fresh_as_of_has_milliseconds_even_when_they_are_none() {
+        let moment: Timestamp = "2026-11-22T21:18:03Z".parse().unwrap();
+        assert_eq!(fresh_as_of(moment), "2026-11-22T21:18:03.000Z");
+    }
+}

@@ -1,0 +1,148 @@
+//! What the feed says, applied to the cache's ledger: one call per message, in constant time, waiting for nothing
+//! (rule 5).
+
+use std::sync::Arc;
+
+use event_bus::{Cause, Change, Event, Heard, Loss, Watermark};
+use fresh_cache::{Hearing, Ledger, SourceId};
+use opentelemetry::metrics::{Counter, Histogram, Meter};
+use opentelemetry::{KeyValue, global};
+
+use crate::moment::{moment, seconds_since, timestamp};
+use crate::source::Source;
+
+/// From commit to applied, in seconds: tenths of a millisecond are usual, seconds are an outage.
+const DELAY_BOUNDS: [f64; 16] = [
+    0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.02, 0.05, 0.1, 0.25, 1.0, 2.5, 10.0,
+];
+
+/// The one who applies the feed: the only writer of the ledger.
+#[derive(Debug)]
+pub(crate) struct Hearer {
+    hearing: Hearing,
+    events: Counter<u64>,
+    losses: Counter<u64>,
+    delay: Histogram<f64>,
+}
+
+impl Hearer {
+    /// Takes over the writing of `ledger`, and reports on it from now on.
+    pub(crate) fn new(hearing: Hearing, ledger: &Arc<Ledger>) -> Self {
+        let meter = global::meter("page");
+        observe(&meter, ledger);
+        Self {
+            hearing,
+            events: meter
+                .u64_counter("page.events")
+                .with_description("Events heard, by source and by what came of them.")
+                .build(),
+            losses: meter
+                .u64_counter("page.losses")
+                .with_description("Times something may have been missed, by source and by what revealed it.")
+                .build(),
+            delay: meter
+                .f64_histogram("page.event.delay")
+                .with_description("From a mutation's commit to its event applied here.")
+                .with_unit("s")
+                .with_boundaries(DELAY_BOUNDS.to_vec())
+                .build(),
+        }
+    }
+
+    /// Applies one thing heard.
+    pub(crate) fn hear(&mut self, heard: Heard) {
+        match heard {
+            Heard::Change(change) => self.hear_change(&change),
+            Heard::Watermark(Watermark {
+                source,
+                complete_until,
+            }) => {
+                self.hearing.watermark(SourceId(source), moment(complete_until));
+            }
+            Heard::Loss(Loss { source, cause }) => self.hear_loss(source, cause),
+        }
+    }
+
+    fn hear_change(&mut self, change: &Change) {
+        let (source, event) = (SourceId(change.source), &change.event);
+        let Ok(account) = event.entity.parse::<u64>() else {
+            // It says whose it is, but not what changed: anything of that source may have (rule 7).
+            self.hear_loss(Some(change.source), Cause::Unreadable);
+            return;
+        };
+        if is_deletion(change.source, event) {
+            self.hearing.deleted(source, account);
+        } else {
+            self.hearing.changed(source, account);
+        }
+        let result = if change.repeat { "repeat" } else { "applied" };
+        self.events
+            .add(1, &[source_label(change.source), KeyValue::new("result", result)]);
+        if !change.repeat {
+            self.delay
+                .record(seconds_since(event.time), &[source_label(change.source)]);
+        }
+    }
+
+    fn hear_loss(&mut self, source: Option<usize>, cause: Cause) {
+        match source {
+            Some(source) => self.hearing.lost(SourceId(source)),
+            None => self.hearing.lost_all(),
+        }
+        let source = source.map_or_else(|| KeyValue::new("source", "all"), source_label);
+        self.losses
+            .add(1, &[source, KeyValue::new("cause", cause_label(cause))]);
+    }
+}
+
+/// Whether not even a marked stale page may show this account any more (rule 12).
+///
+/// Only accounts can say so: the other sources delete theirs because they heard of it.
+fn is_deletion(source: usize, event: &Event) -> bool {
+    source == Source::Accounts.index() && event.kind.ends_with("account.deleted.v1")
+}
+
+/// Reports, at every look at the metrics, what each source last vouched for.
+fn observe(meter: &Meter, ledger: &Arc<Ledger>) {
+    let heard = Arc::clone(ledger);
+    meter
+        .f64_observable_gauge("page.watermark.age")
+        .with_description("Time since the moment up to which the source said it is complete.")
+        .with_unit("s")
+        .with_callback(move |gauge| {
+            for source in Source::ALL {
+                let Some(complete_until) = heard.watermark(SourceId(source.index())) else {
+                    continue;
+                };
+                let complete_until = timestamp(complete_until);
+                gauge.observe(seconds_since(complete_until), &[source_label(source.index())]);
+            }
+        })
+        .build();
+    let heard = Arc::clone(ledger);
+    meter
+        .u64_observable_gauge("page.source.trusted")
+        .with_description("Whether pages are served on the source's word, 1, or by asking it, 0.")
+        .with_callback(move |gauge| {
+            for source in Source::ALL {
+                let trusted = heard.trusted(SourceId(source.index()));
+                gauge.observe(trusted.into(), &[source_label(source.index())]);
+            }
+        })
+        .build();
+}
+
+fn source_label(source: usize) -> KeyValue {
+    KeyValue::new("source", Source::ALL[source].name())
+}
+
+fn cause_label(cause: Cause) -> &'static str {
+    match cause {
+        Cause::FirstHeard => "first heard",
+        Cause::NewIncarnation => "new incarnation",
+        Cause::Gap => "gap",
+        Cause::Behind => "behind",
+        Cause::Unreadable => "unreadable",
+        Cause::Stream => "stream",
+    }
+}

@@ -1,0 +1,148 @@
+//! Renders a page from its parts: both formats at once, as bytes that every reader is then given.
+//!
+//! What is rendered here depends on the parts alone. What differs from answer to answer (how it was served, how fresh it
+//! is, which trace it was) is the foot, which [`foot`] renders per answer and which follows these bytes on the wire.
+
+use bytes::Bytes;
+use sha2::{Digest, Sha256};
+
+use crate::fragment::{Content, Fragment};
+use crate::key::PageKey;
+use crate::source::Source;
+
+mod account;
+mod accounts;
+mod foot;
+mod json;
+mod layout;
+mod message;
+mod numbers;
+mod rows;
+mod sparkline;
+
+pub(crate) use self::accounts::{Listed, render_accounts};
+pub(crate) use self::foot::{Served, render_foot};
+pub(crate) use self::json::PageJson;
+pub(crate) use self::layout::CONTENT_SECURITY_POLICY;
+pub(crate) use self::message::{Message, render_message};
+
+/// One part of a page, as far as it is known.
+///
+/// With a fragment and no trouble it is current; with both it is the last one known; with trouble alone it is missing.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Part<'a> {
+    /// What the source said, or said last.
+    pub(crate) fragment: Option<&'a Fragment>,
+    /// Why there is nothing newer.
+    pub(crate) trouble: Option<&'a str>,
+}
+
+/// The three parts, by [`Source::index`].
+pub(crate) type Parts<'a> = [Part<'a>; 3];
+
+/// A page as it is kept in the cache.
+#[derive(Debug)]
+pub(crate) enum Page {
+    /// There is something to show.
+    Shown(Rendered),
+    /// Accounts says that there is no such account.
+    NoAccount,
+    /// No source answered, and none ever did: what each of them did instead.
+    Nothing(Vec<String>),
+}
+
+/// What there is to show.
+#[derive(Debug)]
+pub(crate) struct Rendered {
+    /// The HTML up to its foot.
+    pub(crate) html: Form,
+    /// The whole JSON.
+    pub(crate) json: Form,
+    /// The revision of each part at hand.
+    pub(crate) revisions: Vec<(Source, u64)>,
+    /// The memory that the fragments behind it take.
+    fragments: usize,
+}
+
+/// One form of a page.
+#[derive(Debug)]
+pub(crate) struct Form {
+    /// Its bytes, shared by all who read it.
+    pub(crate) bytes: Bytes,
+    /// Its validator. Weak, because the foot that follows the HTML is another one each time.
+    pub(crate) etag: String,
+}
+
+impl Page {
+    /// The memory it takes, in bytes.
+    pub(crate) fn weight(&self) -> usize {
+        match self {
+            Self::Shown(shown) => shown.html.bytes.len() + shown.json.bytes.len() + shown.fragments,
+            Self::NoAccount => 0,
+            Self::Nothing(reasons) => reasons.iter().map(String::len).sum(),
+        }
+    }
+}
+
+/// Renders the page of `key` from its parts.
+pub(crate) fn render(key: &PageKey, parts: &Parts<'_>) -> Page {
+    let account = parts[Source::Accounts.index()].fragment;
+    if account.is_some_and(|fragment| matches!(fragment.content, Content::NoAccount)) {
+        return Page::NoAccount;
+    }
+    let fragments = || {
+        Source::ALL
+            .into_iter()
+            .zip(parts)
+            .filter_map(|(source, part)| Some((source, part.fragment?)))
+    };
+    if fragments().next().is_none() {
+        return Page::Nothing(
+            troubles(parts)
+                .map(|(source, why)| format!("{source} {why}"))
+                .collect(),
+        );
+    }
+    let form = |name, bytes: Vec<u8>| Form {
+        etag: etag(name, key, parts, &bytes),
+        bytes: bytes.into(),
+    };
+    Page::Shown(Rendered {
+        html: form("html", account::render(key, parts).into_string().into_bytes()),
+        json: form("json", json::render(parts)),
+        revisions: fragments()
+            .map(|(source, fragment)| (source, fragment.tag.revision))
+            .collect(),
+        fragments: fragments().map(|(_, fragment)| fragment.weight()).sum(),
+    })
+}
+
+/// `W/"html-24h-3.9.417-5f2c9a0b1d3e4f60"`: the variant and the revisions for people to read, a hash for the rest.
+///
+/// The hash is of the bytes themselves. So it covers the incarnations, what is said of missing and stale parts, and
+/// this program's own way to render.
+fn etag(form: &str, key: &PageKey, parts: &Parts<'_>, bytes: &[u8]) -> String {
+    let revisions = parts.map(|part| match (part.fragment, part.trouble) {
+        (Some(fragment), None) => fragment.tag.revision.to_string(),
+        (Some(fragment), Some(_)) => format!("~{}", fragment.tag.revision),
+        (None, _) => "x".to_owned(),
+    });
+    let hash = Sha256::digest(bytes);
+    let (hash, _) = hash
+        .split_first_chunk()
+        .expect("a SHA-256 is longer than eight bytes");
+    format!(
+        "W/\"{form}-{}-{}-{:016x}\"",
+        key.window.as_str(),
+        revisions.join("."),
+        u64::from_be_bytes(*hash)
+    )
+}
+
+/// The sources that did not give a current answer, each with what it did instead.
+fn troubles<'a>(parts: &Parts<'a>) -> impl Iterator<Item = (Source, &'a str)> {
+    Source::ALL
+        .into_iter()
+        .zip(*parts)
+        .filter_map(|(source, part)| Some((source, part.trouble?)))
+}

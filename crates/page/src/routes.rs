@@ -1,0 +1,187 @@
+//! The HTTP of the service.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::response::Response;
+use axum::routing::get;
+use fresh_cache::{Answer, Demand, FreshCache};
+use http_edge::{Json, Path, Problem, Query};
+use opentelemetry::metrics::Counter;
+use opentelemetry::{KeyValue, global};
+use serde::Deserialize;
+use tracing::field::Empty;
+use utoipa::{IntoParams, OpenApi};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::accept::Format;
+use crate::error::Refusal;
+use crate::headers::{demand, outcome_name};
+use crate::key::{AccountId, PageKey, Window};
+use crate::render::{PageJson, Served, render_accounts};
+use crate::respond::{Outgoing, Traces, html};
+use crate::upstream::Upstreams;
+
+/// How many accounts one page of the list has.
+const LIST_LIMIT: u32 = 60;
+
+/// What the handlers share.
+#[derive(Clone, Debug)]
+pub(crate) struct App {
+    cache: FreshCache<Upstreams>,
+    upstreams: Upstreams,
+    traces: Arc<Traces>,
+    answers: Counter<u64>,
+}
+
+impl App {
+    /// Serves from `cache`, and the list of accounts from accounts itself.
+    pub(crate) fn new(cache: FreshCache<Upstreams>, upstreams: Upstreams, traces: Traces) -> Self {
+        let answers = global::meter("page")
+            .u64_counter("page.answers")
+            .with_description("Pages answered, by how the cache came by them.")
+            .build();
+        Self {
+            cache,
+            upstreams,
+            traces: Arc::new(traces),
+            answers,
+        }
+    }
+
+    /// Reads a page; a span of its own, because a flight belongs to the trace of the reader it began with.
+    #[tracing::instrument(name = "read page", skip_all, fields(window = key.window.as_str(), outcome = Empty))]
+    async fn read(&self, key: &PageKey, demand: Demand) -> Answer<Upstreams> {
+        let answer = self.cache.read(key, demand).await;
+        let outcome = outcome_name(answer.outcome);
+        let degraded = answer.degraded().next().is_some();
+        tracing::Span::current().record("outcome", outcome);
+        self.answers.add(
+            1,
+            &[
+                KeyValue::new("outcome", outcome),
+                KeyValue::new("degraded", degraded),
+            ],
+        );
+        answer
+    }
+}
+
+#[derive(OpenApi)]
+#[openapi(info(
+    title = "page",
+    description = "Composes the fragments of one account into a page."
+))]
+struct Document;
+
+pub(crate) fn router(app: App) -> Router {
+    let (router, api) = documented().split_for_parts();
+    router
+        .route("/openapi.json", get(async || Json(api)))
+        .with_state(app)
+}
+
+/// The OpenAPI document of this service.
+pub fn openapi() -> utoipa::openapi::OpenApi {
+    documented().into_openapi()
+}
+
+fn documented() -> OpenApiRouter<App> {
+    OpenApiRouter::with_openapi(Document::openapi())
+        .routes(routes!(list_accounts))
+        .routes(routes!(show_page))
+}
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct ListQuery {
+    /// The id of the account after which the list goes on.
+    #[param(value_type = Option<i64>)]
+    after: Option<String>,
+}
+
+/// The accounts, each linking its page. Asked of accounts every time.
+#[utoipa::path(get, path = "/", params(ListQuery), responses(
+    (status = 200, body = String, content_type = "text/html"),
+    (status = 503, description = "accounts does not answer", body = Problem, content_type = "application/problem+json"),
+))]
+async fn list_accounts(
+    State(app): State<App>,
+    Query(query): Query<ListQuery>,
+    headers: HeaderMap,
+) -> Response {
+    let foot = || app.traces.foot(Served::default());
+    let listed = async {
+        let after = query
+            .after
+            .as_deref()
+            .map(str::parse::<AccountId>)
+            .transpose()
+            .map_err(Refusal::After)?;
+        app.upstreams
+            .list_accounts(after, LIST_LIMIT)
+            .await
+            .map_err(Refusal::NoList)
+    };
+    match listed.await {
+        Ok(list) => html(render_accounts(&list.accounts, list.next).into(), foot()),
+        Err(refusal) => refusal.respond(Format::preferred(&headers), foot),
+    }
+}
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct PageQuery {
+    /// The span of time shown: `1h`, `24h` (if absent) or `7d`.
+    window: Option<String>,
+}
+
+/// The page of an account.
+#[utoipa::path(get, path = "/accounts/{id}", params(("id" = i64, Path), PageQuery), responses(
+    (status = 200, description = "the page, HTML or JSON by `Accept`; parts may be missing or stale, and say so",
+        content((String = "text/html"), (PageJson = "application/json")),
+        headers(
+            ("ETag" = String), ("Vary" = String), ("Cache-Control" = String),
+            ("Cache-Status" = String, description = "RFC 9211: `page; hit`, `page; fwd=miss; stored`, …"),
+            ("Fresh-As-Of" = String, description = "the moment up to which the page is complete, RFC 3339"),
+            ("Age" = u64, description = "seconds since the page was composed"),
+            ("Server-Timing" = String, description = "the cache and each source that was asked"),
+            ("Trace-Id" = String),
+        )),
+    (status = 304, description = "`If-None-Match` names this page; the headers are those of 200"),
+    (status = 400, description = "not an account or not a window", body = Problem, content_type = "application/problem+json"),
+    (status = 404, description = "no such account", body = Problem, content_type = "application/problem+json"),
+    (status = 503, description = "no source answers and nothing is known", body = Problem, content_type = "application/problem+json"),
+))]
+async fn show_page(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    Query(query): Query<PageQuery>,
+    headers: HeaderMap,
+) -> Response {
+    let key = match page_key(&id, query.window.as_deref()) {
+        Ok(key) => key,
+        Err(refusal) => {
+            return refusal.respond(Format::preferred(&headers), || app.traces.foot(Served::default()));
+        }
+    };
+    let began = Instant::now();
+    let answer = app.read(&key, demand(&headers)).await;
+    Outgoing {
+        key,
+        answer: &answer,
+        took: began.elapsed(),
+        traces: &app.traces,
+    }
+    .respond(&headers)
+}
+
+fn page_key(id: &str, window: Option<&str>) -> Result<PageKey, Refusal> {
+    let account = id.parse().map_err(Refusal::Account)?;
+    let window = window.map_or(Ok(Window::default()), str::parse)?;
+    Ok(PageKey { account, window })
+}

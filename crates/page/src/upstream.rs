@@ -1,0 +1,391 @@
+//! The three requests that a page is made of, and how it is made of their answers.
+//!
+//! Everything is bounded: how many requests a source gets at once, how long one may take, how much it may bring. What
+//! breaks a bound costs its part of the page, never the page.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use fresh_cache::{Composer, Fetched, Part as CachedPart, PartState, SourceId, Version};
+use reqwest::{RequestBuilder, Response, StatusCode, header};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
+use url::Url;
+
+use crate::fragment::{Fragment, FragmentError, Tag};
+use crate::key::{AccountId, PageKey};
+use crate::render::{self, Listed, Page, Part};
+use crate::source::Source;
+
+/// Where a source is, and what it may cost.
+#[derive(Clone, Debug)]
+pub(crate) struct UpstreamOptions {
+    /// The root of its routes.
+    pub(crate) url: Url,
+    /// How long one answer may take; also how long a request may wait for its turn.
+    pub(crate) deadline: Duration,
+    /// How many requests may be under way at once.
+    pub(crate) concurrency: usize,
+    /// The longest answer that is read, in bytes.
+    pub(crate) body_limit: usize,
+}
+
+/// The sources, as seen from here. Clones share connections and bounds.
+#[derive(Clone, Debug)]
+pub(crate) struct Upstreams {
+    client: reqwest::Client,
+    /// By [`Source::index`].
+    sources: Arc<[Upstream; 3]>,
+}
+
+#[derive(Debug)]
+struct Upstream {
+    source: Source,
+    options: UpstreamOptions,
+    permits: Arc<Semaphore>,
+    /// Whether the last request failed: an outage is logged when it begins and when it ends, not per request.
+    failing: AtomicBool,
+}
+
+/// One page of the list of accounts.
+#[derive(Debug, serde::Deserialize)]
+pub(crate) struct AccountList {
+    /// In the order of their ids.
+    pub(crate) accounts: Vec<Listed>,
+    /// Where the next page begins.
+    pub(crate) next: Option<u64>,
+}
+
+impl Upstreams {
+    /// Knows the three sources; asks them nothing yet.
+    pub(crate) fn new(options: [UpstreamOptions; 3]) -> Self {
+        let [accounts, endpoints, metrics] = options;
+        Self {
+            client: http_edge::client(),
+            sources: Arc::new([
+                Upstream::new(Source::Accounts, accounts),
+                Upstream::new(Source::Endpoints, endpoints),
+                Upstream::new(Source::Metrics, metrics),
+            ]),
+        }
+    }
+
+    /// Asks accounts for the next `limit` accounts after one of them.
+    pub(crate) async fn list_accounts(
+        &self,
+        after: Option<AccountId>,
+        limit: u32,
+    ) -> Result<AccountList, UpstreamError> {
+        let accounts = &self.sources[Source::Accounts.index()];
+        let _permit = accounts.admit().await?;
+        let request = self
+            .client
+            .get(accounts.address("accounts"))
+            .query(&[("limit", u64::from(limit))]);
+        let request = match after {
+            Some(after) => request.query(&[("after", after.get())]),
+            None => request,
+        };
+        let asked = async {
+            let response = accounts.send(&self.client, request, "GET /accounts").await?;
+            let body = accounts.read(expect(response, StatusCode::OK)?).await?;
+            serde_json::from_slice(&body).map_err(|source| FragmentError::Json { source }.into())
+        };
+        accounts.note(asked.await)
+    }
+
+    async fn ask(
+        &self,
+        source: Source,
+        key: &PageKey,
+        known: Option<&CachedPart<Arc<Fragment>>>,
+    ) -> Result<Fetched<Arc<Fragment>>, UpstreamError> {
+        let upstream = &self.sources[source.index()];
+        let account = key.account;
+        let (address, span_name) = match source {
+            Source::Accounts => (format!("accounts/{account}"), "GET /accounts/{id}"),
+            Source::Endpoints => (
+                format!("accounts/{account}/endpoints"),
+                "GET /accounts/{id}/endpoints",
+            ),
+            Source::Metrics => (
+                format!("accounts/{account}/metrics"),
+                "GET /accounts/{id}/metrics",
+            ),
+        };
+        let mut request = self.client.get(upstream.address(&address));
+        if source == Source::Metrics {
+            request = request.query(&[("window", key.window.as_str())]);
+        }
+        if let Some(known) = known {
+            request = request.header(header::IF_NONE_MATCH, &known.body.tag.text);
+        }
+        let response = upstream.send(&self.client, request, span_name).await?;
+        upstream.take(key, known.is_some(), response).await
+    }
+}
+
+impl Composer for Upstreams {
+    type Key = PageKey;
+    type Body = Arc<Fragment>;
+    type Page = Page;
+    type Error = UpstreamError;
+
+    fn dependencies(&self, key: &PageKey) -> Vec<(SourceId, u64)> {
+        Source::ALL
+            .iter()
+            .map(|source| (SourceId(source.index()), key.account.get()))
+            .collect()
+    }
+
+    async fn admit(&self, source: SourceId) -> Result<Option<OwnedSemaphorePermit>, UpstreamError> {
+        let upstream = &self.sources[source.0];
+        upstream.note(upstream.admit().await).map(Some)
+    }
+
+    async fn fetch(
+        &self,
+        key: &PageKey,
+        source: SourceId,
+        known: Option<&CachedPart<Arc<Fragment>>>,
+    ) -> Result<Fetched<Arc<Fragment>>, UpstreamError> {
+        let source = Source::ALL[source.0];
+        self.sources[source.index()].note(self.ask(source, key, known).await)
+    }
+
+    fn render(&self, key: &PageKey, parts: &[PartState<Arc<Fragment>>]) -> Page {
+        let part = |index: usize| Part {
+            fragment: parts[index].part().map(|part| &*part.body),
+            trouble: parts[index].reason(),
+        };
+        render::render(key, &[part(0), part(1), part(2)])
+    }
+
+    fn weight(&self, page: &Page) -> u32 {
+        u32::try_from(page.weight()).unwrap_or(u32::MAX)
+    }
+}
+
+impl Upstream {
+    fn new(source: Source, options: UpstreamOptions) -> Self {
+        let permits = Arc::new(Semaphore::new(options.concurrency));
+        Self {
+            source,
+            options,
+            permits,
+            failing: AtomicBool::new(false),
+        }
+    }
+
+    fn address(&self, path: &str) -> Url {
+        let mut url = self.options.url.clone();
+        url.path_segments_mut()
+            .expect("http addresses have paths")
+            .pop_if_empty()
+            .extend(path.split('/'));
+        url
+    }
+
+    /// Waits for a turn, no longer than for an answer: a queue without an end would be an outage of its own.
+    async fn admit(&self) -> Result<OwnedSemaphorePermit, UpstreamError> {
+        let permit = timeout(self.options.deadline, Arc::clone(&self.permits).acquire_owned()).await;
+        let permit = permit.map_err(|_| UpstreamError::Busy {
+            concurrency: self.options.concurrency,
+        })?;
+        Ok(permit.expect("nobody closes the semaphore"))
+    }
+
+    /// Sends the request in a span; the deadline counts from here to the last byte of the answer.
+    async fn send(
+        &self,
+        client: &reqwest::Client,
+        request: RequestBuilder,
+        span_name: &'static str,
+    ) -> Result<Response, UpstreamError> {
+        let request = request.timeout(self.options.deadline);
+        http_edge::send(client, request, span_name)
+            .await
+            .map_err(|error| self.transport(&error))
+    }
+
+    /// Makes a part of an answer.
+    async fn take(
+        &self,
+        key: &PageKey,
+        asked: bool,
+        response: Response,
+    ) -> Result<Fetched<Arc<Fragment>>, UpstreamError> {
+        let status = response.status();
+        let holds_for = max_age(response.headers());
+        if asked && status == StatusCode::NOT_MODIFIED {
+            return Ok(Fetched::NotModified { holds_for });
+        }
+        let tag = response
+            .headers()
+            .get(header::ETAG)
+            .and_then(|tag| tag.to_str().ok())
+            .map(str::to_owned);
+        let body = match (self.source, status, tag) {
+            (Source::Accounts, StatusCode::NOT_FOUND, Some(tag)) => Fragment::no_account(Tag::parse(&tag)?),
+            (source, StatusCode::OK, tag) => {
+                let tag = Tag::parse(&tag.unwrap_or_default())?;
+                Fragment::parse(source, key, tag, self.read(response).await?)?
+            }
+            _ => return Err(UpstreamError::Unexpected { status }),
+        };
+        let version = Version {
+            incarnation: body.tag.incarnation,
+            revision: body.tag.revision,
+        };
+        Ok(Fetched::New {
+            version,
+            body: Arc::new(body),
+            holds_for,
+        })
+    }
+
+    /// Reads the body, and stops where it becomes too long.
+    async fn read(&self, mut response: Response) -> Result<Bytes, UpstreamError> {
+        let limit = self.options.body_limit;
+        let mut body = BytesMut::new();
+        while let Some(chunk) = response.chunk().await.map_err(|error| self.transport(&error))? {
+            if body.len() + chunk.len() > limit {
+                return Err(UpstreamError::TooLarge { limit });
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(body.freeze())
+    }
+
+    /// The kind alone: the library's own words name addresses, which are not for readers of pages.
+    fn transport(&self, error: &reqwest::Error) -> UpstreamError {
+        tracing::debug!(
+            source = self.source.name(),
+            error = error as &dyn std::error::Error,
+            "no answer"
+        );
+        if error.is_timeout() {
+            UpstreamError::TooSlow {
+                deadline: self.options.deadline,
+            }
+        } else if error.is_connect() {
+            UpstreamError::Unreachable
+        } else {
+            UpstreamError::Broken
+        }
+    }
+
+    /// Logs when the source begins and ceases to fail.
+    fn note<T>(&self, result: Result<T, UpstreamError>) -> Result<T, UpstreamError> {
+        let failing = result.is_err();
+        // Relaxed: two requests that race here log in either order, and nothing else hangs on it.
+        let before = self.failing.swap(failing, Ordering::Relaxed);
+        match &result {
+            Err(error) if !before => {
+                let error = error as &dyn std::error::Error;
+                tracing::warn!(
+                    source = self.source.name(),
+                    error,
+                    "a source does not answer as it should"
+                );
+            }
+            Ok(_) if before => tracing::info!(source = self.source.name(), "a source answers again"),
+            _ => {}
+        }
+        result
+    }
+}
+
+fn expect(response: Response, status: StatusCode) -> Result<Response, UpstreamError> {
+    if response.status() == status {
+        Ok(response)
+    } else {
+        Err(UpstreamError::Unexpected {
+            status: response.status(),
+        })
+    }
+}
+
+/// How long an answer holds by itself: `max-age` of `Cache-Control`, in seconds.
+fn max_age(headers: &header::HeaderMap) -> Option<Duration> {
+    let lines = headers
+        .get_all(header::CACHE_CONTROL)
+        .iter()
+        .filter_map(|line| line.to_str().ok());
+    let seconds = lines
+        .flat_map(|line| line.split(','))
+        .find_map(|word| word.trim().strip_prefix("max-age="));
+    seconds?.parse().ok().map(Duration::from_secs)
+}
+
+/// Why a source did not give its part, in words that follow its name: "metrics did not answer within 900 ms".
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum UpstreamError {
+    /// Nobody listens.
+    #[error("cannot be reached")]
+    Unreachable,
+    /// The deadline passed.
+    #[error("did not answer within {} ms", deadline.as_millis())]
+    TooSlow {
+        /// How long was waited.
+        deadline: Duration,
+    },
+    /// Too many requests wait for it already.
+    #[error("is busy with {concurrency} requests of ours")]
+    Busy {
+        /// How many are under way.
+        concurrency: usize,
+    },
+    /// The connection broke while the answer came.
+    #[error("did not finish its answer")]
+    Broken,
+    /// The answer's status is none of those agreed on.
+    #[error("answered {status}")]
+    Unexpected {
+        /// What it was.
+        status: StatusCode,
+    },
+    /// The answer is longer than is read.
+    #[error("answered more than {limit} bytes")]
+    TooLarge {
+        /// Where reading stopped.
+        limit: usize,
+    },
+    /// The answer was not understood.
+    #[error("was not understood")]
+    Nonsense(#[from] FragmentError),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn max_age_is_found_among_other_directives() {
+        let mut headers = header::HeaderMap::new();
+        assert_eq!(max_age(&headers), None);
+        headers.insert(header::CACHE_CONTROL, "private, max-age=42".parse().unwrap());
+        assert_eq!(max_age(&headers), Some(Duration::from_secs(42)));
+        headers.insert(header::CACHE_CONTROL, "s-maxage=42, max-age=-1".parse().unwrap());
+        assert_eq!(max_age(&headers), None);
+    }
+
+    #[test]
+    fn an_address_keeps_the_path_of_its_root() {
+        for root in ["http://h:1/accounts-service", "http://h:1/accounts-service/"] {
+            let options = UpstreamOptions {
+                url: root.parse().unwrap(),
+                deadline: Duration::from_secs(1),
+                concurrency: 1,
+                body_limit: 1,
+            };
+            let upstream = Upstream::new(Source::Accounts, options);
+            assert_eq!(
+                upstream.address("accounts/7").as_str(),
+                "http://h:1/accounts-service/accounts/7"
+            );
+        }
+    }
+}
