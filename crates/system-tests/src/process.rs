@@ -1,0 +1,156 @@
+//! One service as a process that can be killed.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
+use tokio::process::{Child, ChildStderr, Command};
+use tokio::time::timeout;
+
+/// How long a service may take from its start to its port.
+const STARTS_WITHIN: Duration = Duration::from_secs(20);
+
+/// A running service. It is killed when this is dropped.
+#[derive(Debug)]
+pub struct Process {
+    name: &'static str,
+    arguments: Vec<String>,
+    address: SocketAddr,
+    child: Child,
+    log: Arc<Mutex<Vec<String>>>,
+}
+
+impl Process {
+    /// Starts a service on a free port and waits until it listens.
+    ///
+    /// # Panics
+    /// When it does not: with what it logged.
+    pub async fn start(name: &'static str, arguments: Vec<String>) -> Self {
+        Self::start_on(name, arguments, "127.0.0.1:0").await
+    }
+
+    async fn start_on(name: &'static str, arguments: Vec<String>, listen: &str) -> Self {
+        let log = Arc::default();
+        let (child, lines) = spawn(name, &arguments, listen);
+        let address = timeout(STARTS_WITHIN, follow(lines, Arc::clone(&log)))
+            .await
+            .ok()
+            .flatten();
+        let address = address.unwrap_or_else(|| panic!("{name} does not listen; it logged {}", text(&log)));
+        Self {
+            name,
+            arguments,
+            address,
+            child,
+            log,
+        }
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The URL of a path of it.
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    /// Ends it as a power cut would (SIGKILL).
+    pub async fn kill(&mut self) {
+        // An error says that it has already ended, which is what is wanted.
+        let _ = self.child.kill().await;
+    }
+
+    /// Waits until it ends by itself; whether it said that all was well.
+    ///
+    /// # Panics
+    /// When it does not end within twenty seconds.
+    pub async fn ended(&mut self) -> bool {
+        let status = timeout(STARTS_WITHIN, self.child.wait())
+            .await
+            .expect("the process ends");
+        status.is_ok_and(|status| status.success())
+    }
+
+    /// Starts it again on the same port, with other arguments where `change` says so.
+    pub async fn restart(&mut self, change: impl FnOnce(&mut Vec<String>)) {
+        self.kill().await;
+        let mut arguments = self.arguments.clone();
+        change(&mut arguments);
+        *self = Self::start_on(self.name, arguments, &self.address.to_string()).await;
+    }
+
+    /// What it logged so far, one JSON object per line.
+    pub fn log(&self) -> Vec<Value> {
+        let lines = self.log.lock().unwrap_or_else(PoisonError::into_inner);
+        lines
+            .iter()
+            .filter_map(|line| serde_json::from_str(line).ok())
+            .collect()
+    }
+}
+
+fn spawn(name: &str, arguments: &[String], listen: &str) -> (Child, Lines<BufReader<ChildStderr>>) {
+    let mut child = Command::new(binary(name))
+        .args(["--listen", listen, "--log-format", "json"])
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap_or_else(|error| {
+            panic!("{name} does not start: {error}; run `cargo build --workspace` first")
+        });
+    let stderr = child.stderr.take().expect("stderr is piped");
+    (child, BufReader::new(stderr).lines())
+}
+
+/// Reads until the line that says where it listens, and goes on reading in the background: a full pipe would block it.
+async fn follow(
+    mut lines: Lines<BufReader<ChildStderr>>,
+    log: Arc<Mutex<Vec<String>>>,
+) -> Option<SocketAddr> {
+    let keep = |line: String| log.lock().unwrap_or_else(PoisonError::into_inner).push(line);
+    let address = loop {
+        let line = lines.next_line().await.ok()??;
+        let address = address_in(&line);
+        keep(line);
+        if address.is_some() {
+            break address;
+        }
+    };
+    tokio::spawn(async move {
+        while let Ok(Some(line)) = lines.next_line().await {
+            log.lock().unwrap_or_else(PoisonError::into_inner).push(line);
+        }
+    });
+    address
+}
+
+fn address_in(line: &str) -> Option<SocketAddr> {
+    let line: Value = serde_json::from_str(line).ok()?;
+    let fields = line.get("fields")?;
+    (fields["message"] == "listening").then(|| fields["address"].as_str()?.parse().ok())?
+}
+
+fn text(log: &Mutex<Vec<String>>) -> String {
+    log.lock().unwrap_or_else(PoisonError::into_inner).join("\n")
+}
+
+/// Beside the test's own executable: `target/<profile>/deps/it-…` and `target/<profile>/accounts`.
+fn binary(name: &str) -> PathBuf {
+    let mut folder = std::env::current_exe().expect("a test knows its executable");
+    while folder.pop() {
+        let binary = folder.join(name);
+        if binary.is_file() {
+            return binary;
+        }
+    }
+    PathBuf::from(name)
+}

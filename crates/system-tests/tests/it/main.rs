@@ -1,0 +1,8 @@
+//! The whole stack: real processes, a real broker, real databases.
+#![expect(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
+
+mod contracts;
+mod faults;
+mod freshness;
+mod race;
+mod traces;

@@ -1,0 +1,158 @@
+//! One trace from a write, through the broker, to every replica; and one from a page to its sources' queries.
+
+use std::time::Duration;
+
+use system_tests::{Options, Stack};
+use test_support::otlp_sink::{CollectedSpan, OtlpSink};
+
+async fn traced_stack(replicas: usize) -> (Stack, OtlpSink) {
+    let sink = OtlpSink::spawn().await;
+    let flags = vec!["--otel-exporter-otlp-endpoint".to_owned(), sink.endpoint()];
+    (Stack::start_with(Options { replicas, flags }).await, sink)
+}
+
+/// The spans of a trace, once `complete` holds of them: exporters send in batches.
+async fn trace(sink: &OtlpSink, id: &str, complete: impl Fn(&[CollectedSpan]) -> bool) -> Vec<CollectedSpan> {
+    test_support::eventually(Duration::from_secs(30), async || {
+        let spans: Vec<_> = sink
+            .spans()
+            .into_iter()
+            .filter(|span| span.trace_id == id)
+            .collect();
+        if complete(&spans) {
+            Ok(spans)
+        } else {
+            Err(format!("{spans:#?}"))
+        }
+    })
+    .await
+}
+
+/// The span of this name at this service; its parent is `parent`.
+fn child<'a>(
+    spans: &'a [CollectedSpan],
+    parent: &CollectedSpan,
+    service: &str,
+    name: &str,
+) -> &'a CollectedSpan {
+    let of_name = |span: &&CollectedSpan| span.service == service && span.name == name;
+    spans
+        .iter()
+        .filter(of_name)
+        .find(|span| span.parent_span_id == parent.span_id)
+        .unwrap_or_else(|| {
+            panic!(
+                "no {name} of {service} below {} {} in {spans:#?}",
+                parent.service, parent.name
+            )
+        })
+}
+
+fn root<'a>(spans: &'a [CollectedSpan], service: &str, name: &str) -> &'a CollectedSpan {
+    let root = spans
+        .iter()
+        .find(|span| span.parent_span_id.is_empty())
+        .expect("a trace has a first span");
+    assert_eq!((root.service.as_str(), root.name.as_str()), (service, name));
+    root
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_write_its_commit_its_publish_and_both_replicas_are_one_trace() {
+    let (stack, sink) = traced_stack(2).await;
+    let id = stack.create_account("before").await;
+    let response = stack.rename_account(id, "after").await;
+    let trace_id = response.headers()["trace-id"].to_str().unwrap().to_owned();
+
+    let processed = |spans: &[CollectedSpan]| {
+        spans
+            .iter()
+            .filter(|s| s.service == "page" && s.kind == "consumer")
+            .count()
+    };
+    let spans = trace(&sink, &trace_id, |spans| {
+        processed(spans) == 2 && spans.iter().any(|s| s.kind == "server")
+    })
+    .await;
+
+    let request = root(&spans, "accounts", "PATCH /accounts/{id}");
+    assert_eq!(request.kind, "server");
+    let change = child(&spans, request, "accounts", "change_account");
+    let commit = child(&spans, change, "accounts", "commit");
+    let publish = child(&spans, commit, "accounts", "publish events.accounts.*");
+    assert_eq!(publish.kind, "producer");
+    let hops = spans
+        .iter()
+        .filter(|span| span.service == "page" && span.name == "process events.accounts.*");
+    let parents: Vec<_> = hops.map(|span| span.parent_span_id.as_str()).collect();
+    assert_eq!(
+        parents,
+        [publish.span_id.as_str(); 2],
+        "each replica processed what was published"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_its_three_requests_and_their_queries_are_one_trace() {
+    let (stack, sink) = traced_stack(1).await;
+    let id = stack.create_account("a").await;
+    let page = stack.page(0, id).await;
+    let servers = |spans: &[CollectedSpan]| spans.iter().filter(|span| span.kind == "server").count();
+    let spans = trace(&sink, &page.trace_id, |spans| servers(spans) == 4).await;
+
+    let request = root(&spans, "page", "GET /accounts/{id}");
+    let routes = [
+        ("accounts", "GET /accounts/{id}", "find_account"),
+        ("endpoints", "GET /accounts/{id}/endpoints", "list_endpoints"),
+        ("metrics", "GET /accounts/{id}/metrics", "summarize_samples"),
+    ];
+    for (service, route, query) in routes {
+        let asked = child(&spans, request, "page", route);
+        assert_eq!(asked.kind, "client");
+        let answered = child(&spans, asked, service, route);
+        assert_eq!(answered.kind, "server");
+        child(&spans, answered, service, query);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_publish_of_a_restarted_source_belongs_to_the_trace_of_the_write() {
+    let (mut stack, sink) = traced_stack(1).await;
+    let id = stack.create_account("before").await;
+    stack.nats.kill();
+    let response = stack.rename_account(id, "after").await;
+    let trace_id = response.headers()["trace-id"].to_str().unwrap().to_owned();
+    // Its spans leave in batches: once they have, it may die.
+    trace(&sink, &trace_id, |spans| {
+        spans.iter().any(|span| span.name == "commit")
+    })
+    .await;
+    stack.accounts.kill().await;
+    stack.nats.restart();
+    stack.accounts.restart(|_| {}).await;
+    let spans = trace(&sink, &trace_id, |spans| {
+        spans.iter().any(|span| span.kind == "consumer")
+    })
+    .await;
+    let publish = spans.iter().find(|span| span.kind == "producer").unwrap();
+    let commit = spans.iter().find(|span| span.name == "commit").unwrap();
+    assert_eq!(publish.parent_span_id, commit.span_id);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn log_lines_carry_the_trace_of_their_request() {
+    let (mut stack, _sink) = traced_stack(1).await;
+    stack.metrics.kill().await;
+    let id = stack.create_account("a").await;
+    let page = stack.page(0, id).await;
+    test_support::eventually(Duration::from_secs(10), async || {
+        let log = stack.pages[0].log();
+        let found = log.iter().any(|line| line["trace_id"] == page.trace_id.as_str());
+        if found {
+            Ok(())
+        } else {
+            Err(format!("no line of trace {} in {log:#?}", page.trace_id))
+        }
+    })
+    .await;
+}
