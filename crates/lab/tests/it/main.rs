@@ -1,4 +1,8 @@
 //! The lab against real processes, real ports and the real stack.
 
 mod capture;
+mod fake_sources;
+mod fetch_nats_server;
+mod replay;
+mod seed;
 mod supervisor;
