@@ -1,1 +1,47 @@
-//! Owns endpoints: the URLs an account monitors.
+#![doc = include_str!("../README.md")]
+
+mod answer;
+mod config;
+mod deletions;
+mod endpoint;
+mod error;
+mod events;
+mod routes;
+mod store;
+
+pub use config::Config;
+pub use error::RunError;
+pub use routes::openapi;
+
+use event_bus::{Broker, Relay, Topology};
+use http_edge::{EdgeOptions, Readiness};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::store::Store;
+
+/// Wires the service and runs it until `stop`: the store, the relay that publishes its outbox, the ear for deleted
+/// accounts, the routes.
+pub async fn run(config: Config, listener: TcpListener, stop: CancellationToken) -> Result<(), RunError> {
+    let store = Store::open(&config.database, config.renew_incarnation).await?;
+    let topology = Topology {
+        stream: config.stream,
+        prefix: config.subject_prefix,
+    };
+    let broker = Broker::connect(&config.nats_url, events::SOURCE, topology).await?;
+    let deletions = tokio::spawn(deletions::hear(store.clone(), broker.clone(), stop.clone()));
+    let relay = Relay::new(
+        store.database(),
+        broker,
+        events::SOURCE,
+        events::WATERMARK,
+        config.fail_point,
+    );
+    let relay = tokio::spawn(relay.run(stop.clone()));
+    let router = http_edge::edge(routes::router(store), Readiness::always(), EdgeOptions::default());
+    http_edge::serve(listener, router, stop)
+        .await
+        .map_err(RunError::Serve)?;
+    deletions.await.map_err(RunError::Deletions)?;
+    relay.await.map_err(RunError::Relay)
+}

@@ -1,0 +1,37 @@
+//! Hears that an account was deleted, and deletes what was its.
+//!
+//! Heard at least once and possibly late: an endpoint added in between is deleted too, and a repeat changes nothing.
+
+use event_bus::{Broker, Event, Subscription};
+use tokio_util::sync::CancellationToken;
+
+use crate::endpoint::AccountId;
+use crate::error::StoreError;
+use crate::events;
+use crate::store::Store;
+
+const ACCOUNTS: &str = "accounts";
+const ACCOUNT_DELETED: &str = "dev.reliable-caching.account.deleted.v1";
+
+/// Listens to the accounts service until stopped. The broker remembers how far this service got.
+pub(crate) async fn hear(store: Store, broker: Broker, stop: CancellationToken) {
+    Subscription::new(broker, events::SOURCE, ACCOUNTS)
+        // Each future owns its store: one that borrowed the closure's could not be spawned.
+        .run(stop, move |event| handle(store.clone(), event))
+        .await;
+}
+
+async fn handle(store: Store, event: Event) -> Result<(), StoreError> {
+    if event.kind != ACCOUNT_DELETED {
+        return Ok(());
+    }
+    // Repeating it would not make it readable, and would hold up those behind it.
+    let Ok(id) = event.entity.parse() else {
+        tracing::warn!(
+            id = event.id,
+            "the deletion of an account without a number; skipped"
+        );
+        return Ok(());
+    };
+    store.forget_account(AccountId(id)).await
+}

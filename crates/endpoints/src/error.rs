@@ -1,0 +1,83 @@
+//! What can go wrong here, and how it is answered.
+
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use event_bus::Version;
+use http_edge::Problem;
+
+/// Why the service ended.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The database cannot be opened or migrated.
+    #[error("cannot open the database")]
+    Store(#[from] StoreError),
+    /// The broker's URL cannot be used.
+    #[error(transparent)]
+    Broker(#[from] event_bus::ConnectError),
+    /// The listener failed.
+    #[error("cannot serve")]
+    Serve(#[source] std::io::Error),
+    /// The relay did not end by itself.
+    #[error("the relay ended")]
+    Relay(#[source] tokio::task::JoinError),
+    /// The subscription to the accounts' deletions did not end by itself.
+    #[error("the subscription to accounts ended")]
+    Deletions(#[source] tokio::task::JoinError),
+}
+
+/// Why the store did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The account has no endpoint of this id; the version is that of the account's endpoints.
+    #[error("no such endpoint")]
+    NoSuchEndpoint(Version),
+    /// The account's deletion was heard.
+    #[error("the account is deleted")]
+    AccountDeleted,
+    /// The account has as many endpoints as it may have.
+    #[error("too many endpoints")]
+    TooManyEndpoints,
+    /// The database failed.
+    #[error("the database failed")]
+    Database(#[from] group_commit::Error),
+}
+
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Database(error.into())
+    }
+}
+
+impl IntoResponse for StoreError {
+    fn into_response(self) -> Response {
+        match self {
+            Self::NoSuchEndpoint(version) => {
+                let problem = Problem::new(
+                    StatusCode::NOT_FOUND,
+                    "endpoint-not-found",
+                    "There is no such endpoint",
+                );
+                ([(header::ETAG, format!("\"{version}\""))], problem).into_response()
+            }
+            Self::AccountDeleted => {
+                Problem::new(StatusCode::CONFLICT, "account-deleted", "The account is deleted")
+                    .into_response()
+            }
+            Self::TooManyEndpoints => Problem::new(
+                StatusCode::CONFLICT,
+                "too-many-endpoints",
+                "The account has as many endpoints as it may have",
+            )
+            .into_response(),
+            Self::Database(group_commit::Error::Overloaded) => {
+                let problem = Problem::new(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    "overloaded",
+                    "Too many writes are waiting",
+                );
+                ([(header::RETRY_AFTER, "1")], problem).into_response()
+            }
+            Self::Database(error) => Problem::internal(error).into_response(),
+        }
+    }
+}

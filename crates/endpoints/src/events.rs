@@ -1,0 +1,51 @@
+//! What this service announces. Subjects are `events.endpoints.<account id>`.
+
+use event_bus::outbox::Announcement;
+use serde_json::json;
+
+use crate::answer::EndpointListAnswer;
+use crate::endpoint::{AccountId, EndpointId, EndpointList};
+
+/// This source's name on the bus.
+pub(crate) const SOURCE: &str = "endpoints";
+/// The type of its watermarks.
+pub(crate) const WATERMARK: &str = "dev.reliable-caching.endpoints.watermark.v1";
+
+const ADDED: &str = "dev.reliable-caching.endpoint.added.v1";
+const CHANGED: &str = "dev.reliable-caching.endpoint.changed.v1";
+const REMOVED: &str = "dev.reliable-caching.endpoint.removed.v1";
+const DELETED: &str = "dev.reliable-caching.endpoints.deleted.v1";
+
+pub(crate) fn added(id: EndpointId, list: &EndpointList) -> Announcement<'static> {
+    with_fragment(ADDED, id, list)
+}
+
+pub(crate) fn changed(id: EndpointId, list: &EndpointList) -> Announcement<'static> {
+    with_fragment(CHANGED, id, list)
+}
+
+pub(crate) fn removed(id: EndpointId, list: &EndpointList) -> Announcement<'static> {
+    with_fragment(REMOVED, id, list)
+}
+
+/// The account is gone, and all its endpoints with it.
+pub(crate) fn deleted(account: AccountId, revision: u64) -> Announcement<'static> {
+    Announcement {
+        kind: DELETED,
+        entity: account.0,
+        revision,
+        data: json!({ "account_id": account.0 }),
+        fragment: None,
+    }
+}
+
+/// The fragment is the whole list, because that is what `GET` answers. The outbox leaves out one that is too large.
+fn with_fragment(kind: &'static str, id: EndpointId, list: &EndpointList) -> Announcement<'static> {
+    Announcement {
+        kind,
+        entity: list.account_id.0,
+        revision: list.revision,
+        data: json!({ "account_id": list.account_id.0, "endpoint_id": id.0 }),
+        fragment: Some(json!(EndpointListAnswer::from(list))),
+    }
+}

@@ -1,0 +1,225 @@
+//! The HTTP of the service.
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderName, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use event_bus::Version;
+use http_edge::{Json, Path, Problem, conditional};
+use serde::Deserialize;
+use utoipa::{OpenApi, ToSchema};
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use crate::answer::{EndpointAnswer, EndpointListAnswer};
+use crate::endpoint::{AccountId, EndpointChange, EndpointId, EndpointUrl, Invalid, Name, NewEndpoint};
+use crate::error::StoreError;
+use crate::store::{Store, Stored};
+
+const CONSISTENCY_TOKEN: HeaderName = HeaderName::from_static("consistency-token");
+
+#[derive(OpenApi)]
+#[openapi(info(
+    title = "endpoints",
+    description = "Owns endpoints: the URLs an account monitors."
+))]
+struct Document;
+
+pub(crate) fn router(store: Store) -> Router {
+    let (router, api) = documented().split_for_parts();
+    router
+        .route("/openapi.json", get(async || Json(api)))
+        .with_state(store)
+}
+
+/// The OpenAPI document of this service.
+pub fn openapi() -> utoipa::openapi::OpenApi {
+    documented().into_openapi()
+}
+
+fn documented() -> OpenApiRouter<Store> {
+    OpenApiRouter::with_openapi(Document::openapi())
+        .routes(routes!(list_endpoints, add_endpoint))
+        .routes(routes!(get_endpoint, change_endpoint, remove_endpoint))
+}
+
+/// The endpoints of an account, by id, or 304 if `If-None-Match` names their version.
+///
+/// Of an account that was never heard of: an empty list of revision 0.
+#[utoipa::path(get, path = "/accounts/{id}/endpoints", params(("id" = i64, Path)), responses(
+    (status = 200, body = EndpointListAnswer, headers(("ETag" = String, description = "\"incarnation-revision\""))),
+    (status = 304, description = "not modified"),
+))]
+async fn list_endpoints(
+    State(store): State<Store>,
+    Path(id): Path<i64>,
+    headers: HeaderMap,
+) -> Result<Response, StoreError> {
+    let held = move |version| conditional::not_modified(&headers, &etag(version));
+    let listed = store.list_endpoints(AccountId(id), held).await?;
+    let etag = [(header::ETAG, etag(listed.version))];
+    Ok(match listed.list {
+        Some(list) => (etag, Json(EndpointListAnswer::from(&list))).into_response(),
+        None => (StatusCode::NOT_MODIFIED, etag).into_response(),
+    })
+}
+
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct AddEndpoint {
+    #[schema(min_length = 1, max_length = 100)]
+    name: String,
+    /// http or https, with a host and without credentials.
+    #[schema(format = "uri", max_length = 2048)]
+    url: String,
+}
+
+/// Adds an endpoint to an account; 500 at most.
+#[utoipa::path(post, path = "/accounts/{id}/endpoints", params(("id" = i64, Path, minimum = 1)), request_body = AddEndpoint, responses(
+    (status = 201, body = EndpointAnswer, headers(("ETag" = String), ("Location" = String), ("Consistency-Token" = String))),
+    (status = 409, description = "the account is deleted, or has 500 endpoints", body = Problem, content_type = "application/problem+json"),
+    (status = 422, description = "a field that cannot be taken", body = Problem, content_type = "application/problem+json"),
+))]
+async fn add_endpoint(
+    State(store): State<Store>,
+    Path(id): Path<i64>,
+    Json(body): Json<AddEndpoint>,
+) -> Result<Response, Response> {
+    // Whether an account exists, only the accounts service knows; that this one never will is plain.
+    if id < 1 {
+        return Err(invalid_fields()
+            .with_field("id", "must be at least 1")
+            .into_response());
+    }
+    let new = body.validate().map_err(Problem::into_response)?;
+    let stored = store
+        .add_endpoint(AccountId(id), new)
+        .await
+        .map_err(StoreError::into_response)?;
+    let location = format!("/accounts/{id}/endpoints/{}", stored.endpoint.id.0);
+    Ok((
+        StatusCode::CREATED,
+        [(header::LOCATION, location)],
+        mutated(&stored),
+    )
+        .into_response())
+}
+
+/// One endpoint. Its `ETag` is its account's: it changes at least when the endpoint does.
+#[utoipa::path(get, path = "/accounts/{id}/endpoints/{endpoint}", params(("id" = i64, Path), ("endpoint" = i64, Path)), responses(
+    (status = 200, body = EndpointAnswer, headers(("ETag" = String))),
+    (status = 304, description = "not modified"),
+    (status = 404, description = "no such endpoint", body = Problem, content_type = "application/problem+json"),
+))]
+async fn get_endpoint(
+    State(store): State<Store>,
+    Path((id, endpoint)): Path<(i64, i64)>,
+    headers: HeaderMap,
+) -> Result<Response, StoreError> {
+    let Stored { version, endpoint } = store.find_endpoint(AccountId(id), EndpointId(endpoint)).await?;
+    let etag = etag(version);
+    if conditional::not_modified(&headers, &etag) {
+        return Ok((StatusCode::NOT_MODIFIED, [(header::ETAG, etag)]).into_response());
+    }
+    Ok(([(header::ETAG, etag)], Json(EndpointAnswer::from(&endpoint))).into_response())
+}
+
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct ChangeEndpoint {
+    #[schema(min_length = 1, max_length = 100, nullable = false)]
+    name: Option<String>,
+    #[schema(format = "uri", max_length = 2048, nullable = false)]
+    url: Option<String>,
+}
+
+/// Changes what is given and leaves the rest.
+#[utoipa::path(patch, path = "/accounts/{id}/endpoints/{endpoint}", params(("id" = i64, Path), ("endpoint" = i64, Path)), request_body = ChangeEndpoint, responses(
+    (status = 200, body = EndpointAnswer, headers(("ETag" = String), ("Consistency-Token" = String))),
+    (status = 404, description = "no such endpoint", body = Problem, content_type = "application/problem+json"),
+    (status = 422, description = "a field that cannot be taken", body = Problem, content_type = "application/problem+json"),
+))]
+async fn change_endpoint(
+    State(store): State<Store>,
+    Path((id, endpoint)): Path<(i64, i64)>,
+    Json(body): Json<ChangeEndpoint>,
+) -> Result<Response, Response> {
+    let change = body.validate().map_err(Problem::into_response)?;
+    let stored = store
+        .change_endpoint(AccountId(id), EndpointId(endpoint), change)
+        .await
+        .map_err(StoreError::into_response)?;
+    Ok(mutated(&stored).into_response())
+}
+
+/// Removes an endpoint.
+#[utoipa::path(delete, path = "/accounts/{id}/endpoints/{endpoint}", params(("id" = i64, Path), ("endpoint" = i64, Path)), responses(
+    (status = 204, description = "removed", headers(("ETag" = String), ("Consistency-Token" = String))),
+    (status = 404, description = "no such endpoint", body = Problem, content_type = "application/problem+json"),
+))]
+async fn remove_endpoint(
+    State(store): State<Store>,
+    Path((id, endpoint)): Path<(i64, i64)>,
+) -> Result<impl IntoResponse, StoreError> {
+    let version = store.remove_endpoint(AccountId(id), EndpointId(endpoint)).await?;
+    Ok((StatusCode::NO_CONTENT, version_headers(AccountId(id), version)))
+}
+
+impl AddEndpoint {
+    fn validate(self) -> Result<NewEndpoint, Problem> {
+        match (Name::parse(self.name), EndpointUrl::parse(&self.url)) {
+            (Ok(name), Ok(url)) => Ok(NewEndpoint { name, url }),
+            (name, url) => Err(refusal(name.err(), url.err())),
+        }
+    }
+}
+
+impl ChangeEndpoint {
+    fn validate(self) -> Result<EndpointChange, Problem> {
+        match (
+            self.name.map(Name::parse).transpose(),
+            self.url.as_deref().map(EndpointUrl::parse).transpose(),
+        ) {
+            (Ok(name), Ok(url)) => Ok(EndpointChange { name, url }),
+            (name, url) => Err(refusal(name.err(), url.err())),
+        }
+    }
+}
+
+/// Says everything that is wrong at once.
+fn refusal(name: Option<Invalid>, url: Option<Invalid>) -> Problem {
+    [("name", name), ("url", url)]
+        .into_iter()
+        .filter_map(|(field, invalid)| Some((field, invalid?)))
+        .fold(invalid_fields(), |problem, (field, invalid)| {
+            problem.with_field(field, invalid.0)
+        })
+}
+
+fn invalid_fields() -> Problem {
+    Problem::new(
+        StatusCode::UNPROCESSABLE_ENTITY,
+        "invalid-fields",
+        "Some fields cannot be taken as they are",
+    )
+}
+
+fn mutated(stored: &Stored) -> impl IntoResponse {
+    (
+        version_headers(stored.endpoint.account_id, stored.version),
+        Json(EndpointAnswer::from(&stored.endpoint)),
+    )
+}
+
+/// What a client needs to read its own write: the page answers with at least this version (rule 13).
+fn version_headers(account: AccountId, version: Version) -> [(HeaderName, String); 2] {
+    let token = format!(
+        "endpoints/{}/{}={}",
+        account.0, version.incarnation, version.revision
+    );
+    [(header::ETAG, etag(version)), (CONSISTENCY_TOKEN, token)]
+}
+
+fn etag(version: Version) -> String {
+    format!("\"{version}\"")
+}

@@ -1,0 +1,283 @@
+//! All the SQL. A mutation, the bump of its account's revision and its announcement are one transaction (rule 1).
+
+use std::path::Path;
+
+use event_bus::Version;
+use event_bus::outbox::{self, Announcement};
+use group_commit::Database;
+use jiff::Timestamp;
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use tracing::instrument;
+
+use crate::endpoint::{
+    AccountId, ENDPOINTS_PER_ACCOUNT, Endpoint, EndpointChange, EndpointId, EndpointList, EndpointUrl, Name,
+    NewEndpoint,
+};
+use crate::error::StoreError;
+use crate::events;
+
+const MIGRATIONS: &[&str] = &[
+    outbox::MIGRATION,
+    include_str!("../migrations/0001_endpoints.sql"),
+];
+
+/// The endpoints, on disk.
+#[derive(Debug, Clone)]
+pub(crate) struct Store {
+    database: Database,
+}
+
+/// What a reader of the list gets.
+#[derive(Debug)]
+pub(crate) struct Listed {
+    pub(crate) version: Version,
+    /// None: the reader holds this version already.
+    pub(crate) list: Option<EndpointList>,
+}
+
+/// An endpoint, and the version of the list it is in.
+#[derive(Debug)]
+pub(crate) struct Stored {
+    pub(crate) version: Version,
+    pub(crate) endpoint: Endpoint,
+}
+
+/// What is known of an account; of one never heard of, revision 0 (rule 14).
+struct Known {
+    version: Version,
+    deleted: bool,
+}
+
+impl Store {
+    pub(crate) async fn open(path: &Path, renew_incarnation: bool) -> Result<Self, StoreError> {
+        let database = Database::open(path, MIGRATIONS)?;
+        if renew_incarnation {
+            database
+                .write(|c| outbox::renew_incarnation(c).map_err(StoreError::from))
+                .await?;
+        }
+        Ok(Self { database })
+    }
+
+    pub(crate) fn database(&self) -> Database {
+        self.database.clone()
+    }
+
+    /// Reads an account's version and its endpoints in one snapshot; not the endpoints if the version is `held`.
+    #[instrument(skip_all)]
+    pub(crate) async fn list_endpoints(
+        &self,
+        account: AccountId,
+        held: impl FnOnce(Version) -> bool + Send + 'static,
+    ) -> Result<Listed, StoreError> {
+        self.database.read(move |c| list_unless(c, account, held)).await
+    }
+
+    #[instrument(skip_all)]
+    pub(crate) async fn find_endpoint(
+        &self,
+        account: AccountId,
+        id: EndpointId,
+    ) -> Result<Stored, StoreError> {
+        self.database.read(move |c| find(c, account, id)).await
+    }
+
+    #[instrument(skip_all)]
+    pub(crate) async fn add_endpoint(
+        &self,
+        account: AccountId,
+        new: NewEndpoint,
+    ) -> Result<Stored, StoreError> {
+        self.database.write(move |c| add(c, account, &new)).await
+    }
+
+    #[instrument(skip_all)]
+    pub(crate) async fn change_endpoint(
+        &self,
+        account: AccountId,
+        id: EndpointId,
+        change: EndpointChange,
+    ) -> Result<Stored, StoreError> {
+        self.database
+            .write(move |c| self::change(c, account, id, change))
+            .await
+    }
+
+    #[instrument(skip_all)]
+    pub(crate) async fn remove_endpoint(
+        &self,
+        account: AccountId,
+        id: EndpointId,
+    ) -> Result<Version, StoreError> {
+        self.database.write(move |c| remove(c, account, id)).await
+    }
+
+    /// Deletes what a deleted account had, and remembers that it is deleted. A repeat does nothing.
+    #[instrument(skip_all)]
+    pub(crate) async fn forget_account(&self, account: AccountId) -> Result<(), StoreError> {
+        self.database.write(move |c| forget(c, account)).await
+    }
+}
+
+fn list_unless(
+    c: &Connection,
+    account: AccountId,
+    held: impl FnOnce(Version) -> bool,
+) -> Result<Listed, StoreError> {
+    let version = known(c, account)?.version;
+    let list = if held(version) {
+        None
+    } else {
+        Some(list(c, account, version.revision)?)
+    };
+    Ok(Listed { version, list })
+}
+
+fn add(c: &Connection, account: AccountId, new: &NewEndpoint) -> Result<Stored, StoreError> {
+    if known(c, account)?.deleted {
+        return Err(StoreError::AccountDeleted);
+    }
+    if count(c, account)? >= ENDPOINTS_PER_ACCOUNT {
+        return Err(StoreError::TooManyEndpoints);
+    }
+    let version = bumped(c, account)?;
+    let endpoint = c
+        .prepare_cached(
+            "INSERT INTO endpoints (account_id, name, url, created_at) VALUES (?1, ?2, ?3, ?4) RETURNING *",
+        )?
+        .query_row(
+            params![account.0, new.name.as_str(), new.url.as_str(), now_text()],
+            endpoint_from,
+        )?;
+    announce(c, &endpoint, version, events::added)?;
+    Ok(Stored { version, endpoint })
+}
+
+fn change(
+    c: &Connection,
+    account: AccountId,
+    id: EndpointId,
+    change: EndpointChange,
+) -> Result<Stored, StoreError> {
+    let found = find(c, account, id)?;
+    let Some(endpoint) = found.endpoint.changed(change) else {
+        return Ok(found);
+    };
+    let version = bumped(c, account)?;
+    c.prepare_cached("UPDATE endpoints SET name = ?2, url = ?3 WHERE id = ?1")?
+        .execute(params![id.0, endpoint.name.as_str(), endpoint.url.as_str()])?;
+    announce(c, &endpoint, version, events::changed)?;
+    Ok(Stored { version, endpoint })
+}
+
+fn remove(c: &Connection, account: AccountId, id: EndpointId) -> Result<Version, StoreError> {
+    let endpoint = find(c, account, id)?.endpoint;
+    let version = bumped(c, account)?;
+    c.prepare_cached("DELETE FROM endpoints WHERE id = ?1")?
+        .execute([id.0])?;
+    announce(c, &endpoint, version, events::removed)?;
+    Ok(version)
+}
+
+fn forget(c: &Connection, account: AccountId) -> Result<(), StoreError> {
+    let removed = c
+        .prepare_cached("DELETE FROM endpoints WHERE account_id = ?1")?
+        .execute([account.0])?;
+    // An account that had none is answered as before, so nothing is bumped; but it is remembered.
+    let changed = removed > 0;
+    let revision = c
+        .prepare_cached(
+            "INSERT INTO accounts (id, revision, deleted) VALUES (?1, 0, 1)
+             ON CONFLICT (id) DO UPDATE SET revision = revision + ?2, deleted = 1 RETURNING revision",
+        )?
+        .query_row(params![account.0, changed], |row| row.get(0))?;
+    if changed {
+        outbox::announce(c, &events::deleted(account, revision))?;
+    }
+    Ok(())
+}
+
+/// Announces what happened to `endpoint`, with the account's list as it now is.
+fn announce(
+    c: &Connection,
+    endpoint: &Endpoint,
+    version: Version,
+    event: impl Fn(EndpointId, &EndpointList) -> Announcement<'static>,
+) -> Result<(), StoreError> {
+    let list = list(c, endpoint.account_id, version.revision)?;
+    Ok(outbox::announce(c, &event(endpoint.id, &list))?)
+}
+
+/// The version that the current mutation gives the account.
+fn bumped(c: &Connection, account: AccountId) -> Result<Version, StoreError> {
+    let revision = c
+        .prepare_cached(
+            "INSERT INTO accounts (id, revision) VALUES (?1, 1)
+             ON CONFLICT (id) DO UPDATE SET revision = revision + 1 RETURNING revision",
+        )?
+        .query_row([account.0], |row| row.get(0))?;
+    Ok(Version {
+        incarnation: outbox::incarnation(c)?,
+        revision,
+    })
+}
+
+fn known(c: &Connection, account: AccountId) -> Result<Known, StoreError> {
+    let incarnation = outbox::incarnation(c)?;
+    let row = c
+        .prepare_cached("SELECT revision, deleted FROM accounts WHERE id = ?1")?
+        .query_row([account.0], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    let (revision, deleted) = row.unwrap_or((0, false));
+    Ok(Known {
+        version: Version {
+            incarnation,
+            revision,
+        },
+        deleted,
+    })
+}
+
+fn find(c: &Connection, account: AccountId, id: EndpointId) -> Result<Stored, StoreError> {
+    let version = known(c, account)?.version;
+    let endpoint = c
+        .prepare_cached("SELECT * FROM endpoints WHERE id = ?1 AND account_id = ?2")?
+        .query_row([id.0, account.0], endpoint_from)
+        .optional()?
+        .ok_or(StoreError::NoSuchEndpoint(version))?;
+    Ok(Stored { version, endpoint })
+}
+
+fn list(c: &Connection, account: AccountId, revision: u64) -> Result<EndpointList, StoreError> {
+    let endpoints = c
+        .prepare_cached("SELECT * FROM endpoints WHERE account_id = ?1 ORDER BY id")?
+        .query_map([account.0], endpoint_from)?
+        .collect::<rusqlite::Result<_>>()?;
+    Ok(EndpointList {
+        account_id: account,
+        revision,
+        endpoints,
+    })
+}
+
+fn count(c: &Connection, account: AccountId) -> Result<u64, StoreError> {
+    Ok(
+        c.prepare_cached("SELECT count(*) FROM endpoints WHERE account_id = ?1")?
+            .query_row([account.0], |row| row.get(0))?,
+    )
+}
+
+fn endpoint_from(row: &Row<'_>) -> rusqlite::Result<Endpoint> {
+    let created_at: String = row.get("created_at")?;
+    Ok(Endpoint {
+        id: EndpointId(row.get("id")?),
+        account_id: AccountId(row.get("account_id")?),
+        name: Name::parse(row.get("name")?).expect("only valid names are stored"),
+        url: EndpointUrl::stored(row.get("url")?),
+        created_at: created_at.parse().expect("only RFC 3339 is stored"),
+    })
+}
+
+fn now_text() -> String {
+    format!("{:.3}", Timestamp::now())
+}

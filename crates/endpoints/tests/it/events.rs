@@ -1,0 +1,108 @@
+//! What the rest of the system hears.
+
+use std::time::Duration;
+
+use futures::future::join_all;
+use serde_json::json;
+use tokio::time::timeout;
+
+use crate::app::{TestApp, an_endpoint, header};
+use crate::stream::changes;
+
+#[tokio::test]
+async fn each_change_is_published_with_the_list_as_it_then_is() {
+    let app = TestApp::spawn().await;
+    let id = app.endpoint(7, "a").await;
+    app.patch(7, id, &json!({ "name": "b" })).await;
+    let current = app.list(7).await;
+    let removed = app.delete(7, id).await;
+    let incarnation = header(&removed, "etag")
+        .trim_matches('"')
+        .strip_suffix("-3")
+        .unwrap()
+        .to_owned();
+
+    let heard = changes(&app, 3).await;
+    let kinds: Vec<_> = heard.iter().map(|change| change.attribute("ce-type")).collect();
+    let kind = |what| format!("dev.reliable-caching.endpoint.{what}.v1");
+    assert_eq!(kinds, [kind("added"), kind("changed"), kind("removed")]);
+
+    let changed = &heard[1];
+    assert_eq!(changed.subject, "events.endpoints.7");
+    assert_eq!(
+        changed.data,
+        json!({ "account_id": 7, "endpoint_id": id, "fragment": current })
+    );
+    let expected = [
+        ("ce-specversion", "1.0"),
+        ("ce-source", "endpoints"),
+        ("ce-subject", "7"),
+        ("ce-sequence", "2"),
+        ("ce-revision", "2"),
+        ("ce-incarnation", &incarnation),
+        ("ce-id", &format!("endpoints:{incarnation}:2")),
+        ("Nats-Msg-Id", &format!("endpoints:{incarnation}:2")),
+        ("content-type", "application/json"),
+    ];
+    for (name, value) in expected {
+        assert_eq!(changed.attribute(name), value, "{name}");
+    }
+    let empty = json!({ "account_id": 7, "revision": 3, "endpoints": [] });
+    assert_eq!(
+        heard[2].data,
+        json!({ "account_id": 7, "endpoint_id": id, "fragment": empty })
+    );
+}
+
+#[tokio::test]
+async fn a_change_that_changes_nothing_is_not_announced() {
+    let app = TestApp::spawn().await;
+    let id = app.endpoint(1, "a").await;
+    app.patch(1, id, &json!({ "name": "a" })).await;
+    app.patch(1, id, &json!({ "url": "HTTPS://EXAMPLE.ORG" })).await;
+    app.patch(1, id, &json!({ "name": "b" })).await;
+    let heard = changes(&app, 2).await;
+    assert_eq!(heard[1].attribute("ce-revision"), "2");
+    assert_eq!(heard[1].attribute("ce-sequence"), "2");
+}
+
+#[tokio::test]
+async fn a_list_that_is_large_is_announced_by_its_revision_alone() {
+    let app = TestApp::spawn().await;
+    let url = format!("https://example.org/{}", "x".repeat(2000));
+    let adding = (0..40).map(|n| {
+        let body = json!({ "name": format!("endpoint {n}"), "url": url.as_str() });
+        let app = &app;
+        async move { assert_eq!(app.post(1, &body).await.status(), 201) }
+    });
+    join_all(adding).await;
+    let heard = changes(&app, 40).await;
+    let first = heard[0].data["fragment"]["endpoints"].as_array().unwrap();
+    assert_eq!(first.len(), 1);
+    let last = heard[39].data.as_object().unwrap();
+    assert_eq!(last.keys().collect::<Vec<_>>(), ["account_id", "endpoint_id"]);
+    assert_eq!(heard[39].attribute("ce-revision"), "40");
+}
+
+#[tokio::test]
+async fn without_a_broker_mutations_are_answered_and_they_are_published_when_it_is_back() {
+    let mut app = TestApp::spawn().await;
+    let id = app.endpoint(1, "before").await;
+    changes(&app, 1).await;
+    app.nats.kill();
+    let mutations = async {
+        assert_eq!(app.patch(1, id, &json!({ "name": "during" })).await.status(), 200);
+        assert_eq!(app.post(1, &an_endpoint("added")).await.status(), 201);
+        assert_eq!(app.delete(1, id).await.status(), 204);
+    };
+    timeout(Duration::from_secs(2), mutations).await.expect("at once");
+    app.nats.restart();
+    let heard = changes(&app, 4).await;
+    let revisions: Vec<_> = heard
+        .iter()
+        .map(|change| change.attribute("ce-revision"))
+        .collect();
+    assert_eq!(revisions, ["1", "2", "3", "4"]);
+    assert_eq!(heard[1].data["fragment"]["endpoints"][0]["name"], "during");
+    assert_eq!(heard[3].data["fragment"], app.list(1).await);
+}

@@ -1,0 +1,114 @@
+//! What a writer relies on.
+
+use futures::future::join_all;
+use serde_json::{Value, json};
+
+use crate::app::{TestApp, an_endpoint, header, path_of, revision};
+
+#[tokio::test]
+async fn every_mutation_bumps_the_accounts_revision_by_one_and_says_so_in_its_token() {
+    let app = TestApp::spawn().await;
+    let added = app.post(1, &an_endpoint("a")).await;
+    assert_eq!(added.status(), 201);
+    let incarnation = header(&added, "etag").trim_matches('"').to_owned();
+    let incarnation = incarnation.strip_suffix("-1").expect("revision 1");
+    let changed = app.patch(1, 1, &json!({ "url": "http://example.com/x" })).await;
+    assert_eq!(changed.status(), 200);
+    let removed = app.delete(1, 1).await;
+    assert_eq!(removed.status(), 204);
+    for (response, revision) in [(&added, 1), (&changed, 2), (&removed, 3)] {
+        assert_eq!(header(response, "etag"), format!("\"{incarnation}-{revision}\""));
+        assert_eq!(
+            header(response, "consistency-token"),
+            format!("endpoints/1/{incarnation}={revision}")
+        );
+    }
+    let body: Value = changed.json().await.unwrap();
+    assert_eq!(
+        (&body["name"], &body["url"]),
+        (&json!("a"), &json!("http://example.com/x"))
+    );
+}
+
+#[tokio::test]
+async fn a_change_to_the_same_bumps_nothing() {
+    let app = TestApp::spawn().await;
+    let added = app.post(1, &an_endpoint("a")).await;
+    let before = header(&added, "etag").to_owned();
+    for same in [
+        json!({ "name": "a" }),
+        json!({ "url": "https://EXAMPLE.org:443" }),
+        json!({}),
+    ] {
+        let response = app.patch(1, 1, &same).await;
+        assert_eq!(
+            (response.status().as_u16(), header(&response, "etag")),
+            (200, before.as_str()),
+            "{same}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn concurrent_additions_get_contiguous_revisions_and_stop_at_the_limit() {
+    let app = TestApp::spawn().await;
+    let additions = (0..520).map(|n| {
+        let body = an_endpoint(&format!("endpoint {n}"));
+        let app = &app;
+        async move { app.post(1, &body).await }
+    });
+    let (added, refused): (Vec<_>, Vec<_>) = join_all(additions)
+        .await
+        .into_iter()
+        .partition(|response| response.status() == 201);
+    let mut revisions: Vec<_> = added.iter().map(revision).collect();
+    revisions.sort_unstable();
+    assert_eq!(revisions, (1..=500).collect::<Vec<_>>());
+    for response in refused {
+        assert_eq!(response.status(), 409);
+        let problem: Value = response.json().await.unwrap();
+        assert_eq!(problem["type"], "/problems/too-many-endpoints");
+    }
+    let list = app.list(1).await;
+    assert_eq!(
+        (list["endpoints"].as_array().unwrap().len(), &list["revision"]),
+        (500, &json!(500))
+    );
+    assert_eq!(app.delete(1, 1).await.status(), 204);
+    app.endpoint(1, "in the place of the removed one").await;
+    app.endpoint(2, "another account has its own limit").await;
+}
+
+#[tokio::test]
+async fn an_id_is_never_given_out_again() {
+    let app = TestApp::spawn().await;
+    let first = app.endpoint(1, "a").await;
+    app.delete(1, first).await;
+    assert_ne!(app.endpoint(1, "b").await, first);
+}
+
+#[tokio::test]
+async fn an_endpoint_is_changed_and_removed_under_its_own_account_alone() {
+    let app = TestApp::spawn().await;
+    let id = app.endpoint(1, "a").await;
+    app.endpoint(2, "b").await;
+    assert_eq!(app.patch(2, id, &json!({ "name": "c" })).await.status(), 404);
+    assert_eq!(app.delete(2, id).await.status(), 404);
+    let untouched: Value = app.get(&path_of(1, id)).await.json().await.unwrap();
+    assert_eq!(untouched["name"], "a");
+    assert_eq!(app.list(2).await["revision"], 1);
+}
+
+#[tokio::test]
+async fn endpoints_and_revisions_survive_a_restart_and_a_renewed_incarnation_is_another() {
+    let app = TestApp::spawn().await;
+    app.endpoint(1, "a").await;
+    let list = app.list(1).await;
+    let before = header(&app.get("/accounts/1/endpoints").await, "etag").to_owned();
+    let app = app.respawn(&[]).await;
+    assert_eq!(app.list(1).await, list);
+    assert_eq!(header(&app.get("/accounts/1/endpoints").await, "etag"), before);
+    let app = app.respawn(&["--renew-incarnation"]).await;
+    assert_eq!(app.list(1).await, list);
+    assert_ne!(header(&app.get("/accounts/1/endpoints").await, "etag"), before);
+}
