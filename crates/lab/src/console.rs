@@ -28,20 +28,28 @@ impl Console {
         self.line("lab", text);
     }
 
+    /// Writes text to be read and copied as it is, set apart by blank lines.
+    pub fn show(&self, text: impl fmt::Display) {
+        self.write(&format!("\n{text}\n\n"));
+    }
+
     /// Writes each line of `text` behind the name.
-    ///
-    /// A terminal that went away is no reason to leave children running, so a failed write is ignored.
     pub fn line(&self, name: &str, text: impl fmt::Display) {
         let (begin, end) = if self.colour {
             (colour_of(name), "\x1b[0m")
         } else {
             ("", "")
         };
+        let prefix = format!("{begin}{name:NAME_WIDTH$} |{end}");
+        let text = text.to_string();
+        let lines: Vec<String> = text.lines().map(|line| format!("{prefix} {line}\n")).collect();
+        self.write(&lines.concat());
+    }
+
+    /// A terminal that went away is no reason to leave children running, so a failed write is ignored.
+    fn write(&self, text: &str) {
         let mut out = self.out.lock().unwrap_or_else(PoisonError::into_inner);
-        for line in text.to_string().lines() {
-            let _ = writeln!(out, "{begin}{name:NAME_WIDTH$} |{end} {line}");
-        }
-        let _ = out.flush();
+        let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
     }
 }
 

@@ -79,7 +79,7 @@ impl Lab<'_> {
         self.start(self.stack.sources()).await?;
         let seeded = self.seed_if_empty().await?;
         self.start(self.stack.pages()).await?;
-        self.console.say(Welcome::new(&self.stack, &seeded));
+        self.console.show(Welcome::new(&self.stack, &seeded));
         self.replay(&seeded).await
     }
 

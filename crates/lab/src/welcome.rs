@@ -45,42 +45,42 @@ impl fmt::Display for Welcome {
             ..
         } = self;
         let read = "curl -sS -D - -H 'accept: application/json'";
-        writeln!(f, "everything is up")?;
+        writeln!(f, "Everything is up. Ctrl-C stops it.")?;
         writeln!(f, "  page       {}", self.pages.join("  "))?;
         writeln!(
             f,
             "  accounts   {accounts}  endpoints  {endpoints}  metrics  {metrics}"
         )?;
-        writeln!(f, "  NATS       nats://127.0.0.1:{nats_port}")?;
+        writeln!(f, "  NATS       nats://127.0.0.1:{nats_port}\n")?;
         let Some(page) = self.pages.first() else {
             return Ok(());
         };
         writeln!(
             f,
-            "open {page}/ in a browser, or see in another terminal how a write becomes a fresh page:"
+            "Open {page}/ in a browser, or see in another terminal how a write becomes a fresh page:\n"
         )?;
         writeln!(
             f,
-            "  # read a page twice: the second answer says Cache-Status: page; hit"
+            "# read a page twice: the second answer says Cache-Status: page; hit"
         )?;
-        writeln!(f, "  {read} -o /dev/null {page}/accounts/{account}")?;
-        writeln!(f, "  # write")?;
+        writeln!(f, "{read} -o /dev/null {page}/accounts/{account}\n")?;
+        writeln!(f, "# write")?;
         writeln!(
             f,
-            "  curl -sS -X PATCH {accounts}/accounts/{account} -H 'content-type: application/json' -d '{{\"name\":\"renamed\"}}'"
+            "curl -sS -X PATCH {accounts}/accounts/{account} -H 'content-type: application/json' -d '{{\"name\":\"renamed\"}}'\n"
         )?;
         writeln!(
             f,
-            "  # read it again: the new name, and the moment up to which the page is complete in Fresh-As-Of"
+            "# read it again: the new name, and in Fresh-As-Of the moment up to which the page is complete"
         )?;
-        writeln!(f, "  {read} {page}/accounts/{account} | head -c 800")?;
+        write!(f, "{read} {page}/accounts/{account} | head -c 800; echo")?;
         if let Some(other) = self.pages.get(1) {
             writeln!(
                 f,
-                "  # the other replica has a cache of its own, and heard the same event"
+                "\n\n# the other replica has a cache of its own, and heard the same event"
             )?;
-            writeln!(f, "  {read} {other}/accounts/{account} | head -c 800")?;
+            write!(f, "{read} {other}/accounts/{account} | head -c 800; echo")?;
         }
-        write!(f, "Ctrl-C stops everything")
+        Ok(())
     }
 }

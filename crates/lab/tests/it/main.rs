@@ -6,3 +6,6 @@ mod fetch_nats_server;
 mod replay;
 mod seed;
 mod supervisor;
+// It finds the lab's children in /proc.
+#[cfg(target_os = "linux")]
+mod up;
