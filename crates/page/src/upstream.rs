@@ -372,16 +372,32 @@ mod tests {
         assert_eq!(max_age(&headers), None);
     }
 
+    fn upstream(root: &str, concurrency: usize) -> Upstream {
+        let options = UpstreamOptions {
+            url: root.parse().unwrap(),
+            deadline: Duration::from_millis(20),
+            concurrency,
+            body_limit: 1,
+        };
+        Upstream::new(Source::Accounts, options)
+    }
+
+    #[tokio::test]
+    async fn who_finds_no_place_within_the_deadline_is_sent_away() {
+        let upstream = upstream("http://h:1/", 2);
+        let (one, _two) = (upstream.admit().await.unwrap(), upstream.admit().await.unwrap());
+        assert!(matches!(
+            upstream.admit().await,
+            Err(UpstreamError::Busy { concurrency: 2 })
+        ));
+        drop(one);
+        assert!(upstream.admit().await.is_ok());
+    }
+
     #[test]
     fn an_address_keeps_the_path_of_its_root() {
         for root in ["http://h:1/accounts-service", "http://h:1/accounts-service/"] {
-            let options = UpstreamOptions {
-                url: root.parse().unwrap(),
-                deadline: Duration::from_secs(1),
-                concurrency: 1,
-                body_limit: 1,
-            };
-            let upstream = Upstream::new(Source::Accounts, options);
+            let upstream = upstream(root, 1);
             assert_eq!(
                 upstream.address("accounts/7").as_str(),
                 "http://h:1/accounts-service/accounts/7"

@@ -1,0 +1,251 @@
+//! A source that answers as it is told, and remembers what it was asked.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use event_bus::outbox::{self, Announcement};
+use event_bus::{Broker, Relay, Topology};
+use group_commit::Database;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+use tokio::task::JoinHandle;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+pub(crate) const INCARNATION: &str = "0199f7c5a1b27cc38d4e5f6071829304";
+
+/// How a source answers.
+#[derive(Clone, Debug, Default)]
+pub(crate) enum Behaviour {
+    /// As a source does: 200, 304, or 404 with the `ETag` of the absence.
+    #[default]
+    Well,
+    /// With this status and nothing else.
+    Status(u16),
+    /// With 200, an `ETag`, and this.
+    Body(String),
+    /// With its own body, and an `ETag` that is none.
+    StrangeTag,
+    /// Not at all.
+    Never,
+    /// Well, as of the arrival of the request, and only when let through.
+    Gated,
+}
+
+/// One request, as it arrived.
+#[derive(Clone, Debug)]
+pub(crate) struct Asked {
+    pub(crate) path: String,
+    pub(crate) if_none_match: Option<String>,
+}
+
+#[derive(Debug)]
+struct Script {
+    behaviour: Behaviour,
+    revision: u64,
+    /// None: there is no such account.
+    body: Option<Value>,
+    /// For how long an answer holds, in seconds.
+    max_age: Option<u32>,
+    asked: Vec<Asked>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    script: Mutex<Script>,
+    gate: Semaphore,
+}
+
+/// The source; it ends when this is dropped.
+#[derive(Debug)]
+pub(crate) struct FakeSource {
+    name: &'static str,
+    address: SocketAddr,
+    shared: Arc<Shared>,
+    server: JoinHandle<()>,
+    announcer: Option<Announcer>,
+}
+
+/// The real outbox and relay of a source, with a database of their own.
+#[derive(Debug)]
+struct Announcer {
+    database: Database,
+    _folder: TempDir,
+    _stop: DropGuard,
+}
+
+impl FakeSource {
+    pub(crate) async fn spawn(name: &'static str, body: Value) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let script = Script {
+            behaviour: Behaviour::Well,
+            revision: 1,
+            body: Some(body),
+            max_age: None,
+            asked: vec![],
+        };
+        let shared = Arc::new(Shared {
+            script: Mutex::new(script),
+            gate: Semaphore::new(0),
+        });
+        let router = Router::new().fallback(answer).with_state(Arc::clone(&shared));
+        let server = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+        Self {
+            name,
+            address,
+            shared,
+            server,
+            announcer: None,
+        }
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    pub(crate) fn behave(&self, behaviour: Behaviour) {
+        self.script().behaviour = behaviour;
+    }
+
+    /// Lets one gated answer out.
+    pub(crate) fn let_one_out(&self) {
+        self.shared.gate.add_permits(1);
+    }
+
+    pub(crate) fn hold_for(&self, seconds: u32) {
+        self.script().max_age = Some(seconds);
+    }
+
+    /// Changes what it answers, with the next revision, and says nothing of it.
+    pub(crate) fn change(&self, change: impl FnOnce(&mut Value)) -> u64 {
+        let mut script = self.script();
+        change(script.body.get_or_insert(Value::Null));
+        script.revision += 1;
+        script.revision
+    }
+
+    /// The account is gone, or was never there.
+    pub(crate) fn remove(&self) -> u64 {
+        let mut script = self.script();
+        script.body = None;
+        script.revision += 1;
+        script.revision
+    }
+
+    /// What it was asked so far.
+    pub(crate) fn asked(&self) -> Vec<Asked> {
+        self.script().asked.clone()
+    }
+
+    /// Announces from now on, over a real relay.
+    pub(crate) async fn connect(&mut self, nats_url: &str) {
+        let folder = tempfile::tempdir().unwrap();
+        let database = Database::open(&folder.path().join("outbox.db"), &[outbox::MIGRATION]).unwrap();
+        let topology = Topology {
+            stream: "EVENTS".to_owned(),
+            prefix: "events".to_owned(),
+        };
+        let broker = Broker::connect(nats_url, self.name, topology).await.unwrap();
+        let relay = Relay::new(database.clone(), broker, self.name, "test.watermark.v1", None);
+        let stop = CancellationToken::new();
+        tokio::spawn(relay.run(stop.clone()));
+        self.announcer = Some(Announcer {
+            database,
+            _folder: folder,
+            _stop: stop.drop_guard(),
+        });
+    }
+
+    /// Announces that account 1 is at this revision.
+    pub(crate) async fn announce(&self, kind: &'static str, revision: u64) {
+        self.announce_about(1, kind, revision).await;
+    }
+
+    pub(crate) async fn announce_about(&self, entity: i64, kind: &'static str, revision: u64) {
+        let data = json!({ "account_id": entity });
+        let announcement = Announcement {
+            kind,
+            entity,
+            revision,
+            data,
+            fragment: None,
+        };
+        let database = &self.announcer.as_ref().unwrap().database;
+        let written = database.write(move |transaction| {
+            outbox::announce(transaction, &announcement).map_err(group_commit::Error::from)
+        });
+        written.await.unwrap();
+    }
+
+    fn script(&self) -> MutexGuard<'_, Script> {
+        self.shared.script.lock().unwrap()
+    }
+}
+
+impl Drop for FakeSource {
+    fn drop(&mut self) {
+        self.server.abort();
+    }
+}
+
+async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response {
+    let (behaviour, response) = {
+        let mut script = shared.script.lock().unwrap();
+        let asked = Asked {
+            path: request.uri().to_string(),
+            if_none_match: text(request.headers(), header::IF_NONE_MATCH),
+        };
+        script.asked.push(asked.clone());
+        (script.behaviour.clone(), script.answer(&asked))
+    };
+    match behaviour {
+        Behaviour::Never => std::future::pending().await,
+        Behaviour::Gated => shared.gate.acquire().await.unwrap().forget(),
+        _ => {}
+    }
+    response
+}
+
+impl Script {
+    fn answer(&self, asked: &Asked) -> Response {
+        let etag = format!("\"{INCARNATION}-{}\"", self.revision);
+        match &self.behaviour {
+            Behaviour::Status(status) => StatusCode::from_u16(*status).unwrap().into_response(),
+            Behaviour::Body(body) => ([(header::ETAG, etag)], body.clone()).into_response(),
+            Behaviour::StrangeTag => ([(header::ETAG, "\"1\"")], self.body(asked)).into_response(),
+            _ if asked.if_none_match.as_ref() == Some(&etag) => self.head(StatusCode::NOT_MODIFIED, etag),
+            _ if self.body.is_none() => self.head(StatusCode::NOT_FOUND, etag),
+            _ => (self.head(StatusCode::OK, etag).into_parts().0, self.body(asked)).into_response(),
+        }
+    }
+
+    fn head(&self, status: StatusCode, etag: String) -> Response {
+        let max_age = self
+            .max_age
+            .map(|seconds| [(header::CACHE_CONTROL, format!("private, max-age={seconds}"))]);
+        match max_age {
+            Some(max_age) => (status, [(header::ETAG, etag)], max_age).into_response(),
+            None => (status, [(header::ETAG, etag)]).into_response(),
+        }
+    }
+
+    /// The body, at the current revision, about the window that was asked for.
+    fn body(&self, asked: &Asked) -> String {
+        let mut body = self.body.clone().unwrap_or_default();
+        body["revision"] = json!(self.revision);
+        if let Some((_, window)) = asked.path.split_once("window=") {
+            body["window"] = json!(window);
+        }
+        body.to_string()
+    }
+}
+
+fn text(headers: &HeaderMap, name: header::HeaderName) -> Option<String> {
+    headers.get(name).map(|value| value.to_str().unwrap().to_owned())
+}

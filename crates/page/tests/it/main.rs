@@ -1,0 +1,11 @@
+//! The page service as its readers meet it: over HTTP, between sources that do as they are told and a real broker.
+#![expect(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
+
+mod app;
+mod degraded;
+mod fake_source;
+mod hearing;
+mod hostile;
+mod listing;
+mod negotiation;
+mod reading;
