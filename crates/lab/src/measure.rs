@@ -85,14 +85,15 @@ async fn write_steadily(
     let mut last = 0;
     for number in 0..config.writes {
         ticks.tick().await;
-        let began = Instant::now();
-        last = sources
-            .rename_account(account, &format!("lab measure {number}"))
-            .await?;
-        let answered = Instant::now();
-        latency.record(answered - began);
-        visible.expect(last, answered);
-        echo.publish().await?;
+        let name = format!("lab measure {number}");
+        let write = async {
+            let began = Instant::now();
+            last = sources.rename_account(account, &name).await?;
+            latency.record(began.elapsed());
+            visible.expect(last, Instant::now());
+            Ok(())
+        };
+        tokio::try_join!(write, echo.publish())?;
     }
     Ok((latency, last))
 }

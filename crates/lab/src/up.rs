@@ -1,5 +1,6 @@
 //! `lab up`: from nothing to a running stack with real data in it, and back to nothing.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -52,11 +53,12 @@ pub async fn up(config: &UpConfig, console: &Console) -> Result<()> {
         }
     };
     let hurry = supervisor.hurry();
+    let mut stopping = pin!(supervisor.stop());
     tokio::select! {
-        () = supervisor.stop() => {}
+        () = &mut stopping => {}
         _ = signals.next() => {
             hurry.cancel();
-            supervisor.stop().await;
+            stopping.await;
         }
     }
     console.say("stopped; the data stays for the next time");
