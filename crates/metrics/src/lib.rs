@@ -1,1 +1,65 @@
-//! Owns metrics: samples of those URLs, and their summaries.
+#![doc = include_str!("../README.md")]
+
+mod answer;
+mod config;
+mod error;
+mod events;
+mod hearing;
+mod recording;
+mod routes;
+mod sample;
+mod store;
+mod summary;
+mod window;
+
+pub use config::Config;
+pub use error::RunError;
+pub use routes::openapi;
+
+use std::time::Duration;
+
+use event_bus::{Broker, Relay, Subscription, Topology};
+use http_edge::{EdgeOptions, Readiness};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::routes::Service;
+use crate::store::Store;
+
+/// The largest batch takes about 150 KB.
+const BODY_LIMIT: usize = 256 * 1024;
+
+/// Wires the service and runs it until `stop`: the store, the relay that publishes its outbox, the ear for deleted
+/// accounts, the routes.
+pub async fn run(config: Config, listener: TcpListener, stop: CancellationToken) -> Result<(), RunError> {
+    let store = Store::open(&config.database, config.renew_incarnation).await?;
+    let topology = Topology {
+        stream: config.stream,
+        prefix: config.subject_prefix,
+    };
+    let broker = Broker::connect(&config.nats_url, events::SOURCE, topology).await?;
+    let relay = Relay::new(
+        store.database(),
+        broker.clone(),
+        events::SOURCE,
+        events::WATERMARK,
+        config.fail_point,
+    );
+    let relay = tokio::spawn(relay.run(stop.clone()));
+    let subscription = Subscription::new(broker, events::SOURCE, events::ACCOUNTS);
+    let hearing = tokio::spawn(hearing::hear_accounts(subscription, store.clone(), stop.clone()));
+    let service = Service {
+        store,
+        injected_latency: Duration::from_millis(config.inject_latency_ms),
+    };
+    let options = EdgeOptions {
+        body_limit: BODY_LIMIT,
+        ..EdgeOptions::default()
+    };
+    let router = http_edge::edge(routes::router(service), Readiness::always(), options);
+    http_edge::serve(listener, router, stop)
+        .await
+        .map_err(RunError::Serve)?;
+    hearing.await.map_err(RunError::Hearing)?;
+    relay.await.map_err(RunError::Relay)
+}

@@ -1,3 +1,15 @@
-//! Owns metrics: samples of those URLs, and their summaries.
+//! The metrics service: parse, bind, run, flush.
 
-fn main() {}
+use clap::Parser as _;
+use metrics::Config;
+use tokio::net::TcpListener;
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let config = Config::parse();
+    let telemetry = telemetry::start("metrics", &config.telemetry)?;
+    let listener = TcpListener::bind(config.listen).await?;
+    let result = metrics::run(config, listener, http_edge::stop_on_signal()).await;
+    telemetry.shutdown().await;
+    Ok(result?)
+}

@@ -1,0 +1,56 @@
+//! Every setting: a flag, and an environment variable of the same name.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use event_bus::FailPoint;
+use telemetry::TelemetryConfig;
+
+/// Owns metrics: samples of those URLs, and their summaries.
+#[derive(Debug, Clone, clap::Parser)]
+#[command(version)]
+pub struct Config {
+    /// Where to listen. Loopback by default: there is no authentication here.
+    #[arg(long, env = "LISTEN", default_value = "127.0.0.1:8083")]
+    pub listen: SocketAddr,
+
+    /// The SQLite file; created if it is not there.
+    #[arg(long, env = "DATABASE", default_value = "metrics.db")]
+    pub database: PathBuf,
+
+    /// The broker. The service starts, and takes mutations, without it.
+    #[arg(long, env = "NATS_URL", default_value = "nats://127.0.0.1:4222")]
+    pub nats_url: String,
+
+    /// The JetStream stream that holds every source's events.
+    #[arg(long, env = "STREAM", default_value = "EVENTS")]
+    pub stream: String,
+
+    /// The first token of every subject in it.
+    #[arg(long, env = "SUBJECT_PREFIX", default_value = "events")]
+    pub subject_prefix: String,
+
+    /// Give the database a new incarnation at start. To be set once, after a restore from a backup: what was
+    /// announced since the backup no longer holds, and hearers must be told.
+    #[arg(long, env = "RENEW_INCARNATION")]
+    pub renew_incarnation: bool,
+
+    /// For lessons: hold every answer of `GET /accounts/{id}/metrics` back for so many milliseconds, at most 9000. The
+    /// answer is already made by then, as by a slow query, and says so in `Server-Timing`.
+    #[arg(
+        long = "inject-latency",
+        env = "INJECT_LATENCY_MS",
+        value_name = "MS",
+        default_value_t = 0,
+        value_parser = clap::value_parser!(u64).range(..=9_000)
+    )]
+    pub inject_latency_ms: u64,
+
+    /// For tests: end the process there, as a kill would.
+    #[arg(long, env = "FAIL_POINT", hide = true)]
+    pub fail_point: Option<FailPoint>,
+
+    /// Logs and traces.
+    #[command(flatten)]
+    pub telemetry: TelemetryConfig,
+}

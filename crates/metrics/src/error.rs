@@ -1,0 +1,80 @@
+//! What can go wrong here, and how it is answered.
+
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use http_edge::Problem;
+
+/// Why the service ended.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The database cannot be opened or migrated.
+    #[error("cannot open the database")]
+    Store(#[from] StoreError),
+    /// The broker's URL cannot be used.
+    #[error(transparent)]
+    Broker(#[from] event_bus::ConnectError),
+    /// The listener failed.
+    #[error("cannot serve")]
+    Serve(#[source] std::io::Error),
+    /// The relay did not end by itself.
+    #[error("the relay ended")]
+    Relay(#[source] tokio::task::JoinError),
+    /// The subscription to accounts did not end by itself.
+    #[error("the hearing of accounts ended")]
+    Hearing(#[source] tokio::task::JoinError),
+}
+
+/// Why the store did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The account's deletion was heard: its samples are gone, and none are taken.
+    #[error("the account was deleted")]
+    AccountDeleted,
+    /// The batch would give the account more endpoints than it may have.
+    #[error("too many endpoints")]
+    TooManyEndpoints,
+    /// The database failed.
+    #[error("the database failed")]
+    Database(#[from] group_commit::Error),
+}
+
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Database(error.into())
+    }
+}
+
+/// To be completed with the fields.
+pub(crate) fn invalid_fields() -> Problem {
+    Problem::new(
+        StatusCode::UNPROCESSABLE_ENTITY,
+        "invalid-fields",
+        "Some fields cannot be taken as they are",
+    )
+}
+
+impl IntoResponse for StoreError {
+    fn into_response(self) -> Response {
+        match self {
+            Self::AccountDeleted => {
+                Problem::new(StatusCode::CONFLICT, "account-deleted", "The account was deleted")
+                    .into_response()
+            }
+            Self::TooManyEndpoints => Problem::new(
+                StatusCode::CONFLICT,
+                "too-many-endpoints",
+                "An account has samples of at most 500 endpoints",
+            )
+            .into_response(),
+            Self::Database(group_commit::Error::Overloaded) => {
+                let problem = Problem::new(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    "overloaded",
+                    "Too many writes are waiting",
+                );
+                ([(header::RETRY_AFTER, "1")], problem).into_response()
+            }
+            Self::Database(error) => Problem::internal(error).into_response(),
+        }
+    }
+}

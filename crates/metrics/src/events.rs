@@ -1,0 +1,43 @@
+//! What this service announces, on `events.metrics.<account id>`, and what it hears.
+//!
+//! No event carries a fragment: a summary is dear to make, and there is one per window. Its readers ask when they need it.
+
+use event_bus::outbox::Announcement;
+use serde_json::json;
+
+use crate::sample::AccountId;
+
+/// This source's name on the bus.
+pub(crate) const SOURCE: &str = "metrics";
+/// The type of its watermarks.
+pub(crate) const WATERMARK: &str = "dev.reliable-caching.metrics.watermark.v1";
+
+/// The source that is listened to.
+pub(crate) const ACCOUNTS: &str = "accounts";
+/// The one type of its events that matters here.
+pub(crate) const ACCOUNT_DELETED: &str = "dev.reliable-caching.account.deleted.v1";
+
+const RECORDED: &str = "dev.reliable-caching.samples.recorded.v1";
+const DELETED: &str = "dev.reliable-caching.metrics.deleted.v1";
+
+/// `samples` of them are new or different.
+pub(crate) fn recorded(account: AccountId, revision: u64, samples: usize) -> Announcement<'static> {
+    Announcement {
+        kind: RECORDED,
+        entity: account.0,
+        revision,
+        data: json!({ "account_id": account.0, "samples": samples }),
+        fragment: None,
+    }
+}
+
+/// The account is gone, and its samples with it.
+pub(crate) fn deleted(account: AccountId, revision: u64) -> Announcement<'static> {
+    Announcement {
+        kind: DELETED,
+        entity: account.0,
+        revision,
+        data: json!({ "account_id": account.0 }),
+        fragment: None,
+    }
+}

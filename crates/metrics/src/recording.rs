@@ -1,0 +1,104 @@
+//! The JSON of a batch of samples, and everything that can be wrong with it.
+
+use http_edge::Problem;
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde_json::Value;
+use utoipa::ToSchema;
+
+use crate::error::invalid_fields;
+use crate::sample::{Batch, EndpointId, Invalid, ResponseMs, Sample, State, StatusCode, UnixMs};
+
+/// The most samples of one batch: it is one transaction, and others wait for it.
+const BATCH_LIMIT: usize = 1_000;
+
+/// Samples to be recorded together: all of them, or none.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RecordSamples {
+    #[schema(min_items = 1, max_items = 1000)]
+    samples: Vec<RecordSample>,
+}
+
+/// One check of an endpoint. Of two with the same endpoint and time, to the millisecond, the last one counts.
+// The fields are read as whatever came: typed ones would stop at the first that is wrong, and could not say which
+// sample it was.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct RecordSample {
+    #[serde(default)]
+    #[schema(value_type = i64, required = true, minimum = 1, example = 3)]
+    endpoint_id: Value,
+    /// When, RFC 3339; at most 60 s in the future. Without it: when the batch arrived.
+    #[schema(value_type = String, required = false, nullable = false, format = DateTime)]
+    at: Option<Value>,
+    /// `up`, `degraded` or `down`.
+    #[serde(default)]
+    #[schema(value_type = String, required = true, pattern = "^(up|degraded|down)$", example = "up")]
+    state: Value,
+    /// The HTTP status; 0 where no answer came.
+    #[serde(default)]
+    #[schema(value_type = u16, required = true, maximum = 599, example = 200)]
+    status_code: Value,
+    /// How long the answer took; 0 where none came.
+    #[serde(default)]
+    #[schema(value_type = u32, required = true, maximum = 600_000, example = 218)]
+    response_ms: Value,
+}
+
+impl RecordSamples {
+    /// The batch, or everything that is wrong with it at once. Samples without a time get `now`.
+    pub(crate) fn validate(self, now: Timestamp) -> Result<Batch, Problem> {
+        if !(1..=BATCH_LIMIT).contains(&self.samples.len()) {
+            return Err(invalid_fields().with_field("samples", "must be 1 to 1000 samples"));
+        }
+        let mut samples = Vec::with_capacity(self.samples.len());
+        let mut wrong = None;
+        for (index, sample) in self.samples.iter().enumerate() {
+            match sample.validate(now) {
+                Ok(sample) => samples.push(sample),
+                Err(fields) => {
+                    let problem = wrong.take().unwrap_or_else(invalid_fields);
+                    wrong = Some(fields.into_iter().fold(problem, |problem, (field, invalid)| {
+                        problem.with_field(format!("samples[{index}].{field}"), invalid.0)
+                    }));
+                }
+            }
+        }
+        wrong.map_or_else(|| Ok(samples.into_iter().collect()), Err)
+    }
+}
+
+impl RecordSample {
+    fn validate(&self, now: Timestamp) -> Result<(EndpointId, Sample), Vec<(&'static str, Invalid)>> {
+        let at = self.at.as_ref().map(|at| UnixMs::parse(at.as_str(), now));
+        let fields = (
+            EndpointId::parse(self.endpoint_id.as_i64()),
+            at.unwrap_or(Ok(now.into())),
+            State::parse(self.state.as_str()),
+            StatusCode::parse(self.status_code.as_i64()),
+            ResponseMs::parse(self.response_ms.as_i64()),
+        );
+        match fields {
+            (Ok(endpoint), Ok(at), Ok(state), Ok(status_code), Ok(response_ms)) => Ok((
+                endpoint,
+                Sample {
+                    at,
+                    state,
+                    status_code,
+                    response_ms,
+                },
+            )),
+            (endpoint_id, at, state, status_code, response_ms) => Err([
+                ("endpoint_id", endpoint_id.err()),
+                ("at", at.err()),
+                ("state", state.err()),
+                ("status_code", status_code.err()),
+                ("response_ms", response_ms.err()),
+            ]
+            .into_iter()
+            .filter_map(|(field, invalid)| Some((field, invalid?)))
+            .collect()),
+        }
+    }
+}

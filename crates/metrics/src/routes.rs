@@ -1,0 +1,185 @@
+//! The HTTP of the service.
+
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use event_bus::Version;
+use http_edge::{Json, Path, Problem, Query, conditional};
+use jiff::Timestamp;
+use serde::Deserialize;
+use utoipa::{IntoParams, OpenApi};
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use crate::answer::{MetricsAnswer, RecordedAnswer};
+use crate::error::{StoreError, invalid_fields};
+use crate::recording::RecordSamples;
+use crate::sample::AccountId;
+use crate::store::Store;
+use crate::window::{Frame, Window};
+
+const CONSISTENCY_TOKEN: HeaderName = HeaderName::from_static("consistency-token");
+const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
+
+#[derive(OpenApi)]
+#[openapi(info(
+    title = "metrics",
+    description = "Owns metrics: samples of those URLs, and their summaries."
+))]
+struct Document;
+
+/// What the handlers work with.
+#[derive(Debug, Clone)]
+pub(crate) struct Service {
+    pub(crate) store: Store,
+    /// For lessons; zero in earnest.
+    pub(crate) injected_latency: Duration,
+}
+
+pub(crate) fn router(service: Service) -> Router {
+    if !service.injected_latency.is_zero() {
+        tracing::warn!(latency = ?service.injected_latency, "latency is injected into GET metrics, as it was asked for");
+    }
+    let (router, api) = documented().split_for_parts();
+    router
+        .route("/openapi.json", get(async || Json(api)))
+        .with_state(service)
+}
+
+/// The OpenAPI document of this service.
+pub fn openapi() -> utoipa::openapi::OpenApi {
+    documented().into_openapi()
+}
+
+fn documented() -> OpenApiRouter<Service> {
+    OpenApiRouter::with_openapi(Document::openapi())
+        .routes(routes!(record_samples))
+        .routes(routes!(get_metrics))
+}
+
+/// Records samples: all of them, or none. A batch that is sent again changes nothing.
+#[utoipa::path(post, path = "/accounts/{id}/samples", params(("id" = i64, Path)), request_body = RecordSamples, responses(
+    (status = 201, body = RecordedAnswer, headers(("ETag" = String), ("Consistency-Token" = String))),
+    (status = 409, description = "the account was deleted, or would have more than 500 endpoints", body = Problem, content_type = "application/problem+json"),
+    (status = 422, description = "fields that cannot be taken, each named with its sample's index", body = Problem, content_type = "application/problem+json"),
+))]
+async fn record_samples(
+    State(service): State<Service>,
+    Path(id): Path<i64>,
+    Json(body): Json<RecordSamples>,
+) -> Result<Response, Response> {
+    if id < 1 {
+        return Err(invalid_fields()
+            .with_field("id", "must be a positive integer")
+            .into_response());
+    }
+    let batch = body.validate(Timestamp::now()).map_err(Problem::into_response)?;
+    let recorded = service
+        .store
+        .record(AccountId(id), batch)
+        .await
+        .map_err(StoreError::into_response)?;
+    let answer = RecordedAnswer {
+        account_id: id,
+        revision: recorded.version.revision,
+        recorded: recorded.samples,
+    };
+    Ok((
+        StatusCode::CREATED,
+        version_headers(AccountId(id), recorded.version),
+        Json(answer),
+    )
+        .into_response())
+}
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+struct MetricsQuery {
+    /// How far back: `1h`, `24h` or `7d`.
+    #[param(pattern = "^(1h|24h|7d)$", default = "24h")]
+    window: Option<String>,
+}
+
+/// The account's samples, summarised per endpoint; 304 if `If-None-Match` names the current answer.
+#[utoipa::path(get, path = "/accounts/{id}/metrics", params(("id" = i64, Path), MetricsQuery), responses(
+    (status = 200, description = "also for an account that was never heard of, or is deleted: without endpoints", body = MetricsAnswer, headers(
+        ("ETag" = String, description = "\"incarnation-revision-end\", the end of the window in unix seconds"),
+        ("Cache-Control" = String, description = "private, max-age: the whole seconds left until the end"),
+        ("Server-Timing" = String, description = "injected;dur: only where latency is injected, in milliseconds"),
+    )),
+    (status = 304, description = "not modified"),
+    (status = 422, description = "a window there is not", body = Problem, content_type = "application/problem+json"),
+))]
+async fn get_metrics(
+    State(service): State<Service>,
+    Path(id): Path<i64>,
+    Query(query): Query<MetricsQuery>,
+    headers: HeaderMap,
+) -> Result<Response, Response> {
+    // Taken once, after the request arrived: the answer is a function of the revision, the window and its end (rule 9).
+    let now = Timestamp::now();
+    let window = query
+        .window
+        .as_deref()
+        .map_or(Ok(Window::default()), Window::parse);
+    let window =
+        window.map_err(|invalid| invalid_fields().with_field("window", invalid.0).into_response())?;
+    let frame = Frame::holding(now, window);
+    let answer = answer(&service.store, AccountId(id), frame, &headers)
+        .await
+        .map_err(StoreError::into_response)?;
+    let max_age = format!("private, max-age={}", frame.seconds_left(now));
+    let response = ([(header::CACHE_CONTROL, max_age)], answer).into_response();
+    Ok(service.hold_back(response).await)
+}
+
+/// 304 from the version alone; else version and samples from one snapshot, which may be newer than that version.
+async fn answer(
+    store: &Store,
+    account: AccountId,
+    frame: Frame,
+    headers: &HeaderMap,
+) -> Result<Response, StoreError> {
+    let current = etag(store.version(account).await?, frame);
+    if conditional::not_modified(headers, &current) {
+        return Ok((StatusCode::NOT_MODIFIED, [(header::ETAG, current)]).into_response());
+    }
+    let summarised = store.summarise(account, frame).await?;
+    let body = MetricsAnswer::new(account, summarised.version.revision, frame, &summarised.endpoints);
+    Ok(([(header::ETAG, etag(summarised.version, frame))], Json(body)).into_response())
+}
+
+impl Service {
+    /// After the answer was made, and holding nothing: what goes out is as old as that of a slow query would be.
+    async fn hold_back(&self, mut response: Response) -> Response {
+        if self.injected_latency.is_zero() {
+            return response;
+        }
+        tokio::time::sleep(self.injected_latency).await;
+        let timing = format!("injected;dur={}", self.injected_latency.as_millis());
+        let timing = HeaderValue::try_from(timing).expect("digits are a header's");
+        response.headers_mut().insert(SERVER_TIMING, timing);
+        response
+    }
+}
+
+/// What a client needs to read its own write: the page answers with at least this version (rule 13). This `ETag` names
+/// the samples; an answer's has the window's end too.
+fn version_headers(account: AccountId, version: Version) -> [(HeaderName, String); 2] {
+    let token = format!(
+        "metrics/{}/{}={}",
+        account.0, version.incarnation, version.revision
+    );
+    [
+        (header::ETAG, format!("\"{version}\"")),
+        (CONSISTENCY_TOKEN, token),
+    ]
+}
+
+fn etag(version: Version, frame: Frame) -> String {
+    format!("\"{version}-{}\"", frame.end_seconds())
+}

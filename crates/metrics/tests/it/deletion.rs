@@ -1,0 +1,250 @@
+//! An account that is deleted takes its samples with it, whenever that is heard and however often.
+
+use std::time::Duration;
+
+use event_bus::outbox::{self, Announcement};
+use event_bus::{Broker, Relay, Topology};
+use group_commit::{Database, Error};
+use rusqlite::Connection;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use crate::app::{TestApp, header, sample};
+use crate::events::{attribute, changes};
+
+/// A source called accounts: nothing but an outbox and its relay.
+struct Accounts {
+    database: Database,
+    _folder: TempDir,
+    _stop: DropGuard,
+}
+
+impl Accounts {
+    async fn start(app: &TestApp) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let database = Database::open(&folder.path().join("accounts.db"), &[outbox::MIGRATION]).unwrap();
+        let topology = Topology {
+            stream: "EVENTS".to_owned(),
+            prefix: "events".to_owned(),
+        };
+        let broker = Broker::connect(&app.nats.url(), "accounts", topology)
+            .await
+            .unwrap();
+        let stop = CancellationToken::new();
+        let relay = Relay::new(database.clone(), broker, "accounts", "test.watermark.v1", None);
+        tokio::spawn(relay.run(stop.clone()));
+        Self {
+            database,
+            _folder: folder,
+            _stop: stop.drop_guard(),
+        }
+    }
+
+    async fn announce(&self, what: &str, account: i64) {
+        let kind = format!("dev.reliable-caching.account.{what}.v1");
+        let announce = move |c: &Connection| {
+            let announcement = Announcement {
+                kind: &kind,
+                entity: account,
+                revision: 2,
+                data: json!({ "account_id": account }),
+                fragment: None,
+            };
+            outbox::announce(c, &announcement).map_err(Error::from)
+        };
+        self.database.write(announce).await.unwrap();
+    }
+}
+
+/// Waits until the deletion was heard, and then sees a sample refused.
+async fn await_refusal(app: &TestApp, account: i64) -> Value {
+    test_support::eventually(Duration::from_secs(20), async || {
+        let answer = app.metrics(account, "7d").await;
+        let heard = answer["endpoints"] == json!([]) && answer["revision"] != 0;
+        if heard { Ok(()) } else { Err(answer) }
+    })
+    .await;
+    let response = app.post(account, &json!({ "samples": [sample(1, 0, 1)] })).await;
+    assert_eq!(response.status(), 409);
+    response.json().await.unwrap()
+}
+
+fn rows_left(app: &TestApp, account: i64) -> i64 {
+    app.database()
+        .query_row(
+            "SELECT count(*) FROM samples WHERE account_id = ?1",
+            [account],
+            |row| row.get(0),
+        )
+        .unwrap()
+}
+
+async fn await_swept(app: &TestApp, account: i64) {
+    test_support::eventually(Duration::from_secs(20), async || match rows_left(app, account) {
+        0 => Ok(()),
+        rows => Err(format!("{rows} samples are left")),
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_deletion_that_is_heard_ends_the_accounts_metrics_and_nobody_elses() {
+    let app = TestApp::spawn().await;
+    app.record(7, &[sample(1, 2, 1), sample(2, 2, 1)]).await;
+    app.record(8, &[sample(3, 2, 1)]).await;
+    let before = app.get("/accounts/7/metrics?window=7d").await;
+    let etag = header(&before, "etag").to_owned();
+    let accounts = Accounts::start(&app).await;
+    accounts.announce("deleted", 7).await;
+
+    let heard = changes(&app, 3).await;
+    let (subject, headers, data) = &heard[2];
+    assert_eq!(
+        (subject.as_str(), data),
+        ("events.metrics.7", &json!({ "account_id": 7 }))
+    );
+    assert_eq!(
+        attribute(headers, "ce-type"),
+        "dev.reliable-caching.metrics.deleted.v1"
+    );
+    assert_eq!(attribute(headers, "ce-revision"), "2");
+
+    let after = app
+        .get_if_none_match("/accounts/7/metrics?window=7d", &etag)
+        .await;
+    assert_eq!(
+        after.status(),
+        200,
+        "what was known of it is not current any more"
+    );
+    let after: Value = after.json().await.unwrap();
+    assert_eq!((&after["revision"], &after["endpoints"]), (&json!(2), &json!([])));
+    let refusal = await_refusal(&app, 7).await;
+    assert_eq!(refusal["type"], "/problems/account-deleted");
+    assert_eq!(
+        app.metrics(7, "7d").await["revision"],
+        2,
+        "a refusal bumps nothing"
+    );
+    await_swept(&app, 7).await;
+    assert_eq!(rows_left(&app, 8), 1);
+    assert_eq!(app.record(8, &[sample(3, 1, 1)]).await["revision"], 2);
+}
+
+#[tokio::test]
+async fn a_deletion_heard_again_is_announced_once_and_other_news_of_accounts_are_passed_over() {
+    let app = TestApp::spawn().await;
+    app.record(7, &[sample(1, 2, 1)]).await;
+    let accounts = Accounts::start(&app).await;
+    for what in ["updated", "deleted", "deleted"] {
+        accounts.announce(what, 7).await;
+    }
+    // An account of which there never was a sample: also refused from then on.
+    accounts.announce("deleted", 9).await;
+    await_refusal(&app, 9).await;
+
+    let heard = changes(&app, 3).await;
+    let told: Vec<_> = heard
+        .iter()
+        .map(|(subject, headers, _)| (subject.as_str(), attribute(headers, "ce-revision")))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            ("events.metrics.7", "1"),
+            ("events.metrics.7", "2"),
+            ("events.metrics.9", "1")
+        ]
+    );
+    assert_eq!(app.metrics(7, "7d").await["revision"], 2);
+}
+
+#[tokio::test]
+async fn a_deletion_is_remembered_across_a_restart() {
+    let app = TestApp::spawn().await;
+    app.record(7, &[sample(1, 2, 1)]).await;
+    let accounts = Accounts::start(&app).await;
+    accounts.announce("deleted", 7).await;
+    await_refusal(&app, 7).await;
+    let revision = app.metrics(7, "7d").await["revision"].clone();
+    let app = app.respawn(&[]).await;
+    assert_eq!(app.metrics(7, "7d").await["revision"], revision);
+    assert_eq!(
+        app.post(7, &json!({ "samples": [sample(1, 0, 1)] }))
+            .await
+            .status(),
+        409
+    );
+}
+
+#[tokio::test]
+async fn a_deletion_while_the_service_was_away_is_heard_when_it_is_back() {
+    let app = TestApp::spawn().await;
+    app.record(7, &[sample(1, 2, 1)]).await;
+    // Once it has heard a first deletion, it is subscribed for good.
+    let accounts = Accounts::start(&app).await;
+    accounts.announce("deleted", 9).await;
+    await_refusal(&app, 9).await;
+    let app = app
+        .respawn_while(&[], async || accounts.announce("deleted", 7).await)
+        .await;
+    await_refusal(&app, 7).await;
+}
+
+#[tokio::test]
+async fn a_huge_account_is_deleted_in_steps_that_a_crash_may_interrupt() {
+    let app = TestApp::spawn().await;
+    // As a crash after the first step would leave it: announced, and not yet swept.
+    app.database()
+        .execute_batch(
+            "BEGIN;
+             INSERT INTO accounts (account_id, revision, deleted) VALUES (7, 5, 1);
+             WITH RECURSIVE n (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 30500)
+             INSERT INTO samples SELECT 7, 1 + i / 400, i, 'up', 200, 1 FROM n;
+             COMMIT;",
+        )
+        .unwrap();
+    assert_eq!(app.metrics(7, "7d").await["endpoints"], json!([]));
+    let accounts = Accounts::start(&app).await;
+    accounts.announce("deleted", 7).await;
+    await_swept(&app, 7).await;
+    assert_eq!(app.metrics(7, "7d").await["revision"], 5, "already announced");
+}
+
+#[tokio::test]
+async fn a_message_that_names_no_account_does_not_stop_the_ear() {
+    let app = TestApp::spawn().await;
+    let accounts = Accounts::start(&app).await;
+    accounts.announce("deleted", 1).await;
+    await_refusal(&app, 1).await;
+    let client = async_nats::connect(app.nats.url()).await.unwrap();
+    let mut headers = async_nats::HeaderMap::new();
+    for (name, value) in [
+        ("ce-id", "x"),
+        ("ce-type", "dev.reliable-caching.account.deleted.v1"),
+        ("ce-time", "2026-01-01T00:00:00Z"),
+        ("ce-sequence", "2"),
+        ("ce-revision", "2"),
+        ("ce-incarnation", "00000000000000000000000000000000"),
+    ] {
+        headers.insert(name, value);
+    }
+    for (subject, headers) in [
+        ("events.accounts.seven", headers),
+        ("events.accounts.7", async_nats::HeaderMap::new()),
+    ] {
+        client
+            .publish_with_headers(subject, headers, "{".into())
+            .await
+            .unwrap();
+    }
+    client.flush().await.unwrap();
+    accounts.announce("deleted", 8).await;
+    await_refusal(&app, 8).await;
+    assert_eq!(
+        app.metrics(7, "7d").await["revision"],
+        0,
+        "nothing was made of it"
+    );
+}
