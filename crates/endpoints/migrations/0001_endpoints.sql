@@ -12,7 +12,8 @@ CREATE TABLE endpoints (
     account_id INTEGER NOT NULL REFERENCES accounts (id),
     name TEXT NOT NULL,
     url TEXT NOT NULL,              -- as the URL parser wrote it
-    created_at TEXT NOT NULL        -- RFC 3339, UTC, milliseconds
+    created_at TEXT NOT NULL,       -- RFC 3339, UTC, milliseconds
+    updated_at TEXT NOT NULL
 ) STRICT;
 
 -- The one way endpoints are looked for; an index ends with the row's id, so this is their order too.

@@ -21,6 +21,8 @@ pub(crate) struct EndpointAnswer {
     /// RFC 3339, UTC, milliseconds.
     #[schema(format = DateTime)]
     created_at: String,
+    #[schema(format = DateTime)]
+    updated_at: String,
 }
 
 impl From<&Endpoint> for EndpointAnswer {
@@ -31,6 +33,7 @@ impl From<&Endpoint> for EndpointAnswer {
             name: endpoint.name.as_str().to_owned(),
             url: endpoint.url.as_str().to_owned(),
             created_at: format!("{:.3}", endpoint.created_at),
+            updated_at: format!("{:.3}", endpoint.updated_at),
         }
     }
 }

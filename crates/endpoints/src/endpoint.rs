@@ -90,6 +90,7 @@ pub(crate) struct Endpoint {
     pub(crate) name: Name,
     pub(crate) url: EndpointUrl,
     pub(crate) created_at: Timestamp,
+    pub(crate) updated_at: Timestamp,
 }
 
 /// The endpoints of an account as they are at a revision.
@@ -116,7 +117,7 @@ pub(crate) struct EndpointChange {
 
 impl Endpoint {
     /// The endpoint after the change, or none if the change changes nothing: then there is nothing to announce.
-    pub(crate) fn changed(&self, change: EndpointChange) -> Option<Self> {
+    pub(crate) fn changed(&self, change: EndpointChange, now: Timestamp) -> Option<Self> {
         let name = change.name.unwrap_or_else(|| self.name.clone());
         let url = change.url.unwrap_or_else(|| self.url.clone());
         if name == self.name && url == self.url {
@@ -125,6 +126,7 @@ impl Endpoint {
         Some(Self {
             name,
             url,
+            updated_at: now,
             ..self.clone()
         })
     }
@@ -206,16 +208,18 @@ mod tests {
             name: Name("a".to_owned()),
             url: EndpointUrl("https://example.org/".to_owned()),
             created_at: Timestamp::UNIX_EPOCH,
+            updated_at: Timestamp::UNIX_EPOCH,
         };
         let same = EndpointChange {
             name: None,
             url: EndpointUrl::parse("HTTPS://EXAMPLE.ORG").ok(),
         };
-        assert!(endpoint.changed(same).is_none());
+        assert!(endpoint.changed(same, Timestamp::now()).is_none());
         let other = EndpointChange {
             name: Name::parse("b".to_owned()).ok(),
             url: None,
         };
-        assert_eq!(endpoint.changed(other).unwrap().name.as_str(), "b");
+        let changed = endpoint.changed(other, Timestamp::MAX).unwrap();
+        assert_eq!((changed.name.as_str(), changed.updated_at), ("b", Timestamp::MAX));
     }
 }

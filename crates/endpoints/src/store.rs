@@ -143,7 +143,8 @@ fn add(c: &Connection, account: AccountId, new: &NewEndpoint) -> Result<Stored, 
     let version = bumped(c, account)?;
     let endpoint = c
         .prepare_cached(
-            "INSERT INTO endpoints (account_id, name, url, created_at) VALUES (?1, ?2, ?3, ?4) RETURNING *",
+            "INSERT INTO endpoints (account_id, name, url, created_at, updated_at)
+             VALUES (?1, ?2, ?3, ?4, ?4) RETURNING *",
         )?
         .query_row(
             params![account.0, new.name.as_str(), new.url.as_str(), now_text()],
@@ -160,12 +161,17 @@ fn change(
     change: EndpointChange,
 ) -> Result<Stored, StoreError> {
     let found = find(c, account, id)?;
-    let Some(endpoint) = found.endpoint.changed(change) else {
+    let Some(endpoint) = found.endpoint.changed(change, Timestamp::now()) else {
         return Ok(found);
     };
     let version = bumped(c, account)?;
-    c.prepare_cached("UPDATE endpoints SET name = ?2, url = ?3 WHERE id = ?1")?
-        .execute(params![id.0, endpoint.name.as_str(), endpoint.url.as_str()])?;
+    c.prepare_cached("UPDATE endpoints SET name = ?2, url = ?3, updated_at = ?4 WHERE id = ?1")?
+        .execute(params![
+            id.0,
+            endpoint.name.as_str(),
+            endpoint.url.as_str(),
+            format!("{:.3}", endpoint.updated_at),
+        ])?;
     announce(c, &endpoint, version, events::changed)?;
     Ok(Stored { version, endpoint })
 }
@@ -268,14 +274,21 @@ fn count(c: &Connection, account: AccountId) -> Result<u64, StoreError> {
 }
 
 fn endpoint_from(row: &Row<'_>) -> rusqlite::Result<Endpoint> {
-    let created_at: String = row.get("created_at")?;
     Ok(Endpoint {
         id: EndpointId(row.get("id")?),
         account_id: AccountId(row.get("account_id")?),
         name: Name::parse(row.get("name")?).expect("only valid names are stored"),
         url: EndpointUrl::stored(row.get("url")?),
-        created_at: created_at.parse().expect("only RFC 3339 is stored"),
+        created_at: time_from(row, "created_at")?,
+        updated_at: time_from(row, "updated_at")?,
     })
+}
+
+fn time_from(row: &Row<'_>, column: &str) -> rusqlite::Result<Timestamp> {
+    Ok(row
+        .get::<_, String>(column)?
+        .parse()
+        .expect("only RFC 3339 is stored"))
 }
 
 fn now_text() -> String {

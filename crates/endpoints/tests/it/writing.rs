@@ -14,6 +14,7 @@ async fn every_mutation_bumps_the_accounts_revision_by_one_and_says_so_in_its_to
     let incarnation = incarnation.strip_suffix("-1").expect("revision 1");
     let changed = app.patch(1, 1, &json!({ "url": "http://example.com/x" })).await;
     assert_eq!(changed.status(), 200);
+    let read = app.list(1).await;
     let removed = app.delete(1, 1).await;
     assert_eq!(removed.status(), 204);
     for (response, revision) in [(&added, 1), (&changed, 2), (&removed, 3)] {
@@ -23,7 +24,10 @@ async fn every_mutation_bumps_the_accounts_revision_by_one_and_says_so_in_its_to
             format!("endpoints/1/{incarnation}={revision}")
         );
     }
+    let before: Value = added.json().await.unwrap();
     let body: Value = changed.json().await.unwrap();
+    assert_eq!(body["created_at"], before["created_at"]);
+    assert_eq!(read["endpoints"], json!([body]), "read as it was answered");
     assert_eq!(
         (&body["name"], &body["url"]),
         (&json!("a"), &json!("http://example.com/x"))
