@@ -36,7 +36,8 @@ impl Format {
     }
 }
 
-/// The quality, in thousandths, that the lists give to a media type: the most specific range that matches decides.
+/// The quality, in thousandths, that the lists give to a media type: the most specific range that matches
+/// decides.
 fn weigh<'a>(lines: impl Iterator<Item = &'a str>, kind: &str, subtype: &str) -> u16 {
     let ranges = lines.flat_map(|line| line.split(',')).filter_map(Range::parse);
     let matching = ranges.filter_map(|range| Some((range.matches(kind, subtype)?, range.quality)));

@@ -29,23 +29,29 @@ pub struct Config {
     #[arg(long, env = "METRICS_URL", default_value = "http://127.0.0.1:8083", value_parser = parse_root)]
     pub metrics_url: Url,
 
-    /// How long accounts may take to answer. Below a second, for how long an answer stands in for trust (rule 12).
-    #[arg(long, env = "ACCOUNTS_DEADLINE_MS", default_value_t = 900, value_parser = clap::value_parser!(u16).range(1..1000))]
+    /// How long accounts may take to answer. Below a second, for how long an answer stands in for trust (rule
+    /// 12).
+    #[arg(long, env = "ACCOUNTS_DEADLINE_MS", default_value_t = 900)]
+    #[arg(value_parser = clap::value_parser!(u16).range(1..1000))]
     pub accounts_deadline_ms: u16,
 
     /// The same for endpoints.
-    #[arg(long, env = "ENDPOINTS_DEADLINE_MS", default_value_t = 900, value_parser = clap::value_parser!(u16).range(1..1000))]
+    #[arg(long, env = "ENDPOINTS_DEADLINE_MS", default_value_t = 900)]
+    #[arg(value_parser = clap::value_parser!(u16).range(1..1000))]
     pub endpoints_deadline_ms: u16,
 
     /// The same for metrics.
-    #[arg(long, env = "METRICS_DEADLINE_MS", default_value_t = 900, value_parser = clap::value_parser!(u16).range(1..1000))]
+    #[arg(long, env = "METRICS_DEADLINE_MS", default_value_t = 900)]
+    #[arg(value_parser = clap::value_parser!(u16).range(1..1000))]
     pub metrics_deadline_ms: u16,
 
     /// How many requests each source gets at once: a lost feed must not become a stampede on the sources.
-    #[arg(long, env = "UPSTREAM_CONCURRENCY", default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, env = "UPSTREAM_CONCURRENCY", default_value_t = 64)]
+    #[arg(value_parser = clap::value_parser!(u16).range(1..))]
     pub upstream_concurrency: u16,
 
-    /// The longest answer of a source that is read, in bytes. 500 endpoints with a week of metrics take about 2 MiB.
+    /// The longest answer of a source that is read, in bytes. 500 endpoints with a week of metrics take about
+    /// 2 MiB.
     #[arg(long, env = "UPSTREAM_BODY_LIMIT", default_value_t = 4 * 1024 * 1024)]
     pub upstream_body_limit: usize,
 
@@ -69,16 +75,19 @@ pub struct Config {
     #[arg(long, env = "MAX_STALE_SECONDS", default_value_t = 3600)]
     pub max_stale_seconds: u32,
 
-    /// How many fences there are, a power of two. Accounts that share one cost each other a conditional request.
+    /// How many fences there are, a power of two. Accounts that share one cost each other a conditional
+    /// request.
     #[arg(long, env = "FENCES", default_value_t = 65_536, value_parser = parse_power_of_two)]
     pub fences: usize,
 
-    /// By how much the clocks of the sources' hosts may differ from this one's. Zero is right for one machine.
+    /// By how much the clocks of the sources' hosts may differ from this one's. Zero is right for one
+    /// machine.
     #[arg(long, env = "CLOCK_SKEW_MS", default_value_t = 0)]
     pub clock_skew_ms: u32,
 
     /// How many page requests may be under way; those beyond it are refused with 503.
-    #[arg(long, env = "MAX_REQUESTS", default_value_t = 1024, value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, env = "MAX_REQUESTS", default_value_t = 1024)]
+    #[arg(value_parser = clap::value_parser!(u16).range(1..))]
     pub max_requests: u16,
 
     /// Where a trace can be looked at: an address with `{trace_id}` in it. The foot of a page links it.

@@ -1,7 +1,7 @@
 //! Fragments: what a source answered about one account, read once and kept with the bytes it came in.
 //!
-//! A fragment that does not fit its question (another account, another window, a share above one) is refused here, so
-//! that it costs its part of the page and nothing behind this file has to doubt what it draws.
+//! A fragment that does not fit its question (another account, another window, a share above one) is refused
+//! here, so that it costs its part of the page and nothing behind this file has to doubt what it draws.
 
 use bytes::Bytes;
 use jiff::Timestamp;
@@ -10,13 +10,15 @@ use serde::de::DeserializeOwned;
 
 use crate::key::{PageKey, Window};
 use crate::source::Source;
+use crate::tag::{NotATag, Tag};
 
 /// One source's answer about one account.
 #[derive(Clone, Debug)]
 pub(crate) struct Fragment {
     /// Which state of the source this is.
     pub(crate) tag: Tag,
-    /// The source's own JSON, embedded as it came into the JSON form of the page. Empty where there is no account.
+    /// The source's own JSON, embedded as it came into the JSON form of the page. Empty where there is no
+    /// account.
     pub(crate) json: Bytes,
     /// The same, read.
     pub(crate) content: Content,
@@ -158,49 +160,6 @@ impl TryFrom<f64> for Share {
     }
 }
 
-/// A source's `ETag`: which incarnation of its database, which revision of the account, and for metrics which bucket.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Tag {
-    /// The header's value, to be asked about with `If-None-Match`.
-    pub(crate) text: String,
-    /// The id minted with the source's database.
-    pub(crate) incarnation: u128,
-    /// How often the account changed in it.
-    pub(crate) revision: u64,
-}
-
-impl Tag {
-    /// Reads `"<incarnation>-<revision>"`, or the same with a bucket's end behind it.
-    pub(crate) fn parse(text: &str) -> Result<Self, FragmentError> {
-        let malformed = || FragmentError::Tag {
-            found: text.chars().take(80).collect(),
-        };
-        let inner = text
-            .strip_prefix('"')
-            .and_then(|rest| rest.strip_suffix('"'))
-            .ok_or_else(malformed)?;
-        let mut words = inner.split('-');
-        let incarnation = words
-            .next()
-            .filter(|word| is_incarnation(word))
-            .ok_or_else(malformed)?;
-        let revision = words.next().ok_or_else(malformed)?;
-        let bucket = words.next().map_or(Ok(0), str::parse::<i64>);
-        if bucket.is_err() || words.next().is_some() {
-            return Err(malformed());
-        }
-        Ok(Self {
-            text: text.to_owned(),
-            incarnation: u128::from_str_radix(incarnation, 16).map_err(|_| malformed())?,
-            revision: revision.parse().map_err(|_| malformed())?,
-        })
-    }
-}
-
-fn is_incarnation(word: &str) -> bool {
-    word.len() == 32 && word.bytes().all(|byte| byte.is_ascii_hexdigit())
-}
-
 impl Fragment {
     /// Reads what `source` answered when it was asked for its part of `key`'s page.
     pub(crate) fn parse(source: Source, key: &PageKey, tag: Tag, json: Bytes) -> Result<Self, FragmentError> {
@@ -221,7 +180,8 @@ impl Fragment {
         }
     }
 
-    /// How much of the cache's capacity this takes: the bytes kept, and about as much again for what was read of them.
+    /// How much of the cache's capacity this takes: the bytes kept, and about as much again for what was read
+    /// of them.
     pub(crate) fn weight(&self) -> usize {
         2 * self.json.len() + self.tag.text.len()
     }
@@ -249,8 +209,8 @@ fn read_metrics(key: &PageKey, json: &[u8]) -> Result<Metrics, FragmentError> {
     }
 }
 
-/// Checks the whole text as UTF-8 first: `serde_json` skips over fields it was not asked for without looking at their
-/// characters, and these bytes go out again inside our own JSON.
+/// Checks the whole text as UTF-8 first: `serde_json` skips over fields it was not asked for without looking
+/// at their characters, and these bytes go out again inside our own JSON.
 fn read<T: DeserializeOwned>(json: &[u8]) -> Result<T, FragmentError> {
     let text = std::str::from_utf8(json).map_err(|_| FragmentError::NotUtf8)?;
     serde_json::from_str(text).map_err(|source| FragmentError::Json { source })
@@ -271,11 +231,8 @@ fn same_account(key: &PageKey, found: u64) -> Result<(), FragmentError> {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum FragmentError {
     /// The `ETag` is not one of ours.
-    #[error("its ETag {found:?} is not made of an incarnation and a revision")]
-    Tag {
-        /// The beginning of what was there.
-        found: String,
-    },
+    #[error(transparent)]
+    Tag(#[from] NotATag),
     /// The body is not UTF-8.
     #[error("its answer is not UTF-8")]
     NotUtf8,
@@ -317,36 +274,6 @@ mod tests {
     fn parse(source: Source, json: &str) -> Result<Fragment, FragmentError> {
         let tag = Tag::parse(TAG).expect("the tag above is well formed");
         Fragment::parse(source, &key(), tag, Bytes::copy_from_slice(json.as_bytes()))
-    }
-
-    #[test]
-    fn a_tag_gives_its_incarnation_and_revision_with_or_without_a_bucket() {
-        let tag = Tag::parse(TAG).unwrap();
-        assert_eq!(
-            (tag.incarnation, tag.revision),
-            (0x0199_f7c5_a1b2_7cc3_8d4e_5f60_7182_9304, 17)
-        );
-        let tag = Tag::parse("\"0199f7c5a1b27cc38d4e5f6071829304-17-1795384800\"").unwrap();
-        assert_eq!((tag.revision, tag.text.len()), (17, 48));
-    }
-
-    #[test]
-    fn a_tag_of_another_form_is_refused() {
-        let id = "0199f7c5a1b27cc38d4e5f6071829304";
-        for text in [
-            "",
-            "\"",
-            "\"abc\"",
-            &format!("{id}-1"),
-            &format!("W/\"{id}-1\""),
-            &format!("\"{id}\""),
-            &format!("\"{id}-\""),
-            &format!("\"{id}-1-x\""),
-            &format!("\"{id}-1-2-3\""),
-            &format!("\"{}-1\"", id.replace('0', "z")),
-        ] {
-            assert!(Tag::parse(text).is_err(), "{text:?}");
-        }
     }
 
     #[test]

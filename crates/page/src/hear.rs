@@ -1,5 +1,5 @@
-//! What the feed says, applied to the cache's ledger: one call per message, in constant time, waiting for nothing
-//! (rule 5).
+//! What the feed says, applied to the cache's ledger: one call per message, in constant time, waiting for
+//! nothing (rule 5).
 
 use std::sync::Arc;
 

@@ -1,7 +1,7 @@
 //! What a page is asked for by: an account and a window of time.
 //!
-//! The cache's key holds these two and nothing else, because the composition depends on nothing else: both formats are
-//! made at once, and whoever asks gets the same page.
+//! The cache's key holds these two and nothing else, because the composition depends on nothing else: both
+//! formats are made at once, and whoever asks gets the same page.
 
 use std::fmt;
 use std::str::FromStr;
@@ -26,8 +26,8 @@ impl fmt::Display for AccountId {
 impl FromStr for AccountId {
     type Err = NotAnAccountId;
 
-    /// Takes digits alone, without zeros before them, up to the greatest id a source can give (63 bits): one page has
-    /// one name.
+    /// Takes digits alone, without zeros before them, up to the greatest id a source can give (63 bits): one
+    /// page has one name.
     fn from_str(text: &str) -> Result<Self, NotAnAccountId> {
         let plain = text.bytes().all(|byte| byte.is_ascii_digit()) && !text.starts_with('0');
         let number = if plain { text.parse::<i64>().ok() } else { None };

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod accept;
+mod compose;
 mod config;
 mod error;
 mod fragment;
@@ -12,6 +13,7 @@ mod render;
 mod respond;
 mod routes;
 mod source;
+mod tag;
 mod upstream;
 
 pub use config::Config;
@@ -26,16 +28,17 @@ use http_edge::{EdgeOptions, Readiness};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use crate::compose::Upstreams;
 use crate::hear::Hearer;
 use crate::respond::Traces;
 use crate::routes::App;
 use crate::source::Source;
-use crate::upstream::Upstreams;
 
-/// Wires the service and runs it until `stop`: the feed that keeps the cache honest, the sources, the cache, the routes.
+/// Wires the service and runs it until `stop`: the feed that keeps the cache honest, the sources, the cache,
+/// the routes.
 ///
-/// Ready as soon as it listens: before it hears the feed, and while it does not, it serves by asking the sources
-/// (rule 19).
+/// Ready as soon as it listens: before it hears the feed, and while it does not, it serves by asking the
+/// sources (rule 19).
 pub async fn run(config: Config, listener: TcpListener, stop: CancellationToken) -> Result<(), RunError> {
     let upstreams = Upstreams::new(config.upstreams());
     let (ledger, hearing) = Ledger::new(Source::ALL.len(), ledger_options(&config));

@@ -1,7 +1,8 @@
 //! Renders a page from its parts: both formats at once, as bytes that every reader is then given.
 //!
-//! What is rendered here depends on the parts alone. What differs from answer to answer (how it was served, how fresh it
-//! is, which trace it was) is the foot, which [`foot`] renders per answer and which follows these bytes on the wire.
+//! What is rendered here depends on the parts alone. What differs from answer to answer (how it was served,
+//! how fresh it is, which trace it was) is the foot, which [`foot`] renders per answer and which follows
+//! these bytes on the wire.
 
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
@@ -28,7 +29,8 @@ pub(crate) use self::message::{Message, render_message};
 
 /// One part of a page, as far as it is known.
 ///
-/// With a fragment and no trouble it is current; with both it is the last one known; with trouble alone it is missing.
+/// With a fragment and no trouble it is current; with both it is the last one known; with trouble alone it is
+/// missing.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Part<'a> {
     /// What the source said, or said last.
@@ -119,8 +121,8 @@ pub(crate) fn render(key: &PageKey, parts: &Parts<'_>) -> Page {
 
 /// `W/"html-24h-3.9.417-5f2c9a0b1d3e4f60"`: the variant and the revisions for people to read, a hash for the rest.
 ///
-/// The hash is of the bytes themselves. So it covers the incarnations, what is said of missing and stale parts, and
-/// this program's own way to render.
+/// The hash is of the bytes themselves. So it covers the incarnations, what is said of missing and stale
+/// parts, and this program's own way to render.
 fn etag(form: &str, key: &PageKey, parts: &Parts<'_>, bytes: &[u8]) -> String {
     let revisions = parts.map(|part| match (part.fragment, part.trouble) {
         (Some(fragment), None) => fragment.tag.revision.to_string(),

@@ -15,6 +15,7 @@ use http_edge::conditional;
 use jiff::Timestamp;
 
 use crate::accept::Format;
+use crate::compose::Upstreams;
 use crate::error::Refusal;
 use crate::headers::{
     CACHE_STATUS, FRESH_AS_OF, SERVER_TIMING, cache_status, fresh_as_of, server_timing, value,
@@ -23,7 +24,6 @@ use crate::key::PageKey;
 use crate::moment::timestamp;
 use crate::render::{CONTENT_SECURITY_POLICY, Page, Rendered, Served, render_foot};
 use crate::source::Source;
-use crate::upstream::Upstreams;
 
 /// Where traces can be looked at: an address with `{trace_id}` in it, if there is one.
 #[derive(Clone, Debug)]
@@ -74,7 +74,7 @@ impl Outgoing<'_> {
             Format::Json => &shown.json,
         };
         let etag = [(header::ETAG, value(form.etag.clone()))];
-        if conditional::not_modified(request, &form.etag) {
+        if conditional::not_modified(request, &form.etag) && !navigates(request) {
             return (StatusCode::NOT_MODIFIED, etag).into_response();
         }
         let bytes = form.bytes.clone();
@@ -103,8 +103,8 @@ impl Outgoing<'_> {
     fn describe(&self, headers: &mut HeaderMap) {
         let answer = self.answer;
         headers.insert(header::VARY, HeaderValue::from_static("accept"));
-        // Private: who may see an account is not ours to know. No-cache: every reader asks, which is what makes a
-        // page fresh; the ETag makes asking cheap.
+        // Private: who may see an account is not ours to know. No-cache: every reader asks, which is what
+        // makes a page fresh; the ETag makes asking cheap.
         headers.insert(
             header::CACHE_CONTROL,
             HeaderValue::from_static("private, no-cache"),
@@ -123,6 +123,16 @@ impl Outgoing<'_> {
         let age = Timestamp::now().duration_since(timestamp(self.answer.composed));
         age.try_into().unwrap_or_default()
     }
+}
+
+/// Whether a browser opens the page for a person to look at (Fetch Metadata).
+///
+/// It then gets the page in full even if it has it: a 304 would leave the old foot on the screen, which tells
+/// how an earlier answer was served, and that is what people reload this page for.
+fn navigates(request: &HeaderMap) -> bool {
+    request
+        .get("sec-fetch-dest")
+        .is_some_and(|destination| destination == "document")
 }
 
 /// `endpoints stale, metrics missing`, or nothing.

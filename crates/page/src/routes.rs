@@ -19,12 +19,12 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::accept::Format;
+use crate::compose::{AccountList, Upstreams};
 use crate::error::Refusal;
 use crate::headers::{demand, outcome_name};
 use crate::key::{AccountId, PageKey, Window};
 use crate::render::{PageJson, Served, render_accounts};
 use crate::respond::{Outgoing, Traces, html};
-use crate::upstream::Upstreams;
 
 /// How many accounts one page of the list has.
 const LIST_LIMIT: u32 = 60;
@@ -69,6 +69,18 @@ impl App {
         );
         answer
     }
+
+    /// Asks for the accounts after one of them.
+    async fn list(&self, after: Option<&str>) -> Result<AccountList, Refusal> {
+        let after = after
+            .map(str::parse::<AccountId>)
+            .transpose()
+            .map_err(Refusal::After)?;
+        self.upstreams
+            .list_accounts(after, LIST_LIMIT)
+            .await
+            .map_err(Refusal::NoList)
+    }
 }
 
 #[derive(OpenApi)]
@@ -107,6 +119,7 @@ struct ListQuery {
 /// The accounts, each linking its page. Asked of accounts every time.
 #[utoipa::path(get, path = "/", params(ListQuery), responses(
     (status = 200, body = String, content_type = "text/html"),
+    (status = 400, description = "`after` is not an account", body = Problem, content_type = "application/problem+json"),
     (status = 503, description = "accounts does not answer", body = Problem, content_type = "application/problem+json"),
 ))]
 async fn list_accounts(
@@ -114,22 +127,16 @@ async fn list_accounts(
     Query(query): Query<ListQuery>,
     headers: HeaderMap,
 ) -> Response {
-    let foot = || app.traces.foot(Served::default());
-    let listed = async {
-        let after = query
-            .after
-            .as_deref()
-            .map(str::parse::<AccountId>)
-            .transpose()
-            .map_err(Refusal::After)?;
-        app.upstreams
-            .list_accounts(after, LIST_LIMIT)
-            .await
-            .map_err(Refusal::NoList)
+    let served = Served {
+        how: Some("not cached"),
+        ..Served::default()
     };
-    match listed.await {
-        Ok(list) => html(render_accounts(&list.accounts, list.next).into(), foot()),
-        Err(refusal) => refusal.respond(Format::preferred(&headers), foot),
+    match app.list(query.after.as_deref()).await {
+        Ok(list) => html(
+            render_accounts(&list.accounts, list.next).into(),
+            app.traces.foot(served),
+        ),
+        Err(refusal) => refusal.respond(Format::preferred(&headers), || app.traces.foot(served)),
     }
 }
 

@@ -1,23 +1,22 @@
-//! The three requests that a page is made of, and how it is made of their answers.
+//! One source, asked within bounds: how many requests it gets at once, how long one may take, how much it may bring.
 //!
-//! Everything is bounded: how many requests a source gets at once, how long one may take, how much it may bring. What
-//! breaks a bound costs its part of the page, never the page.
+//! What breaks a bound costs the source's part of the page, never the page.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use fresh_cache::{Composer, Fetched, Part as CachedPart, PartState, SourceId, Version};
+use fresh_cache::{Fetched, Version};
 use reqwest::{RequestBuilder, Response, StatusCode, header};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 use url::Url;
 
-use crate::fragment::{Fragment, FragmentError, Tag};
-use crate::key::{AccountId, PageKey};
-use crate::render::{self, Listed, Page, Part};
+use crate::fragment::{Fragment, FragmentError};
+use crate::key::PageKey;
 use crate::source::Source;
+use crate::tag::{NotATag, Tag};
 
 /// Where a source is, and what it may cost.
 #[derive(Clone, Debug)]
@@ -32,16 +31,9 @@ pub(crate) struct UpstreamOptions {
     pub(crate) body_limit: usize,
 }
 
-/// The sources, as seen from here. Clones share connections and bounds.
-#[derive(Clone, Debug)]
-pub(crate) struct Upstreams {
-    client: reqwest::Client,
-    /// By [`Source::index`].
-    sources: Arc<[Upstream; 3]>,
-}
-
+/// One source and its bounds.
 #[derive(Debug)]
-struct Upstream {
+pub(crate) struct Upstream {
     source: Source,
     options: UpstreamOptions,
     permits: Arc<Semaphore>,
@@ -49,127 +41,9 @@ struct Upstream {
     failing: AtomicBool,
 }
 
-/// One page of the list of accounts.
-#[derive(Debug, serde::Deserialize)]
-pub(crate) struct AccountList {
-    /// In the order of their ids.
-    pub(crate) accounts: Vec<Listed>,
-    /// Where the next page begins.
-    pub(crate) next: Option<u64>,
-}
-
-impl Upstreams {
-    /// Knows the three sources; asks them nothing yet.
-    pub(crate) fn new(options: [UpstreamOptions; 3]) -> Self {
-        let [accounts, endpoints, metrics] = options;
-        Self {
-            client: http_edge::client(),
-            sources: Arc::new([
-                Upstream::new(Source::Accounts, accounts),
-                Upstream::new(Source::Endpoints, endpoints),
-                Upstream::new(Source::Metrics, metrics),
-            ]),
-        }
-    }
-
-    /// Asks accounts for the next `limit` accounts after one of them.
-    pub(crate) async fn list_accounts(
-        &self,
-        after: Option<AccountId>,
-        limit: u32,
-    ) -> Result<AccountList, UpstreamError> {
-        let accounts = &self.sources[Source::Accounts.index()];
-        let _permit = accounts.admit().await?;
-        let request = self
-            .client
-            .get(accounts.address("accounts"))
-            .query(&[("limit", u64::from(limit))]);
-        let request = match after {
-            Some(after) => request.query(&[("after", after.get())]),
-            None => request,
-        };
-        let asked = async {
-            let response = accounts.send(&self.client, request, "GET /accounts").await?;
-            let body = accounts.read(expect(response, StatusCode::OK)?).await?;
-            serde_json::from_slice(&body).map_err(|source| FragmentError::Json { source }.into())
-        };
-        accounts.note(asked.await)
-    }
-
-    async fn ask(
-        &self,
-        source: Source,
-        key: &PageKey,
-        known: Option<&CachedPart<Arc<Fragment>>>,
-    ) -> Result<Fetched<Arc<Fragment>>, UpstreamError> {
-        let upstream = &self.sources[source.index()];
-        let account = key.account;
-        let (address, span_name) = match source {
-            Source::Accounts => (format!("accounts/{account}"), "GET /accounts/{id}"),
-            Source::Endpoints => (
-                format!("accounts/{account}/endpoints"),
-                "GET /accounts/{id}/endpoints",
-            ),
-            Source::Metrics => (
-                format!("accounts/{account}/metrics"),
-                "GET /accounts/{id}/metrics",
-            ),
-        };
-        let mut request = self.client.get(upstream.address(&address));
-        if source == Source::Metrics {
-            request = request.query(&[("window", key.window.as_str())]);
-        }
-        if let Some(known) = known {
-            request = request.header(header::IF_NONE_MATCH, &known.body.tag.text);
-        }
-        let response = upstream.send(&self.client, request, span_name).await?;
-        upstream.take(key, known.is_some(), response).await
-    }
-}
-
-impl Composer for Upstreams {
-    type Key = PageKey;
-    type Body = Arc<Fragment>;
-    type Page = Page;
-    type Error = UpstreamError;
-
-    fn dependencies(&self, key: &PageKey) -> Vec<(SourceId, u64)> {
-        Source::ALL
-            .iter()
-            .map(|source| (SourceId(source.index()), key.account.get()))
-            .collect()
-    }
-
-    async fn admit(&self, source: SourceId) -> Result<Option<OwnedSemaphorePermit>, UpstreamError> {
-        let upstream = &self.sources[source.0];
-        upstream.note(upstream.admit().await).map(Some)
-    }
-
-    async fn fetch(
-        &self,
-        key: &PageKey,
-        source: SourceId,
-        known: Option<&CachedPart<Arc<Fragment>>>,
-    ) -> Result<Fetched<Arc<Fragment>>, UpstreamError> {
-        let source = Source::ALL[source.0];
-        self.sources[source.index()].note(self.ask(source, key, known).await)
-    }
-
-    fn render(&self, key: &PageKey, parts: &[PartState<Arc<Fragment>>]) -> Page {
-        let part = |index: usize| Part {
-            fragment: parts[index].part().map(|part| &*part.body),
-            trouble: parts[index].reason(),
-        };
-        render::render(key, &[part(0), part(1), part(2)])
-    }
-
-    fn weight(&self, page: &Page) -> u32 {
-        u32::try_from(page.weight()).unwrap_or(u32::MAX)
-    }
-}
-
 impl Upstream {
-    fn new(source: Source, options: UpstreamOptions) -> Self {
+    /// Knows the source; asks it nothing yet.
+    pub(crate) fn new(source: Source, options: UpstreamOptions) -> Self {
         let permits = Arc::new(Semaphore::new(options.concurrency));
         Self {
             source,
@@ -179,7 +53,8 @@ impl Upstream {
         }
     }
 
-    fn address(&self, path: &str) -> Url {
+    /// The address of one of its routes.
+    pub(crate) fn address(&self, path: &str) -> Url {
         let mut url = self.options.url.clone();
         url.path_segments_mut()
             .expect("http addresses have paths")
@@ -189,7 +64,7 @@ impl Upstream {
     }
 
     /// Waits for a turn, no longer than for an answer: a queue without an end would be an outage of its own.
-    async fn admit(&self) -> Result<OwnedSemaphorePermit, UpstreamError> {
+    pub(crate) async fn admit(&self) -> Result<OwnedSemaphorePermit, UpstreamError> {
         let permit = timeout(self.options.deadline, Arc::clone(&self.permits).acquire_owned()).await;
         let permit = permit.map_err(|_| UpstreamError::Busy {
             concurrency: self.options.concurrency,
@@ -198,7 +73,7 @@ impl Upstream {
     }
 
     /// Sends the request in a span; the deadline counts from here to the last byte of the answer.
-    async fn send(
+    pub(crate) async fn send(
         &self,
         client: &reqwest::Client,
         request: RequestBuilder,
@@ -211,7 +86,7 @@ impl Upstream {
     }
 
     /// Makes a part of an answer.
-    async fn take(
+    pub(crate) async fn take(
         &self,
         key: &PageKey,
         asked: bool,
@@ -247,7 +122,7 @@ impl Upstream {
     }
 
     /// Reads the body, and stops where it becomes too long.
-    async fn read(&self, mut response: Response) -> Result<Bytes, UpstreamError> {
+    pub(crate) async fn read(&self, mut response: Response) -> Result<Bytes, UpstreamError> {
         let limit = self.options.body_limit;
         let mut body = BytesMut::new();
         while let Some(chunk) = response.chunk().await.map_err(|error| self.transport(&error))? {
@@ -278,7 +153,7 @@ impl Upstream {
     }
 
     /// Logs when the source begins and ceases to fail.
-    fn note<T>(&self, result: Result<T, UpstreamError>) -> Result<T, UpstreamError> {
+    pub(crate) fn note<T>(&self, result: Result<T, UpstreamError>) -> Result<T, UpstreamError> {
         let failing = result.is_err();
         // Relaxed: two requests that race here log in either order, and nothing else hangs on it.
         let before = self.failing.swap(failing, Ordering::Relaxed);
@@ -295,16 +170,6 @@ impl Upstream {
             _ => {}
         }
         result
-    }
-}
-
-fn expect(response: Response, status: StatusCode) -> Result<Response, UpstreamError> {
-    if response.status() == status {
-        Ok(response)
-    } else {
-        Err(UpstreamError::Unexpected {
-            status: response.status(),
-        })
     }
 }
 
@@ -356,6 +221,12 @@ pub(crate) enum UpstreamError {
     /// The answer was not understood.
     #[error("was not understood")]
     Nonsense(#[from] FragmentError),
+}
+
+impl From<NotATag> for UpstreamError {
+    fn from(error: NotATag) -> Self {
+        Self::Nonsense(error.into())
+    }
 }
 
 #[cfg(test)]

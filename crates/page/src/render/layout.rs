@@ -13,7 +13,8 @@ use crate::fragment::State;
 /// The style, inside each page so that a page is one file and one request.
 const STYLE: &str = include_str!("style.css");
 
-/// Allows the style above by its hash and forbids all else: no script, no frame, no form, no font, no request.
+/// Allows the style above by its hash and forbids all else: no script, no frame, no form, no font, no
+/// request.
 ///
 /// By hash and not by nonce, because the same bytes go to every reader.
 pub(crate) static CONTENT_SECURITY_POLICY: LazyLock<HeaderValue> = LazyLock::new(|| {
@@ -30,8 +31,8 @@ pub(super) const END: PreEscaped<&str> = PreEscaped("</body></html>");
 
 /// Renders a page up to its foot. `worst` colours the icon in the browser's tab.
 ///
-/// The document stays open: the foot differs from answer to answer and follows these bytes, so `html` and `body` are
-/// opened here by hand and closed by [`END`].
+/// The document stays open: the foot differs from answer to answer and follows these bytes, so `html` and
+/// `body` are opened here by hand and closed by [`END`].
 pub(super) fn open(title: &str, worst: Option<State>, main: &Markup) -> Markup {
     html! {
         (PreEscaped("<!DOCTYPE html><html lang=\"en\">"))

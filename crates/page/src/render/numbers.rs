@@ -1,6 +1,7 @@
 //! Numbers and times as a reader wants them.
 //!
-//! Nothing here looks at a clock: a page is rendered once and read for hours, so "3 minutes ago" would soon be untrue.
+//! Nothing here looks at a clock: a page is rendered once and read for hours, so "3 minutes ago" would soon
+//! be untrue.
 
 use jiff::Timestamp;
 
@@ -32,9 +33,9 @@ pub(super) fn short(time: Timestamp) -> String {
     time.strftime("%-d %b %H:%M").to_string()
 }
 
-/// `22 Nov 2026 21:18:03.042 UTC`, the milliseconds rounded down.
-pub(super) fn long(time: Timestamp) -> String {
-    time.strftime("%-d %b %Y %H:%M:%S%.3f UTC").to_string()
+/// `22 Nov 21:18:03.042` in UTC, the milliseconds rounded down.
+pub(super) fn precise(time: Timestamp) -> String {
+    time.strftime("%-d %b %H:%M:%S%.3f").to_string()
 }
 
 /// `1 endpoint`, `2 endpoints`.
@@ -71,6 +72,6 @@ mod tests {
     fn times_are_said_in_utc_and_rounded_down() {
         let time: Timestamp = "2026-11-02T07:05:03.0429Z".parse().unwrap();
         assert_eq!(short(time), "2 Nov 07:05");
-        assert_eq!(long(time), "2 Nov 2026 07:05:03.042 UTC");
+        assert_eq!(precise(time), "2 Nov 07:05:03.042");
     }
 }

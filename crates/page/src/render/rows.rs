@@ -38,8 +38,8 @@ impl<'a> Row<'a> {
 
 /// Joins the list with the measurements.
 ///
-/// The list decides which endpoints there are; metrics may still know one that was removed. Only while the list is
-/// missing, the measurements are shown under their ids.
+/// The list decides which endpoints there are; metrics may still know one that was removed. Only while the
+/// list is missing, the measurements are shown under their ids.
 pub(super) fn join<'a>(list: Option<&'a Endpoints>, metrics: Option<&'a Metrics>) -> Vec<Row<'a>> {
     let summaries = metrics.map_or(&[][..], |metrics| &metrics.endpoints);
     let by_id: HashMap<u64, &Summary> = summaries

@@ -1,5 +1,5 @@
-//! A sparkline: the median response time bucket by bucket, with gaps where nothing was measured and marks where it was
-//! down.
+//! A sparkline: the median response time bucket by bucket, with gaps where nothing was measured and marks
+//! where it was down.
 
 use std::fmt::Write;
 
@@ -55,7 +55,8 @@ fn dots(series: &[Point]) -> Option<String> {
     (!path.is_empty()).then_some(path)
 }
 
-/// Where each measured point stands: its bucket, and its height from nothing at the bottom to the highest at the top.
+/// Where each measured point stands: its bucket, and its height from nothing at the bottom to the highest at
+/// the top.
 fn places(series: &[Point]) -> Vec<(usize, f64)> {
     let highest = series
         .iter()

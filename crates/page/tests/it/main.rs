@@ -1,4 +1,5 @@
-//! The page service as its readers meet it: over HTTP, between sources that do as they are told and a real broker.
+//! The page service as its readers meet it: over HTTP, between sources that do as they are told and a real
+//! broker.
 #![expect(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
 
 mod app;

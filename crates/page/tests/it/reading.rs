@@ -149,6 +149,22 @@ async fn who_has_the_page_is_told_so_with_all_the_other_headers() {
 }
 
 #[tokio::test]
+async fn a_person_who_reloads_sees_how_this_answer_was_served() {
+    let app = TestApp::spawn().await;
+    let full = app.get("/accounts/1").await;
+    let reload = app
+        .request("/accounts/1")
+        .header("if-none-match", header(&full, "etag"));
+    let again = reload.header("sec-fetch-dest", "document").send().await.unwrap();
+    assert_eq!(again.status(), 200);
+    let cache_status = header(&again, "cache-status").to_owned();
+    assert!(
+        again.text().await.unwrap().contains(&cache_status),
+        "{cache_status}"
+    );
+}
+
+#[tokio::test]
 async fn no_cache_composes_afresh_and_asks_unconditionally() {
     let app = TestApp::spawn().await;
     let old = app.get("/accounts/1").await;

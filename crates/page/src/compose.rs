@@ -1,0 +1,144 @@
+//! How a page is composed: the three requests it is made of, and the render that joins their answers.
+
+use std::sync::Arc;
+
+use fresh_cache::{Composer, Fetched, Part as CachedPart, PartState, SourceId};
+use reqwest::{StatusCode, header};
+use tokio::sync::OwnedSemaphorePermit;
+
+use crate::fragment::{Fragment, FragmentError};
+use crate::key::{AccountId, PageKey};
+use crate::render::{self, Listed, Page, Part};
+use crate::source::Source;
+use crate::upstream::{Upstream, UpstreamError, UpstreamOptions};
+
+/// The sources, as seen from here. Clones share connections and bounds.
+#[derive(Clone, Debug)]
+pub(crate) struct Upstreams {
+    client: reqwest::Client,
+    /// By [`Source::index`].
+    sources: Arc<[Upstream; 3]>,
+}
+
+/// One page of the list of accounts.
+#[derive(Debug, serde::Deserialize)]
+pub(crate) struct AccountList {
+    /// In the order of their ids.
+    pub(crate) accounts: Vec<Listed>,
+    /// Where the next page begins.
+    pub(crate) next: Option<u64>,
+}
+
+impl Upstreams {
+    /// Knows the three sources; asks them nothing yet.
+    pub(crate) fn new(options: [UpstreamOptions; 3]) -> Self {
+        let [accounts, endpoints, metrics] = options;
+        Self {
+            client: http_edge::client(),
+            sources: Arc::new([
+                Upstream::new(Source::Accounts, accounts),
+                Upstream::new(Source::Endpoints, endpoints),
+                Upstream::new(Source::Metrics, metrics),
+            ]),
+        }
+    }
+
+    /// Asks accounts for the next `limit` accounts after one of them.
+    pub(crate) async fn list_accounts(
+        &self,
+        after: Option<AccountId>,
+        limit: u32,
+    ) -> Result<AccountList, UpstreamError> {
+        let accounts = &self.sources[Source::Accounts.index()];
+        let _permit = accounts.admit().await?;
+        let request = self
+            .client
+            .get(accounts.address("accounts"))
+            .query(&[("limit", u64::from(limit))]);
+        let request = match after {
+            Some(after) => request.query(&[("after", after.get())]),
+            None => request,
+        };
+        let asked = async {
+            let response = accounts.send(&self.client, request, "GET /accounts").await?;
+            if response.status() != StatusCode::OK {
+                return Err(UpstreamError::Unexpected {
+                    status: response.status(),
+                });
+            }
+            let body = accounts.read(response).await?;
+            serde_json::from_slice(&body).map_err(|source| FragmentError::Json { source }.into())
+        };
+        accounts.note(asked.await)
+    }
+
+    async fn ask(
+        &self,
+        source: Source,
+        key: &PageKey,
+        known: Option<&CachedPart<Arc<Fragment>>>,
+    ) -> Result<Fetched<Arc<Fragment>>, UpstreamError> {
+        let upstream = &self.sources[source.index()];
+        let account = key.account;
+        let (address, span_name) = match source {
+            Source::Accounts => (format!("accounts/{account}"), "GET /accounts/{id}"),
+            Source::Endpoints => (
+                format!("accounts/{account}/endpoints"),
+                "GET /accounts/{id}/endpoints",
+            ),
+            Source::Metrics => (
+                format!("accounts/{account}/metrics"),
+                "GET /accounts/{id}/metrics",
+            ),
+        };
+        let mut request = self.client.get(upstream.address(&address));
+        if source == Source::Metrics {
+            request = request.query(&[("window", key.window.as_str())]);
+        }
+        if let Some(known) = known {
+            request = request.header(header::IF_NONE_MATCH, &known.body.tag.text);
+        }
+        let response = upstream.send(&self.client, request, span_name).await?;
+        upstream.take(key, known.is_some(), response).await
+    }
+}
+
+impl Composer for Upstreams {
+    type Key = PageKey;
+    type Body = Arc<Fragment>;
+    type Page = Page;
+    type Error = UpstreamError;
+
+    fn dependencies(&self, key: &PageKey) -> Vec<(SourceId, u64)> {
+        Source::ALL
+            .iter()
+            .map(|source| (SourceId(source.index()), key.account.get()))
+            .collect()
+    }
+
+    async fn admit(&self, source: SourceId) -> Result<Option<OwnedSemaphorePermit>, UpstreamError> {
+        self.sources[source.0].admit().await.map(Some)
+    }
+
+    async fn fetch(
+        &self,
+        key: &PageKey,
+        source: SourceId,
+        known: Option<&CachedPart<Arc<Fragment>>>,
+    ) -> Result<Fetched<Arc<Fragment>>, UpstreamError> {
+        let source = Source::ALL[source.0];
+        self.sources[source.index()].note(self.ask(source, key, known).await)
+    }
+
+    fn render(&self, key: &PageKey, parts: &[PartState<Arc<Fragment>>]) -> Page {
+        let part = |index: usize| Part {
+            fragment: parts[index].part().map(|part| &*part.body),
+            trouble: parts[index].reason(),
+        };
+        render::render(key, &[part(0), part(1), part(2)])
+    }
+
+    fn weight(&self, page: &Page) -> u32 {
+        u32::try_from(page.weight()).unwrap_or(u32::MAX)
+    }
+}
