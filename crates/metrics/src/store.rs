@@ -284,13 +284,38 @@ fn sweep(c: &Connection, account: AccountId) -> Result<bool, StoreError> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use jiff::Timestamp;
+    use tokio::time::timeout;
+
     use super::*;
+    use crate::window::Window;
+
+    async fn store() -> (Store, tempfile::TempDir) {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().join("db"), false).await.unwrap();
+        (store, folder)
+    }
+
+    #[tokio::test]
+    async fn summaries_wait_for_each_other_and_nothing_else_waits_for_them() {
+        let (store, _folder) = store().await;
+        let (account, frame) = (AccountId(7), Frame::holding(Timestamp::now(), Window::Hour));
+        let all = u32::try_from(SUMMARIES).unwrap();
+        let under_way = store.summaries.acquire_many(all).await.unwrap();
+        let mut one_more = std::pin::pin!(store.summarise(account, frame));
+        let waited = timeout(Duration::from_millis(50), &mut one_more).await;
+        assert!(waited.is_err(), "it waits");
+        store.version(account).await.unwrap();
+        drop(under_way);
+        one_more.await.unwrap();
+    }
 
     /// The index is the table: were it not, or were the key in another order, this would say SCAN or lose a bound.
     #[tokio::test]
     async fn a_window_is_one_range_of_the_table() {
-        let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(&folder.path().join("db"), false).await.unwrap();
+        let (store, _folder) = store().await;
         let explain = |c: &Connection| {
             c.prepare(&format!("EXPLAIN QUERY PLAN {WINDOW_OF_ENDPOINT}"))?
                 .query_map([1, 1, 1, 1], |row| row.get::<_, String>("detail"))?
