@@ -104,6 +104,12 @@ impl Broker {
         self.client.connection_state() == async_nats::connection::State::Connected
     }
 
+    /// Waits for the first connection: at start it takes a moment, which is not yet a failure.
+    pub(crate) async fn first_connection(&self) {
+        // The client holds the sender for as long as it lives, so that waiting cannot fail.
+        let _ = self.connections.clone().wait_for(|count| *count > 0).await;
+    }
+
     /// The stream, created if it is not there.
     pub(crate) async fn stream(&self) -> Result<stream::Stream, CreateStreamError> {
         self.jetstream

@@ -135,6 +135,7 @@ impl Feed {
 
     /// Subscribes from the cursor and listens until the connection is a new one, or something is wrong with this one.
     async fn listen(&mut self, hear: &mut (impl FnMut(Heard) + Send)) -> Result<(), FeedError> {
+        self.broker.first_connection().await;
         let mut connections = self.broker.connections.clone();
         connections.mark_unchanged();
         let stream = self.broker.stream().await?;

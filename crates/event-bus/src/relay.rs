@@ -8,7 +8,7 @@ use async_nats::jetstream::context::{PublishAckFuture, PublishError, PublishErro
 use group_commit::Database;
 use jiff::Timestamp;
 use opentelemetry::metrics::{Counter, Gauge};
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
@@ -20,6 +20,9 @@ use crate::{Broker, Incarnation, event};
 const WATERMARK_EVERY: Duration = Duration::from_millis(250);
 /// Rows published before their acknowledgements are awaited together.
 const BATCH: usize = 256;
+
+/// How long the first connection may take before it counts as an outage.
+const PATIENCE_AT_START: Duration = Duration::from_secs(2);
 
 /// Where a test kills the process, to see that nothing is lost there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,6 +101,10 @@ impl Relay {
 
     /// Publishes until stopped. Nothing that fails ends it: what was not acknowledged is still in the outbox.
     pub async fn run(mut self, stop: CancellationToken) {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            _ = timeout(PATIENCE_AT_START, self.broker.first_connection()) => {}
+        }
         let mut commits = self.database.commits();
         let mut tick = interval(WATERMARK_EVERY);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);

@@ -78,6 +78,7 @@ impl Subscription {
         F: AsyncFn(Event) -> Result<(), E>,
         E: Display,
     {
+        self.broker.first_connection().await;
         let mut connections = self.broker.connections.clone();
         connections.mark_unchanged();
         let stream = self.broker.stream().await?;

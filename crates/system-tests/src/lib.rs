@@ -9,4 +9,4 @@ mod stack;
 
 pub use gate::Gate;
 pub use process::Process;
-pub use stack::{Options, Stack};
+pub use stack::{Options, Page, Stack};

@@ -135,8 +135,7 @@ async fn follow(
 
 fn address_in(line: &str) -> Option<SocketAddr> {
     let line: Value = serde_json::from_str(line).ok()?;
-    let fields = line.get("fields")?;
-    (fields["message"] == "listening").then(|| fields["address"].as_str()?.parse().ok())?
+    (line["message"] == "listening").then(|| line["address"].as_str()?.parse().ok())?
 }
 
 fn text(log: &Mutex<Vec<String>>) -> String {

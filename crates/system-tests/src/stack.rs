@@ -203,6 +203,19 @@ impl Stack {
         }
     }
 
+    /// Reads until the page comes from the cache: the events of what was just created may still be on their way.
+    pub async fn cached_page(&self, replica: usize, account: i64) -> Page {
+        test_support::eventually(Duration::from_secs(20), async || {
+            let page = self.page(replica, account).await;
+            if page.cache_status.starts_with("page; hit") {
+                Ok(page)
+            } else {
+                Err(page.cache_status)
+            }
+        })
+        .await
+    }
+
     /// Waits until a replica has applied `count` more events of a source than `since`.
     pub async fn until_applied(&self, replica: usize, source: &str, since: u64) {
         test_support::eventually(Duration::from_secs(20), async || {

@@ -7,7 +7,7 @@ async fn a_fill_that_holds_an_old_answer_while_the_event_passes_leaves_no_old_pa
     let stack = Stack::start().await;
     let id = stack.create_account("old").await;
     stack.gate.hold_answers();
-    let (reader, _) = tokio::join!(stack.page(0, id), async {
+    let (reader, ()) = tokio::join!(stack.page(0, id), async {
         stack.gate.held().await;
         let applied = stack.applied(0, "accounts").await;
         stack.rename_account(id, "new").await;
@@ -26,7 +26,7 @@ async fn a_fill_whose_request_is_held_while_the_event_passes_is_checked_before_i
     let stack = Stack::start().await;
     let id = stack.create_account("old").await;
     stack.gate.hold_requests();
-    let (reader, _) = tokio::join!(stack.page(0, id), async {
+    let (reader, ()) = tokio::join!(stack.page(0, id), async {
         stack.gate.held().await;
         let applied = stack.applied(0, "accounts").await;
         stack.rename_account(id, "new").await;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use system_tests::{Options, Stack};
-use test_support::otlp_sink::{CollectedSpan, OtlpSink};
+use test_support::{CollectedSpan, OtlpSink};
 
 async fn traced_stack(replicas: usize) -> (Stack, OtlpSink) {
     let sink = OtlpSink::spawn().await;
@@ -101,13 +101,14 @@ async fn a_page_its_three_requests_and_their_queries_are_one_trace() {
     let spans = trace(&sink, &page.trace_id, |spans| servers(spans) == 4).await;
 
     let request = root(&spans, "page", "GET /accounts/{id}");
+    let read = child(&spans, request, "page", "read page");
     let routes = [
         ("accounts", "GET /accounts/{id}", "find_account"),
         ("endpoints", "GET /accounts/{id}/endpoints", "list_endpoints"),
-        ("metrics", "GET /accounts/{id}/metrics", "summarize_samples"),
+        ("metrics", "GET /accounts/{id}/metrics", "summarise"),
     ];
     for (service, route, query) in routes {
-        let asked = child(&spans, request, "page", route);
+        let asked = child(&spans, read, "page", route);
         assert_eq!(asked.kind, "client");
         let answered = child(&spans, asked, service, route);
         assert_eq!(answered.kind, "server");
@@ -131,7 +132,8 @@ async fn the_publish_of_a_restarted_source_belongs_to_the_trace_of_the_write() {
     stack.nats.restart();
     stack.accounts.restart(|_| {}).await;
     let spans = trace(&sink, &trace_id, |spans| {
-        spans.iter().any(|span| span.kind == "consumer")
+        let there = |kind| spans.iter().any(|span| span.kind == kind);
+        there("producer") && there("consumer")
     })
     .await;
     let publish = spans.iter().find(|span| span.kind == "producer").unwrap();
