@@ -324,10 +324,10 @@ fn a_flight_that_dies_with_its_runtime_is_flown_again_on_the_readers_own() {
     let (doomed, alive) = (runtime(), runtime());
     let rig = Rig::new();
     rig.world.stop(ACCOUNTS, Step::Answer).hold();
-    let reader = doomed.block_on(async {
-        let reader = rig.waiting(Demand::Any).await;
+    let mut reader = rig.reading(Demand::Any);
+    doomed.block_on(async {
+        assert!(futures::poll!(&mut reader).is_pending());
         rig.world.stop(ACCOUNTS, Step::Answer).arrived().await;
-        reader
     });
     drop(doomed);
     rig.world.stop(ACCOUNTS, Step::Answer).release();

@@ -103,7 +103,9 @@ async fn run(schedule: Schedule) {
     }
     let world = Arc::clone(&rig.world);
     let stops = [Step::Admit, Step::Ask, Step::Answer].map(|step| world.stop(ACCOUNTS, step));
-    stops.iter().for_each(|stop| stop.hold());
+    for stop in stops {
+        stop.hold();
+    }
     let first = rig.reading(Demand::Any);
     let run = Arc::new(Mutex::new(Run {
         schedule,

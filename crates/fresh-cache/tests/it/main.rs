@@ -1,4 +1,5 @@
 //! The cache against sources in memory that a test stops at every step.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod fallback;
 mod flights;
@@ -7,4 +8,5 @@ mod history;
 mod naive;
 mod revalidation;
 mod rig;
+mod sea;
 mod threads;

@@ -278,7 +278,7 @@ impl Composer for Pages {
             .spans
             .lock()
             .unwrap()
-            .extend(tracing::Span::current().metadata().map(|span| span.name()));
+            .extend(tracing::Span::current().metadata().map(tracing::Metadata::name));
         let trouble = world.trouble(source);
         assert_ne!(trouble, Some(Trouble::Panics), "the source's client");
         let shown = world.look(source, *key)?;

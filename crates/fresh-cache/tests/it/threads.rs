@@ -1,1 +1,167 @@
-//! .
+//! The invariants on real threads and real clocks: a writer, a feed and many readers that nothing keeps in step.
+
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use fresh_cache::{
+    CacheOptions, Clock as _, Composer, Demand, Fetched, FreshCache, Hearing, Ledger, LedgerOptions, Moment,
+    Outcome, Part, PartState, SourceId, SystemClock, Version,
+};
+
+const SOURCE: SourceId = SourceId(0);
+const ENTITY: u64 = 7;
+const MUTATIONS: usize = 20_000;
+const READERS: usize = 4;
+
+/// One entity of one source, and what is known of it from outside.
+#[derive(Debug)]
+struct Shared {
+    clock: SystemClock,
+    /// Committed.
+    revision: Mutex<usize>,
+    /// When the writer of each revision had its answer, in microseconds; 0 before.
+    acknowledged: Vec<AtomicU64>,
+    /// The latest revision whose event was applied.
+    applied: AtomicUsize,
+    /// The latest revision that any reader saw.
+    shown: AtomicUsize,
+}
+
+#[derive(Debug)]
+struct Source(Arc<Shared>);
+
+impl Composer for Source {
+    type Key = u64;
+    type Body = usize;
+    type Page = usize;
+    type Error = std::convert::Infallible;
+
+    fn dependencies(&self, key: &u64) -> Vec<(SourceId, u64)> {
+        vec![(SOURCE, *key)]
+    }
+
+    async fn fetch(
+        &self,
+        _key: &u64,
+        _source: SourceId,
+        known: Option<&Part<usize>>,
+    ) -> Result<Fetched<usize>, Self::Error> {
+        tokio::task::yield_now().await;
+        let revision = *self.0.revision.lock().unwrap();
+        tokio::task::yield_now().await;
+        if known.is_some_and(|part| part.body == revision) {
+            return Ok(Fetched::NotModified { holds_for: None });
+        }
+        let version = Version {
+            incarnation: 1,
+            revision: revision as u64,
+        };
+        Ok(Fetched::New {
+            version,
+            body: revision,
+            holds_for: None,
+        })
+    }
+
+    fn render(&self, _key: &u64, parts: &[PartState<usize>]) -> usize {
+        parts[0].part().expect("the source never fails").body
+    }
+
+    fn weight(&self, _page: &usize) -> u32 {
+        1
+    }
+}
+
+fn write(shared: &Shared) {
+    for revision in 1..=MUTATIONS {
+        *shared.revision.lock().unwrap() = revision;
+        shared.acknowledged[revision].store(shared.clock.now().as_micros(), Ordering::SeqCst);
+        if revision % 8 == 0 {
+            std::thread::yield_now();
+        }
+    }
+}
+
+/// Relay and feed in one: T first, then the snapshot, its events, and T at last (rule 3).
+fn relay(shared: &Shared, hearing: &mut Hearing) {
+    let mut heard = 0;
+    while heard < MUTATIONS {
+        let complete_until = shared.clock.now();
+        let committed = *shared.revision.lock().unwrap();
+        while heard < committed {
+            heard += 1;
+            hearing.changed(SOURCE, ENTITY);
+            shared.applied.store(heard, Ordering::SeqCst);
+        }
+        hearing.watermark(SOURCE, complete_until);
+        std::thread::yield_now();
+    }
+}
+
+async fn read(shared: Arc<Shared>, cache: FreshCache<Source>) -> usize {
+    let mut hits = 0;
+    loop {
+        let applied = shared.applied.load(Ordering::SeqCst);
+        let shown = shared.shown.load(Ordering::SeqCst);
+        let answer = cache.read(&ENTITY, Demand::Any).await;
+        let revision = *answer.entry.page();
+        assert!(
+            revision >= applied,
+            "I1: event {applied} was applied, then revision {revision} shown"
+        );
+        assert!(
+            revision >= shown,
+            "I2: revision {shown} was shown, then {revision}"
+        );
+        let next = shared
+            .acknowledged
+            .get(revision + 1)
+            .map_or(0, |moment| moment.load(Ordering::SeqCst));
+        let date = answer.fresh_as_of;
+        assert!(
+            next == 0 || Moment::from_micros(next) >= date,
+            "I3: lacks what was acknowledged before {date:?}"
+        );
+        shared.shown.fetch_max(revision, Ordering::SeqCst);
+        hits += usize::from(answer.outcome == Outcome::Hit);
+        if applied == MUTATIONS {
+            return hits;
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn every_answer_is_true_while_threads_race() {
+    let clock = SystemClock::new();
+    let (ledger, mut hearing) = Ledger::with_clock(1, LedgerOptions::default(), Arc::new(clock));
+    let shared = Arc::new(Shared {
+        clock,
+        revision: Mutex::new(0),
+        acknowledged: (0..=MUTATIONS).map(|_| AtomicU64::new(0)).collect(),
+        applied: AtomicUsize::new(0),
+        shown: AtomicUsize::new(0),
+    });
+    let cache = FreshCache::new(Source(Arc::clone(&shared)), ledger, CacheOptions::default());
+    let readers: Vec<_> = (0..READERS)
+        .map(|_| tokio::spawn(read(Arc::clone(&shared), cache.clone())))
+        .collect();
+    let writer = std::thread::spawn({
+        let shared = Arc::clone(&shared);
+        move || write(&shared)
+    });
+    let feed = std::thread::spawn({
+        let shared = Arc::clone(&shared);
+        move || relay(&shared, &mut hearing)
+    });
+    let mut hits = 0;
+    for reader in readers {
+        hits += reader.await.expect("the checks hold");
+    }
+    writer.join().expect("it only writes");
+    feed.join().expect("it only speaks");
+    assert!(
+        hits > 0 && cache.stats().flights.get() > 0,
+        "both ways were taken"
+    );
+}
