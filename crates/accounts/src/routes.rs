@@ -127,7 +127,11 @@ async fn get_account(
 ) -> Result<Response, StoreError> {
     let Found { version, account } = store.find_account(AccountId(id)).await?;
     let etag = etag(version);
-    if conditional::not_modified(&headers, &etag) {
+    // `*` asks for anything at all, and an absence is nothing (RFC 9110, 13.1.2).
+    let anything = headers
+        .get(header::IF_NONE_MATCH)
+        .is_some_and(|wanted| wanted == "*");
+    if conditional::not_modified(&headers, &etag) && (account.is_some() || !anything) {
         return Ok((StatusCode::NOT_MODIFIED, [(header::ETAG, etag)]).into_response());
     }
     let account = account.ok_or(StoreError::NoSuchAccount(version))?;

@@ -103,7 +103,11 @@ impl Relay {
     pub async fn run(mut self, stop: CancellationToken) {
         tokio::select! {
             () = stop.cancelled() => return,
-            _ = timeout(PATIENCE_AT_START, self.broker.first_connection()) => {}
+            connected = timeout(PATIENCE_AT_START, self.broker.first_connection()) => {
+                if connected.is_ok() {
+                    self.create_stream().await;
+                }
+            }
         }
         let mut commits = self.database.commits();
         let mut tick = interval(WATERMARK_EVERY);
@@ -245,11 +249,16 @@ impl Relay {
             _ => {}
         }
         self.failing = result.is_err();
-        // The first publisher makes the stream; so does any later one, should it have been deleted.
         if let Err(RelayError::Publish(error)) = result
             && error.kind() == PublishErrorKind::StreamNotFound
-            && let Err(error) = self.broker.stream().await
         {
+            self.create_stream().await;
+        }
+    }
+
+    /// The first publisher makes the stream; so does any later one, should it have been deleted.
+    async fn create_stream(&self) {
+        if let Err(error) = self.broker.stream().await {
             tracing::warn!(%error, "cannot create the stream");
         }
     }

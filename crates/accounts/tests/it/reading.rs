@@ -43,7 +43,13 @@ async fn an_absence_has_a_version_and_a_deleted_account_another() {
     let never = header(&never, "etag").to_owned();
     assert!(never.ends_with("-0\""), "{never}");
     assert_eq!(app.get_if_none_match("/accounts/1", &never).await.status(), 304);
+    assert_eq!(
+        app.get_if_none_match("/accounts/1", "*").await.status(),
+        404,
+        "there is nothing at all"
+    );
     let id = app.account("a").await;
+    assert_eq!(app.get_if_none_match("/accounts/1", "*").await.status(), 304);
     app.delete(id).await;
     let gone = app.get("/accounts/1").await;
     assert_eq!(
