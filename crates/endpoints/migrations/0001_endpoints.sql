@@ -1,9 +1,17 @@
+-- The incarnations of the accounts service, numbered in the order they were first heard in: so a word of one that has ended
+-- can be told from the first word of a new one. They are random, and say nothing of their order.
+CREATE TABLE incarnations_heard (
+    number INTEGER PRIMARY KEY,
+    incarnation TEXT NOT NULL UNIQUE
+) STRICT;
+
 -- What is known of an account. The row outlives the endpoints and the account itself: whoever holds an older answer can be
 -- told that it is older, and an account whose deletion was heard gets no new endpoints.
 CREATE TABLE accounts (
     id INTEGER PRIMARY KEY,         -- given out by the accounts service
     revision INTEGER NOT NULL,      -- bumped by every change of what is answered about the account
-    deleted INTEGER NOT NULL DEFAULT 0
+    deleted INTEGER NOT NULL DEFAULT 0,
+    heard_in INTEGER REFERENCES incarnations_heard (number) -- where the id means this account; NULL: nothing heard of it yet
 ) STRICT;
 
 -- Endpoints. AUTOINCREMENT: samples are kept under these ids elsewhere, so an id is never given out again.

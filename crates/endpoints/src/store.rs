@@ -1,9 +1,11 @@
 //! All the SQL. A mutation, the bump of its account's revision and its announcement are one transaction (rule 1).
 
+mod accounts;
+
 use std::path::Path;
 
-use event_bus::Version;
 use event_bus::outbox::{self, Announcement};
+use event_bus::{Incarnation, Version};
 use group_commit::Database;
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
@@ -15,6 +17,8 @@ use crate::endpoint::{
 };
 use crate::error::StoreError;
 use crate::events;
+pub(crate) use crate::store::accounts::News;
+use crate::store::accounts::{bumped, hear, known};
 
 const MIGRATIONS: &[&str] = &[
     outbox::MIGRATION,
@@ -40,12 +44,6 @@ pub(crate) struct Listed {
 pub(crate) struct Stored {
     pub(crate) version: Version,
     pub(crate) endpoint: Endpoint,
-}
-
-/// What is known of an account; of one never heard of, revision 0 (rule 14).
-struct Known {
-    version: Version,
-    deleted: bool,
 }
 
 impl Store {
@@ -112,10 +110,17 @@ impl Store {
         self.database.write(move |c| remove(c, account, id)).await
     }
 
-    /// Deletes what a deleted account had, and remembers that it is deleted. A repeat does nothing.
+    /// Takes in what the accounts service, in this incarnation, said of the account. A repeat does nothing.
     #[instrument(skip_all)]
-    pub(crate) async fn forget_account(&self, account: AccountId) -> Result<(), StoreError> {
-        self.database.write(move |c| forget(c, account)).await
+    pub(crate) async fn hear_account(
+        &self,
+        account: AccountId,
+        news: News,
+        incarnation: Incarnation,
+    ) -> Result<(), StoreError> {
+        self.database
+            .write(move |c| hear(c, account, news, incarnation))
+            .await
     }
 }
 
@@ -185,24 +190,6 @@ fn remove(c: &Connection, account: AccountId, id: EndpointId) -> Result<Version,
     Ok(version)
 }
 
-fn forget(c: &Connection, account: AccountId) -> Result<(), StoreError> {
-    let removed = c
-        .prepare_cached("DELETE FROM endpoints WHERE account_id = ?1")?
-        .execute([account.0])?;
-    // An account that had none is answered as before, so nothing is bumped; but it is remembered.
-    let changed = removed > 0;
-    let revision = c
-        .prepare_cached(
-            "INSERT INTO accounts (id, revision, deleted) VALUES (?1, 0, 1)
-             ON CONFLICT (id) DO UPDATE SET revision = revision + ?2, deleted = 1 RETURNING revision",
-        )?
-        .query_row(params![account.0, changed], |row| row.get(0))?;
-    if changed {
-        outbox::announce(c, &events::deleted(account, revision))?;
-    }
-    Ok(())
-}
-
 /// Announces what happened to `endpoint`, with the account's list as it now is.
 fn announce(
     c: &Connection,
@@ -212,36 +199,6 @@ fn announce(
 ) -> Result<(), StoreError> {
     let list = list(c, endpoint.account_id, version.revision)?;
     Ok(outbox::announce(c, &event(endpoint.id, &list))?)
-}
-
-/// The version that the current mutation gives the account.
-fn bumped(c: &Connection, account: AccountId) -> Result<Version, StoreError> {
-    let revision = c
-        .prepare_cached(
-            "INSERT INTO accounts (id, revision) VALUES (?1, 1)
-             ON CONFLICT (id) DO UPDATE SET revision = revision + 1 RETURNING revision",
-        )?
-        .query_row([account.0], |row| row.get(0))?;
-    Ok(Version {
-        incarnation: outbox::incarnation(c)?,
-        revision,
-    })
-}
-
-fn known(c: &Connection, account: AccountId) -> Result<Known, StoreError> {
-    let incarnation = outbox::incarnation(c)?;
-    let row = c
-        .prepare_cached("SELECT revision, deleted FROM accounts WHERE id = ?1")?
-        .query_row([account.0], |row| Ok((row.get(0)?, row.get(1)?)))
-        .optional()?;
-    let (revision, deleted) = row.unwrap_or((0, false));
-    Ok(Known {
-        version: Version {
-            incarnation,
-            revision,
-        },
-        deleted,
-    })
 }
 
 fn find(c: &Connection, account: AccountId, id: EndpointId) -> Result<Stored, StoreError> {
