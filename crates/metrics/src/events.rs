@@ -14,7 +14,9 @@ pub(crate) const WATERMARK: &str = "dev.reliable-caching.metrics.watermark.v1";
 
 /// The source that is listened to.
 pub(crate) const ACCOUNTS: &str = "accounts";
-/// The one type of its events that matters here.
+/// The types of its events that matter here.
+pub(crate) const ACCOUNT_CREATED: &str = "dev.reliable-caching.account.created.v1";
+pub(crate) const ACCOUNT_UPDATED: &str = "dev.reliable-caching.account.updated.v1";
 pub(crate) const ACCOUNT_DELETED: &str = "dev.reliable-caching.account.deleted.v1";
 
 const RECORDED: &str = "dev.reliable-caching.samples.recorded.v1";

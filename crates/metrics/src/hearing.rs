@@ -1,12 +1,13 @@
-//! What this service hears of others: an account that is deleted takes its samples with it.
+//! What this service hears of others: an account that is deleted takes its samples with it, and so does one whose id
+//! another account now has.
 
 use event_bus::{Event, Subscription};
 use tokio_util::sync::CancellationToken;
 
 use crate::error::StoreError;
-use crate::events::ACCOUNT_DELETED;
+use crate::events::{ACCOUNT_CREATED, ACCOUNT_DELETED, ACCOUNT_UPDATED};
 use crate::sample::AccountId;
-use crate::store::Store;
+use crate::store::{News, Store};
 
 /// Listens until stopped. An event may come again, and a failed deletion will: deleting twice is deleting once.
 pub(crate) async fn hear_accounts(subscription: Subscription, store: Store, stop: CancellationToken) {
@@ -16,13 +17,18 @@ pub(crate) async fn hear_accounts(subscription: Subscription, store: Store, stop
 }
 
 async fn apply(store: Store, event: Event) -> Result<(), StoreError> {
-    if event.kind != ACCOUNT_DELETED {
-        return Ok(());
-    }
+    let news = match event.kind.as_str() {
+        ACCOUNT_CREATED => News::Created,
+        ACCOUNT_UPDATED => News::Updated,
+        ACCOUNT_DELETED => News::Deleted,
+        _ => return Ok(()),
+    };
     // Not an error: it would be repeated for ever, and never become a number.
     let Ok(account) = event.entity.parse() else {
-        tracing::warn!(id = event.id, "a deletion of no account; skipped");
+        tracing::warn!(id = event.id, "news of no account; skipped");
         return Ok(());
     };
-    store.delete_account(AccountId(account)).await
+    store
+        .hear_account(AccountId(account), news, event.incarnation)
+        .await
 }

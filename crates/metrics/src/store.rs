@@ -1,18 +1,22 @@
 //! All the SQL. A mutation, the bump of its revision and its announcement are one transaction (rule 1).
 
+mod accounts;
+
 use std::path::Path;
 use std::sync::Arc;
 
-use event_bus::Version;
 use event_bus::outbox;
+use event_bus::{Incarnation, Version};
 use group_commit::Database;
-use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use rusqlite::{Connection, Row, params};
 use tokio::sync::Semaphore;
 use tracing::instrument;
 
 use crate::error::StoreError;
 use crate::events;
 use crate::sample::{AccountId, Batch, EndpointId, ResponseMs, Sample, State, StatusCode, UnixMs};
+pub(crate) use crate::store::accounts::News;
+use crate::store::accounts::{bump, find, hear};
 use crate::summary::{Summary, Tally};
 use crate::window::Frame;
 
@@ -23,8 +27,6 @@ const ENDPOINT_LIMIT: i64 = 500;
 /// Summaries that are made at once. Fewer than the database has readers: the relay's watermarks and the cheap
 /// question "is this still current?" must never queue behind them.
 const SUMMARIES: usize = 2;
-/// Samples deleted in one transaction: other writers wait for that many at most.
-const SWEEP_LIMIT: u32 = 10_000;
 
 const WINDOW_OF_ENDPOINT: &str = "SELECT at, state, status_code, response_ms FROM samples
      WHERE account_id = ?1 AND endpoint_id = ?2 AND at >= ?3 AND at < ?4";
@@ -95,37 +97,21 @@ impl Store {
             .await
     }
 
-    /// Deletes what is known of the account: at once for its readers, in bounded steps on disk.
+    /// Takes in what the accounts service, in this incarnation, said of the account. What that deletes is gone at once
+    /// for its readers, and in bounded steps on disk.
     ///
     /// May be repeated: it announces once, and goes on deleting where a crash left off.
     #[instrument(skip_all)]
-    pub(crate) async fn delete_account(&self, account: AccountId) -> Result<(), StoreError> {
-        self.database.write(move |c| delete(c, account)).await?;
-        while self.database.write(move |c| sweep(c, account)).await? {}
+    pub(crate) async fn hear_account(
+        &self,
+        account: AccountId,
+        news: News,
+        incarnation: Incarnation,
+    ) -> Result<(), StoreError> {
+        let step = move |c: &Connection| hear(c, account, news, incarnation);
+        while self.database.write(step).await? {}
         Ok(())
     }
-}
-
-/// What is known about an account: an absence has a version too (rule 14).
-struct Known {
-    version: Version,
-    deleted: bool,
-}
-
-fn find(c: &Connection, account: AccountId) -> Result<Known, StoreError> {
-    let incarnation = outbox::incarnation(c)?;
-    let row = c
-        .prepare_cached("SELECT revision, deleted FROM accounts WHERE account_id = ?1")?
-        .query_row([account.0], |row| Ok((row.get(0)?, row.get(1)?)))
-        .optional()?;
-    let (revision, deleted) = row.unwrap_or((0, false));
-    Ok(Known {
-        version: Version {
-            incarnation,
-            revision,
-        },
-        deleted,
-    })
 }
 
 fn record(c: &Connection, account: AccountId, batch: &Batch) -> Result<Recorded, StoreError> {
@@ -191,16 +177,6 @@ fn enrol_endpoints(c: &Connection, account: AccountId, batch: &Batch) -> Result<
     Ok(())
 }
 
-fn bump(c: &Connection, account: AccountId) -> Result<u64, StoreError> {
-    let revision = c
-        .prepare_cached(
-            "INSERT INTO accounts (account_id, revision) VALUES (?1, 1)
-             ON CONFLICT DO UPDATE SET revision = revision + 1 RETURNING revision",
-        )?
-        .query_row([account.0], |row| row.get(0))?;
-    Ok(revision)
-}
-
 fn summarise(c: &Connection, account: AccountId, frame: Frame) -> Result<Summarised, StoreError> {
     let known = find(c, account)?;
     let mut endpoints = Vec::new();
@@ -248,38 +224,6 @@ fn sample_from(row: &Row<'_>) -> rusqlite::Result<Sample> {
         status_code: StatusCode::parse(row.get(2)?).expect("only valid codes are stored"),
         response_ms: ResponseMs::parse(row.get(3)?).expect("only valid times are stored"),
     })
-}
-
-/// One revision and one event for the whole deletion: with its endpoints' rows gone, nothing of it is answered any more.
-fn delete(c: &Connection, account: AccountId) -> Result<(), StoreError> {
-    if find(c, account)?.deleted {
-        return Ok(());
-    }
-    let revision = bump(c, account)?;
-    c.prepare_cached("UPDATE accounts SET deleted = 1 WHERE account_id = ?1")?
-        .execute([account.0])?;
-    c.prepare_cached("DELETE FROM endpoints WHERE account_id = ?1")?
-        .execute([account.0])?;
-    outbox::announce(c, &events::deleted(account, revision))?;
-    Ok(())
-}
-
-/// Deletes a stretch of the samples nobody can see any more; false when it was the last.
-fn sweep(c: &Connection, account: AccountId) -> Result<bool, StoreError> {
-    let rest: Option<(i64, i64)> = c
-        .prepare_cached(
-            "SELECT endpoint_id, at FROM samples WHERE account_id = ?1
-             ORDER BY endpoint_id, at LIMIT 1 OFFSET ?2",
-        )?
-        .query_row(params![account.0, SWEEP_LIMIT], |row| {
-            Ok((row.get(0)?, row.get(1)?))
-        })
-        .optional()?;
-    // Without a rest, everything lies before the largest key there can be.
-    let (endpoint, at) = rest.unwrap_or((i64::MAX, i64::MAX));
-    c.prepare_cached("DELETE FROM samples WHERE account_id = ?1 AND (endpoint_id, at) < (?2, ?3)")?
-        .execute([account.0, endpoint, at])?;
-    Ok(rest.is_some())
 }
 
 #[cfg(test)]

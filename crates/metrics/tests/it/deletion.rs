@@ -2,75 +2,20 @@
 
 use std::time::Duration;
 
-use event_bus::outbox::{self, Announcement};
-use event_bus::{Broker, Relay, Topology};
-use group_commit::{Database, Error};
-use rusqlite::Connection;
 use serde_json::{Value, json};
-use tempfile::TempDir;
-use tokio_util::sync::{CancellationToken, DropGuard};
 
+use crate::accounts::Accounts;
 use crate::app::{TestApp, header, sample};
 use crate::events::{attribute, changes};
 
-/// A source called accounts: nothing but an outbox and its relay.
-struct Accounts {
-    database: Database,
-    _folder: TempDir,
-    _stop: DropGuard,
-}
-
-impl Accounts {
-    async fn start(app: &TestApp) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let database = Database::open(&folder.path().join("accounts.db"), &[outbox::MIGRATION]).unwrap();
-        let topology = Topology {
-            stream: "EVENTS".to_owned(),
-            prefix: "events".to_owned(),
-        };
-        let broker = Broker::connect(&app.nats.url(), "accounts", topology)
-            .await
-            .unwrap();
-        let stop = CancellationToken::new();
-        let relay = Relay::new(database.clone(), broker, "accounts", "test.watermark.v1", None);
-        tokio::spawn(relay.run(stop.clone()));
-        Self {
-            database,
-            _folder: folder,
-            _stop: stop.drop_guard(),
-        }
-    }
-
-    async fn announce(&self, what: &str, account: i64) {
-        let kind = format!("dev.reliable-caching.account.{what}.v1");
-        let announce = move |c: &Connection| {
-            let announcement = Announcement {
-                kind: &kind,
-                entity: account,
-                revision: 2,
-                data: json!({ "account_id": account }),
-                fragment: None,
-            };
-            outbox::announce(c, &announcement).map_err(Error::from)
-        };
-        self.database.write(announce).await.unwrap();
-    }
-}
-
-/// Waits until the deletion was heard, and then sees a sample refused.
-async fn await_refusal(app: &TestApp, account: i64) -> Value {
-    test_support::eventually(Duration::from_secs(20), async || {
-        let answer = app.metrics(account, "7d").await;
-        let heard = answer["endpoints"] == json!([]) && answer["revision"] != 0;
-        if heard { Ok(()) } else { Err(answer) }
-    })
-    .await;
+pub(crate) async fn refused_as_deleted(app: &TestApp, account: i64) {
     let response = app.post(account, &json!({ "samples": [sample(1, 0, 1)] })).await;
     assert_eq!(response.status(), 409);
-    response.json().await.unwrap()
+    let problem: Value = response.json().await.unwrap();
+    assert_eq!(problem["type"], "/problems/account-deleted");
 }
 
-fn rows_left(app: &TestApp, account: i64) -> i64 {
+pub(crate) fn rows_left(app: &TestApp, account: i64) -> i64 {
     app.database()
         .query_row(
             "SELECT count(*) FROM samples WHERE account_id = ?1",
@@ -95,7 +40,7 @@ async fn a_deletion_that_is_heard_ends_the_accounts_metrics_and_nobody_elses() {
     app.record(8, &[sample(3, 2, 1)]).await;
     let before = app.get("/accounts/7/metrics?window=7d").await;
     let etag = header(&before, "etag").to_owned();
-    let accounts = Accounts::start(&app).await;
+    let accounts = Accounts::start(&app.nats).await;
     accounts.announce("deleted", 7).await;
 
     let heard = changes(&app, 3).await;
@@ -120,8 +65,7 @@ async fn a_deletion_that_is_heard_ends_the_accounts_metrics_and_nobody_elses() {
     );
     let after: Value = after.json().await.unwrap();
     assert_eq!((&after["revision"], &after["endpoints"]), (&json!(2), &json!([])));
-    let refusal = await_refusal(&app, 7).await;
-    assert_eq!(refusal["type"], "/problems/account-deleted");
+    refused_as_deleted(&app, 7).await;
     assert_eq!(
         app.metrics(7, "7d").await["revision"],
         2,
@@ -136,13 +80,16 @@ async fn a_deletion_that_is_heard_ends_the_accounts_metrics_and_nobody_elses() {
 async fn a_deletion_heard_again_is_announced_once_and_other_news_of_accounts_are_passed_over() {
     let app = TestApp::spawn().await;
     app.record(7, &[sample(1, 2, 1)]).await;
-    let accounts = Accounts::start(&app).await;
+    let accounts = Accounts::start(&app.nats).await;
     for what in ["updated", "deleted", "deleted"] {
         accounts.announce(what, 7).await;
     }
-    // An account of which there never was a sample: also refused from then on.
+    // Of an account without a sample nothing changes that was answered; but it is remembered.
     accounts.announce("deleted", 9).await;
-    await_refusal(&app, 9).await;
+    accounts.heard_by(&app).await;
+    refused_as_deleted(&app, 9).await;
+    assert_eq!(app.metrics(9, "7d").await["revision"], 0);
+    app.record(8, &[sample(1, 2, 1)]).await;
 
     let heard = changes(&app, 3).await;
     let told: Vec<_> = heard
@@ -154,7 +101,7 @@ async fn a_deletion_heard_again_is_announced_once_and_other_news_of_accounts_are
         [
             ("events.metrics.7", "1"),
             ("events.metrics.7", "2"),
-            ("events.metrics.9", "1")
+            ("events.metrics.8", "1")
         ]
     );
     assert_eq!(app.metrics(7, "7d").await["revision"], 2);
@@ -164,9 +111,10 @@ async fn a_deletion_heard_again_is_announced_once_and_other_news_of_accounts_are
 async fn a_deletion_is_remembered_across_a_restart() {
     let app = TestApp::spawn().await;
     app.record(7, &[sample(1, 2, 1)]).await;
-    let accounts = Accounts::start(&app).await;
+    let accounts = Accounts::start(&app.nats).await;
     accounts.announce("deleted", 7).await;
-    await_refusal(&app, 7).await;
+    accounts.heard_by(&app).await;
+    refused_as_deleted(&app, 7).await;
     let revision = app.metrics(7, "7d").await["revision"].clone();
     let app = app.respawn(&[]).await;
     assert_eq!(app.metrics(7, "7d").await["revision"], revision);
@@ -183,13 +131,15 @@ async fn a_deletion_while_the_service_was_away_is_heard_when_it_is_back() {
     let app = TestApp::spawn().await;
     app.record(7, &[sample(1, 2, 1)]).await;
     // Once it has heard a first deletion, it is subscribed for good.
-    let accounts = Accounts::start(&app).await;
+    let accounts = Accounts::start(&app.nats).await;
     accounts.announce("deleted", 9).await;
-    await_refusal(&app, 9).await;
+    accounts.heard_by(&app).await;
+    refused_as_deleted(&app, 9).await;
     let app = app
         .respawn_while(&[], async || accounts.announce("deleted", 7).await)
         .await;
-    await_refusal(&app, 7).await;
+    accounts.heard_by(&app).await;
+    refused_as_deleted(&app, 7).await;
 }
 
 #[tokio::test]
@@ -206,7 +156,7 @@ async fn a_huge_account_is_deleted_in_steps_that_a_crash_may_interrupt() {
         )
         .unwrap();
     assert_eq!(app.metrics(7, "7d").await["endpoints"], json!([]));
-    let accounts = Accounts::start(&app).await;
+    let accounts = Accounts::start(&app.nats).await;
     accounts.announce("deleted", 7).await;
     await_swept(&app, 7).await;
     assert_eq!(app.metrics(7, "7d").await["revision"], 5, "already announced");
@@ -215,9 +165,10 @@ async fn a_huge_account_is_deleted_in_steps_that_a_crash_may_interrupt() {
 #[tokio::test]
 async fn a_message_that_names_no_account_is_passed_over_for_good() {
     let app = TestApp::spawn().await;
-    let accounts = Accounts::start(&app).await;
+    let accounts = Accounts::start(&app.nats).await;
     accounts.announce("deleted", 1).await;
-    await_refusal(&app, 1).await;
+    accounts.heard_by(&app).await;
+    refused_as_deleted(&app, 1).await;
     let client = async_nats::connect(app.nats.url()).await.unwrap();
     let mut headers = async_nats::HeaderMap::new();
     for (name, value) in [
@@ -241,7 +192,8 @@ async fn a_message_that_names_no_account_is_passed_over_for_good() {
     }
     client.flush().await.unwrap();
     accounts.announce("deleted", 8).await;
-    await_refusal(&app, 8).await;
+    accounts.heard_by(&app).await;
+    refused_as_deleted(&app, 8).await;
     assert_eq!(
         app.metrics(7, "7d").await["revision"],
         0,

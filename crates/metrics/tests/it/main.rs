@@ -1,10 +1,12 @@
 //! The metrics service as its users meet it: over HTTP, and over a real broker.
 #![expect(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
 
+mod accounts;
 mod app;
 mod bad_input;
 mod deletion;
 mod events;
+mod incarnations;
 mod million;
 mod reading;
 mod writing;
