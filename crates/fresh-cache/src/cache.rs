@@ -9,9 +9,10 @@ use moka::future::Cache;
 use crate::answer::{Answer, Entry, Fetch, Forward, Outcome};
 use crate::composer::Composer;
 use crate::ledger::{Ledger, Slot, Watermarks};
+use crate::leg::Leg;
 use crate::pilot::Pilot;
 use crate::proof::{Proof, Verdict};
-use crate::slots::{Landed, Leg, Slots, Ticket};
+use crate::slots::{Landed, Slots, Ticket};
 use crate::stats::Stats;
 
 /// How a [`FreshCache`] is made.
@@ -43,7 +44,7 @@ pub enum Demand {
 
 /// A cache of composed pages. Clones share the pages.
 pub struct FreshCache<C: Composer> {
-    inner: Arc<Inner<C>>,
+    pub(crate) inner: Arc<Inner<C>>,
 }
 
 /// What clones and flights share.

@@ -124,6 +124,7 @@ mod tests {
         hearing.changed(ACCOUNTS, 42);
         hearing.lost(ACCOUNTS);
         assert!(!ledger.deleted(slot, before));
+        let before = ledger.position();
         let position = hearing.deleted(ACCOUNTS, 42);
         assert!(ledger.deleted(slot, before) && ledger.passed(slot, before));
         assert!(!ledger.deleted(slot, position) && !ledger.passed(slot, position));

@@ -6,6 +6,7 @@ mod clock;
 mod composer;
 mod hearing;
 mod ledger;
+mod leg;
 mod part;
 mod pilot;
 mod proof;

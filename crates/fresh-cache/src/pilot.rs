@@ -1,10 +1,7 @@
-//! The task that composes a page: asks for the parts that are not proven, merges, renders, stores (rules 9, 11, 12, 15).
+//! The task that composes a page: begins flights, and lands them: merges, renders, stores (rules 11 and 12).
 //!
 //! One task per page at a time, and of its page it is the only writer. Readers come and go; it flies on.
 
-use std::any::Any;
-use std::error::Error;
-use std::fmt::Write as _;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
@@ -12,13 +9,14 @@ use futures::FutureExt as _;
 use futures::future::join_all;
 use tracing::Instrument as _;
 
-use crate::answer::{Brought, Entry, Fetch};
+use crate::answer::Entry;
 use crate::cache::Inner;
 use crate::composer::Composer;
 use crate::ledger::{Slot, Watermarks};
-use crate::part::{Fetched, Part, PartState, Version};
+use crate::leg::{Arrival, Leg, message};
+use crate::part::{Part, PartState};
 use crate::proof::Proof;
-use crate::slots::{Departure, Landed, Leg};
+use crate::slots::{Departure, Landed};
 
 /// Flies for one page until nobody waits for it any more.
 pub(crate) struct Pilot<C: Composer> {
@@ -30,16 +28,6 @@ pub(crate) struct Pilot<C: Composer> {
     landed: Vec<Option<Part<C::Body>>>,
     /// Whether the slot was closed in good order.
     ended: bool,
-}
-
-/// How one leg ended.
-struct Arrival<B> {
-    /// What was known of the part when the flight began.
-    known: Option<Part<B>>,
-    /// The part, or why there is none.
-    part: Result<Part<B>, String>,
-    /// The request, if one was made.
-    fetch: Option<Fetch>,
 }
 
 impl<C: Composer> Pilot<C> {
@@ -114,115 +102,10 @@ impl<C: Composer> Pilot<C> {
         let arrivals = join_all(
             legs.iter()
                 .zip(self.slots.iter())
-                .map(|(leg, &slot)| self.arrive(leg, slot)),
+                .map(|(leg, &slot)| self.inner.arrive(&self.key, leg, slot)),
         );
         let arrivals = arrivals.await;
         self.land(arrivals).await
-    }
-
-    async fn arrive(&self, leg: &Leg<C::Body>, slot: Slot) -> Arrival<C::Body> {
-        let (known, conditional) = match leg {
-            Leg::Keep(part) => {
-                return Arrival {
-                    known: None,
-                    part: Ok(part.clone()),
-                    fetch: None,
-                };
-            }
-            Leg::Ask {
-                known, conditional, ..
-            } => (known, *conditional),
-        };
-        let clock = self.inner.ledger.clock();
-        let began = clock.monotonic();
-        let asked = AssertUnwindSafe(self.ask(slot, known.as_ref(), conditional))
-            .catch_unwind()
-            .await;
-        let asked = asked.unwrap_or_else(|panic| {
-            self.inner.stats.panics.add();
-            Err(format!("panicked: {}", message(&*panic)))
-        });
-        let (part, brought) = match asked {
-            Ok((part, brought)) => (Ok(part), brought),
-            Err(reason) => {
-                self.inner.stats.failures.add();
-                (Err(reason), Brought::Failure)
-            }
-        };
-        let took = clock.monotonic().saturating_sub(began);
-        Arrival {
-            known: known.clone(),
-            part,
-            fetch: Some(Fetch {
-                source: slot.source(),
-                took,
-                brought,
-            }),
-        }
-    }
-
-    async fn ask(
-        &self,
-        slot: Slot,
-        known: Option<&Part<C::Body>>,
-        conditional: bool,
-    ) -> Result<(Part<C::Body>, Brought), String> {
-        let Inner {
-            composer,
-            ledger,
-            stats,
-            ..
-        } = &*self.inner;
-        let source = slot.source();
-        let _permit = composer.admit(source).await.map_err(|error| chain(&error))?;
-        // Position and time after the wait for a permit, before the request goes out (rule 9).
-        let stamp = ledger.stamp();
-        stats.fetches.add();
-        let asked_about = known.filter(|_| conditional);
-        let fetched = composer
-            .fetch(&self.key, source, asked_about)
-            .await
-            .map_err(|error| chain(&error))?;
-        match fetched {
-            Fetched::New {
-                version,
-                body,
-                holds_for,
-            } => {
-                self.believe(known, version)?;
-                Ok((
-                    Part::answered(source, stamp, version, body, holds_for),
-                    Brought::New,
-                ))
-            }
-            // It confirms the part that was asked about, not what may be resident by now (rule 9).
-            Fetched::NotModified { holds_for } => {
-                let known = asked_about
-                    .ok_or("said that nothing was modified, though it was not asked about anything")?
-                    .clone();
-                stats.not_modified.add();
-                Ok((known.confirmed(stamp, holds_for), Brought::NotModified))
-            }
-        }
-    }
-
-    /// A source answers from its primary: what was known before the request began is in the answer. If it is not, the
-    /// answer is not believed (rule 15).
-    fn believe(&self, known: Option<&Part<C::Body>>, answered: Version) -> Result<(), String> {
-        match known.map(|part| part.version) {
-            Some(Version {
-                incarnation,
-                revision,
-            }) if incarnation == answered.incarnation && revision > answered.revision => {
-                self.inner.stats.regressions.add();
-                tracing::warn!(key = ?self.key, known = revision, answered = answered.revision, "revision went back");
-                Err(format!(
-                    "answered with revision {}, after revision {revision}",
-                    answered.revision
-                ))
-            }
-            _ => Ok(()),
-        }
     }
 
     /// Merges what arrived with what is known, renders and stores it.
@@ -343,19 +226,90 @@ fn merge<B>(one: Option<Part<B>>, other: Option<Part<B>>) -> Option<Part<B>> {
     }
 }
 
-/// An error and its causes in one line.
-fn chain(error: &dyn Error) -> String {
-    let mut line = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        write!(line, ": {error}").expect("a string takes whatever is written to it");
-        cause = error.source();
-    }
-    line
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cache::{CacheOptions, Demand, FreshCache};
+    use crate::clock::Moment;
+    use crate::ledger::{Ledger, LedgerOptions, SourceId};
+    use crate::part::{Fetched, Version};
+    use std::convert::Infallible;
+    use std::sync::OnceLock;
 
-fn message(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().map(ToString::to_string);
-    text.or_else(|| panic.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| "no message".into())
+    /// A composer whose page becomes newer while its source answers, as if something else had written it.
+    #[derive(Default)]
+    struct Overtaken(Arc<OnceLock<FreshCache<Overtaken>>>);
+
+    impl Overtaken {
+        fn entry(&self, revision: u64) -> Arc<Entry<Self>> {
+            let cache = self.0.get().expect("the test set it");
+            let slots = Arc::from([cache.inner.ledger.slot(SourceId(0), 1)]);
+            let version = Version {
+                incarnation: 1,
+                revision,
+            };
+            let part = Part::answered(SourceId(0), cache.inner.ledger.stamp(), version, revision, None);
+            Arc::new(Entry::new(
+                revision,
+                vec![PartState::Current(part)],
+                slots,
+                Moment::default(),
+                1,
+            ))
+        }
+    }
+
+    impl Composer for Overtaken {
+        type Key = u64;
+        type Body = u64;
+        type Page = u64;
+        type Error = Infallible;
+
+        fn dependencies(&self, _key: &u64) -> Vec<(SourceId, u64)> {
+            vec![(SourceId(0), 1)]
+        }
+
+        async fn fetch(
+            &self,
+            key: &u64,
+            _source: SourceId,
+            _known: Option<&Part<u64>>,
+        ) -> Result<Fetched<u64>, Infallible> {
+            let newer = self.entry(6);
+            self.0
+                .get()
+                .expect("the test set it")
+                .inner
+                .pages
+                .insert(*key, newer)
+                .await;
+            Ok(Fetched::New {
+                version: Version {
+                    incarnation: 1,
+                    revision: 5,
+                },
+                body: 5,
+                holds_for: None,
+            })
+        }
+
+        fn render(&self, _key: &u64, parts: &[PartState<u64>]) -> u64 {
+            parts[0].part().expect("the source answers").body
+        }
+
+        fn weight(&self, _page: &u64) -> u32 {
+            1
+        }
+    }
+
+    #[tokio::test]
+    async fn a_landing_merges_with_what_became_resident_during_the_flight() {
+        let composer = Overtaken::default();
+        let itself = Arc::clone(&composer.0);
+        let (ledger, _hearing) = Ledger::new(1, LedgerOptions::default());
+        let cache = FreshCache::new(composer, ledger, CacheOptions::default());
+        itself.set(cache.clone()).expect("it is set once");
+        assert_eq!(*cache.read(&1, Demand::Any).await.entry.page(), 6);
+        assert_eq!(*cache.read(&1, Demand::Any).await.entry.page(), 6);
+    }
 }

@@ -215,7 +215,17 @@ mod tests {
         bench.hear_watermark();
         assert_eq!(bench.doubt(&part), None);
         bench.clock.advance(MOMENT);
-        assert_eq!(bench.doubt(&part), Some(Doubt::Expired));
+        bench.hear_watermark();
+        let date = part.complete_until;
+        let verdict = Verdict {
+            doubt: Some(Doubt::Expired),
+            complete_until: date,
+        };
+        assert_eq!(
+            bench.check(&part),
+            verdict,
+            "what depends on the clock is not vouched for by events"
+        );
     }
 
     #[test]

@@ -12,8 +12,7 @@ use tracing::Span;
 
 use crate::answer::{Entry, Fetch};
 use crate::composer::Composer;
-use crate::ledger::Position;
-use crate::part::Part;
+use crate::leg::Leg;
 
 /// What a flight brought, or the message of the composer's panic.
 pub(crate) type Landing<C> = Result<Landed<C>, Arc<str>>;
@@ -57,21 +56,6 @@ pub(crate) struct Departure<C: Composer> {
     pub(crate) landing: Sender<C>,
     /// Of the reader who asked for the flight, so that its requests belong to that reader's trace.
     pub(crate) span: Span,
-}
-
-/// What a flight does about one part of its page.
-pub(crate) enum Leg<B> {
-    /// The part was proven when the flight began.
-    Keep(Part<B>),
-    /// The source is asked.
-    Ask {
-        /// What is known of the part by then.
-        known: Option<Part<B>>,
-        /// Whether to ask about it, or for a full answer.
-        conditional: bool,
-        /// The answer will reflect the events up to this position at the least.
-        position: Position,
-    },
 }
 
 /// The slots of all pages that are being composed.

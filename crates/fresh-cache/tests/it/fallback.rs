@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use fresh_cache::{CacheOptions, Forward, Outcome, PartState};
+use fresh_cache::{CacheOptions, Demand, Forward, Outcome, PartState};
 
-use crate::rig::{ACCOUNTS, METRICS, PAGE, Rig, TICK, Trouble, revision};
+use crate::rig::{ACCOUNTS, METRICS, PAGE, Rig, Step, TICK, Trouble, revision};
 
 const SECOND: Duration = Duration::from_secs(1);
 const MAX_STALE: Duration = Duration::from_mins(10);
@@ -105,6 +105,23 @@ async fn a_feed_that_comes_back_vouches_for_a_part_whose_source_is_still_down() 
 }
 
 #[tokio::test]
+async fn a_feed_that_comes_back_during_a_request_that_fails_vouches_for_the_part() {
+    let mut rig = down_after_two_hours().await;
+    rig.clock.advance(10 * SECOND);
+    rig.world.stop(ACCOUNTS, Step::Ask).hold();
+    let reading = rig.waiting(Demand::Any).await;
+    rig.world.stop(ACCOUNTS, Step::Ask).arrived().await;
+    rig.hear_watermarks();
+    rig.world.stop(ACCOUNTS, Step::Ask).release();
+    let answer = reading.await;
+    assert_eq!(
+        (answer.degraded().count(), answer.fresh_as_of),
+        (0, rig.clock_now())
+    );
+    assert_eq!(rig.cache.stats().failures.get(), 1);
+}
+
+#[tokio::test]
 async fn a_deletion_that_was_heard_is_not_undone_by_a_stale_answer() {
     let mut rig = down_after_two_hours().await;
     rig.change(ACCOUNTS);
@@ -173,7 +190,7 @@ async fn an_answer_older_than_the_known_part_is_not_believed() {
         ),
         (1, 1)
     );
-    let afresh = rig.reading(fresh_cache::Demand::Afresh).await;
+    let afresh = rig.reading(Demand::Afresh).await;
     assert_eq!(
         revision(&afresh, ACCOUNTS),
         Some(2),

@@ -5,6 +5,7 @@ mod fallback;
 mod flights;
 mod held_open;
 mod history;
+mod mishaps;
 mod naive;
 mod revalidation;
 mod rig;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use fresh_cache::{Brought, CacheOptions, Forward, Outcome};
+use fresh_cache::{Brought, CacheOptions, Demand, Forward, Outcome};
 
 use crate::rig::{ACCOUNTS, METRICS, PAGE, Request, Rig, TICK, Trouble, revision};
 
@@ -171,6 +171,19 @@ async fn an_answer_that_holds_for_a_while_is_asked_for_again_after_it_without_an
         Outcome::Hit,
         "a confirmation holds as long as it says"
     );
+}
+
+#[tokio::test]
+async fn of_two_answers_of_one_revision_the_one_that_holds_longer_is_kept() {
+    let mut rig = Rig::new();
+    rig.world
+        .set(METRICS, |source| source.holds_for = Some(10 * SECOND));
+    rig.read().await;
+    rig.world
+        .set(METRICS, |source| source.holds_for = Some(3 * SECOND));
+    rig.reading(Demand::Afresh).await;
+    rig.live(5 * SECOND);
+    assert_eq!(rig.read().await.outcome, Outcome::Hit);
 }
 
 #[tokio::test]

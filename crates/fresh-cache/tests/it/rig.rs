@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -58,6 +58,8 @@ pub(crate) struct World {
     pub(crate) requests: Mutex<Vec<Request>>,
     /// The name of the span in which each request was made, where a test listens to spans.
     pub(crate) spans: Mutex<Vec<&'static str>>,
+    /// Of every page.
+    pub(crate) weight: AtomicU32,
     /// Called by the next render.
     on_render: Mutex<Option<Hook>>,
 }
@@ -165,6 +167,15 @@ impl Rig {
         reading
     }
 
+    /// Reads that wait for a flight, in the order in which they arrived.
+    pub(crate) async fn many_waiting(&self, count: usize) -> Vec<Reading> {
+        let mut readings = Vec::new();
+        for _ in 0..count {
+            readings.push(self.waiting(Demand::Any).await);
+        }
+        readings
+    }
+
     pub(crate) async fn read(&self) -> Answer<Pages> {
         self.reading(Demand::Any).await
     }
@@ -190,6 +201,7 @@ impl World {
             stops: std::array::from_fn(|_| std::array::from_fn(|_| Stop::new())),
             requests: Mutex::default(),
             spans: Mutex::default(),
+            weight: AtomicU32::new(1),
             on_render: Mutex::default(),
         }
     }
@@ -306,7 +318,7 @@ impl Composer for Pages {
     }
 
     fn weight(&self, _page: &Vec<Option<u64>>) -> u32 {
-        1
+        self.0.weight.load(Ordering::SeqCst)
     }
 }
 

@@ -1,0 +1,182 @@
+//! One part's share of a flight: the request, and what is believed of its answer (rules 9 and 15).
+
+use std::any::Any;
+use std::error::Error;
+use std::fmt::Write as _;
+use std::panic::AssertUnwindSafe;
+
+use futures::FutureExt as _;
+
+use crate::answer::{Brought, Fetch};
+use crate::cache::Inner;
+use crate::composer::Composer;
+use crate::ledger::{Position, Slot};
+use crate::part::{Fetched, Part, Version};
+
+/// What a flight does about one part of its page.
+pub(crate) enum Leg<B> {
+    /// The part was proven when the flight began.
+    Keep(Part<B>),
+    /// The source is asked.
+    Ask {
+        /// What is known of the part by then.
+        known: Option<Part<B>>,
+        /// Whether to ask about it, or for a full answer.
+        conditional: bool,
+        /// The answer will reflect the events up to this position at the least.
+        position: Position,
+    },
+}
+
+/// How one leg ended.
+pub(crate) struct Arrival<B> {
+    /// What was known of the part when the flight began.
+    pub(crate) known: Option<Part<B>>,
+    /// The part, or why there is none.
+    pub(crate) part: Result<Part<B>, String>,
+    /// The request, if one was made.
+    pub(crate) fetch: Option<Fetch>,
+}
+
+impl<C: Composer> Inner<C> {
+    /// Flies one leg, whatever happens on it.
+    pub(crate) async fn arrive(&self, key: &C::Key, leg: &Leg<C::Body>, slot: Slot) -> Arrival<C::Body> {
+        let (known, conditional) = match leg {
+            Leg::Keep(part) => {
+                return Arrival {
+                    known: None,
+                    part: Ok(part.clone()),
+                    fetch: None,
+                };
+            }
+            Leg::Ask {
+                known, conditional, ..
+            } => (known, *conditional),
+        };
+        let clock = self.ledger.clock();
+        let began = clock.monotonic();
+        let asked = AssertUnwindSafe(self.ask(key, slot, known.as_ref(), conditional))
+            .catch_unwind()
+            .await;
+        let asked = asked.unwrap_or_else(|panic| {
+            self.stats.panics.add();
+            Err(format!("panicked: {}", message(&*panic)))
+        });
+        let (part, brought) = match asked {
+            Ok((part, brought)) => (Ok(part), brought),
+            Err(reason) => {
+                self.stats.failures.add();
+                (Err(reason), Brought::Failure)
+            }
+        };
+        let took = clock.monotonic().saturating_sub(began);
+        Arrival {
+            known: known.clone(),
+            part,
+            fetch: Some(Fetch {
+                source: slot.source(),
+                took,
+                brought,
+            }),
+        }
+    }
+
+    async fn ask(
+        &self,
+        key: &C::Key,
+        slot: Slot,
+        known: Option<&Part<C::Body>>,
+        conditional: bool,
+    ) -> Result<(Part<C::Body>, Brought), String> {
+        let Inner {
+            composer,
+            ledger,
+            stats,
+            ..
+        } = self;
+        let source = slot.source();
+        let _permit = composer.admit(source).await.map_err(|error| chain(&error))?;
+        // Position and time after the wait for a permit, before the request goes out (rule 9).
+        let stamp = ledger.stamp();
+        stats.fetches.add();
+        let asked_about = known.filter(|_| conditional);
+        let fetched = composer
+            .fetch(key, source, asked_about)
+            .await
+            .map_err(|error| chain(&error))?;
+        match fetched {
+            Fetched::New {
+                version,
+                body,
+                holds_for,
+            } => {
+                self.believe(key, known, version)?;
+                Ok((
+                    Part::answered(source, stamp, version, body, holds_for),
+                    Brought::New,
+                ))
+            }
+            // It confirms the part that was asked about, not what may be resident by now (rule 9).
+            Fetched::NotModified { holds_for } => {
+                let known = asked_about
+                    .ok_or("said that nothing was modified, though it was not asked about anything")?
+                    .clone();
+                stats.not_modified.add();
+                Ok((known.confirmed(stamp, holds_for), Brought::NotModified))
+            }
+        }
+    }
+
+    /// A source answers from its primary: what was known before the request began is in the answer. If it is not, the
+    /// answer is not believed (rule 15).
+    fn believe(&self, key: &C::Key, known: Option<&Part<C::Body>>, answered: Version) -> Result<(), String> {
+        match known.map(|part| part.version) {
+            Some(Version {
+                incarnation,
+                revision,
+            }) if incarnation == answered.incarnation && revision > answered.revision => {
+                self.stats.regressions.add();
+                tracing::warn!(key = ?key, known = revision, answered = answered.revision, "revision went back");
+                Err(format!(
+                    "answered with revision {}, after revision {revision}",
+                    answered.revision
+                ))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// An error and its causes in one line.
+fn chain(error: &dyn Error) -> String {
+    let mut line = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        write!(line, ": {error}").expect("a string takes whatever is written to it");
+        cause = error.source();
+    }
+    line
+}
+
+/// What a panic said.
+pub(crate) fn message(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(ToString::to_string);
+    text.or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "no message".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_chain_of_causes_is_one_line() {
+        let cause = std::io::Error::other("no route");
+        let error = std::io::Error::other(Outer(cause));
+        assert_eq!(chain(&error), "no answer: no route");
+    }
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("no answer")]
+    struct Outer(#[source] std::io::Error);
+}
