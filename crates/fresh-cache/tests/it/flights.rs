@@ -185,8 +185,9 @@ async fn a_reader_who_wants_it_afresh_turns_the_waiting_flight_into_one_that_ask
     let second = rig.waiting(Demand::Any).await;
     rig.world.take_requests();
     let third = rig.waiting(Demand::Afresh).await;
+    let fourth = rig.waiting(Demand::Any).await;
     rig.world.stop(ACCOUNTS, Step::Answer).release();
-    join_all([first, second, third]).await;
+    join_all([first, second, third, fourth]).await;
     let unconditional = |source| Request { source, known: None };
     assert_eq!(rig.world.take_requests(), [ACCOUNTS, METRICS].map(unconditional));
     assert_eq!(rig.cache.stats().flights.get(), 3);

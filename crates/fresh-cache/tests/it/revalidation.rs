@@ -223,4 +223,11 @@ async fn not_modified_without_a_question_is_no_answer() {
     let answer = rig.read().await;
     assert_eq!(revision(&answer, ACCOUNTS), None);
     assert_eq!(answer.degraded().count(), 1);
+    rig.world.set(ACCOUNTS, |source| source.trouble = None);
+    rig.read().await;
+    rig.world
+        .set(ACCOUNTS, |source| source.trouble = Some(Trouble::SaysNotModified));
+    rig.reading(Demand::Afresh).await;
+    let failures = rig.cache.stats().failures.get();
+    assert_eq!(failures, 2, "a part is known, but it was not asked about");
 }
