@@ -71,7 +71,10 @@ impl Hearer {
             return;
         };
         if is_deletion(change.source, event) {
-            self.hearing.deleted(source, account);
+            // With the account goes every part of its page, also what the other sources said of it.
+            for part in Source::ALL {
+                self.hearing.deleted(SourceId(part.index()), account);
+            }
         } else {
             self.hearing.changed(source, account);
         }

@@ -115,13 +115,20 @@ async fn until_status(app: &TestApp, status: u16) {
 }
 
 #[tokio::test]
-async fn a_deletion_that_was_heard_is_believed_even_if_accounts_is_down() {
+async fn a_deletion_that_was_heard_is_believed_of_every_part_even_if_sources_are_down() {
     let app = TestApp::spawn_hearing().await;
     app.accounts.behave(Behaviour::Status(500));
+    app.metrics.behave(Behaviour::Status(500));
     let revision = app.accounts.remove();
     app.accounts.announce(DELETED, revision).await;
     let page = until_json(&app, |page| page["account"].is_null()).await;
-    assert_eq!(page["missing"][0]["source"], "accounts");
+    let missing: Vec<_> = page["missing"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|part| &part["source"])
+        .collect();
+    assert_eq!(missing, ["accounts", "metrics"], "and not stale: {page}");
 }
 
 #[tokio::test]
