@@ -27,6 +27,15 @@ impl Topology {
         format!("{}.{source}.{entity}", self.prefix)
     }
 
+    /// Whose subject it is, and of what: the reverse of [`subject`](Self::subject).
+    pub(crate) fn parse<'a>(&self, subject: &'a str) -> Option<(&'a str, &'a str)> {
+        let (source, entity) = subject
+            .strip_prefix(&self.prefix)?
+            .strip_prefix('.')?
+            .split_once('.')?;
+        (!source.is_empty() && !entity.is_empty() && !entity.contains('.')).then_some((source, entity))
+    }
+
     /// The subject as a span is named by it: the entity left out, because names must stay few.
     pub(crate) fn pattern(&self, source: &str) -> String {
         self.subject(source, "*")

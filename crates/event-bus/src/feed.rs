@@ -158,6 +158,10 @@ impl Feed {
             let Some(sequence) = message.info().ok().map(|info| info.stream_sequence) else {
                 continue;
             };
+            if sequence <= cursor.sequence {
+                // The client's consumer made itself anew, from somewhere else. Subscribe again from where we stand.
+                return Err(FeedError::Ended);
+            }
             cursor.sequence = sequence;
             self.cursor = Some(cursor);
             self.take(&message.message, hear);
@@ -198,8 +202,7 @@ impl Feed {
     }
 
     fn take(&mut self, message: &Message, hear: &mut impl FnMut(Heard)) {
-        let mut tokens = message.subject.split('.').skip(1);
-        let (Some(source), Some(entity), None) = (tokens.next(), tokens.next(), tokens.next()) else {
+        let Some((source, entity)) = self.broker.topology.parse(&message.subject) else {
             // It does not even say whose it is.
             return hear(Heard::Loss(Loss {
                 source: None,

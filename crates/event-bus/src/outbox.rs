@@ -7,7 +7,6 @@
 use group_commit::{Database, Error};
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, params};
-use serde_json::value::RawValue;
 
 use crate::Incarnation;
 
@@ -105,13 +104,17 @@ pub(crate) struct Snapshot {
     pub(crate) rows: Vec<Pending>,
 }
 
-pub(crate) async fn oldest(database: &Database, limit: usize) -> Result<Snapshot, Error> {
+pub(crate) async fn pending_after(
+    database: &Database,
+    acknowledged: u64,
+    limit: usize,
+) -> Result<Snapshot, Error> {
     database
-        .read(move |transaction| snapshot(transaction, limit).map_err(Error::from))
+        .read(move |transaction| snapshot(transaction, acknowledged, limit).map_err(Error::from))
         .await
 }
 
-fn snapshot(transaction: &Connection, limit: usize) -> rusqlite::Result<Snapshot> {
+fn snapshot(transaction: &Connection, acknowledged: u64, limit: usize) -> rusqlite::Result<Snapshot> {
     let (incarnation, sequence) = transaction
         .prepare_cached("SELECT incarnation, sequence FROM outbox_state")?
         .query_row([], |row| {
@@ -120,20 +123,23 @@ fn snapshot(transaction: &Connection, limit: usize) -> rusqlite::Result<Snapshot
     let rows = transaction
         .prepare_cached(
             "SELECT sequence, kind, entity, revision, time, data, fragment, traceparent
-             FROM outbox ORDER BY sequence LIMIT ?1",
+             FROM outbox WHERE sequence > ?1 ORDER BY sequence LIMIT ?2",
         )?
-        .query_map([i64::try_from(limit).unwrap_or(i64::MAX)], |row| {
-            Ok(Pending {
-                sequence: row.get(0)?,
-                kind: row.get(1)?,
-                entity: row.get(2)?,
-                revision: row.get(3)?,
-                time: row.get(4)?,
-                data: row.get(5)?,
-                fragment: row.get(6)?,
-                traceparent: row.get(7)?,
-            })
-        })?
+        .query_map(
+            params![acknowledged, i64::try_from(limit).unwrap_or(i64::MAX)],
+            |row| {
+                Ok(Pending {
+                    sequence: row.get(0)?,
+                    kind: row.get(1)?,
+                    entity: row.get(2)?,
+                    revision: row.get(3)?,
+                    time: row.get(4)?,
+                    data: row.get(5)?,
+                    fragment: row.get(6)?,
+                    traceparent: row.get(7)?,
+                })
+            },
+        )?
         .collect::<rusqlite::Result<_>>()?;
     Ok(Snapshot {
         incarnation,
@@ -158,16 +164,9 @@ impl Pending {
     /// The event's body: the data, and the fragment in it under `fragment` where one is carried.
     pub(crate) fn body(&self, carry: bool) -> String {
         let fragment = self.fragment.as_deref().filter(|_| carry);
-        let parsed: Option<(serde_json::Map<_, _>, &RawValue)> = fragment.and_then(|text| {
-            Some((
-                serde_json::from_str(&self.data).ok()?,
-                serde_json::from_str(text).ok()?,
-            ))
-        });
-        let Some((mut body, fragment)) = parsed else {
-            return self.data.clone();
-        };
-        let Ok(fragment) = serde_json::to_value(fragment) else {
+        let parsed = fragment.and_then(|text| serde_json::from_str::<serde_json::Value>(text).ok());
+        let data = serde_json::from_str::<serde_json::Map<_, _>>(&self.data).ok();
+        let (Some(fragment), Some(mut body)) = (parsed, data) else {
             return self.data.clone();
         };
         body.insert("fragment".to_owned(), fragment);

@@ -8,6 +8,7 @@ use async_nats::jetstream::context::{PublishAckFuture, PublishError, PublishErro
 use group_commit::Database;
 use jiff::Timestamp;
 use opentelemetry::metrics::{Counter, Gauge};
+use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
@@ -53,6 +54,9 @@ pub struct Relay {
     source: &'static str,
     watermark_kind: &'static str,
     fail_point: Option<FailPoint>,
+    /// Through which sequence everything is acknowledged. A cursor is safe here, and only here: sequences are given out by
+    /// one writer in the order of its commits, so nothing below it can still appear.
+    acknowledged: watch::Sender<u64>,
     /// So that an outage is logged when it begins and when it ends, not four times a second.
     failing: bool,
     published: Counter<u64>,
@@ -93,6 +97,7 @@ impl Relay {
             source,
             watermark_kind,
             fail_point,
+            acknowledged: watch::Sender::new(0),
             failing: false,
             published,
             pending,
@@ -109,6 +114,7 @@ impl Relay {
                 }
             }
         }
+        tokio::spawn(tidy(self.database.clone(), self.acknowledged.subscribe()));
         let mut commits = self.database.commits();
         let mut tick = interval(WATERMARK_EVERY);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -119,22 +125,22 @@ impl Relay {
                 Ok(()) = commits.changed() => false,
             };
             // Not raced against `stop`: a batch under way is worth its two seconds, and is repeated if cut short.
-            let result = self.publish_pending(watermark_due).await;
+            let result = self.publish_pending(watermark_due, &stop).await;
             self.note(result).await;
         }
     }
 
     /// Rule 3, in this order: take T, then read the rows and the counter in one snapshot, publish, await every
     /// acknowledgement; only then may the watermark say that all before T is out.
-    async fn publish_pending(&self, watermark_due: bool) -> Result<(), RelayError> {
-        loop {
-            let taken_at = Timestamp::now();
-            let snapshot = outbox::oldest(&self.database, BATCH).await?;
-            self.pending.record(snapshot.rows.len() as u64, &[]);
+    async fn publish_pending(&self, watermark_due: bool, stop: &CancellationToken) -> Result<(), RelayError> {
+        while !stop.is_cancelled() {
             // Asked before publishing: the client would keep messages of an outage and send them after it.
             if !self.broker.connected() {
                 return Err(RelayError::Disconnected);
             }
+            let taken_at = Timestamp::now();
+            let acknowledged = *self.acknowledged.borrow();
+            let snapshot = outbox::pending_after(&self.database, acknowledged, BATCH).await?;
             self.publish(&snapshot).await?;
             if snapshot.rows.len() == BATCH {
                 continue; // more may be waiting, and T would not cover them
@@ -142,34 +148,59 @@ impl Relay {
             if watermark_due {
                 self.publish_watermark(&snapshot, taken_at).await?;
             }
-            return Ok(());
+            break;
         }
+        Ok(())
     }
 
     async fn publish(&self, snapshot: &Snapshot) -> Result<(), RelayError> {
-        let Some(last) = snapshot.rows.last() else {
+        let Some(first) = snapshot.rows.first() else {
+            self.pending.record(0, &[]);
             return Ok(());
         };
+        self.pending
+            .record((snapshot.sequence + 1).saturating_sub(first.sequence), &[]);
         self.fail_at(FailPoint::BeforePublish);
-        let mut acknowledgements = Vec::with_capacity(snapshot.rows.len());
+        let mut sent = Vec::with_capacity(snapshot.rows.len());
         for row in &snapshot.rows {
             let span = self.publish_span(row);
-            let acknowledgement = self.send(snapshot.incarnation, row, &span).await?;
-            acknowledgements.push(async { acknowledgement.await }.instrument(span));
+            let acknowledgement = self.send(snapshot.incarnation, row, true, &span).await?;
+            sent.push((row, acknowledgement, span));
         }
-        for acknowledgement in acknowledgements {
-            acknowledgement.await?;
+        for (row, acknowledgement, span) in sent {
+            let answer = async { acknowledgement.await }.instrument(span.clone()).await;
+            if let Err(refused) = answer {
+                self.send_less(snapshot.incarnation, row, &span, refused).await?;
+            }
+            self.fail_at(FailPoint::BeforeDelete);
+            self.published.add(1, &[]);
+            self.acknowledged.send_replace(row.sequence);
         }
-        self.published.add(snapshot.rows.len() as u64, &[]);
-        self.fail_at(FailPoint::BeforeDelete);
-        Ok(outbox::forget_through(&self.database, last.sequence).await?)
+        Ok(())
     }
 
     /// Rule 2: a row that cannot go out as it is goes out without its fragment; it never blocks those behind it.
+    async fn send_less(
+        &self,
+        incarnation: Incarnation,
+        row: &Pending,
+        span: &tracing::Span,
+        refused: PublishError,
+    ) -> Result<(), PublishError> {
+        // Other: the stream's own refusal, such as of a size. An outage is none, and is met by trying again.
+        if row.fragment.is_none() || refused.kind() != PublishErrorKind::Other {
+            return Err(refused);
+        }
+        tracing::warn!(sequence = row.sequence, "published without its fragment");
+        let acknowledgement = self.send(incarnation, row, false, span).await?;
+        acknowledgement.await.map(drop)
+    }
+
     async fn send(
         &self,
         incarnation: Incarnation,
         row: &Pending,
+        carry: bool,
         span: &tracing::Span,
     ) -> Result<PublishAckFuture, PublishError> {
         let subject = self.broker.topology.subject(self.source, &row.entity);
@@ -177,9 +208,10 @@ impl Relay {
         if let Some(traceparent) = span.in_scope(telemetry::traceparent) {
             headers.insert("traceparent", traceparent);
         }
-        match self.hand_over(&subject, &headers, row.body(true)).await {
-            Err(error) if error.kind() == PublishErrorKind::MaxPayloadExceeded => {
-                tracing::warn!(id = %headers.get("ce-id").map_or("", |id| id.as_str()), "published without its fragment");
+        match self.hand_over(&subject, &headers, row.body(carry)).await {
+            // The client itself refuses what the server said it would not take.
+            Err(error) if carry && error.kind() == PublishErrorKind::MaxPayloadExceeded => {
+                tracing::warn!(sequence = row.sequence, "published without its fragment");
                 self.hand_over(&subject, &headers, row.body(false)).await
             }
             result => result,
@@ -267,6 +299,17 @@ impl Relay {
         if self.fail_point == Some(point) {
             tracing::error!(?point, "fail point reached; the process ends as if killed");
             std::process::abort();
+        }
+    }
+}
+
+/// Deletes what is acknowledged, beside the publishing: a writer that is busy must not hold the watermarks up. What is
+/// left behind by a crash is published again.
+async fn tidy(database: Database, mut acknowledged: watch::Receiver<u64>) {
+    while acknowledged.changed().await.is_ok() {
+        let through = *acknowledged.borrow_and_update();
+        if let Err(error) = outbox::forget_through(&database, through).await {
+            tracing::debug!(%error, "what was published stays in the outbox until the next time");
         }
     }
 }

@@ -1,4 +1,6 @@
-//! One source listening to another: each change handled at least once, across restarts.
+//! One source listening to another: each change that the stream holds is handled at least once, across restarts.
+//!
+//! A change that the broker loses before it was delivered is not noticed here, unlike in the [`Feed`](crate::Feed).
 
 use std::fmt::Display;
 use std::time::Duration;

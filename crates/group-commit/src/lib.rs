@@ -24,6 +24,9 @@ pub enum Error {
     /// The job panicked; its savepoint was undone.
     #[error("the job did not finish")]
     Unfinished,
+    /// Another write of the same group made the database undo them all.
+    #[error("the database undid the group of writes")]
+    Undone,
     /// The writer thread is gone.
     #[error("the database is closed")]
     Closed,

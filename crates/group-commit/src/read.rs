@@ -1,7 +1,7 @@
 //! Reads: a few connections, each read in one transaction, off the async workers.
 
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use tokio::sync::Semaphore;
@@ -14,7 +14,7 @@ const CONNECTIONS: usize = 4;
 #[derive(Debug)]
 pub(crate) struct Readers {
     /// One permit per connection: whoever holds one finds a connection in `idle`.
-    permits: Semaphore,
+    permits: Arc<Semaphore>,
     idle: Mutex<Vec<Connection>>,
 }
 
@@ -24,7 +24,7 @@ impl Readers {
             .map(|_| open::reader(path))
             .collect::<rusqlite::Result<_>>()?;
         Ok(Self {
-            permits: Semaphore::new(CONNECTIONS),
+            permits: Arc::new(Semaphore::new(CONNECTIONS)),
             idle: Mutex::new(idle),
         })
     }
@@ -52,15 +52,20 @@ impl Database {
     {
         let readers = self.readers.clone();
         let span = tracing::Span::current();
-        // The permit is moved into the blocking task: a caller who goes away does not free the connection early.
-        let work = async move {
-            let _permit = readers.permits.acquire().await.map_err(|_| Error::Closed)?;
-            let lender = readers.clone();
-            tokio::task::spawn_blocking(move || span.in_scope(|| lender.run(query)))
-                .await
-                .map_err(|_| E::from(Error::Unfinished))?
+        let permit = readers
+            .permits
+            .clone()
+            .acquire_owned()
+            .await
+            .map_err(|_| Error::Closed)?;
+        // The permit goes along: a caller who goes away does not free the connection early.
+        let work = move || {
+            let _permit = permit;
+            span.in_scope(|| readers.run(query))
         };
-        tokio::spawn(work).await.map_err(|_| E::from(Error::Unfinished))?
+        tokio::task::spawn_blocking(work)
+            .await
+            .map_err(|_| E::from(Error::Unfinished))?
     }
 }
 

@@ -13,6 +13,9 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+/// Longer than anything here takes: watermarks go on for ever, so that waiting past them must end by itself.
+const LONG: Duration = Duration::from_secs(20);
+
 fn topology() -> Topology {
     Topology {
         stream: "EVENTS".to_owned(),
@@ -99,29 +102,36 @@ impl Hearer {
     }
 
     async fn next(&mut self) -> Heard {
-        timeout(Duration::from_secs(20), self.heard.recv())
+        timeout(LONG, self.heard.recv())
             .await
             .expect("something is heard")
             .unwrap()
     }
 
+    /// The next loss, past everything else.
     async fn until_loss(&mut self) -> Cause {
-        loop {
-            if let Heard::Loss(loss) = self.next().await {
-                return loss.cause;
+        let loss = async {
+            loop {
+                if let Heard::Loss(loss) = self.next().await {
+                    return loss.cause;
+                }
             }
-        }
+        };
+        timeout(LONG, loss).await.expect("a loss is told")
     }
 
     /// The next change, past watermarks. Losses are not expected.
     async fn change(&mut self) -> (event_bus::Event, bool) {
-        loop {
-            match self.next().await {
-                Heard::Change(change) => return (change.event, change.repeat),
-                Heard::Watermark(_) => {}
-                Heard::Loss(loss) => panic!("unexpected {loss:?}"),
+        let change = async {
+            loop {
+                match self.next().await {
+                    Heard::Change(change) => return (change.event, change.repeat),
+                    Heard::Watermark(_) => {}
+                    Heard::Loss(loss) => panic!("unexpected {loss:?}"),
+                }
             }
-        }
+        };
+        timeout(LONG, change).await.expect("a change is told")
     }
 }
 
@@ -287,4 +297,194 @@ async fn a_message_that_cannot_be_read_is_a_loss_of_its_source_and_what_follows_
     assert_eq!(hearer.until_loss().await, Cause::Unreadable);
     source.announce(1).await;
     assert_eq!(hearer.change().await.0.revision, 1);
+}
+
+/// What an acknowledged message that the broker lost looks like: its sequence is spent, and nothing is on the stream.
+async fn announce_into_the_void(source: &Source) {
+    let announce_and_lose = |c: &rusqlite::Connection| {
+        outbox::announce(
+            c,
+            &Announcement {
+                kind: "test.changed.v1",
+                entity: 7,
+                revision: 0,
+                data: serde_json::json!({}),
+                fragment: None,
+            },
+        )?;
+        c.execute("DELETE FROM outbox", []).map(drop).map_err(Error::from)
+    };
+    source.database.write(announce_and_lose).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_watermark_reveals_what_was_lost_before_it_counts() {
+    let nats = NatsServer::start();
+    let source = Source::start(&nats).await;
+    let mut hearer = Hearer::start(&nats).await;
+    announce_into_the_void(&source).await;
+    let acknowledged = jiff::Timestamp::now();
+    loop {
+        match hearer.next().await {
+            Heard::Loss(loss) => break assert_eq!(loss.cause, Cause::Behind),
+            Heard::Watermark(watermark) => assert!(
+                watermark.complete_until <= acknowledged,
+                "it counts before the loss is told"
+            ),
+            Heard::Change(change) => panic!("{change:?} was lost"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_change_after_a_lost_one_is_told_after_the_loss() {
+    let nats = NatsServer::start();
+    let source = Source::start(&nats).await;
+    let mut hearer = Hearer::start(&nats).await;
+    let two = |c: &rusqlite::Connection| {
+        for revision in 1..=2 {
+            outbox::announce(
+                c,
+                &Announcement {
+                    kind: "test.changed.v1",
+                    entity: 7,
+                    revision,
+                    data: serde_json::json!({}),
+                    fragment: None,
+                },
+            )?;
+        }
+        c.execute("DELETE FROM outbox WHERE sequence = 1", [])
+            .map(drop)
+            .map_err(Error::from)
+    };
+    source.database.write(two).await.unwrap();
+    loop {
+        match hearer.next().await {
+            Heard::Loss(loss) => break assert_eq!(loss.cause, Cause::Gap),
+            Heard::Watermark(_) => {}
+            Heard::Change(change) => panic!("{change:?} comes before the loss it reveals"),
+        }
+    }
+    assert_eq!(hearer.change().await.0.revision, 2);
+}
+
+#[tokio::test]
+async fn no_watermark_counts_what_a_limit_left_behind() {
+    let mut nats = NatsServer::start();
+    let source = Source::start(&nats).await;
+    let mut hearer = Hearer::start(&nats).await;
+    nats.kill();
+    let many = |c: &rusqlite::Connection| {
+        for revision in 1..=5000 {
+            outbox::announce(
+                c,
+                &Announcement {
+                    kind: "test.changed.v1",
+                    entity: 7,
+                    revision,
+                    data: serde_json::json!({}),
+                    fragment: None,
+                },
+            )?;
+        }
+        Ok::<_, Error>(())
+    };
+    source.database.write(many).await.unwrap();
+    nats.restart();
+    for revision in 1..=5000 {
+        assert_eq!(hearer.change().await.0.revision, revision); // a watermark too early would be a loss: panics
+    }
+}
+
+#[tokio::test]
+async fn the_moment_of_a_watermark_is_taken_before_the_outbox_is_read() {
+    let nats = NatsServer::start();
+    let source = Source::start(&nats).await;
+    let mut hearer = Hearer::start(&nats).await;
+    // All four readers are held, so that the relay's next read waits.
+    let (go, wait) = std::sync::mpsc::channel::<()>();
+    let wait = std::sync::Arc::new(std::sync::Mutex::new(wait));
+    let held: Vec<_> = (0..4)
+        .map(|_| {
+            let (database, wait) = (source.database.clone(), wait.clone());
+            tokio::spawn(async move {
+                database
+                    .read(move |_| {
+                        let _ = wait.lock().unwrap().recv();
+                        Ok::<_, Error>(())
+                    })
+                    .await
+            })
+        })
+        .collect();
+    // until the watermarks stop: the relay waits for a reader
+    while timeout(Duration::from_millis(600), hearer.heard.recv())
+        .await
+        .is_ok()
+    {}
+    let released = jiff::Timestamp::now();
+    drop(go);
+    for held in held {
+        held.await.unwrap().unwrap();
+    }
+    let Heard::Watermark(watermark) = hearer.next().await else {
+        panic!("a watermark is next")
+    };
+    assert!(
+        watermark.complete_until < released,
+        "it was waiting with its moment taken"
+    );
+}
+
+#[tokio::test]
+async fn a_row_that_the_stream_refuses_goes_out_without_its_fragment_and_blocks_nothing() {
+    let nats = NatsServer::start();
+    let client = async_nats::connect(nats.url()).await.unwrap();
+    let small = async_nats::jetstream::stream::Config {
+        name: "EVENTS".to_owned(),
+        subjects: vec!["events.>".to_owned()],
+        max_message_size: 2000,
+        ..Default::default()
+    };
+    async_nats::jetstream::new(client)
+        .create_stream(small)
+        .await
+        .unwrap();
+    let source = Source::start(&nats).await;
+    let mut hearer = Hearer::start(&nats).await;
+    source
+        .announce_carrying(1, serde_json::json!({ "name": "x".repeat(3000) }))
+        .await;
+    source.announce(2).await;
+    let (first, second) = (hearer.change().await.0, hearer.change().await.0);
+    assert_eq!((first.revision, &first.data[..]), (1, &br#"{"thing":7}"#[..]));
+    assert_eq!(second.revision, 2);
+}
+
+#[tokio::test]
+async fn watermarks_go_on_while_the_writer_is_busy() {
+    let nats = NatsServer::start();
+    let source = Source::start(&nats).await;
+    let mut hearer = Hearer::start(&nats).await;
+    source.announce(1).await;
+    let (release, held) = std::sync::mpsc::channel::<()>();
+    let database = source.database.clone();
+    let busy = tokio::spawn(async move {
+        database
+            .write(move |_| {
+                let _ = held.recv();
+                Ok::<_, Error>(())
+            })
+            .await
+    });
+    let announced = hearer.change().await.0.time;
+    for _ in 0..6 {
+        let Heard::Watermark(_) = hearer.next().await else {
+            panic!("only watermarks are due")
+        };
+    }
+    assert!(!busy.is_finished(), "the writer was busy since {announced}");
+    drop(release);
+    busy.await.unwrap().unwrap();
 }
