@@ -247,7 +247,7 @@ impl Feed {
             &event,
         );
         span.in_scope(|| {
-            tell_loss(source, loss, hear);
+            self.tell_loss(source, loss, hear);
             hear(Heard::Change(Change {
                 source,
                 event,
@@ -265,14 +265,23 @@ impl Feed {
         hear: &mut impl FnMut(Heard),
     ) {
         let loss = self.heard[watermark.source].watermark(incarnation, sequence);
-        tell_loss(watermark.source, loss, hear);
+        self.tell_loss(watermark.source, loss, hear);
         hear(Heard::Watermark(watermark));
     }
-}
 
-fn tell_loss(source: usize, loss: Option<Cause>, hear: &mut impl FnMut(Heard)) {
-    if let Some(cause) = loss {
-        tracing::info!(source, ?cause, "something may have been missed");
+    fn tell_loss(&self, source: usize, loss: Option<Cause>, hear: &mut impl FnMut(Heard)) {
+        let Some(cause) = loss else { return };
+        let name = &self.sources[source];
+        if cause == Cause::FirstHeard {
+            // At every start, once per source: what came before could not be heard.
+            tracing::debug!(source = name, "heard for the first time");
+        } else {
+            tracing::warn!(
+                source = name,
+                ?cause,
+                "something may have been missed; asking again"
+            );
+        }
         hear(Heard::Loss(Loss {
             source: Some(source),
             cause,

@@ -95,6 +95,13 @@ pub(crate) struct Pending {
     pub(crate) traceparent: Option<String>,
 }
 
+/// Everything up to here, of this incarnation, is on the stream.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Acknowledged {
+    pub(crate) incarnation: Incarnation,
+    pub(crate) through: u64,
+}
+
 /// The oldest rows and the counter, of one moment (rule 3).
 #[derive(Debug)]
 pub(crate) struct Snapshot {
@@ -106,7 +113,7 @@ pub(crate) struct Snapshot {
 
 pub(crate) async fn pending_after(
     database: &Database,
-    acknowledged: u64,
+    acknowledged: Option<Acknowledged>,
     limit: usize,
 ) -> Result<Snapshot, Error> {
     database
@@ -114,32 +121,35 @@ pub(crate) async fn pending_after(
         .await
 }
 
-fn snapshot(transaction: &Connection, acknowledged: u64, limit: usize) -> rusqlite::Result<Snapshot> {
+fn snapshot(
+    transaction: &Connection,
+    acknowledged: Option<Acknowledged>,
+    limit: usize,
+) -> rusqlite::Result<Snapshot> {
     let (incarnation, sequence) = transaction
         .prepare_cached("SELECT incarnation, sequence FROM outbox_state")?
         .query_row([], |row| {
             Ok((parse_incarnation(&row.get::<_, String>(0)?), row.get(1)?))
         })?;
+    let ours = acknowledged.filter(|acknowledged| acknowledged.incarnation == incarnation);
+    let after = ours.map_or(0, |acknowledged| acknowledged.through);
     let rows = transaction
         .prepare_cached(
             "SELECT sequence, kind, entity, revision, time, data, fragment, traceparent
              FROM outbox WHERE sequence > ?1 ORDER BY sequence LIMIT ?2",
         )?
-        .query_map(
-            params![acknowledged, i64::try_from(limit).unwrap_or(i64::MAX)],
-            |row| {
-                Ok(Pending {
-                    sequence: row.get(0)?,
-                    kind: row.get(1)?,
-                    entity: row.get(2)?,
-                    revision: row.get(3)?,
-                    time: row.get(4)?,
-                    data: row.get(5)?,
-                    fragment: row.get(6)?,
-                    traceparent: row.get(7)?,
-                })
-            },
-        )?
+        .query_map(params![after, i64::try_from(limit).unwrap_or(i64::MAX)], |row| {
+            Ok(Pending {
+                sequence: row.get(0)?,
+                kind: row.get(1)?,
+                entity: row.get(2)?,
+                revision: row.get(3)?,
+                time: row.get(4)?,
+                data: row.get(5)?,
+                fragment: row.get(6)?,
+                traceparent: row.get(7)?,
+            })
+        })?
         .collect::<rusqlite::Result<_>>()?;
     Ok(Snapshot {
         incarnation,
@@ -149,12 +159,16 @@ fn snapshot(transaction: &Connection, acknowledged: u64, limit: usize) -> rusqli
 }
 
 /// Forgets what the broker has acknowledged.
-pub(crate) async fn forget_through(database: &Database, sequence: u64) -> Result<(), Error> {
+pub(crate) async fn forget(database: &Database, acknowledged: Acknowledged) -> Result<(), Error> {
+    let Acknowledged { incarnation, through } = acknowledged;
     database
         .write(move |transaction| {
             transaction
-                .prepare_cached("DELETE FROM outbox WHERE sequence <= ?1")?
-                .execute([sequence])?;
+                .prepare_cached(
+                    "DELETE FROM outbox WHERE sequence <= ?1
+                     AND (SELECT incarnation FROM outbox_state) = ?2",
+                )?
+                .execute(params![through, incarnation.to_string()])?;
             Ok(())
         })
         .await

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
-use crate::outbox::{self, Pending, Snapshot};
+use crate::outbox::{self, Acknowledged, Pending, Snapshot};
 use crate::{Broker, Incarnation, event};
 
 /// How often a source says up to when it is complete. A hearer that misses four of these stops trusting.
@@ -54,9 +54,9 @@ pub struct Relay {
     source: &'static str,
     watermark_kind: &'static str,
     fail_point: Option<FailPoint>,
-    /// Through which sequence everything is acknowledged. A cursor is safe here, and only here: sequences are given out by
-    /// one writer in the order of its commits, so nothing below it can still appear.
-    acknowledged: watch::Sender<u64>,
+    /// What is acknowledged. A cursor is safe here, and only here: one writer gives the sequences out in the order of its
+    /// commits, so that within an incarnation nothing below it can still appear.
+    acknowledged: watch::Sender<Option<Acknowledged>>,
     /// So that an outage is logged when it begins and when it ends, not four times a second.
     failing: bool,
     published: Counter<u64>,
@@ -97,7 +97,7 @@ impl Relay {
             source,
             watermark_kind,
             fail_point,
-            acknowledged: watch::Sender::new(0),
+            acknowledged: watch::Sender::new(None),
             failing: false,
             published,
             pending,
@@ -174,7 +174,10 @@ impl Relay {
             }
             self.fail_at(FailPoint::BeforeDelete);
             self.published.add(1, &[]);
-            self.acknowledged.send_replace(row.sequence);
+            self.acknowledged.send_replace(Some(Acknowledged {
+                incarnation: snapshot.incarnation,
+                through: row.sequence,
+            }));
         }
         Ok(())
     }
@@ -305,10 +308,12 @@ impl Relay {
 
 /// Deletes what is acknowledged, beside the publishing: a writer that is busy must not hold the watermarks up. What is
 /// left behind by a crash is published again.
-async fn tidy(database: Database, mut acknowledged: watch::Receiver<u64>) {
+async fn tidy(database: Database, mut acknowledged: watch::Receiver<Option<Acknowledged>>) {
     while acknowledged.changed().await.is_ok() {
-        let through = *acknowledged.borrow_and_update();
-        if let Err(error) = outbox::forget_through(&database, through).await {
+        let Some(through) = *acknowledged.borrow_and_update() else {
+            continue;
+        };
+        if let Err(error) = outbox::forget(&database, through).await {
             tracing::debug!(%error, "what was published stays in the outbox until the next time");
         }
     }

@@ -68,8 +68,9 @@ fn bound_log(connection: &Connection) -> rusqlite::Result<()> {
     let pages: i64 = connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| row.get(1))?;
     if pages > LOG_PAGES {
         connection.busy_timeout(READERS_MAY_TAKE)?;
-        connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
+        let cut = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
         connection.busy_timeout(open::BUSY_TIMEOUT)?;
+        cut?;
     }
     Ok(())
 }
@@ -86,9 +87,9 @@ fn commit_together(
         // A full disk makes SQLite undo the whole transaction. The job that met it knows why; the others are told that.
         if savepoint.is_autocommit() {
             if outcome.keep {
-                ran.push(outcome)
+                ran.push(outcome);
             } else {
-                (outcome.answer)(Ok(()))
+                (outcome.answer)(Ok(()));
             }
             return Err(Error::Undone);
         }
@@ -144,7 +145,7 @@ where
     Box::new(move |connection| {
         // In the caller's span, so that what the job stores of its trace is the writer's.
         let result = connection.map_or_else(
-            || Err(Error::Unfinished.into()),
+            || Err(Error::Undone.into()),
             |connection| {
                 catch_unwind(AssertUnwindSafe(|| span.in_scope(|| job(connection))))
                     .unwrap_or_else(|_| Err(Error::Unfinished.into()))
@@ -154,7 +155,7 @@ where
             keep: result.is_ok(),
             answer: Box::new(move |fate| {
                 // Nobody listens any more: the caller went away, the work is done.
-                let _ = reply.send(fate.map_err(E::from).and_then(|()| result));
+                let _ = reply.send(fate.map_err(E::from).and(result));
             }),
         }
     })

@@ -4,17 +4,33 @@
 //! 422: JSON of the wrong shape, such as a wrong type or an unknown field.
 
 use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
-use axum::extract::{FromRequest, FromRequestParts};
+use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
 
 use crate::Problem;
 
-/// A JSON body, in or out.
-#[derive(Clone, Copy, Debug, FromRequest)]
-#[from_request(via(axum::Json), rejection(Problem))]
+/// A JSON object as a body, in or out.
+///
+/// Nothing but an object: serde would also fill a struct from an array, in the order of its fields.
+#[derive(Clone, Copy, Debug)]
 pub struct Json<T>(pub T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let body = axum::Json::<Box<RawValue>>::from_request(request, state).await?.0;
+        if !body.get().starts_with('{') {
+            let problem = Problem::from_status(StatusCode::UNPROCESSABLE_ENTITY);
+            return Err(problem.with_detail("the body must be a JSON object"));
+        }
+        Ok(Self(axum::Json::from_bytes(body.get().as_bytes())?.0))
+    }
+}
 
 /// The parameters of the path.
 #[derive(Clone, Copy, Debug, FromRequestParts)]

@@ -33,14 +33,14 @@ pub struct Program {
 pub enum Layer {
     /// The broker, which all speak to.
     Broker,
-    /// The services that own data; they publish what is left before they end.
+    /// The services that own data; what they have not published is published at the next start.
     Source,
     /// The services that read the others.
     Edge,
 }
 
-/// How long a process may take to end after it was asked to.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// How long a process may take to end after it was asked to: five seconds for requests under way, two for the last spans.
+const PATIENCE: Duration = Duration::from_secs(8);
 
 /// Starts processes, notices when one dies, and leaves none behind.
 #[derive(Debug)]

@@ -2,9 +2,9 @@
 //!
 //! What breaks a bound costs the source's part of the page, never the page.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use fresh_cache::{Fetched, Version};
@@ -18,12 +18,17 @@ use crate::key::PageKey;
 use crate::source::Source;
 use crate::tag::{NotATag, Tag};
 
+/// How long a request may wait for its turn, before its own deadline begins.
+const TURN_WITHIN: Duration = Duration::from_millis(100);
+/// How long a source that let a deadline pass is left alone.
+const REST: Duration = Duration::from_secs(1);
+
 /// Where a source is, and what it may cost.
 #[derive(Clone, Debug)]
 pub(crate) struct UpstreamOptions {
     /// The root of its routes.
     pub(crate) url: Url,
-    /// How long one answer may take; also how long a request may wait for its turn.
+    /// How long one answer may take.
     pub(crate) deadline: Duration,
     /// How many requests may be under way at once.
     pub(crate) concurrency: usize,
@@ -39,6 +44,8 @@ pub(crate) struct Upstream {
     permits: Arc<Semaphore>,
     /// Whether the last request failed: an outage is logged when it begins and when it ends, not per request.
     failing: AtomicBool,
+    /// When it last let a deadline pass, if it has not answered since.
+    last_timeout: Mutex<Option<Instant>>,
 }
 
 impl Upstream {
@@ -50,6 +57,7 @@ impl Upstream {
             options,
             permits,
             failing: AtomicBool::new(false),
+            last_timeout: Mutex::new(None),
         }
     }
 
@@ -63,9 +71,15 @@ impl Upstream {
         url
     }
 
-    /// Waits for a turn, no longer than for an answer: a queue without an end would be an outage of its own.
+    /// Waits a little for a turn: a queue without an end would be an outage of its own. A source that has just let a
+    /// deadline pass is given a rest: its readers get what is known at once, instead of waiting for it one by one.
     pub(crate) async fn admit(&self) -> Result<OwnedSemaphorePermit, UpstreamError> {
-        let permit = timeout(self.options.deadline, Arc::clone(&self.permits).acquire_owned()).await;
+        if self.rests() {
+            return Err(UpstreamError::TooSlow {
+                deadline: self.options.deadline,
+            });
+        }
+        let permit = timeout(TURN_WITHIN, Arc::clone(&self.permits).acquire_owned()).await;
         let permit = permit.map_err(|_| UpstreamError::Busy {
             concurrency: self.options.concurrency,
         })?;
@@ -80,9 +94,26 @@ impl Upstream {
         span_name: &'static str,
     ) -> Result<Response, UpstreamError> {
         let request = request.timeout(self.options.deadline);
-        http_edge::send(client, request, span_name)
+        let response = http_edge::send(client, request, span_name)
             .await
-            .map_err(|error| self.transport(&error))
+            .map_err(|error| self.transport(&error))?;
+        *self.last_timeout() = None;
+        Ok(response)
+    }
+
+    /// Whether the source is left alone for now. When its rest is over, one request finds out how it is, and the others
+    /// wait for what that one finds.
+    fn rests(&self) -> bool {
+        let mut last = self.last_timeout();
+        let resting = last.is_some_and(|at| at.elapsed() < REST);
+        if !resting && last.is_some() {
+            *last = Some(Instant::now());
+        }
+        resting
+    }
+
+    fn last_timeout(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.last_timeout.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Makes a part of an answer.
@@ -142,6 +173,7 @@ impl Upstream {
             "no answer"
         );
         if error.is_timeout() {
+            *self.last_timeout() = Some(Instant::now());
             UpstreamError::TooSlow {
                 deadline: self.options.deadline,
             }

@@ -258,6 +258,20 @@ impl Stack {
         count
     }
 
+    /// Waits until a replica is answering this many readers at once.
+    pub async fn until_under_way(&self, replica: usize, readers: u32) {
+        test_support::eventually(Duration::from_secs(20), async || {
+            let text = self.metrics_of(&self.pages[replica]).await;
+            let active: f64 = metric(&text, "http_server_active_requests", &[]).sum();
+            if active >= f64::from(readers) {
+                Ok(())
+            } else {
+                Err(format!("{active} readers are inside"))
+            }
+        })
+        .await;
+    }
+
     async fn until_trusted(&self, page: &Process) {
         test_support::eventually(Duration::from_secs(20), async || {
             let trusted: f64 = metric(&self.metrics_of(page).await, "page_source_trusted", &[]).sum();

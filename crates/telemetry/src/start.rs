@@ -11,6 +11,7 @@ use opentelemetry_sdk::metrics::SdkMeterProvider;
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 use opentelemetry_sdk::resource::{EnvResourceDetector, TelemetryResourceDetector};
 use opentelemetry_sdk::trace::SdkTracerProvider;
+use tracing_appender::non_blocking::WorkerGuard;
 use tracing_subscriber::Layer;
 use tracing_subscriber::filter::{LevelFilter, ParseError};
 use tracing_subscriber::layer::SubscriberExt;
@@ -55,6 +56,8 @@ pub enum StartError {
 #[must_use = "spans of the last seconds are lost without shutdown"]
 pub struct Telemetry {
     tracer_provider: Option<SdkTracerProvider>,
+    /// Writes the last lines when it is dropped.
+    _log_writer: WorkerGuard,
 }
 
 /// Starts logs, traces and metrics for this process, under the name `service`.
@@ -62,12 +65,13 @@ pub struct Telemetry {
 /// Trace ids exist with or without a collector. With one, spans leave in batches from a thread of the
 /// exporter's own: when the queue is full they are dropped, and no request ever waits.
 pub fn start(service: &'static str, config: &TelemetryConfig) -> Result<Telemetry, StartError> {
-    let logs = logs::layer(config.log_format, &config.log, std::io::stderr).map_err(|source| {
-        StartError::LogFilter {
+    // A reader of our output who stops reading must not stop us: lines beyond the queue are dropped.
+    let (stderr, log_writer) = tracing_appender::non_blocking(std::io::stderr());
+    let logs =
+        logs::layer(config.log_format, &config.log, stderr).map_err(|source| StartError::LogFilter {
             directives: config.log.clone(),
             source,
-        }
-    })?;
+        })?;
     global::set_text_map_propagator(TraceContextPropagator::new());
     logs::log_panics();
     if config.otel_sdk_disabled {
@@ -77,6 +81,7 @@ pub fn start(service: &'static str, config: &TelemetryConfig) -> Result<Telemetr
             .map_err(StartError::AlreadyStarted)?;
         return Ok(Telemetry {
             tracer_provider: None,
+            _log_writer: log_writer,
         });
     }
 
@@ -98,6 +103,7 @@ pub fn start(service: &'static str, config: &TelemetryConfig) -> Result<Telemetr
     global::set_meter_provider(meter_provider(resource)?);
     Ok(Telemetry {
         tracer_provider: Some(tracer_provider),
+        _log_writer: log_writer,
     })
 }
 
@@ -181,6 +187,7 @@ mod tests {
         let provider = tracer_provider(&config, resource("test", &config)).unwrap();
         Telemetry {
             tracer_provider: Some(provider),
+            _log_writer: tracing_appender::non_blocking(std::io::sink()).1,
         }
     }
 

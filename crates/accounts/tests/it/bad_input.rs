@@ -38,6 +38,7 @@ async fn every_wrong_field_is_named_at_once() {
 async fn a_body_that_is_not_the_json_asked_for_is_refused() {
     let app = TestApp::spawn().await;
     assert_eq!(refused(&app, &json!({ "name": 7 })).await.0, 422);
+    assert_eq!(refused(&app, &json!(["a name", "a description"])).await.0, 422);
     assert_eq!(refused(&app, &json!({ "nmae": "typo" })).await.0, 422);
     let send = async |body: String, content_type: &str| {
         let request = app

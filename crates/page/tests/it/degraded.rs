@@ -180,3 +180,14 @@ async fn with_nothing_to_show_the_reader_is_told_to_come_back() {
     let problem: Value = problem.json().await.unwrap();
     assert_eq!(problem["type"], "/problems/nothing-to-show");
 }
+
+#[tokio::test]
+async fn a_source_that_let_a_deadline_pass_is_not_waited_for_by_every_reader() {
+    let app = TestApp::spawn_with(&["--metrics-deadline-ms=50"]).await;
+    app.metrics.behave(Behaviour::Never);
+    for _ in 0..20 {
+        assert_eq!(app.json().await["missing"][0]["source"], "metrics");
+    }
+    let asked = app.metrics.asked().len();
+    assert!(asked < 10, "20 readers, one a second may ask: {asked} did");
+}

@@ -61,8 +61,11 @@ async fn a_reader_who_comes_after_the_event_does_not_get_the_old_flight() {
         let applied = stack.applied(0, "accounts").await;
         stack.rename_account(id, "new").await;
         stack.until_applied(0, "accounts", applied).await;
-        // The early flight is still in the air. It ends only once the late reader is on its way.
-        let (page, ()) = tokio::join!(stack.page(0, id), async { stack.gate.open() });
+        // The early flight is still in the air. It lands only once the late reader is inside.
+        let (page, ()) = tokio::join!(stack.page(0, id), async {
+            stack.until_under_way(0, 2).await;
+            stack.gate.open();
+        });
         page
     };
     let (early, late) = tokio::join!(early, late);
