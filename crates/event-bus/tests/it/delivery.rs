@@ -1,0 +1,93 @@
+//! What is announced is heard, whatever the broker does meanwhile.
+
+use std::time::Duration;
+
+use test_support::NatsServer;
+use tokio::time::timeout;
+
+use crate::rig::{Hearer, Source};
+
+#[tokio::test]
+async fn what_is_announced_is_heard_in_order_and_then_forgotten() {
+    let nats = NatsServer::start();
+    let source = Source::start(&nats).await;
+    let mut hearer = Hearer::start(&nats).await;
+    for revision in 1..=600 {
+        source.announce(revision).await;
+    }
+    for revision in 1..=600 {
+        let (event, repeat) = hearer.change().await;
+        assert_eq!(
+            (event.revision, event.sequence, repeat),
+            (revision, revision, false)
+        );
+    }
+    test_support::eventually(Duration::from_secs(5), async || match source.pending().await {
+        0 => Ok(()),
+        n => Err(format!("{n} rows are still in the outbox")),
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn mutations_during_an_outage_are_answered_and_heard_after_it() {
+    let mut nats = NatsServer::start();
+    let source = Source::start(&nats).await;
+    let mut hearer = Hearer::start(&nats).await;
+    source.announce(1).await;
+    assert_eq!(hearer.change().await.0.revision, 1);
+    nats.kill();
+    timeout(Duration::from_secs(2), source.announce(2))
+        .await
+        .expect("answered at once");
+    source.announce(3).await;
+    assert!(source.pending().await >= 2);
+    nats.restart();
+    assert_eq!(hearer.change().await.0.revision, 2);
+    assert_eq!(hearer.change().await.0.revision, 3);
+}
+
+#[tokio::test]
+async fn a_fragment_is_carried_when_small_and_left_out_when_large() {
+    let nats = NatsServer::start();
+    let source = Source::start(&nats).await;
+    let mut hearer = Hearer::start(&nats).await;
+    source
+        .announce_carrying(1, serde_json::json!({ "name": "small" }))
+        .await;
+    source
+        .announce_carrying(2, serde_json::json!({ "name": "x".repeat(70_000) }))
+        .await;
+    let body = |event: event_bus::Event| serde_json::from_slice::<serde_json::Value>(&event.data).unwrap();
+    let small = body(hearer.change().await.0);
+    assert_eq!(
+        small,
+        serde_json::json!({ "thing": 7, "fragment": { "name": "small" } })
+    );
+    assert_eq!(body(hearer.change().await.0), serde_json::json!({ "thing": 7 }));
+}
+
+#[tokio::test]
+async fn a_row_that_the_stream_refuses_goes_out_without_its_fragment_and_blocks_nothing() {
+    let nats = NatsServer::start();
+    let client = async_nats::connect(nats.url()).await.unwrap();
+    let small = async_nats::jetstream::stream::Config {
+        name: "EVENTS".to_owned(),
+        subjects: vec!["events.>".to_owned()],
+        max_message_size: 2000,
+        ..Default::default()
+    };
+    async_nats::jetstream::new(client)
+        .create_stream(small)
+        .await
+        .unwrap();
+    let source = Source::start(&nats).await;
+    let mut hearer = Hearer::start(&nats).await;
+    source
+        .announce_carrying(1, serde_json::json!({ "name": "x".repeat(3000) }))
+        .await;
+    source.announce(2).await;
+    let (first, second) = (hearer.change().await.0, hearer.change().await.0);
+    assert_eq!((first.revision, &first.data[..]), (1, &br#"{"thing":7}"#[..]));
+    assert_eq!(second.revision, 2);
+}

@@ -1,0 +1,147 @@
+//! A source with nothing but an outbox, and a hearer of it.
+
+use std::time::Duration;
+
+use event_bus::outbox::{self, Announcement};
+use event_bus::{Broker, Cause, Feed, Heard, Relay, Topology};
+use group_commit::{Database, Error};
+use tempfile::TempDir;
+use test_support::NatsServer;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+/// Longer than anything here takes: watermarks go on for ever, so that waiting past them must end by itself.
+pub(crate) const LONG: Duration = Duration::from_secs(20);
+
+pub(crate) fn topology() -> Topology {
+    Topology {
+        stream: "EVENTS".to_owned(),
+        prefix: "events".to_owned(),
+    }
+}
+
+/// A source with nothing but an outbox, and its relay.
+pub(crate) struct Source {
+    pub(crate) database: Database,
+    pub(crate) folder: TempDir,
+    pub(crate) relay: JoinHandle<()>,
+    _stop: DropGuard,
+}
+
+impl Source {
+    pub(crate) async fn start(nats: &NatsServer) -> Self {
+        Self::start_in(tempfile::tempdir().unwrap(), nats).await
+    }
+
+    pub(crate) async fn start_in(folder: TempDir, nats: &NatsServer) -> Self {
+        let database = Database::open(&folder.path().join("db"), &[outbox::MIGRATION]).unwrap();
+        let broker = Broker::connect(&nats.url(), "source", topology()).await.unwrap();
+        let stop = CancellationToken::new();
+        let relay = Relay::new(database.clone(), broker, "things", "test.watermark.v1", None);
+        let relay = tokio::spawn(relay.run(stop.clone()));
+        Self {
+            database,
+            folder,
+            relay,
+            _stop: stop.drop_guard(),
+        }
+    }
+
+    pub(crate) async fn announce(&self, revision: u64) {
+        self.announce_carrying(revision, serde_json::json!({ "revision": revision }))
+            .await;
+    }
+
+    pub(crate) async fn announce_carrying(&self, revision: u64, fragment: serde_json::Value) {
+        let announce = move |c: &rusqlite::Connection| {
+            let announcement = Announcement {
+                kind: "test.changed.v1",
+                entity: 7,
+                revision,
+                data: serde_json::json!({ "thing": 7 }),
+                fragment: Some(fragment),
+            };
+            outbox::announce(c, &announcement).map_err(Error::from)
+        };
+        self.database.write(announce).await.unwrap();
+    }
+
+    pub(crate) async fn pending(&self) -> u64 {
+        let count =
+            |c: &rusqlite::Transaction<'_>| c.query_row("SELECT count(*) FROM outbox", [], |r| r.get(0));
+        self.database
+            .read(move |c| count(c).map_err(Error::from))
+            .await
+            .unwrap()
+    }
+}
+
+/// A feed of that source, with what it heard.
+pub(crate) struct Hearer {
+    pub(crate) heard: mpsc::UnboundedReceiver<Heard>,
+    _stop: DropGuard,
+}
+
+impl Hearer {
+    pub(crate) async fn start(nats: &NatsServer) -> Self {
+        let broker = Broker::connect(&nats.url(), "hearer", topology()).await.unwrap();
+        let (tell, heard) = mpsc::unbounded_channel();
+        let stop = CancellationToken::new();
+        let feed = Feed::new(broker, &["things"]);
+        tokio::spawn(feed.run(stop.clone(), move |word| drop(tell.send(word))));
+        let mut hearer = Self {
+            heard,
+            _stop: stop.drop_guard(),
+        };
+        // The first watermark says that it listens; the first word of a source is always a loss.
+        assert_eq!(hearer.until_loss().await, Cause::FirstHeard);
+        hearer
+    }
+
+    pub(crate) async fn next(&mut self) -> Heard {
+        timeout(LONG, self.heard.recv())
+            .await
+            .expect("something is heard")
+            .unwrap()
+    }
+
+    /// The next loss, past everything else.
+    pub(crate) async fn until_loss(&mut self) -> Cause {
+        let loss = async {
+            loop {
+                if let Heard::Loss(loss) = self.next().await {
+                    return loss.cause;
+                }
+            }
+        };
+        timeout(LONG, loss).await.expect("a loss is told")
+    }
+
+    /// The next change, past watermarks. Losses are not expected.
+    pub(crate) async fn change(&mut self) -> (event_bus::Event, bool) {
+        let change = async {
+            loop {
+                match self.next().await {
+                    Heard::Change(change) => return (change.event, change.repeat),
+                    Heard::Watermark(_) => {}
+                    Heard::Loss(loss) => panic!("unexpected {loss:?}"),
+                }
+            }
+        };
+        timeout(LONG, change).await.expect("a change is told")
+    }
+}
+
+/// Announces a change of the thing, for transactions that do more than that.
+pub(crate) fn announce(transaction: &rusqlite::Connection, revision: u64) -> rusqlite::Result<()> {
+    let announcement = Announcement {
+        kind: "test.changed.v1",
+        entity: 7,
+        revision,
+        data: serde_json::json!({}),
+        fragment: None,
+    };
+    outbox::announce(transaction, &announcement)
+}
