@@ -159,3 +159,44 @@ async fn migrations_run_once_and_in_order() {
         .unwrap();
     assert_eq!(tables, 2);
 }
+
+#[tokio::test]
+async fn a_commit_that_fails_is_told_to_everyone_in_its_group_and_leaves_nothing() {
+    let (database, _folder) = database();
+    // A deferred foreign key is checked at the commit: the job itself succeeds.
+    let child = "CREATE TABLE child (n INTEGER REFERENCES notes (n) DEFERRABLE INITIALLY DEFERRED) STRICT";
+    database
+        .write(|c| c.execute_batch(child).map_err(Error::from))
+        .await
+        .unwrap();
+    let release = hold_the_writer(&database).await;
+    let orphan = database.write(|c| {
+        c.execute("INSERT INTO child VALUES (99)", [])
+            .map_err(Error::from)
+    });
+    // What this one sees is never committed, so that its refusal must not be told.
+    let refused = database.write(|_| Err::<(), _>(Told::Refusal));
+    let mut group = Box::pin(async { tokio::join!(orphan, refused, insert(&database, 1)) });
+    assert!(futures::poll!(&mut group).is_pending(), "all three are queued");
+    drop(release);
+    let (orphan, refused, innocent) = group.await;
+    assert!(matches!(orphan, Err(Error::Sqlite(_))), "{orphan:?}");
+    assert_eq!(refused, Err(Told::Failure));
+    assert!(innocent.is_err());
+    assert_eq!(count(&database).await, 0);
+    insert(&database, 1).await.unwrap();
+    assert_eq!(count(&database).await, 1, "the next group is a new one");
+}
+
+/// A caller's own refusal, or the database's failure.
+#[derive(Debug, PartialEq)]
+enum Told {
+    Refusal,
+    Failure,
+}
+
+impl From<Error> for Told {
+    fn from(_: Error) -> Self {
+        Self::Failure
+    }
+}
