@@ -73,13 +73,13 @@ impl fmt::Display for Welcome {
             f,
             "# read it again: the new name, and in Fresh-As-Of the moment up to which the page is complete"
         )?;
-        write!(f, "{read} {page}/accounts/{account} | head -c 800; echo")?;
+        write!(f, "{read} {page}/accounts/{account} | cut -c1-800")?;
         if let Some(other) = self.pages.get(1) {
             writeln!(
                 f,
                 "\n\n# the other replica has a cache of its own, and heard the same event"
             )?;
-            write!(f, "{read} {other}/accounts/{account} | head -c 800; echo")?;
+            write!(f, "{read} {other}/accounts/{account} | cut -c1-800")?;
         }
         Ok(())
     }
