@@ -66,6 +66,37 @@ impl Process {
         let _ = self.child.kill().await;
     }
 
+    /// Stops it for a while (SIGSTOP): its connections stay open, and nothing in it runs. Returns once it stands still.
+    ///
+    /// Whoever owns it may kill, restart or drop it meanwhile.
+    ///
+    /// # Panics
+    /// When it has ended.
+    pub fn pause(&self) {
+        test_support::pause_process(self.id());
+    }
+
+    /// Lets it go on after [`pause`](Self::pause).
+    ///
+    /// # Panics
+    /// When it has ended.
+    pub fn resume(&self) {
+        test_support::resume_process(self.id());
+    }
+
+    /// Whether it has not ended. A paused process is alive.
+    pub fn is_alive(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(None))
+    }
+
+    /// The number by which the system knows it.
+    ///
+    /// # Panics
+    /// When it has ended.
+    pub fn id(&self) -> u32 {
+        self.child.id().expect("the process has not ended")
+    }
+
     /// Waits until it ends by itself; whether it said that all was well.
     ///
     /// # Panics

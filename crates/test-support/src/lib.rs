@@ -1,9 +1,12 @@
-//! Real parts for tests: a nats-server on a free port, an OTLP sink, and waiting for what must come true.
+//! Real parts for tests: a nats-server on a free port, an OTLP sink, processes that stand still, and waiting for what
+//! must come true.
 
 mod eventually;
 mod nats;
 mod otlp_sink;
+mod paused;
 
 pub use eventually::eventually;
 pub use nats::NatsServer;
 pub use otlp_sink::{CollectedSpan, OtlpSink};
+pub use paused::{pause_process, resume_process};

@@ -46,6 +46,22 @@ impl NatsServer {
         }
     }
 
+    /// Stops it for a while (SIGSTOP): connections stay open, are even accepted by the kernel, and nothing is answered.
+    ///
+    /// # Panics
+    /// When it does not run.
+    pub fn pause(&self) {
+        crate::pause_process(self.id());
+    }
+
+    /// Lets it go on after [`pause`](Self::pause).
+    ///
+    /// # Panics
+    /// When it does not run.
+    pub fn resume(&self) {
+        crate::resume_process(self.id());
+    }
+
     /// Starts it again on the same port, with what its store holds.
     pub fn restart(&mut self) {
         self.kill();
@@ -59,6 +75,10 @@ impl NatsServer {
     /// When the folder cannot be removed.
     pub fn wipe(&mut self) {
         std::fs::remove_dir_all(self.store.path().join("jetstream")).expect("the store can be removed");
+    }
+
+    fn id(&self) -> u32 {
+        self.process.as_ref().expect("the server was not killed").id()
     }
 
     fn spawn(&mut self, port: &str) {

@@ -4,5 +4,7 @@
 mod contracts;
 mod faults;
 mod freshness;
+mod links;
+mod pauses;
 mod race;
 mod traces;

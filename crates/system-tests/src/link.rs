@@ -1,0 +1,214 @@
+//! A TCP proxy in front of anything, that can be cut, black-holed or slowed down while connections are open.
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+/// What is read at once, and thereby what one delay of a slow link is for.
+const CHUNK: usize = 16 * 1024;
+
+/// What a link does with what comes, in both directions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Mode {
+    Open,
+    Cut,
+    BlackHole,
+    Slow(Duration),
+}
+
+/// A link between a client and one address. Open at first; gone, with its connections, when it is dropped.
+#[derive(Debug)]
+pub struct Link {
+    /// What stood before `://` in the address of the other end, to be given to clients too.
+    scheme: Option<String>,
+    address: SocketAddr,
+    shared: Arc<Shared>,
+    acceptor: JoinHandle<()>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    upstream: String,
+    mode: watch::Sender<Mode>,
+    forwarded: AtomicU64,
+    /// A connection is its task: ending the task closes both of its sockets.
+    connections: Mutex<Vec<JoinHandle<()>>>,
+}
+
+impl Link {
+    /// Starts a link to `upstream`: a host and port, or the URL of one without a path, such as `nats://127.0.0.1:4222`.
+    ///
+    /// # Panics
+    /// When no port of the loopback interface is free.
+    pub async fn start(upstream: &str) -> Self {
+        let (scheme, upstream) = match upstream.split_once("://") {
+            Some((scheme, rest)) => (Some(scheme.to_owned()), rest),
+            None => (None, upstream),
+        };
+        let listener = TcpListener::bind("127.0.0.1:0")
+            .await
+            .expect("a loopback port is free");
+        let address = listener.local_addr().expect("a bound listener has an address");
+        let shared = Arc::new(Shared {
+            upstream: upstream.trim_end_matches('/').to_owned(),
+            mode: watch::Sender::new(Mode::Open),
+            forwarded: AtomicU64::new(0),
+            connections: Mutex::default(),
+        });
+        let acceptor = tokio::spawn(accept(listener, Arc::clone(&shared)));
+        Self {
+            scheme,
+            address,
+            shared,
+            acceptor,
+        }
+    }
+
+    /// Where to connect, instead of the other end.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The same with the scheme of the other end's URL.
+    pub fn url(&self) -> String {
+        match &self.scheme {
+            Some(scheme) => format!("{scheme}://{}", self.address),
+            None => self.address.to_string(),
+        }
+    }
+
+    /// Lets everything pass: what a black hole held goes on at once, in order and whole; so does what is being delayed.
+    pub fn open(&self) {
+        self.shared.mode.send_replace(Mode::Open);
+    }
+
+    /// Closes every connection, on both sides, and each new one as soon as it is made. Returns once they are closed.
+    ///
+    /// What they still held is lost, as with a cable that is cut.
+    pub async fn cut(&self) {
+        self.shared.mode.send_replace(Mode::Cut);
+        self.reset().await;
+    }
+
+    /// Forwards nothing any more, either way, and tells nobody: connections stay open and new ones are accepted.
+    ///
+    /// Nothing is lost: the link stops reading, so that the senders' own buffers fill up, and [`open`](Self::open)
+    /// resumes. An end that has closed meanwhile is found out only then.
+    pub fn black_hole(&self) {
+        self.shared.mode.send_replace(Mode::BlackHole);
+    }
+
+    /// Holds every chunk back for a while: each of up to 16 KiB, in each direction, one after the other.
+    pub fn slow(&self, delay: Duration) {
+        self.shared.mode.send_replace(Mode::Slow(delay));
+    }
+
+    /// Closes every connection once, with what it held; new ones are treated as the mode says. Returns once they are
+    /// closed. This is how a black hole ends whose peers do not meet again.
+    pub async fn reset(&self) {
+        let connections = std::mem::take(&mut *self.shared.connections());
+        connections.iter().for_each(JoinHandle::abort);
+        for connection in connections {
+            // It was aborted, or had ended before: both are closed.
+            let _ = connection.await;
+        }
+    }
+
+    /// How many connections are open.
+    pub fn connections(&self) -> usize {
+        let mut connections = self.shared.connections();
+        connections.retain(|connection| !connection.is_finished());
+        connections.len()
+    }
+
+    /// How many bytes were forwarded since the start, both ways together: it stands still in a black hole.
+    pub fn forwarded(&self) -> u64 {
+        self.shared.forwarded.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        self.acceptor.abort();
+        self.shared.mode.send_replace(Mode::Cut);
+        self.shared.connections().iter().for_each(JoinHandle::abort);
+    }
+}
+
+impl Shared {
+    fn connections(&self) -> MutexGuard<'_, Vec<JoinHandle<()>>> {
+        self.connections.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+async fn accept(listener: TcpListener, shared: Arc<Shared>) {
+    // An error of one connection, such as too many files, is the client's to notice.
+    loop {
+        let Ok((client, _)) = listener.accept().await else {
+            continue;
+        };
+        let mut connections = shared.connections();
+        // Under the lock: a cut that comes after this look finds the connection in the list.
+        if *shared.mode.borrow() != Mode::Cut {
+            connections.retain(|connection| !connection.is_finished());
+            connections.push(tokio::spawn(carry(client, Arc::clone(&shared))));
+        }
+    }
+}
+
+/// One connection, until both sides have ended or one breaks.
+async fn carry(client: TcpStream, shared: Arc<Shared>) {
+    let mut mode = shared.mode.subscribe();
+    passable(&mut mode).await;
+    let Ok(upstream) = TcpStream::connect(&shared.upstream).await else {
+        return;
+    };
+    for side in [&client, &upstream] {
+        // Without it small messages wait for more to come, which would be a delay nobody asked for.
+        let _ = side.set_nodelay(true);
+    }
+    let ((from_client, to_client), (from_upstream, to_upstream)) =
+        (client.into_split(), upstream.into_split());
+    let there = forward(from_client, to_upstream, mode.clone(), &shared.forwarded);
+    let back = forward(from_upstream, to_client, mode, &shared.forwarded);
+    // The first that breaks ends both.
+    let _ = tokio::try_join!(there, back);
+}
+
+/// One direction. The mode is asked again for every chunk, after it was read: one that was on its way when the link became
+/// a black hole stays in here.
+async fn forward(
+    mut from: OwnedReadHalf,
+    mut to: OwnedWriteHalf,
+    mut mode: watch::Receiver<Mode>,
+    forwarded: &AtomicU64,
+) -> std::io::Result<()> {
+    let mut chunk = vec![0; CHUNK];
+    loop {
+        let length = from.read(&mut chunk).await?;
+        passable(&mut mode).await;
+        if length == 0 {
+            return to.shutdown().await;
+        }
+        to.write_all(&chunk[..length]).await?;
+        forwarded.fetch_add(length as u64, Ordering::Relaxed);
+    }
+}
+
+/// Waits for as long as the mode says; a change of the mode counts at once.
+async fn passable(mode: &mut watch::Receiver<Mode>) {
+    let slowed = *mode.borrow_and_update();
+    if let Mode::Slow(delay) = slowed {
+        let _ = timeout(delay, mode.wait_for(|mode| *mode != slowed)).await;
+    }
+    // The sender lives in the link, whose end ends this task: waiting cannot fail.
+    let _ = mode.wait_for(|mode| *mode != Mode::BlackHole).await;
+}
