@@ -1,5 +1,7 @@
 //! The faults that the tests inject between parts: each must be what it says.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use async_nats::connection::State;
@@ -15,15 +17,23 @@ const AT_MOST: Duration = Duration::from_secs(20);
 
 /// A server that sends back what it gets, and a link to it.
 async fn link_to_echo() -> Link {
+    link_to_counting_echo().await.0
+}
+
+/// The same, and how many connections the server was made.
+async fn link_to_counting_echo() -> (Link, Arc<AtomicUsize>) {
+    let made = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&made);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move {
         while let Ok((connection, _)) = listener.accept().await {
+            counter.fetch_add(1, Ordering::Relaxed);
             let (mut from, mut to) = connection.into_split();
             tokio::spawn(async move { tokio::io::copy(&mut from, &mut to).await });
         }
     });
-    Link::start(&address.to_string()).await
+    (Link::start(&address.to_string()).await, made)
 }
 
 async fn connect(link: &Link) -> TcpStream {
@@ -118,7 +128,7 @@ async fn a_black_hole_takes_nothing_and_its_end_brings_everything_in_order() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reset_closes_what_is_open_and_a_black_hole_stays_one() {
-    let link = link_to_echo().await;
+    let (link, made) = link_to_counting_echo().await;
     let mut early = connect(&link).await;
     assert_eq!(echoed(&mut early, b"a").await, b"a");
     let forwarded = link.forwarded();
@@ -133,6 +143,7 @@ async fn a_reset_closes_what_is_open_and_a_black_hole_stays_one() {
         forwarded,
         "what was held is lost, and nothing new passes"
     );
+    assert_eq!(made.load(Ordering::Relaxed), 1, "nor is a connection made behind it");
     link.reset().await;
     link.open();
     assert_eq!(echoed(&mut connect(&link).await, b"b").await, b"b");
