@@ -2,18 +2,19 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::clock::Moment;
 use crate::composer::Composer;
-use crate::ledger::{Slot, SourceId};
-use crate::part::{Part, PartState};
+use crate::ledger::{Position, Slot, SourceId};
+use crate::part::{Part, PartState, Version};
 use crate::proof::{Doubt, Proof, Verdict};
+use crate::strategy::Tactic;
 
 /// A page as it is kept: rendered, with the parts it was rendered from.
 pub struct Entry<C: Composer> {
-    page: C::Page,
+    page: Arc<C::Page>,
     parts: Box<[PartState<C::Body>]>,
     /// Where the fence of each part stands, in the order of the parts.
     slots: Arc<[Slot]>,
@@ -21,17 +22,46 @@ pub struct Entry<C: Composer> {
     /// that is fenced or expires while its source is down is as old as its last proof, not as its request.
     complete_until: Box<[AtomicU64]>,
     composed: Moment,
+    /// When, on the monotonic clock, a source that failed is asked again for this page, if nothing of it is heard before.
+    retry_at: Duration,
+    /// What had been heard when it was made.
+    made_at: Position,
+    /// [`UNREAD`], [`READ`] or [`REFRESHING`]: whether anybody read it since its last refresh began (rule 18).
+    read: AtomicU8,
     weight: u32,
 }
 
+/// A refresh made it, and nobody has read it.
+const UNREAD: u8 = 0;
+/// Somebody read it.
+const READ: u8 = 1;
+/// Nobody read it since a refresh began that will replace it.
+const REFRESHING: u8 = 2;
+
+/// What an entry is made of.
+pub(crate) struct Made<C: Composer> {
+    pub(crate) page: Arc<C::Page>,
+    pub(crate) parts: Vec<PartState<C::Body>>,
+    pub(crate) slots: Arc<[Slot]>,
+    pub(crate) composed: Moment,
+    pub(crate) retry_at: Duration,
+    pub(crate) made_at: Position,
+    pub(crate) read: bool,
+    pub(crate) weight: u32,
+}
+
 impl<C: Composer> Entry<C> {
-    pub(crate) fn new(
-        page: C::Page,
-        parts: Vec<PartState<C::Body>>,
-        slots: Arc<[Slot]>,
-        composed: Moment,
-        weight: u32,
-    ) -> Self {
+    pub(crate) fn new(made: Made<C>) -> Self {
+        let Made {
+            page,
+            parts,
+            slots,
+            composed,
+            retry_at,
+            made_at,
+            read,
+            weight,
+        } = made;
         let date =
             |state: &PartState<C::Body>| state.part().map_or(0, |part| part.complete_until.as_micros());
         let complete_until = parts.iter().map(|state| AtomicU64::new(date(state))).collect();
@@ -41,13 +71,21 @@ impl<C: Composer> Entry<C> {
             slots,
             complete_until,
             composed,
+            retry_at,
+            made_at,
+            read: AtomicU8::new(if read { READ } else { UNREAD }),
             weight,
         }
     }
 
     /// What was rendered.
-    pub const fn page(&self) -> &C::Page {
+    pub fn page(&self) -> &C::Page {
         &self.page
+    }
+
+    /// The same, to be shown again when nothing of it changed.
+    pub(crate) fn shared_page(&self) -> Arc<C::Page> {
+        Arc::clone(&self.page)
     }
 
     /// What it was rendered from, in the order of [`Composer::dependencies`].
@@ -55,7 +93,7 @@ impl<C: Composer> Entry<C> {
         &self.parts
     }
 
-    /// When it was rendered.
+    /// When it was rendered, or last found to be the same as before.
     pub const fn composed(&self) -> Moment {
         self.composed
     }
@@ -82,41 +120,101 @@ impl<C: Composer> Entry<C> {
         Some(part)
     }
 
+    /// The version of a source's part, if one is shown.
+    pub fn version(&self, source: SourceId) -> Option<Version> {
+        Some(self.parts[self.place(source)?].part()?.version)
+    }
+
+    /// The place of a source's part.
+    pub(crate) fn place(&self, source: SourceId) -> Option<usize> {
+        self.slots.iter().position(|slot| slot.source() == source)
+    }
+
+    /// Whether a source has just failed to give its part, and is not to be asked again yet.
+    pub(crate) fn rests(&self, index: usize, proof: &Proof<'_>) -> bool {
+        let failed = self.parts[index].reason().is_some();
+        failed && proof.monotonic() < self.retry_at && !proof.ledger().passed(self.slots[index], self.made_at)
+    }
+
+    /// Whether a page made of these would be this one: every part is there, in the same version.
+    ///
+    /// Of answers that depend on the clock there may be several in one version: the caller knows that no new one came.
+    pub(crate) fn shows(&self, states: &[PartState<C::Body>]) -> bool {
+        self.parts.iter().zip(states).all(|states| match states {
+            (PartState::Current(one), PartState::Current(other)) => one.version == other.version,
+            _ => false,
+        })
+    }
+
+    /// Notes that somebody reads it.
+    pub(crate) fn touch(&self) {
+        // Relaxed, here and below: a refresh too many or too few, nothing else, hangs on it. Loaded first, because many
+        // readers share the line and few find it unread.
+        if !self.was_read() {
+            self.read.store(READ, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether somebody read it since the last refresh began.
+    pub(crate) fn was_read(&self) -> bool {
+        self.read.load(Ordering::Relaxed) == READ
+    }
+
+    /// Notes that a refresh begins; whether the one before was of use to nobody.
+    pub(crate) fn begin_refresh(&self) -> bool {
+        self.read.swap(REFRESHING, Ordering::Relaxed) == UNREAD
+    }
+
+    /// Notes that a reader finds it of no use; whether a refresh made it, and nobody else had read it.
+    pub(crate) fn reject(&self) -> bool {
+        self.read.swap(READ, Ordering::Relaxed) == UNREAD
+    }
+
     /// Proves the page, or says what is in doubt first; and dates it by its oldest part (rule 10).
-    pub(crate) fn check(&self, proof: &Proof<'_>) -> Verdict {
+    pub(crate) fn check(&self, proof: &Proof<'_>, tactic: &dyn Tactic) -> Verdict {
         let mut page = Verdict {
             doubt: None,
             complete_until: proof.now(),
         };
         for (index, state) in self.parts.iter().enumerate() {
-            let part = self.check_part(index, state, proof);
+            let part = self.check_part(index, state, proof, tactic);
             page.doubt = page.doubt.or(part.doubt);
             page.complete_until = page.complete_until.min(part.complete_until);
         }
         page
     }
 
-    fn check_part(&self, index: usize, state: &PartState<C::Body>, proof: &Proof<'_>) -> Verdict {
+    fn check_part(
+        &self,
+        index: usize,
+        state: &PartState<C::Body>,
+        proof: &Proof<'_>,
+        tactic: &dyn Tactic,
+    ) -> Verdict {
+        // For a while a source that failed is not asked again, or its readers would do nothing else.
+        let retry = (!self.rests(index, proof)).then_some(Doubt::Degraded);
         let Some(part) = state.part() else {
             // Nothing is shown of it, so nothing can be out of date but the statement that it is missing.
             return Verdict {
-                doubt: Some(Doubt::Degraded),
+                doubt: retry,
                 complete_until: self.composed,
             };
         };
-        let verdict = proof.check(self.slots[index], part);
+        let slot = self.slots[index];
+        let verdict = tactic.check(proof, slot, part.evidence());
         let latest = self.latest(index);
         if verdict.complete_until > latest {
             // Relaxed, here and in `latest`: each date is true of a part that never changes, whoever reads it when.
             self.complete_until[index].fetch_max(verdict.complete_until.as_micros(), Ordering::Relaxed);
         }
-        let marked = matches!(state, PartState::Stale { .. });
+        let doubt = match state {
+            // What was heard to be deleted is not shown, marked or not (rule 12).
+            PartState::Stale { .. } if proof.ledger().deleted(slot, part.position) => Some(Doubt::Degraded),
+            PartState::Stale { .. } => retry,
+            PartState::Current(_) | PartState::Missing { .. } => verdict.doubt,
+        };
         Verdict {
-            doubt: if marked {
-                Some(Doubt::Degraded)
-            } else {
-                verdict.doubt
-            },
+            doubt,
             complete_until: verdict.complete_until.max(latest),
         }
     }
@@ -136,8 +234,11 @@ pub struct Answer<C: Composer> {
     pub outcome: Outcome,
     /// The requests of the flight that the reader waited for; empty for a hit.
     pub fetches: Arc<[Fetch]>,
-    /// When the page was rendered.
+    /// When the page was rendered, or last found to be the same as before.
     pub composed: Moment,
+    /// The sources of which the reader knows a later state than the page shows, though they were asked (rule 13). An answer
+    /// with any is to be marked.
+    pub behind: Vec<SourceId>,
 }
 
 impl<C: Composer> Answer<C> {
@@ -170,8 +271,10 @@ pub enum Forward {
     Miss,
     /// It could not be proven.
     Stale,
-    /// The reader demanded a fresh composition.
+    /// The cache keeps nothing: [`Strategy::None`](crate::Strategy::None).
     Bypass,
+    /// The reader demanded more than the resident page: a fresh composition, or a version that it does not reflect.
+    Request,
 }
 
 /// One request of a flight.

@@ -8,38 +8,63 @@ use moka::future::Cache;
 
 use crate::answer::{Answer, Entry, Fetch, Forward, Outcome};
 use crate::composer::Composer;
-use crate::ledger::{Ledger, Slot, Watermarks};
+use crate::ledger::{Ledger, Slot, SourceId, Watermarks};
 use crate::leg::Leg;
+use crate::part::{Carried, Version};
 use crate::pilot::Pilot;
 use crate::proof::{Proof, Verdict};
-use crate::slots::{Landed, Slots, Ticket};
+use crate::refresh::{Inbox, RefreshOptions};
+use crate::slots::{Landed, Slots, Ticket, Wish};
 use crate::stats::Stats;
+use crate::strategy::{Strategy, Tactic};
 
 /// How a [`FreshCache`] is made.
+///
+/// ```
+/// use fresh_cache::{CacheOptions, Strategy};
+///
+/// let options = CacheOptions { strategy: Strategy::Prepopulate, ..CacheOptions::default() };
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct CacheOptions {
+    /// How pages are kept fresh.
+    pub strategy: Strategy,
     /// The memory for pages, by [`Composer::weight`].
     pub max_bytes: u64,
     /// How old a part may be that is shown, marked, while its source cannot be asked (rule 12).
     pub max_stale: Duration,
+    /// How long a source that failed to give a page its part is not asked again for that page: a page read a thousand
+    /// times a second would ask a thousand times.
+    pub retry_after: Duration,
+    /// The memory for what is [remembered](FreshCache::remember) of the past, in bytes.
+    pub remembered_bytes: u64,
+    /// The bounds of pre-populating.
+    pub refresh: RefreshOptions,
 }
 
 impl Default for CacheOptions {
     fn default() -> Self {
         Self {
+            strategy: Strategy::default(),
             max_bytes: 64 * 1024 * 1024,
             max_stale: Duration::from_hours(1),
+            retry_after: Duration::from_secs(1),
+            remembered_bytes: 16 * 1024 * 1024,
+            refresh: RefreshOptions::default(),
         }
     }
 }
 
 /// What a reader asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Demand {
+pub enum Demand<'a> {
     /// A page that is proven, or composed for this read.
     Any,
     /// A page composed after this read began, every source asked unconditionally (`Cache-Control: no-cache`).
     Afresh,
+    /// A page that reflects at least these versions: the reader's own writes (rule 13). What falls short of one is asked
+    /// for, once, after this read began; if it still does, [`Answer::behind`] says so.
+    AtLeast(&'a [(SourceId, Version)]),
 }
 
 /// A cache of composed pages. Clones share the pages.
@@ -52,10 +77,14 @@ pub(crate) struct Inner<C: Composer> {
     pub(crate) composer: C,
     pub(crate) ledger: Arc<Ledger>,
     pub(crate) options: CacheOptions,
+    pub(crate) tactic: Box<dyn Tactic>,
     /// Of a page's key only the task that flies for it writes, so that plain gets and inserts do. Never `get_with`: its
     /// fill cannot be told of an event that passes (see the crate's documentation).
     pub(crate) pages: Cache<C::Key, Arc<Entry<C>>>,
+    /// Bodies from the past, for pages that nobody has read yet (rule 19).
+    pub(crate) remembered: Cache<(SourceId, u64), Carried>,
     pub(crate) slots: Slots<C>,
+    pub(crate) inbox: Inbox,
     pub(crate) stats: Stats,
 }
 
@@ -66,15 +95,21 @@ impl<C: Composer> FreshCache<C> {
             .max_capacity(options.max_bytes)
             .weigher(|_, entry: &Arc<Entry<C>>| entry.weight())
             .build();
-        let (slots, stats) = (Slots::new(), Stats::default());
+        let remembered = Cache::builder()
+            .max_capacity(options.remembered_bytes)
+            .weigher(|_, carried: &Carried| u32::try_from(carried.data.len()).unwrap_or(u32::MAX))
+            .build();
         Self {
             inner: Arc::new(Inner {
                 composer,
                 ledger,
                 options,
+                tactic: options.strategy.tactic(),
                 pages,
-                slots,
-                stats,
+                remembered,
+                slots: Slots::new(),
+                inbox: Inbox::new(options.refresh),
+                stats: Stats::default(),
             }),
         }
     }
@@ -87,65 +122,111 @@ impl<C: Composer> FreshCache<C> {
     /// # Panics
     ///
     /// If the composer panics while it renders the page, or lists its dependencies.
-    pub async fn read(&self, key: &C::Key, demand: Demand) -> Answer<C> {
+    pub async fn read(&self, key: &C::Key, demand: Demand<'_>) -> Answer<C> {
         let inner = &self.inner;
+        if !inner.tactic.keeps_pages() {
+            return self.read_alone(key, demand).await;
+        }
         // The watermarks first, the page and its proof second (rule 10).
         let watermarks = inner.ledger.watermarks();
         let resident = inner.pages.get(key).await;
-        let why = match (demand, &resident) {
-            (Demand::Afresh, _) => Forward::Bypass,
-            (Demand::Any, None) => Forward::Miss,
-            (Demand::Any, Some(entry)) => {
-                let verdict = entry.check(&Proof::new(&inner.ledger, &watermarks));
-                let Some(doubt) = verdict.doubt else {
-                    inner.stats.hits.add();
-                    return answer(Arc::clone(entry), verdict, Outcome::Hit, Arc::default());
-                };
-                inner.stats.count_doubt(doubt);
-                Forward::Stale
+        let slots = resident
+            .as_ref()
+            .map_or_else(|| inner.slots_of(key), |entry| Arc::clone(entry.slots()));
+        let proof = Proof::new(&inner.ledger, &watermarks);
+        let wish = wish(demand, resident.as_deref(), &slots, &proof);
+        let why = match &resident {
+            None => Forward::Miss,
+            Some(entry) => {
+                let verdict = entry.check(&proof, &*inner.tactic);
+                match verdict.doubt {
+                    None if wish.afresh || !wish.ask.is_empty() => Forward::Request,
+                    None => {
+                        entry.touch();
+                        inner.stats.hits.add();
+                        return self.answer(Arc::clone(entry), verdict, Outcome::Hit, Arc::default(), demand);
+                    }
+                    Some(doubt) => {
+                        inner.stats.count_doubt(doubt);
+                        if entry.reject() {
+                            inner.stats.refreshes_wasted.add();
+                        }
+                        Forward::Stale
+                    }
+                }
             }
         };
+        let why = if wish.afresh { Forward::Request } else { why };
         inner.stats.count_forward(why);
-        let slots = resident.map_or_else(|| inner.slots_of(key), |entry| Arc::clone(entry.slots()));
-        self.forward(key, why, &slots, &watermarks).await
+        let (landed, collapsed) = self.fly(key, wish, &slots, &watermarks).await;
+        self.forward(landed, why, collapsed, demand)
     }
 
-    /// Waits for a flight that is good enough for a reader who arrived now.
-    async fn forward(
-        &self,
-        key: &C::Key,
-        why: Forward,
-        slots: &Arc<[Slot]>,
-        watermarks: &Watermarks,
-    ) -> Answer<C> {
-        let (landed, collapsed) = self.fly(key, why, slots, watermarks).await;
+    /// Answers a reader by a flight of its own.
+    async fn read_alone(&self, key: &C::Key, demand: Demand<'_>) -> Answer<C> {
+        self.inner.stats.count_forward(Forward::Bypass);
+        let slots = self.inner.slots_of(key);
+        let pilot = Pilot::new(Arc::clone(&self.inner), key.clone(), slots);
+        let landed = pilot.fly_alone().await;
+        self.forward(landed, Forward::Bypass, false, demand)
+    }
+
+    /// Answers with what a flight brought.
+    fn forward(&self, landed: Landed<C>, why: Forward, collapsed: bool, demand: Demand<'_>) -> Answer<C> {
+        let Inner {
+            ledger,
+            tactic,
+            stats,
+            ..
+        } = &*self.inner;
         if collapsed {
-            self.inner.stats.collapsed.add();
+            stats.collapsed.add();
         }
         let Landed {
             entry,
             fetches,
             stored,
         } = landed;
+        entry.touch();
         // Dated by the same proof as a hit: a fence that moved during the flight leaves a part its start (rule 11).
-        let watermarks = self.inner.ledger.watermarks();
-        let verdict = entry.check(&Proof::new(&self.inner.ledger, &watermarks));
-        answer(
-            entry,
-            verdict,
-            Outcome::Forwarded {
-                why,
-                collapsed,
-                stored,
-            },
-            fetches,
-        )
+        let watermarks = ledger.watermarks();
+        let verdict = entry.check(&Proof::new(ledger, &watermarks), &**tactic);
+        let outcome = Outcome::Forwarded {
+            why,
+            collapsed,
+            stored,
+        };
+        self.answer(entry, verdict, outcome, fetches, demand)
     }
 
-    async fn fly(
+    fn answer(
+        &self,
+        entry: Arc<Entry<C>>,
+        verdict: Verdict,
+        outcome: Outcome,
+        fetches: Arc<[Fetch]>,
+        demand: Demand<'_>,
+    ) -> Answer<C> {
+        let behind = behind(&entry, demand);
+        if !behind.is_empty() {
+            self.inner.stats.behind.add();
+        }
+        let composed = entry.composed();
+        Answer {
+            entry,
+            fresh_as_of: verdict.complete_until,
+            outcome,
+            fetches,
+            composed,
+            behind,
+        }
+    }
+
+    /// Waits for a flight that is good enough for one who arrived now; whether another had asked for it before.
+    pub(crate) async fn fly(
         &self,
         key: &C::Key,
-        why: Forward,
+        wish: Wish<C::Body>,
         slots: &Arc<[Slot]>,
         watermarks: &Watermarks,
     ) -> (Landed<C>, bool) {
@@ -157,7 +238,7 @@ impl<C: Composer> FreshCache<C> {
                 mut landing,
                 collapsed,
                 first,
-            } = inner.slots.board(key, why == Forward::Bypass, suffices);
+            } = inner.slots.board(key, wish.clone(), suffices);
             if first {
                 tokio::spawn(Pilot::new(Arc::clone(inner), key.clone(), Arc::clone(slots)).fly_all());
             }
@@ -175,6 +256,18 @@ impl<C: Composer> FreshCache<C> {
                 Err(_closed) => tokio::task::yield_now().await,
             }
         }
+    }
+
+    /// Keeps what a source said of an entity some time ago, before this replica heard the feed (rule 19): for as long as
+    /// nothing better is known, it is what the source is asked about, and what is shown, marked as stale, while the source
+    /// cannot be asked. Never a proof.
+    pub async fn remember(&self, source: SourceId, entity: u64, carried: Carried) {
+        self.inner.remembered.insert((source, entity), carried).await;
+    }
+
+    /// Forgets what was [remembered](Self::remember), because the entity is gone.
+    pub async fn forget_remembered(&self, source: SourceId, entity: u64) {
+        self.inner.remembered.invalidate(&(source, entity)).await;
     }
 
     /// Drops a resident page, as an eviction does; a flight of it goes on.
@@ -206,7 +299,7 @@ impl<C: Composer> FreshCache<C> {
 }
 
 impl<C: Composer> Inner<C> {
-    fn slots_of(&self, key: &C::Key) -> Arc<[Slot]> {
+    pub(crate) fn slots_of(&self, key: &C::Key) -> Arc<[Slot]> {
         let dependencies = self.composer.dependencies(key);
         dependencies
             .into_iter()
@@ -218,26 +311,51 @@ impl<C: Composer> Inner<C> {
     /// not reflect, and what it did not ask for is still proven.
     fn suffices(&self, legs: &[Leg<C::Body>], slots: &[Slot], proof: &Proof<'_>) -> bool {
         legs.iter().zip(slots).all(|(leg, &slot)| match leg {
-            Leg::Keep(part) => proof.check(slot, part).doubt.is_none(),
-            Leg::Ask { position, .. } => !self.ledger.passed(slot, *position),
+            Leg::Keep(part) => self.tactic.check(proof, slot, part.evidence()).doubt.is_none(),
+            Leg::Ask { position, .. } => self.tactic.shares(&self.ledger, slot, *position),
         })
     }
 }
 
-fn answer<C: Composer>(
-    entry: Arc<Entry<C>>,
-    verdict: Verdict,
-    outcome: Outcome,
-    fetches: Arc<[Fetch]>,
-) -> Answer<C> {
-    let composed = entry.composed();
-    Answer {
-        entry,
-        fresh_as_of: verdict.complete_until,
-        outcome,
-        fetches,
-        composed,
+/// What a reader wants beyond a proven page. What has just failed is not asked for again, token or not.
+fn wish<C: Composer>(
+    demand: Demand<'_>,
+    resident: Option<&Entry<C>>,
+    slots: &[Slot],
+    proof: &Proof<'_>,
+) -> Wish<C::Body> {
+    let short = |source: SourceId, version: Version| {
+        let place = slots.iter().position(|slot| slot.source() == source)?;
+        let settled = resident.is_some_and(|entry| {
+            entry.rests(place, proof) || entry.version(source).is_some_and(|shown| shown.reflects(version))
+        });
+        (!settled).then_some(place)
+    };
+    match demand {
+        Demand::Any => Wish::any(),
+        Demand::Afresh => Wish {
+            afresh: true,
+            ..Wish::any()
+        },
+        Demand::AtLeast(versions) => Wish {
+            ask: versions
+                .iter()
+                .filter_map(|&(source, version)| short(source, version))
+                .collect(),
+            ..Wish::any()
+        },
     }
+}
+
+/// The sources of which the reader knows more than the page shows.
+fn behind<C: Composer>(entry: &Entry<C>, demand: Demand<'_>) -> Vec<SourceId> {
+    let Demand::AtLeast(versions) = demand else {
+        return Vec::new();
+    };
+    let short = versions.iter().filter(|&&(source, version)| {
+        entry.place(source).is_some() && !entry.version(source).is_some_and(|shown| shown.reflects(version))
+    });
+    short.map(|&(source, _)| source).collect()
 }
 
 impl<C: Composer> Clone for FreshCache<C> {

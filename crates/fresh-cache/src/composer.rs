@@ -7,7 +7,7 @@ use std::hash::Hash;
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::ledger::SourceId;
-use crate::part::{Fetched, Part, PartState};
+use crate::part::{Carried, Fetched, Part, PartState};
 
 /// How a page is composed of the answers of its sources.
 pub trait Composer: Send + Sync + 'static {
@@ -53,4 +53,20 @@ pub trait Composer: Send + Sync + 'static {
 
     /// The memory that a page keeps, in bytes, its parts' bodies included.
     fn weight(&self, page: &Self::Page) -> u32;
+
+    /// The pages that may show this entity: those which an event of it can refresh. They follow from the entity alone,
+    /// because no index of what depends on what is kept; so there are few, such as one per variant. By default none.
+    fn pages_of(&self, _source: SourceId, _entity: u64) -> Vec<Self::Key> {
+        Vec::new()
+    }
+
+    /// Makes the body of a page's part of what an event carried; `None` if it is of no use. By default it is not.
+    fn read_carried(&self, _key: &Self::Key, _source: SourceId, _carried: &Carried) -> Option<Self::Body> {
+        None
+    }
+
+    /// Whether two bodies of one version say the same: what the audit compares beyond versions. By default they do.
+    fn agrees(&self, _one: &Self::Body, _other: &Self::Body) -> bool {
+        true
+    }
 }

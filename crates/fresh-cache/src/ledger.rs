@@ -2,13 +2,18 @@
 //!
 //! Written by one task through [`Hearing`], read by every reader of every page, with nothing but atomics in
 //! between. So an event is applied in constant time however many pages depend on it, and no fill, however
-//! slow, can delay it.
+//! slow, can delay it. Each release and acquire below is needed: `interleavings.rs` fails without it.
 
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+#[cfg(not(all(test, feature = "loom")))]
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
+
+#[cfg(all(test, feature = "loom"))]
+use loom::sync::atomic::AtomicU64;
 
 use crate::clock::{Clock, Moment, SystemClock, micros};
 use crate::hearing::Hearing;
@@ -175,6 +180,17 @@ impl Ledger {
         &*self.clock
     }
 
+    /// A date that a source told, as far as it can be one by our clock: from a clock that is ahead of ours by more than was
+    /// stated, nothing follows.
+    pub(crate) fn believable(&self, told: Moment) -> Moment {
+        let now = self.clock.now();
+        if told <= now.saturating_add(self.options.clock_skew) {
+            told.min(now)
+        } else {
+            Moment::default()
+        }
+    }
+
     /// How long a revalidation stands in for trust.
     pub(crate) fn trust(&self) -> Duration {
         self.options.trust
@@ -203,6 +219,7 @@ impl Ledger {
 
     /// Whether a deletion was heard that a part at `position` may not reflect (rule 12).
     pub(crate) fn deleted(&self, slot: Slot, position: Position) -> bool {
+        // Acquire: as in `passed`.
         self.deletions[slot.index].load(Ordering::Acquire) > position.0
     }
 
@@ -223,13 +240,14 @@ impl Ledger {
 
     /// Fences a slot at a position.
     pub(crate) fn store_fence(&self, slot: Slot, position: u64) {
-        // Release: stored before the T of any watermark that follows, pairs with `SourceLine::watermark`.
+        // Release: stored after the position and the deletion of the same event; pairs with `passed`. The T of a watermark
+        // that follows carries it to the readers of that T.
         self.fences[slot.index].store(position, Ordering::Release);
     }
 
     /// Fences a slot against stale answers too.
     pub(crate) fn store_deletion(&self, slot: Slot, position: u64) {
-        // Release: stored before the fence, so that who sees the fence of a deletion knows that it is one.
+        // Release: as for a fence. Stored before the fence, so that who sees the fence of a deletion knows that it is one.
         self.deletions[slot.index].store(position, Ordering::Release);
     }
 

@@ -1,23 +1,31 @@
 #![doc = include_str!("../README.md")]
 
 mod answer;
+mod audit;
 mod cache;
 mod clock;
 mod composer;
 mod hearing;
+#[cfg(all(test, feature = "loom"))]
+mod interleavings;
 mod ledger;
 mod leg;
 mod part;
 mod pilot;
 mod proof;
+mod refresh;
 mod slots;
 mod stats;
+mod strategy;
 
 pub use answer::{Answer, Brought, Entry, Fetch, Forward, Outcome};
+pub use audit::{Audit, Lie, Suspicion};
 pub use cache::{CacheOptions, Demand, FreshCache};
 pub use clock::{Clock, ManualClock, Moment, SystemClock};
 pub use composer::Composer;
 pub use hearing::Hearing;
 pub use ledger::{Ledger, LedgerOptions, Position, Slot, SourceId};
-pub use part::{Fetched, Part, PartState, Started, Version};
+pub use part::{Carried, Fetched, Part, PartState, Started, Version};
+pub use refresh::{Announcement, Refresh, RefreshOptions};
 pub use stats::{Counter, Stats};
+pub use strategy::Strategy;

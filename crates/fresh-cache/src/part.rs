@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
+
 use crate::clock::Moment;
 use crate::ledger::{Position, SourceId};
 
@@ -50,6 +52,26 @@ pub enum Fetched<B> {
     },
 }
 
+/// What an event carries: its source's answer about the entity, made inside the mutation (rules 1 and 17).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Carried {
+    /// The state that the data shows.
+    pub version: Version,
+    /// The answer as the source wrote it; [`Composer::read_carried`](crate::Composer::read_carried) makes a body of it.
+    pub data: Bytes,
+    /// When the mutation was committed, by the source's clock: everything committed before is in the data.
+    pub committed: Moment,
+}
+
+/// What a proof looks at: a part without its body.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Evidence {
+    pub(crate) position: Position,
+    pub(crate) started: Option<Started>,
+    pub(crate) holds_until: Option<Duration>,
+    pub(crate) complete_until: Moment,
+}
+
 /// One source's answer, with the evidence by which a reader can prove that it still is the answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -73,15 +95,38 @@ pub struct Part<B> {
 impl<B> Part<B> {
     /// A part without any evidence: a body to ask about or to show marked stale, never a proof (rule 19).
     pub const fn unproven(source: SourceId, version: Version, body: B) -> Self {
-        let (position, complete_until) = (Position::ZERO, Moment::from_micros(0));
         Self {
             source,
             version,
             body,
-            position,
+            position: Position::ZERO,
             started: None,
             holds_until: None,
-            complete_until,
+            complete_until: Moment::from_micros(0),
+        }
+    }
+
+    /// The part that an event brought: proven by the event's own position, confirmed by no request (rule 17).
+    pub(crate) fn carried(
+        source: SourceId,
+        position: Position,
+        version: Version,
+        body: B,
+        committed: Moment,
+    ) -> Self {
+        Self {
+            position,
+            complete_until: committed,
+            ..Self::unproven(source, version, body)
+        }
+    }
+
+    pub(crate) const fn evidence(&self) -> Evidence {
+        Evidence {
+            position: self.position,
+            started: self.started,
+            holds_until: self.holds_until,
+            complete_until: self.complete_until,
         }
     }
 
@@ -176,6 +221,13 @@ pub enum PartState<B> {
         /// Why, for people to read.
         reason: String,
     },
+}
+
+impl Version {
+    /// Whether a part of this version reflects what was asked for; nothing is known between incarnations.
+    pub const fn reflects(self, other: Self) -> bool {
+        self.incarnation == other.incarnation && self.revision >= other.revision
+    }
 }
 
 impl<B> PartState<B> {

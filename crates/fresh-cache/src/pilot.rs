@@ -9,14 +9,15 @@ use futures::FutureExt as _;
 use futures::future::join_all;
 use tracing::Instrument as _;
 
-use crate::answer::Entry;
+use crate::answer::{Brought, Entry, Fetch, Made};
 use crate::cache::Inner;
 use crate::composer::Composer;
-use crate::ledger::{Slot, Watermarks};
+use crate::ledger::{Position, Slot, Watermarks};
 use crate::leg::{Arrival, Leg, message};
 use crate::part::{Part, PartState};
 use crate::proof::Proof;
-use crate::slots::{Departure, Landed};
+use crate::slots::{Departure, Landed, Wish};
+use crate::strategy::Tactic;
 
 /// Flies for one page until nobody waits for it any more.
 pub(crate) struct Pilot<C: Composer> {
@@ -45,7 +46,6 @@ impl<C: Composer> Pilot<C> {
     pub(crate) async fn fly_all(mut self) {
         while !self.ended {
             let Departure { legs, landing, span } = self.depart().await;
-            self.inner.stats.flights.add();
             let flight = AssertUnwindSafe(self.fly(&legs).instrument(span)).catch_unwind();
             let landed = flight.await.map_err(|panic| {
                 self.inner.stats.panics.add();
@@ -57,48 +57,79 @@ impl<C: Composer> Pilot<C> {
         }
     }
 
+    /// Composes a page for one reader alone, who waits for nobody else and leaves nothing behind.
+    pub(crate) async fn fly_alone(mut self) -> Landed<C> {
+        self.ended = true; // it never had a slot
+        let watermarks = self.inner.ledger.watermarks();
+        let nothing = self.slots.iter().map(|_| None).collect();
+        let legs = self.plan(&watermarks, nothing, Wish::any());
+        self.fly(&legs).await
+    }
+
     /// Begins the boarding flight: decides which parts are kept and which are asked for.
     async fn depart(&self) -> Departure<C> {
         // The watermarks first, the page and its proof second (rule 10).
         let watermarks = self.inner.ledger.watermarks();
-        let resident = self.inner.pages.get(&self.key).await;
-        let known = self.landed.iter().enumerate().map(|(index, landed)| {
-            merge(
-                landed.clone(),
-                resident.as_ref().and_then(|entry| entry.known(index)),
-            )
-        });
-        let known: Vec<_> = known.collect();
+        let known = self.known().await;
         self.inner
             .slots
-            .depart(&self.key, |afresh| self.plan(&watermarks, known, afresh))
+            .depart(&self.key, |wish| self.plan(&watermarks, known, wish))
+    }
+
+    /// What is known of each part: from the page that is resident, from the flights before this one, or else from what was
+    /// remembered of the past.
+    async fn known(&self) -> Vec<Option<Part<C::Body>>> {
+        let resident = self.inner.pages.get(&self.key).await;
+        let mut known = Vec::with_capacity(self.landed.len());
+        for (index, landed) in self.landed.iter().enumerate() {
+            let resident = resident.as_ref().and_then(|entry| entry.known(index));
+            let part = merge(landed.clone(), resident);
+            known.push(match part {
+                Some(part) => Some(part),
+                None => self.inner.remembered(&self.key, index).await,
+            });
+        }
+        known
     }
 
     fn plan(
         &self,
         watermarks: &Watermarks,
-        known: Vec<Option<Part<C::Body>>>,
-        afresh: bool,
+        mut known: Vec<Option<Part<C::Body>>>,
+        wish: Wish<C::Body>,
     ) -> Arc<[Leg<C::Body>]> {
-        let ledger = &self.inner.ledger;
+        let Inner {
+            ledger,
+            tactic,
+            stats,
+            ..
+        } = &*self.inner;
+        for (index, part) in wish.carried {
+            stats.carried.add();
+            known[index] = merge(known[index].take(), Some(part));
+        }
         let proof = Proof::new(ledger, watermarks);
-        let leg = |(known, &slot): (Option<Part<C::Body>>, &Slot)| match known
-            .map(|part| proven(part, slot, &proof))
-        {
-            Some(Ok(part)) if !afresh => Leg::Keep(part),
-            known => {
-                let known = known.map(|(Ok(part) | Err(part))| part);
-                Leg::Ask {
-                    known,
-                    conditional: !afresh,
+        let leg = |(index, (known, &slot)): (usize, (Option<Part<C::Body>>, &Slot))| {
+            let asked = wish.afresh || wish.ask.contains(&index);
+            match known.map(|part| proven(part, slot, &proof, &**tactic)) {
+                Some(Ok(part)) if !asked => Leg::Keep(part),
+                known => Leg::Ask {
+                    known: known.map(|(Ok(part) | Err(part))| part),
+                    conditional: !wish.afresh && tactic.asks_about_known(),
                     position: ledger.position(),
-                }
+                },
             }
         };
-        known.into_iter().zip(self.slots.iter()).map(leg).collect()
+        known
+            .into_iter()
+            .zip(self.slots.iter())
+            .enumerate()
+            .map(leg)
+            .collect()
     }
 
     async fn fly(&mut self, legs: &[Leg<C::Body>]) -> Landed<C> {
+        self.inner.stats.flights.add();
         let arrivals = join_all(
             legs.iter()
                 .zip(self.slots.iter())
@@ -110,7 +141,7 @@ impl<C: Composer> Pilot<C> {
 
     /// Merges what arrived with what is known, renders and stores it.
     async fn land(&mut self, arrivals: Vec<Arrival<C::Body>>) -> Landed<C> {
-        let fetches = arrivals.iter().filter_map(|arrival| arrival.fetch).collect();
+        let fetches: Arc<[Fetch]> = arrivals.iter().filter_map(|arrival| arrival.fetch).collect();
         let watermarks = self.inner.ledger.watermarks();
         let resident = self.inner.pages.get(&self.key).await;
         let proof = Proof::new(&self.inner.ledger, &watermarks);
@@ -123,7 +154,8 @@ impl<C: Composer> Pilot<C> {
             self.landed[index] = state.part().cloned().or(known);
             states.push(state);
         }
-        let (entry, stored) = self.store(states, &proof).await;
+        let entry = self.make(states, resident.as_deref(), &fetches, &proof);
+        let stored = self.inner.store(&self.key, &entry).await;
         Landed {
             entry,
             fetches,
@@ -154,7 +186,7 @@ impl<C: Composer> Pilot<C> {
         reason: String,
         proof: &Proof<'_>,
     ) -> PartState<C::Body> {
-        let part = match proven(known, slot, proof) {
+        let part = match proven(known, slot, proof, &*self.inner.tactic) {
             // The feed came back while the source was gone.
             Ok(part) => return PartState::Current(part),
             Err(part) => part,
@@ -172,30 +204,73 @@ impl<C: Composer> Pilot<C> {
         PartState::Stale { part, reason }
     }
 
-    async fn store(&self, states: Vec<PartState<C::Body>>, proof: &Proof<'_>) -> (Arc<Entry<C>>, bool) {
+    /// Renders the page, unless it is the resident one, word for word.
+    fn make(
+        &self,
+        states: Vec<PartState<C::Body>>,
+        resident: Option<&Entry<C>>,
+        fetches: &[Fetch],
+        proof: &Proof<'_>,
+    ) -> Arc<Entry<C>> {
         let Inner {
             composer,
             options,
-            pages,
+            stats,
             ..
         } = &*self.inner;
-        let page = composer.render(&self.key, &states);
-        let weight = composer.weight(&page);
-        let entry = Arc::new(Entry::new(
+        let nothing_new = fetches.iter().all(|fetch| fetch.brought != Brought::New);
+        let same = resident.filter(|entry| nothing_new && entry.shows(&states));
+        let (page, weight) = match same {
+            Some(entry) => (entry.shared_page(), entry.weight()),
+            None => {
+                stats.renders.add();
+                let page = composer.render(&self.key, &states);
+                let weight = composer.weight(&page);
+                (Arc::new(page), weight)
+            }
+        };
+        Arc::new(Entry::new(Made {
             page,
-            states,
-            Arc::clone(&self.slots),
-            proof.now(),
+            parts: states,
+            slots: Arc::clone(&self.slots),
+            composed: proof.now(),
+            retry_at: proof.monotonic().saturating_add(options.retry_after),
+            made_at: proof.ledger().position(),
+            read: resident.is_some_and(Entry::was_read),
             weight,
-        ));
-        let stored = u64::from(weight) <= options.max_bytes;
+        }))
+    }
+}
+
+impl<C: Composer> Inner<C> {
+    /// Keeps the page; whether it could be kept.
+    async fn store(&self, key: &C::Key, entry: &Arc<Entry<C>>) -> bool {
+        if !self.tactic.keeps_pages() {
+            return false;
+        }
+        let stored = u64::from(entry.weight()) <= self.options.max_bytes;
         if stored {
-            pages.insert(self.key.clone(), Arc::clone(&entry)).await;
+            self.pages.insert(key.clone(), Arc::clone(entry)).await;
         } else {
             // The page before it must go all the same: it may be older than this answer, and yet proven (I2).
-            pages.invalidate(&self.key).await;
+            self.pages.invalidate(key).await;
         }
-        (entry, stored)
+        stored
+    }
+
+    /// What was remembered of one part of a page: a body, and no evidence (rule 19).
+    async fn remembered(&self, key: &C::Key, index: usize) -> Option<Part<C::Body>> {
+        let (source, entity) = *self.composer.dependencies(key).get(index)?;
+        let carried = self.remembered.get(&(source, entity)).await?;
+        let body = self.composer.read_carried(key, source, &carried)?;
+        let committed = self.ledger.believable(carried.committed);
+        Some(Part::carried(
+            source,
+            Position::ZERO,
+            carried.version,
+            body,
+            committed,
+        ))
     }
 }
 
@@ -209,8 +284,13 @@ impl<C: Composer> Drop for Pilot<C> {
 }
 
 /// The part, dated by this check: proven or not.
-fn proven<B>(mut part: Part<B>, slot: Slot, proof: &Proof<'_>) -> Result<Part<B>, Part<B>> {
-    let verdict = proof.check(slot, &part);
+fn proven<B>(
+    mut part: Part<B>,
+    slot: Slot,
+    proof: &Proof<'_>,
+    tactic: &dyn Tactic,
+) -> Result<Part<B>, Part<B>> {
+    let verdict = tactic.check(proof, slot, part.evidence());
     part.complete_until = verdict.complete_until;
     if verdict.doubt.is_none() {
         Ok(part)
@@ -235,6 +315,7 @@ mod tests {
     use crate::part::{Fetched, Version};
     use std::convert::Infallible;
     use std::sync::OnceLock;
+    use std::time::Duration;
 
     /// A composer whose page becomes newer while its source answers, as if something else had written it.
     #[derive(Default)]
@@ -249,13 +330,16 @@ mod tests {
                 revision,
             };
             let part = Part::answered(SourceId(0), cache.inner.ledger.stamp(), version, revision, None);
-            Arc::new(Entry::new(
-                revision,
-                vec![PartState::Current(part)],
+            Arc::new(Entry::new(Made {
+                page: Arc::new(revision),
+                parts: vec![PartState::Current(part)],
                 slots,
-                Moment::default(),
-                1,
-            ))
+                composed: Moment::default(),
+                retry_at: Duration::ZERO,
+                made_at: Position::ZERO,
+                read: false,
+                weight: 1,
+            }))
         }
     }
 

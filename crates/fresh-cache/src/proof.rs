@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::clock::Moment;
 use crate::ledger::{Ledger, Slot, Watermarks};
-use crate::part::Part;
+use crate::part::Evidence;
 
 /// Why a part is not proven.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,8 +54,18 @@ impl<'a> Proof<'a> {
         self.now
     }
 
+    /// The same, on the clock that is never set.
+    pub(crate) const fn monotonic(&self) -> Duration {
+        self.monotonic
+    }
+
+    /// What was heard, for questions that are not about evidence.
+    pub(crate) const fn ledger(&self) -> &Ledger {
+        self.ledger
+    }
+
     /// Checks one part.
-    pub(crate) fn check<B>(&self, slot: Slot, part: &Part<B>) -> Verdict {
+    pub(crate) fn check(&self, slot: Slot, part: Evidence) -> Verdict {
         let doubt = self.doubt(slot, part);
         let complete_until = match doubt {
             // max(T, start) is sound only in this order: T was loaded first, the fence and the floor after it. What the
@@ -77,7 +87,7 @@ impl<'a> Proof<'a> {
         }
     }
 
-    fn doubt<B>(&self, slot: Slot, part: &Part<B>) -> Option<Doubt> {
+    fn doubt(&self, slot: Slot, part: Evidence) -> Option<Doubt> {
         if self.ledger.passed(slot, part.position) {
             Some(Doubt::Passed)
         } else if part.holds_until.is_some_and(|until| until <= self.monotonic) {
@@ -94,7 +104,7 @@ impl<'a> Proof<'a> {
     }
 
     /// A revalidation stands in for trust for a while, counted from the start of its request (rule 12).
-    fn confirmed_just_now<B>(&self, part: &Part<B>) -> bool {
+    fn confirmed_just_now(&self, part: Evidence) -> bool {
         part.started
             .is_some_and(|started| self.monotonic.saturating_sub(started.monotonic) < self.ledger.trust())
     }
@@ -106,7 +116,7 @@ mod tests {
     use crate::clock::{Clock as _, ManualClock};
     use crate::hearing::Hearing;
     use crate::ledger::{LedgerOptions, SourceId};
-    use crate::part::Version;
+    use crate::part::{Part, Version};
     use std::sync::Arc;
 
     const SOURCE: SourceId = SourceId(0);
@@ -153,7 +163,7 @@ mod tests {
 
         fn check(&self, part: &Part<()>) -> Verdict {
             let watermarks = self.ledger.watermarks();
-            Proof::new(&self.ledger, &watermarks).check(self.ledger.slot(SOURCE, ENTITY), part)
+            Proof::new(&self.ledger, &watermarks).check(self.ledger.slot(SOURCE, ENTITY), part.evidence())
         }
 
         fn doubt(&self, part: &Part<()>) -> Option<Doubt> {
@@ -197,7 +207,7 @@ mod tests {
             (),
         );
         let watermarks = ledger.watermarks();
-        let verdict = Proof::new(&ledger, &watermarks).check(ledger.slot(SOURCE, ENTITY), &part);
+        let verdict = Proof::new(&ledger, &watermarks).check(ledger.slot(SOURCE, ENTITY), part.evidence());
         assert_eq!(
             verdict,
             Verdict {

@@ -13,6 +13,7 @@ use tracing::Span;
 use crate::answer::{Entry, Fetch};
 use crate::composer::Composer;
 use crate::leg::Leg;
+use crate::part::Part;
 
 /// What a flight brought, or the message of the composer's panic.
 pub(crate) type Landing<C> = Result<Landed<C>, Arc<str>>;
@@ -58,6 +59,42 @@ pub(crate) struct Departure<C: Composer> {
     pub(crate) span: Span,
 }
 
+/// What somebody wants of the flight that is boarded.
+#[derive(Clone)]
+pub(crate) struct Wish<B> {
+    /// That every source is asked, for a full answer.
+    pub(crate) afresh: bool,
+    /// The parts, by their place, that are asked for even if they are proven (rule 13).
+    pub(crate) ask: Vec<usize>,
+    /// What an event brought, by its place (rule 17).
+    pub(crate) carried: Vec<(usize, Part<B>)>,
+}
+
+impl<B> Wish<B> {
+    /// Any page will do that is proven, or composed from now on.
+    pub(crate) const fn any() -> Self {
+        Self {
+            afresh: false,
+            ask: Vec::new(),
+            carried: Vec::new(),
+        }
+    }
+
+    /// Takes over what somebody else wants too.
+    pub(crate) fn absorb(&mut self, other: Self) {
+        self.afresh |= other.afresh;
+        self.ask.extend(other.ask);
+        self.ask.sort_unstable();
+        self.ask.dedup();
+        self.carried.extend(other.carried);
+    }
+
+    /// Whether a flight that is in the air may be good enough.
+    const fn may_share(&self) -> bool {
+        !self.afresh && self.ask.is_empty()
+    }
+}
+
 /// The slots of all pages that are being composed.
 pub(crate) struct Slots<C: Composer> {
     slots: Mutex<HashMap<C::Key, FlightSlot<C>>>,
@@ -78,8 +115,7 @@ struct Running<C: Composer> {
 /// The flight that begins next. Whoever boards it arrived before it begins.
 struct Boarding<C: Composer> {
     landing: Sender<C>,
-    /// Whether it must ask every source, unconditionally.
-    afresh: bool,
+    wish: Wish<C::Body>,
     span: Span,
 }
 
@@ -94,7 +130,7 @@ impl<C: Composer> Slots<C> {
     pub(crate) fn board(
         &self,
         key: &C::Key,
-        afresh: bool,
+        wish: Wish<C::Body>,
         suffices: impl FnOnce(&[Leg<C::Body>]) -> bool,
     ) -> Ticket<C> {
         let mut slots = self.lock();
@@ -103,11 +139,11 @@ impl<C: Composer> Slots<C> {
             running: None,
             boarding: None,
         });
-        // A flight that was in the air before the reader arrived cannot have asked afresh for it.
+        // A flight that was in the air before the reader arrived cannot have asked for it.
         if let Some(running) = slot
             .running
             .as_ref()
-            .filter(|running| !afresh && suffices(&running.legs))
+            .filter(|running| wish.may_share() && suffices(&running.legs))
         {
             return Ticket {
                 landing: running.landing.clone(),
@@ -117,7 +153,7 @@ impl<C: Composer> Slots<C> {
         }
         let collapsed = slot.boarding.is_some();
         let boarding = slot.boarding.get_or_insert_with(Boarding::new);
-        boarding.afresh |= afresh;
+        boarding.wish.absorb(wish);
         Ticket {
             landing: boarding.landing.subscribe(),
             collapsed,
@@ -130,21 +166,17 @@ impl<C: Composer> Slots<C> {
     pub(crate) fn depart(
         &self,
         key: &C::Key,
-        plan: impl FnOnce(bool) -> Arc<[Leg<C::Body>]>,
+        plan: impl FnOnce(Wish<C::Body>) -> Arc<[Leg<C::Body>]>,
     ) -> Departure<C> {
         let mut slots = self.lock();
         let slot = slots
             .get_mut(key)
             .expect("a slot lives as long as the task that flies for it");
-        let Boarding {
-            landing,
-            afresh,
-            span,
-        } = slot
+        let Boarding { landing, wish, span } = slot
             .boarding
             .take()
             .expect("the task flies only while somebody boards");
-        let legs = plan(afresh);
+        let legs = plan(wish);
         slot.running = Some(Running {
             legs: Arc::clone(&legs),
             landing: landing.subscribe(),
@@ -186,7 +218,7 @@ impl<C: Composer> Boarding<C> {
     fn new() -> Self {
         Self {
             landing: watch::Sender::new(None),
-            afresh: false,
+            wish: Wish::any(),
             span: Span::current(),
         }
     }

@@ -24,7 +24,7 @@ impl Counter {
 
 /// What happened in a cache since it was made.
 ///
-/// Reads are `hits + misses + stale + bypasses`; of those that were not hits, `collapsed` shared a flight that another
+/// Reads are `hits + misses + stale + bypasses + requests`; of those that were not hits, `collapsed` shared a flight that another
 /// reader had begun.
 #[derive(Debug, Default)]
 pub struct Stats {
@@ -34,8 +34,10 @@ pub struct Stats {
     pub misses: Counter,
     /// Reads that found a page that could not be proven.
     pub stale: Counter,
-    /// Reads that demanded a fresh composition.
+    /// Reads of a cache that keeps nothing.
     pub bypasses: Counter,
+    /// Reads that demanded more than the resident page.
+    pub requests: Counter,
     /// Reads that shared a flight begun for another reader.
     pub collapsed: Counter,
     /// Resident pages not proven because an event or a loss was heard.
@@ -48,6 +50,8 @@ pub struct Stats {
     pub rejected_as_degraded: Counter,
     /// Compositions.
     pub flights: Counter,
+    /// Of these, those that rendered a page; the others found that nothing had changed.
+    pub renders: Counter,
     /// Requests that were admitted to a source.
     pub fetches: Counter,
     /// Of these, those that brought "not modified".
@@ -60,6 +64,24 @@ pub struct Stats {
     pub stale_parts: Counter,
     /// Parts missing, per composition.
     pub missing_parts: Counter,
+    /// Answers that fell short of the version their reader knew of (rule 13).
+    pub behind: Counter,
+    /// Refreshes begun because of an event (rule 16).
+    pub refreshes: Counter,
+    /// Pages not refreshed because nobody had read them since the last time (rule 18).
+    pub refreshes_unread: Counter,
+    /// Refreshes that had to be left out because too many were waiting.
+    pub refreshes_degraded: Counter,
+    /// Refreshed pages that nobody had read when they were replaced.
+    pub refreshes_wasted: Counter,
+    /// Parts taken from events instead of asking for them (rule 17).
+    pub carried: Counter,
+    /// Pages compared with their sources.
+    pub audits: Counter,
+    /// Of these, those whose source had something newer, which may be on its way.
+    pub suspicions: Counter,
+    /// Of these, those that a second later still claimed to be complete.
+    pub lies: Counter,
     /// Panics of the composer.
     pub panics: Counter,
 }
@@ -70,6 +92,7 @@ impl Stats {
             Forward::Miss => self.misses.add(),
             Forward::Stale => self.stale.add(),
             Forward::Bypass => self.bypasses.add(),
+            Forward::Request => self.requests.add(),
         }
     }
 

@@ -19,6 +19,7 @@ const REVALIDATED: Outcome = Outcome::Forwarded {
 async fn down_after_two_hours() -> Rig {
     let mut rig = Rig::with(CacheOptions {
         max_stale: MAX_STALE,
+        retry_after: Duration::ZERO,
         ..CacheOptions::default()
     });
     rig.read().await;

@@ -134,7 +134,7 @@ async fn a_reader_who_wants_it_afresh_gets_a_flight_that_begins_after_it_arrived
     let third = rig.waiting(Demand::Afresh).await;
     stop.release();
 
-    let why = Forward::Bypass;
+    let why = Forward::Request;
     let (first, second, third) = (first.await, second.await, third.await);
     assert_eq!(
         first.outcome,

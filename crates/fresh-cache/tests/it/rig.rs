@@ -106,8 +106,12 @@ pub(crate) struct Rig {
 }
 
 impl Rig {
+    /// Sources that failed are asked again by the next reader: what that spares them is tested by itself.
     pub(crate) fn new() -> Self {
-        Self::with(CacheOptions::default())
+        Self::with(CacheOptions {
+            retry_after: Duration::ZERO,
+            ..CacheOptions::default()
+        })
     }
 
     pub(crate) fn with(options: CacheOptions) -> Self {
@@ -155,13 +159,13 @@ impl Rig {
     }
 
     /// A read that has not begun.
-    pub(crate) fn reading(&self, demand: Demand) -> Reading {
+    pub(crate) fn reading(&self, demand: Demand<'static>) -> Reading {
         let cache = self.cache.clone();
         Box::pin(async move { cache.read(&PAGE, demand).await })
     }
 
     /// A read that waits for a flight.
-    pub(crate) async fn waiting(&self, demand: Demand) -> Reading {
+    pub(crate) async fn waiting(&self, demand: Demand<'static>) -> Reading {
         let mut reading = self.reading(demand);
         assert!(futures::poll!(&mut reading).is_pending(), "it was to wait");
         reading
@@ -224,6 +228,14 @@ impl World {
 
     pub(crate) fn on_next_render(&self, hook: impl FnOnce() + Send + 'static) {
         *self.on_render.lock().unwrap() = Some(Hook(Box::new(hook)));
+    }
+
+    /// Calls what the next render would have called.
+    pub(crate) fn unless_rendered(&self) {
+        let hook = self.on_render.lock().unwrap().take();
+        if let Some(Hook(hook)) = hook {
+            hook();
+        }
     }
 
     /// The requests since the last call.
@@ -307,10 +319,7 @@ impl Composer for Pages {
     }
 
     fn render(&self, _key: &u64, parts: &[PartState<Shown>]) -> Vec<Option<u64>> {
-        let hook = self.0.on_render.lock().unwrap().take();
-        if let Some(Hook(hook)) = hook {
-            hook();
-        }
+        self.0.unless_rendered();
         parts
             .iter()
             .map(|part| part.part().map(|part| part.body.version.revision))

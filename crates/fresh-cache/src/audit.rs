@@ -1,0 +1,185 @@
+//! The audit: resident pages are compared with their sources, because a proof is only as good as what it assumes.
+//!
+//! A source that changes without an event, an answer from a lagging replica, a fault in this crate: each leaves a page that
+//! claims to be complete and is not. A source that has something newer is no such case yet, since its event may be on its way;
+//! so every suspicion is looked at a second time, and only what still claims to be complete by then is a lie.
+
+use std::fmt;
+use std::hash::{BuildHasher as _, RandomState};
+use std::sync::Arc;
+
+use crate::answer::Entry;
+use crate::cache::{FreshCache, Inner};
+use crate::clock::Moment;
+use crate::composer::Composer;
+use crate::ledger::SourceId;
+use crate::part::{Fetched, Part, Version};
+use crate::proof::Proof;
+
+/// What came of comparing one page with its sources.
+#[derive(Debug)]
+pub enum Audit<C: Composer> {
+    /// The page claims nothing now: it is not resident, not proven, or marked; or no source could be asked.
+    Skipped,
+    /// The page is what its sources say.
+    Agrees,
+    /// A source has something newer. To be looked at again after a second.
+    Suspicious(Suspicion<C::Key>),
+    /// The page claims to be complete beyond a moment at which its source had something newer. It was dropped.
+    Lies(Lie<C>),
+}
+
+/// A source had something newer than a page that was proven.
+#[derive(Clone, Debug)]
+pub struct Suspicion<K> {
+    /// Which page.
+    pub key: K,
+    /// Whose part.
+    pub source: SourceId,
+    /// What the source answered.
+    pub found: Version,
+    /// When it had answered, by this host's clock.
+    pub seen: Moment,
+}
+
+/// A page that was older than it claimed.
+pub struct Lie<C: Composer> {
+    /// What gave rise to the second look.
+    pub suspicion: Suspicion<C::Key>,
+    /// What the page showed.
+    pub shown: Version,
+    /// Up to when it claimed to be complete.
+    pub claimed: Moment,
+    /// The page itself.
+    pub entry: Arc<Entry<C>>,
+}
+
+impl<C: Composer> FreshCache<C> {
+    /// Up to `count` resident pages, chosen at random. Walks over all of them: for a low rate.
+    pub fn sample(&self, count: usize) -> Vec<C::Key> {
+        // The keys with the lowest hashes of a hash that nobody knew before.
+        let hasher = RandomState::new();
+        let mut chosen: Vec<(u64, C::Key)> = Vec::with_capacity(count + 1);
+        for (key, _) in &self.inner.pages {
+            let rank = hasher.hash_one(&*key);
+            let place = chosen.partition_point(|(other, _)| *other < rank);
+            if place < count {
+                chosen.insert(place, (rank, C::Key::clone(&key)));
+                chosen.truncate(count);
+            }
+        }
+        chosen.into_iter().map(|(_, key)| key).collect()
+    }
+
+    /// Asks every source of a resident page for a full answer, and compares.
+    pub async fn audit(&self, key: &C::Key) -> Audit<C> {
+        let inner = &self.inner;
+        let Some((entry, _)) = inner.proven(key).await else {
+            return Audit::Skipped;
+        };
+        let mut asked = false;
+        for part in entry.parts().iter().filter_map(|state| state.part()) {
+            let Some((found, body)) = inner.look(key, part.source).await else {
+                continue;
+            };
+            asked = true;
+            if inner.differs(part, found, &body) {
+                inner.stats.suspicions.add();
+                return Audit::Suspicious(Suspicion {
+                    key: key.clone(),
+                    source: part.source,
+                    found,
+                    seen: inner.ledger.clock().now(),
+                });
+            }
+        }
+        if !asked {
+            return Audit::Skipped;
+        }
+        inner.stats.audits.add();
+        Audit::Agrees
+    }
+
+    /// Looks again at what was suspicious a second ago. A lie is repaired: the page is dropped, and the next read composes
+    /// it anew.
+    pub async fn audit_again(&self, suspicion: Suspicion<C::Key>) -> Audit<C> {
+        let inner = &self.inner;
+        inner.stats.audits.add();
+        let Some((entry, claimed)) = inner.proven(&suspicion.key).await else {
+            return Audit::Agrees; // it was heard of, and makes no claim any more
+        };
+        let shown = entry
+            .place(suspicion.source)
+            .and_then(|place| entry.parts()[place].part());
+        let Some(part) = shown.filter(|_| claimed > suspicion.seen) else {
+            return Audit::Agrees;
+        };
+        if !inner.still_older(part, &suspicion).await {
+            return Audit::Agrees;
+        }
+        inner.stats.lies.add();
+        self.forget(&suspicion.key).await;
+        Audit::Lies(Lie {
+            shown: part.version,
+            suspicion,
+            claimed,
+            entry: Arc::clone(&entry),
+        })
+    }
+}
+
+impl<C: Composer> Inner<C> {
+    /// The resident page, if it claims to be complete, and until when.
+    async fn proven(&self, key: &C::Key) -> Option<(Arc<Entry<C>>, Moment)> {
+        let watermarks = self.ledger.watermarks();
+        let entry = self.pages.get(key).await?;
+        let verdict = entry.check(&Proof::new(&self.ledger, &watermarks), &*self.tactic);
+        let claims = verdict.doubt.is_none() && entry.degraded().next().is_none();
+        claims.then_some((entry, verdict.complete_until))
+    }
+
+    /// What a source says now.
+    async fn look(&self, key: &C::Key, source: SourceId) -> Option<(Version, C::Body)> {
+        let _permit = self.composer.admit(source).await.ok()?;
+        match self.composer.fetch(key, source, None).await.ok()? {
+            Fetched::New { version, body, .. } => Some((version, body)),
+            Fetched::NotModified { .. } => None,
+        }
+    }
+
+    /// Whether a part does not show what its source had a second ago.
+    async fn still_older(&self, part: &Part<C::Body>, suspicion: &Suspicion<C::Key>) -> bool {
+        let found = suspicion.found;
+        if part.version.incarnation == found.incarnation && part.version != found {
+            return part.version.revision < found.revision;
+        }
+        // Of two incarnations the one that the source still has is the later; of one version there is one body.
+        let now = self.look(&suspicion.key, suspicion.source).await;
+        now.is_some_and(|(now, body)| {
+            let same = now.incarnation == part.version.incarnation;
+            !same || (now == part.version && self.differs(part, now, &body))
+        })
+    }
+
+    /// Whether the source has something else than the part shows, and not something older.
+    fn differs(&self, part: &Part<C::Body>, found: Version, body: &C::Body) -> bool {
+        if part.version == found {
+            !self.composer.agrees(&part.body, body)
+        } else {
+            let older =
+                part.version.incarnation == found.incarnation && found.revision < part.version.revision;
+            !older
+        }
+    }
+}
+
+impl<C: Composer> fmt::Debug for Lie<C> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Lie")
+            .field("suspicion", &self.suspicion)
+            .field("shown", &self.shown)
+            .field("claimed", &self.claimed)
+            .finish_non_exhaustive()
+    }
+}

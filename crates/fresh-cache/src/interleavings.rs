@@ -1,0 +1,271 @@
+//! The task that hears the feed against a reader: every interleaving, and every stale load that the memory model
+//! allows, tried by [loom].
+//!
+//! A source's data is one relaxed atomic here, so that whatever order a reader finds comes from the ledger alone. For
+//! each store and load of the ledger that is a release or an acquire, and for each step of `Hearing` whose place
+//! matters, one of these models fails if it is weakened or moved.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use loom::sync::atomic::{AtomicU64, Ordering};
+use loom::thread;
+
+use crate::clock::{Clock as _, ManualClock, Moment};
+use crate::hearing::Hearing;
+use crate::ledger::{Ledger, LedgerOptions, Position, Slot, SourceId};
+use crate::part::{Part, Version};
+use crate::proof::{Proof, Verdict};
+
+const SOURCE: SourceId = SourceId(0);
+const ENTITY: u64 = 42;
+/// When the reader's request begins, when the source commits, and the source's next watermark.
+const START: Moment = Moment::from_micros(1_700_000_000_000_000);
+const COMMIT: Moment = Moment::from_micros(1_700_000_000_100_000);
+const WATERMARK: Moment = Moment::from_micros(1_700_000_000_200_000);
+const LATER: Duration = Duration::from_millis(300);
+
+/// A source with one entity, and a replica that hears of it.
+#[derive(Clone)]
+struct Scene {
+    clock: ManualClock,
+    ledger: Arc<Ledger>,
+    /// The entity's revision at the source.
+    revision: Arc<AtomicU64>,
+}
+
+impl Scene {
+    /// A replica that has heard nothing yet.
+    fn deaf() -> (Self, Hearing) {
+        let clock = ManualClock::at(START);
+        let options = LedgerOptions {
+            // One fence, so that the process' random key decides nothing.
+            slots: 1,
+            ..LedgerOptions::default()
+        };
+        let (ledger, hearing) = Ledger::with_clock(1, options, Arc::new(clock.clone()));
+        let revision = Arc::new(AtomicU64::new(0));
+        let scene = Self {
+            clock,
+            ledger,
+            revision,
+        };
+        (scene, hearing)
+    }
+
+    fn new() -> (Self, Hearing) {
+        let (scene, mut hearing) = Self::deaf();
+        hearing.lost(SOURCE);
+        (scene, hearing)
+    }
+
+    fn slot(&self) -> Slot {
+        self.ledger.slot(SOURCE, ENTITY)
+    }
+
+    /// The source commits a change of its entity; relaxed, so that only being told orders anything.
+    fn commit(&self) {
+        self.revision.store(1, Ordering::Relaxed);
+    }
+
+    /// A request, as a flight makes it: notes, then asks (rule 9).
+    fn ask(&self) -> Part<()> {
+        let stamp = self.ledger.stamp();
+        let version = Version {
+            incarnation: 1,
+            revision: self.revision.load(Ordering::Relaxed),
+        };
+        Part::answered(SOURCE, stamp, version, (), None)
+    }
+
+    /// A proof, as a reader makes it: watermarks, then fences (rule 10).
+    fn check(&self, part: &Part<()>) -> Verdict {
+        let watermarks = self.ledger.watermarks();
+        Proof::new(&self.ledger, &watermarks).check(self.slot(), part)
+    }
+
+    /// Whether what a reader is told of the part is true (I3): past the commit, only of a part that shows it.
+    fn is_true(part: &Part<()>, complete_until: Moment) -> bool {
+        part.version.revision == 1 || complete_until <= COMMIT
+    }
+}
+
+/// A part that was fetched before the commit, against a feed that tells of it in this way.
+fn check_a_resident_part(scene: fn() -> (Scene, Hearing), tell: fn(&mut Hearing)) {
+    loom::model(move || {
+        let (scene, mut hearing) = scene();
+        let part = scene.ask();
+        scene.clock.advance(LATER);
+        let feed = thread::spawn(move || {
+            tell(&mut hearing);
+            hearing.watermark(SOURCE, WATERMARK);
+        });
+        let verdict = scene.check(&part);
+        assert!(Scene::is_true(&part, verdict.complete_until), "{verdict:?}");
+        feed.join().expect("the feed does not panic");
+    });
+}
+
+/// A part that is fetched while the source commits and a feed tells of it in this way.
+fn check_a_part_in_flight(tell: fn(&mut Hearing)) {
+    loom::model(move || {
+        let (scene, mut hearing) = Scene::new();
+        let source = scene.clone();
+        let feed = thread::spawn(move || {
+            source.commit();
+            tell(&mut hearing);
+            hearing.watermark(SOURCE, WATERMARK);
+        });
+        let part = scene.ask();
+        scene.clock.advance(LATER);
+        let verdict = scene.check(&part);
+        assert!(Scene::is_true(&part, verdict.complete_until), "{verdict:?}");
+        feed.join().expect("the feed does not panic");
+    });
+}
+
+fn change(hearing: &mut Hearing) {
+    hearing.changed(SOURCE, ENTITY);
+}
+
+fn delete(hearing: &mut Hearing) {
+    hearing.deleted(SOURCE, ENTITY);
+}
+
+fn lose(hearing: &mut Hearing) {
+    hearing.lost(SOURCE);
+}
+
+#[test]
+fn no_watermark_vouches_for_a_part_that_an_event_before_it_passed() {
+    check_a_resident_part(Scene::new, change);
+    check_a_resident_part(Scene::new, delete);
+}
+
+#[test]
+fn no_watermark_vouches_for_a_part_that_a_loss_before_it_passed() {
+    check_a_resident_part(Scene::new, lose);
+}
+
+#[test]
+fn the_first_watermark_vouches_for_nothing_that_was_fetched_before() {
+    check_a_resident_part(Scene::deaf, |_nothing_was_heard| {});
+}
+
+#[test]
+fn no_watermark_vouches_for_an_answer_that_its_event_overtook() {
+    check_a_part_in_flight(change);
+    check_a_part_in_flight(delete);
+}
+
+#[test]
+fn no_watermark_vouches_for_an_answer_that_its_loss_overtook() {
+    check_a_part_in_flight(lose);
+}
+
+/// Who finds a part passed and asks for it again is not below the same fence again.
+fn ask_again_after(tell: fn(&mut Hearing), found: fn(&Ledger, Slot, Position) -> bool) {
+    loom::model(move || {
+        let (scene, mut hearing) = Scene::new();
+        let before = scene.ledger.position();
+        let feed = thread::spawn(move || tell(&mut hearing));
+        if found(&scene.ledger, scene.slot(), before) {
+            let again = scene.ledger.position();
+            assert!(!found(&scene.ledger, scene.slot(), again), "asked in vain");
+        }
+        feed.join().expect("the feed does not panic");
+    });
+}
+
+#[test]
+fn who_sees_a_fence_or_a_floor_notes_a_position_that_is_not_below_it() {
+    ask_again_after(change, Ledger::passed);
+    ask_again_after(delete, Ledger::passed);
+    ask_again_after(lose, Ledger::passed);
+}
+
+#[test]
+fn who_sees_a_deletion_notes_a_position_that_is_not_below_it() {
+    ask_again_after(delete, Ledger::deleted);
+}
+
+#[test]
+fn who_sees_the_fence_of_a_deletion_sees_that_it_is_one() {
+    loom::model(|| {
+        let (scene, mut hearing) = Scene::new();
+        let before = scene.ledger.position();
+        let feed = thread::spawn(move || delete(&mut hearing));
+        if scene.ledger.passed(scene.slot(), before) {
+            assert!(
+                scene.ledger.deleted(scene.slot(), before),
+                "shown after its deletion"
+            );
+        }
+        feed.join().expect("the feed does not panic");
+    });
+}
+
+#[test]
+fn no_receipt_vouches_for_a_watermark_before_its_own() {
+    loom::model(|| {
+        let (scene, mut hearing) = Scene::new();
+        // Two watermarks that are no evidence of life: the first was heard long ago, though its source's clock is ahead;
+        // the second says a moment long ago, since that clock was set right. The first one's T with the second one's
+        // receipt would be.
+        let ahead = scene.clock.now().saturating_add(Duration::from_secs(10));
+        hearing.watermark(SOURCE, ahead);
+        scene.clock.advance(Duration::from_secs(10));
+        let feed = thread::spawn(move || hearing.watermark(SOURCE, START));
+        assert!(!scene.ledger.trusted(SOURCE));
+        feed.join().expect("the feed does not panic");
+    });
+}
+
+/// That the models find what they look for: the same scenes with the reader's two steps in the wrong order.
+mod wrong {
+    use super::*;
+
+    #[test]
+    #[should_panic(expected = "proof before watermarks")]
+    fn a_proof_before_the_watermarks_is_found() {
+        loom::model(|| {
+            let (scene, mut hearing) = Scene::new();
+            let part = scene.ask();
+            let feed = thread::spawn(move || {
+                change(&mut hearing);
+                hearing.watermark(SOURCE, WATERMARK);
+            });
+            let passed = scene.ledger.passed(scene.slot(), part.position);
+            let watermark = scene.ledger.watermark(SOURCE).unwrap_or_default();
+            assert!(
+                passed || Scene::is_true(&part, watermark),
+                "proof before watermarks"
+            );
+            feed.join().expect("the feed does not panic");
+        });
+    }
+
+    #[test]
+    #[should_panic(expected = "asked before noting")]
+    fn a_question_before_the_note_is_found() {
+        loom::model(|| {
+            let (scene, mut hearing) = Scene::new();
+            let source = scene.clone();
+            let feed = thread::spawn(move || {
+                source.commit();
+                change(&mut hearing);
+                hearing.watermark(SOURCE, WATERMARK);
+            });
+            let revision = scene.revision.load(Ordering::Relaxed);
+            let mut part = scene.ask();
+            part.version.revision = revision;
+            scene.clock.advance(LATER);
+            let verdict = scene.check(&part);
+            assert!(
+                Scene::is_true(&part, verdict.complete_until),
+                "asked before noting"
+            );
+            feed.join().expect("the feed does not panic");
+        });
+    }
+}

@@ -1,0 +1,231 @@
+//! Pre-populating: pages composed anew because an event came, before anybody asks (rules 16 to 18).
+//!
+//! Its two well-known problems are met here by leaving work out, never by delaying what is heard. *Latency*: the event
+//! was applied before it got here, and a burst of events of one page is one refresh. *Cardinality*: only
+//! pages that were read since their last refresh began are refreshed, and only so many wait; for every other page the
+//! event is an invalidation, and the next reader asks.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+use tokio::sync::{Mutex, mpsc};
+use tokio::task::JoinSet;
+use tracing::{Instrument as _, Span};
+
+use crate::cache::{FreshCache, Inner};
+use crate::composer::Composer;
+use crate::ledger::{Position, SourceId};
+use crate::part::{Carried, Part};
+use crate::slots::Wish;
+
+/// The bounds of pre-populating.
+#[derive(Clone, Copy, Debug)]
+pub struct RefreshOptions {
+    /// Which pages an event refreshes.
+    pub of: Refresh,
+    /// How many events may wait to be looked at, and how many pages to be refreshed. What is beyond is left out: its event
+    /// was an invalidation.
+    pub waiting: usize,
+    /// How many pages are refreshed at once.
+    pub at_once: usize,
+}
+
+impl Default for RefreshOptions {
+    fn default() -> Self {
+        Self {
+            of: Refresh::default(),
+            waiting: 1024,
+            at_once: 4,
+        }
+    }
+}
+
+/// Which pages an event refreshes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Refresh {
+    /// Those that were read since their last refresh began: at most one wasted refresh per read (rule 18).
+    #[default]
+    Read,
+    /// Those that are resident, read or not.
+    Resident,
+    /// All that could show the entity, also those that nobody ever asked for: how pre-populating is usually described, and
+    /// what makes it cost more than no cache at all where there are more writes than reads.
+    All,
+}
+
+/// An event, as [`FreshCache::announce`] takes it.
+#[derive(Clone, Debug)]
+pub struct Announcement {
+    /// Whose event it is.
+    pub source: SourceId,
+    /// What changed.
+    pub entity: u64,
+    /// What [`Hearing::changed`](crate::Hearing::changed) answered, or [`Hearing::deleted`](crate::Hearing::deleted).
+    pub position: Position,
+    /// The source's new answer, if the event carries it. To be left out of a repeated event: what it carries is older than
+    /// its position (rule 17).
+    pub carried: Option<Carried>,
+}
+
+/// Where events wait for [`FreshCache::refresh`].
+pub(crate) struct Inbox {
+    sender: mpsc::Sender<(Announcement, Span)>,
+    receiver: Mutex<mpsc::Receiver<(Announcement, Span)>>,
+}
+
+impl Inbox {
+    pub(crate) fn new(options: RefreshOptions) -> Self {
+        let (sender, receiver) = mpsc::channel(options.waiting.max(1));
+        Self {
+            sender,
+            receiver: Mutex::new(receiver),
+        }
+    }
+}
+
+/// The pages that wait to be refreshed, each once.
+struct Waiting<C: Composer> {
+    order: VecDeque<C::Key>,
+    wishes: HashMap<C::Key, (Wish<C::Body>, Span)>,
+}
+
+impl<C: Composer> Waiting<C> {
+    fn pop(&mut self) -> Option<(C::Key, Wish<C::Body>, Span)> {
+        let key = self.order.pop_front()?;
+        let (wish, span) = self.wishes.remove(&key)?;
+        Some((key, wish, span))
+    }
+}
+
+impl<C: Composer> FreshCache<C> {
+    /// Tells of an event that was applied to the ledger, so that its pages are composed anew. Never waits: for the task
+    /// that hears the feed, right after [`Hearing::changed`](crate::Hearing::changed). Nothing happens unless the strategy is
+    /// [`Strategy::Prepopulate`](crate::Strategy::Prepopulate) and [`refresh`](Self::refresh) runs.
+    pub fn announce(&self, announcement: Announcement) {
+        if !self.inner.tactic.refreshes() {
+            return;
+        }
+        // In the trace of the event, so that the refresh is seen to follow from the write.
+        let span = tracing::info_span!("refresh page");
+        if self.inner.inbox.sender.try_send((announcement, span)).is_err() {
+            self.inner.stats.refreshes_degraded.add();
+        }
+    }
+
+    /// Composes pages anew as events are [announced](Self::announce), for ever; to be run as a task of its own, once.
+    pub async fn refresh(&self) {
+        let mut inbox = self.inner.inbox.receiver.lock().await;
+        let mut waiting = Waiting {
+            order: VecDeque::new(),
+            wishes: HashMap::new(),
+        };
+        let mut flying = JoinSet::new();
+        loop {
+            tokio::select! {
+                Some((announcement, span)) = inbox.recv() => {
+                    self.inner.enqueue(announcement, span, &mut waiting).await;
+                    // All of a burst, before the first of it is refreshed.
+                    while let Ok((announcement, span)) = inbox.try_recv() {
+                        self.inner.enqueue(announcement, span, &mut waiting).await;
+                    }
+                }
+                Some(_) = flying.join_next() => {}
+            }
+            while flying.len() < self.inner.options.refresh.at_once.max(1) {
+                let Some((key, wish, span)) = waiting.pop() else {
+                    break;
+                };
+                let cache = self.clone();
+                flying.spawn(async move { cache.renew(key, wish).await }.instrument(span));
+            }
+        }
+    }
+
+    /// Refreshes one page.
+    async fn renew(&self, key: C::Key, wish: Wish<C::Body>) {
+        let Inner {
+            ledger, pages, stats, ..
+        } = &*self.inner;
+        let watermarks = ledger.watermarks();
+        let resident = pages.get(&key).await;
+        if let Some(entry) = &resident {
+            if entry.begin_refresh() {
+                stats.refreshes_wasted.add();
+            }
+        }
+        stats.refreshes.add();
+        let slots = resident.map_or_else(|| self.inner.slots_of(&key), |entry| Arc::clone(entry.slots()));
+        // One flight, shared with whoever reads the page meanwhile.
+        self.fly(&key, wish, &slots, &watermarks).await;
+    }
+}
+
+impl<C: Composer> Inner<C> {
+    /// Puts the event's pages into the queue, or into what waits of them already.
+    async fn enqueue(&self, announcement: Announcement, span: Span, waiting: &mut Waiting<C>) {
+        let Announcement {
+            source,
+            entity,
+            position,
+            carried,
+        } = announcement;
+        for key in self.composer.pages_of(source, entity) {
+            if !self.wants_refresh(&key, waiting).await {
+                continue;
+            }
+            let carried = carried
+                .as_ref()
+                .and_then(|carried| self.carried(&key, source, position, carried));
+            let wish = Wish {
+                carried: carried.into_iter().collect(),
+                ..Wish::any()
+            };
+            if let Some((waiting, of)) = waiting.wishes.get_mut(&key) {
+                waiting.absorb(wish);
+                of.clone_from(&span);
+            } else if waiting.order.len() < self.options.refresh.waiting {
+                waiting.order.push_back(key.clone());
+                waiting.wishes.insert(key, (wish, span.clone()));
+            } else {
+                self.stats.refreshes_degraded.add();
+            }
+        }
+    }
+
+    async fn wants_refresh(&self, key: &C::Key, waiting: &Waiting<C>) -> bool {
+        if waiting.wishes.contains_key(key) {
+            return true;
+        }
+        let resident = self.pages.get(key).await;
+        match (self.options.refresh.of, resident) {
+            (Refresh::All, _) | (Refresh::Resident, Some(_)) => true,
+            (Refresh::Read, Some(entry)) => {
+                let read = entry.was_read();
+                if !read {
+                    self.stats.refreshes_unread.add();
+                }
+                read
+            }
+            // An event never creates a page that nobody asked for (rule 17).
+            (Refresh::Read | Refresh::Resident, None) => false,
+        }
+    }
+
+    /// The part that an event brought, and its place in the page (rule 17).
+    fn carried(
+        &self,
+        key: &C::Key,
+        source: SourceId,
+        position: Position,
+        carried: &Carried,
+    ) -> Option<(usize, Part<C::Body>)> {
+        let dependencies = self.composer.dependencies(key);
+        let place = dependencies.iter().position(|&(of, _)| of == source)?;
+        let body = self.composer.read_carried(key, source, carried)?;
+        let committed = self.ledger.believable(carried.committed);
+        Some((
+            place,
+            Part::carried(source, position, carried.version, body, committed),
+        ))
+    }
+}

@@ -1,0 +1,69 @@
+//! The strategies, next to each other: what each of them decides. Everything else is common to all.
+//!
+//! They are the steps that a page service usually takes, in this order, each to mend what the one before it
+//! lacks. Only what can differ is here: when a known part may be shown, what is asked of a source, and what an event
+//! does besides being heard.
+
+mod invalidate;
+mod none;
+mod prepopulate;
+mod ttl;
+mod versioned;
+
+use std::time::Duration;
+
+use crate::ledger::{Ledger, Position, Slot};
+use crate::part::Evidence;
+use crate::proof::{Proof, Verdict};
+
+/// How a cache keeps its pages fresh.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Strategy {
+    /// Compose every page for its reader: the problem.
+    None,
+    /// Show a page until it is this old: common practice. Fast, and wrong in between, without a mark.
+    Ttl(Duration),
+    /// Ask every source, at every read, whether its part still is the answer: correct, and never cheaper than the sources.
+    Versioned,
+    /// Show a page while no event came that touched it.
+    #[default]
+    Invalidate,
+    /// The same, and compose the page anew when an event came, before anybody asks.
+    Prepopulate,
+}
+
+/// What a strategy decides.
+pub(crate) trait Tactic: Send + Sync {
+    /// Whether a part that is known may be shown without asking, and up to when it is complete.
+    fn check(&self, proof: &Proof<'_>, slot: Slot, part: Evidence) -> Verdict;
+
+    /// Whether a page is kept for those who read it later.
+    fn keeps_pages(&self) -> bool {
+        true
+    }
+
+    /// Whether a source is asked about what is known of it; if not, for a full answer.
+    fn asks_about_known(&self) -> bool {
+        true
+    }
+
+    /// Whether a reader who arrives now may have the answer to a request that went out at this position.
+    fn shares(&self, ledger: &Ledger, slot: Slot, position: Position) -> bool;
+
+    /// Whether an event makes its pages be composed anew.
+    fn refreshes(&self) -> bool {
+        false
+    }
+}
+
+impl Strategy {
+    pub(crate) fn tactic(self) -> Box<dyn Tactic> {
+        match self {
+            Self::None => Box::new(none::ComposeAlways),
+            Self::Ttl(ttl) => Box::new(ttl::ShowUntilOld { ttl }),
+            Self::Versioned => Box::new(versioned::AskAlways),
+            Self::Invalidate => Box::new(invalidate::ShowWhileProven),
+            Self::Prepopulate => Box::new(prepopulate::RefreshOnEvent),
+        }
+    }
+}
