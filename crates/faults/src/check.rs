@@ -1,0 +1,197 @@
+//! The invariants, as a function of what was remembered: no network, no clock, no chance.
+
+mod content;
+mod date;
+mod lag;
+mod life;
+mod order;
+
+use std::collections::HashSet;
+use std::fmt;
+
+pub use lag::Lag;
+
+use crate::history::{Arm, Incarnation, Response, Round, Source};
+use crate::known::{Evidence, Known};
+
+/// What is promised, and can be broken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Rule {
+    /// A part does not reflect a mutation that was acknowledged before `Fresh-As-Of` (I3).
+    Incomplete,
+    /// An answer that is not marked is older than a page may be (I3).
+    TooOld,
+    /// `Fresh-As-Of` is later than the receipt of the answer.
+    FromTheFuture,
+    /// An answer that is not marked lacks what was acknowledged long before it was asked for.
+    StaleUnmarked,
+    /// A replica showed an older version than it had shown before, and did not mark it (I2).
+    BackInTime,
+    /// An answer claims to be complete until a time at which nothing could be known of its source (I4).
+    WithoutLife,
+    /// An account was shown again after its deletion (I1).
+    Resurrected,
+    /// An answer shows a version with a content that is not this version's.
+    WrongContent,
+    /// An answer falls short of the token it was asked with, and does not say so.
+    ShortOfToken,
+    /// An answer shows a version of a database that never was.
+    UnknownDatabase,
+    /// When all faults had ended, a page did not become equal to its sources' answers, from the cache, in time (I5).
+    NotConverged,
+    /// A source no longer has what it acknowledged.
+    LostMutation,
+    /// A process ended by itself.
+    Died,
+}
+
+/// A promise that was broken, with all that is needed to understand how.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Violation {
+    /// Which one.
+    pub rule: Rule,
+    /// By whom.
+    pub arm: Arm,
+    /// The answers, mutations and faults it follows from, one per line.
+    pub evidence: Vec<String>,
+}
+
+/// What a check of a round found.
+#[derive(Debug, Default)]
+pub struct Findings {
+    /// Everything that was broken, by either arm.
+    pub violations: Vec<Violation>,
+    /// How far each response was behind, in their order.
+    pub lags: Vec<Lag>,
+    /// How often each rule had something to say, so that a check that never bit is seen.
+    pub exercised: Exercised,
+}
+
+/// How much there was to check.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Exercised {
+    /// Parts that had to reflect a mutation or a reset.
+    pub dated_parts: usize,
+    /// Parts that came after an earlier answer with the same part.
+    pub ordered_parts: usize,
+    /// Parts shown while nothing could be known of their source.
+    pub lifeless_parts: usize,
+    /// Parts whose content was compared with what had been written.
+    pub contents: usize,
+    /// Answers about accounts whose deletion all replicas had heard of.
+    pub deleted: usize,
+    /// Answers to requests that demanded a version.
+    pub tokens: usize,
+}
+
+/// Checks one round after the other.
+#[derive(Debug, Default)]
+pub struct Checker {
+    known: Known,
+    order: order::Order,
+    gone: HashSet<(u64, Incarnation)>,
+}
+
+impl Checker {
+    /// Checks everything that a round brought. Rounds come in their order.
+    pub fn check(&mut self, round: &Round) -> Findings {
+        self.known.learn(round);
+        let mut findings = Findings::default();
+        for mutation in self.known.unranked(round) {
+            let evidence = vec![mutation.to_string()];
+            findings.violations.push(Violation {
+                rule: Rule::UnknownDatabase,
+                arm: Arm::Page,
+                evidence,
+            });
+        }
+        for response in &round.responses {
+            self.check_response(response, round, &mut findings);
+        }
+        self.order.check(&self.known, &round.responses, &mut findings);
+        findings
+    }
+
+    /// Takes note that all replicas have heard of everything: what was deleted until now stays deleted.
+    pub fn calm(&mut self) {
+        self.gone.extend(self.known.deleted());
+    }
+
+    /// What was acknowledged so far.
+    pub const fn known(&self) -> &Known {
+        &self.known
+    }
+
+    fn check_response(&self, response: &Response, round: &Round, findings: &mut Findings) {
+        let (known, exercised) = (&self.known, &mut findings.exercised);
+        let mut found = Vec::new();
+        for (source, part) in response.shown() {
+            if known.rank(source, part.version).is_none() {
+                found.push(violation(Rule::UnknownDatabase, response, []));
+            }
+        }
+        found.extend(date::incomplete(known, response, exercised));
+        found.extend(date::absent(known, round, response, exercised));
+        found.extend(date::out_of_range(response));
+        found.extend(life::without(response, &round.outages, exercised));
+        found.extend(content::wrong(known, response, exercised));
+        found.extend(content::resurrected(&self.gone, response, exercised));
+        found.extend(content::short_of_token(known, response, exercised));
+        let lag = lag::of(known, response);
+        found.extend(lag::stale_unmarked(&lag, response));
+        findings.lags.push(lag);
+        findings.violations.extend(found);
+    }
+}
+
+/// A violation by this response, with what else it follows from.
+fn violation(rule: Rule, response: &Response, more: impl IntoIterator<Item = String>) -> Violation {
+    let evidence = std::iter::once(response.to_string()).chain(more).collect();
+    Violation {
+        rule,
+        arm: response.replica.arm,
+        evidence,
+    }
+}
+
+fn tell(evidence: &Evidence, source: Source) -> String {
+    match evidence {
+        Evidence::Mutation(mutation) => mutation.to_string(),
+        Evidence::Birth(incarnation, at) => {
+            format!("the database {incarnation} of {source} had begun by {at}")
+        }
+    }
+}
+
+impl fmt::Display for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Incomplete => "I3: lacks what was acknowledged before its Fresh-As-Of",
+            Self::TooOld => "I3: not marked, and older than a page may be",
+            Self::FromTheFuture => "I3: Fresh-As-Of lies in the future",
+            Self::StaleUnmarked => "stale, and not marked",
+            Self::BackInTime => "I2: went back in time",
+            Self::WithoutLife => "I4: trusted without evidence of life",
+            Self::Resurrected => "I1: shown again after its deletion",
+            Self::WrongContent => "shows another version's content",
+            Self::ShortOfToken => "falls short of the demanded version, and does not say so",
+            Self::UnknownDatabase => "shows a database that never was",
+            Self::NotConverged => "I5: did not become right when the faults had ended",
+            Self::LostMutation => "an acknowledged mutation is lost",
+            Self::Died => "a process ended by itself",
+        })
+    }
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.arm, self.rule)?;
+        for line in &self.evidence {
+            write!(f, "\n    {line}")?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

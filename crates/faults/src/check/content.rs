@@ -1,0 +1,61 @@
+//! What an answer shows: this version's content and no other's, no deleted account, no less than was demanded.
+
+use std::collections::HashSet;
+
+use super::{Exercised, Rule, Violation, tell, violation};
+use crate::history::{Incarnation, Mark, Response, Source, What};
+use crate::known::{Evidence, Known};
+
+/// The parts whose content is not what the mutation wrote that made their version.
+pub(super) fn wrong(known: &Known, response: &Response, exercised: &mut Exercised) -> Vec<Violation> {
+    let mut found = Vec::new();
+    for (source, part) in response.shown() {
+        let rank = known.rank(source, part.version);
+        let Some(mutation) = rank.and_then(|rank| known.mutation(source, response.account, rank)) else {
+            continue;
+        };
+        let right = match mutation.what {
+            What::Deleted => response.status == 404,
+            what if what.shows_its_serial() => part.serial == Some(mutation.serial),
+            _ => continue,
+        };
+        exercised.contents += 1;
+        // A page that is not there shows no endpoints; what it says of accounts is that there is none.
+        if !right && (response.status == 200 || source == Source::Accounts) {
+            found.push(violation(Rule::WrongContent, response, [mutation.to_string()]));
+        }
+    }
+    found
+}
+
+/// An account that all replicas had heard to be deleted, and that is shown.
+pub(super) fn resurrected(
+    gone: &HashSet<(u64, Incarnation)>,
+    response: &Response,
+    exercised: &mut Exercised,
+) -> Option<Violation> {
+    let part = response.parts[Source::Accounts.index()]?;
+    if !gone.contains(&(response.account, part.version.incarnation)) {
+        return None;
+    }
+    exercised.deleted += 1;
+    (response.status == 200).then(|| violation(Rule::Resurrected, response, []))
+}
+
+/// An answer that shows less than was demanded of a source, and does not mark that source's part (rule 13).
+pub(super) fn short_of_token(
+    known: &Known,
+    response: &Response,
+    exercised: &mut Exercised,
+) -> Option<Violation> {
+    let (source, demanded) = response.demanded?;
+    let part = response.parts[source.index()]?;
+    exercised.tokens += 1;
+    let (shown, due) = (known.rank(source, part.version)?, known.rank(source, demanded)?);
+    if shown >= due || response.mark(source) != Mark::None {
+        return None;
+    }
+    let mutation = known.mutation(source, response.account, due);
+    let told = mutation.map(|mutation| tell(&Evidence::Mutation(mutation), source));
+    Some(violation(Rule::ShortOfToken, response, told))
+}

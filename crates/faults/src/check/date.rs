@@ -1,0 +1,81 @@
+//! I3: what `Fresh-As-Of` claims, and how old it may be.
+
+use std::time::Duration;
+
+use super::{Exercised, Rule, tell, violation};
+use crate::check::Violation;
+use crate::history::{Outcome, Response, Round, Source, What};
+use crate::known::Known;
+
+/// The date is rounded down to a millisecond.
+pub(super) const ROUNDING: Duration = Duration::from_millis(1);
+
+/// How old an answer may be that is not marked, when its request goes out.
+///
+/// A hit is proven after that by evidence of the last second. An answer that waited for requests to the sources may have joined
+/// some that others sent up to a second earlier.
+pub(super) const fn oldest(response: &Response) -> Duration {
+    match response.outcome {
+        Outcome::Hit => Duration::from_secs(1),
+        Outcome::Forwarded { .. } => Duration::from_secs(2),
+    }
+}
+
+/// The parts that lack what was acknowledged before the date; marked or not.
+pub(super) fn incomplete(known: &Known, response: &Response, exercised: &mut Exercised) -> Vec<Violation> {
+    let Some(date) = response.fresh_as_of else {
+        return Vec::new();
+    };
+    let mut found = Vec::new();
+    for (source, part) in response.shown() {
+        let Some((due, evidence)) = known.due(source, response.account, date) else {
+            continue;
+        };
+        exercised.dated_parts += 1;
+        if known.rank(source, part.version).is_some_and(|shown| shown < due) {
+            found.push(violation(Rule::Incomplete, response, [tell(&evidence, source)]));
+        }
+    }
+    found
+}
+
+/// A 404 that does not say of which version it is, about an account that nothing is known to have deleted.
+pub(super) fn absent(
+    known: &Known,
+    round: &Round,
+    response: &Response,
+    exercised: &mut Exercised,
+) -> Option<Violation> {
+    let date = response.fresh_as_of?;
+    if response.status != 404 || response.parts[Source::Accounts.index()].is_some() {
+        return None;
+    }
+    exercised.dated_parts += 1;
+    let (_, evidence) = known.due(Source::Accounts, response.account, date)?;
+    let crate::known::Evidence::Mutation(last) = evidence else {
+        return None;
+    };
+    let (_, latest) = known.last(Source::Accounts, response.account)?;
+    let deletions = [last, latest]
+        .into_iter()
+        .any(|mutation| mutation.what == What::Deleted);
+    let attempted = round
+        .attempts
+        .iter()
+        .any(|attempt| attempt.account == Some(response.account) && attempt.what == What::Deleted);
+    // Of an older database: deleted with it.
+    let void = known.incarnation(Source::Accounts) != Some(last.version.incarnation);
+    (!deletions && !attempted && !void).then(|| violation(Rule::Incomplete, response, [last.to_string()]))
+}
+
+/// Dates that are too old for an answer that is not marked, or not yet come.
+pub(super) fn out_of_range(response: &Response) -> Option<Violation> {
+    let date = response.fresh_as_of?;
+    let age = response.sent_at.since(date);
+    let told = || [format!("{:.6} s old when it was asked for", age.as_secs_f64())];
+    if date > response.received_at {
+        return Some(violation(Rule::FromTheFuture, response, []));
+    }
+    let too_old = response.unmarked() && age > oldest(response) + ROUNDING;
+    too_old.then(|| violation(Rule::TooOld, response, told()))
+}

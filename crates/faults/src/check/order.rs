@@ -1,0 +1,88 @@
+//! I2: a page never goes back in time at one replica.
+
+use std::collections::HashMap;
+
+use super::{Findings, Rule, violation};
+use crate::history::{Mark, Replica, Response, Source, Window};
+use crate::known::{Known, Rank};
+
+/// One part of one variant of one page, in one life of a replica.
+type Line = (Replica, u64, u64, Window, Source);
+
+/// The furthest that each line has shown in the rounds before.
+#[derive(Debug, Default)]
+pub(super) struct Order {
+    furthest: HashMap<Line, (Rank, Response)>,
+}
+
+impl Order {
+    /// Checks a round's answers against each other and against those of the rounds before, all of which were received before
+    /// the first of these was asked for.
+    pub(super) fn check(&mut self, known: &Known, responses: &[Response], findings: &mut Findings) {
+        for (line, answers) in lines(known, responses) {
+            let carried = self.furthest.get(&line).copied();
+            if let Some(furthest) = sweep(carried, answers, findings) {
+                self.furthest.insert(line, furthest);
+            }
+        }
+    }
+}
+
+type Answers<'a> = Vec<(Rank, &'a Response)>;
+
+/// What is marked may be old; and an answer in one of two lives belongs to no line.
+fn lines<'a>(known: &Known, responses: &'a [Response]) -> HashMap<Line, Answers<'a>> {
+    let mut lines: HashMap<Line, Answers<'a>> = HashMap::new();
+    for response in responses {
+        let Some(life) = response.life else { continue };
+        for (source, part) in response.shown() {
+            if response.mark(source) != Mark::None {
+                continue;
+            }
+            if let Some(rank) = known.rank(source, part.version) {
+                let key = (response.replica, life, response.account, response.window, source);
+                lines.entry(key).or_default().push((rank, response));
+            }
+        }
+    }
+    lines
+}
+
+/// Compares each answer with the furthest of those that were received before it was asked for; answers the furthest of all.
+fn sweep(
+    carried: Option<(Rank, Response)>,
+    answers: Answers<'_>,
+    findings: &mut Findings,
+) -> Option<(Rank, Response)> {
+    let mut received = answers.clone();
+    received.sort_by_key(|(_, response)| response.received_at);
+    let mut sent = answers;
+    sent.sort_by_key(|(_, response)| response.sent_at);
+    let mut received = received.into_iter().peekable();
+    let mut furthest = carried;
+    let advance = |furthest: &mut Option<(Rank, Response)>, rank: Rank, response: &Response| {
+        if furthest.as_ref().is_none_or(|(far, _)| *far < rank) {
+            *furthest = Some((rank, *response));
+        }
+    };
+    for (rank, response) in sent {
+        while let Some((rank, earlier)) =
+            received.next_if(|(_, earlier)| earlier.received_at < response.sent_at)
+        {
+            advance(&mut furthest, rank, earlier);
+        }
+        if let Some((far, earlier)) = &furthest {
+            findings.exercised.ordered_parts += 1;
+            if rank < *far {
+                let told = [format!("before: {earlier}")];
+                findings
+                    .violations
+                    .push(violation(Rule::BackInTime, response, told));
+            }
+        }
+    }
+    for (rank, response) in received {
+        advance(&mut furthest, rank, response);
+    }
+    furthest
+}

@@ -1,0 +1,383 @@
+//! What is remembered of a round: everything acknowledged, everything answered, everything broken.
+
+use std::fmt;
+
+use crate::moment::Moment;
+use crate::schedule::Place;
+
+/// A service that owns a part of the page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Source {
+    /// Owns the account itself.
+    Accounts,
+    /// Owns the list of its endpoints.
+    Endpoints,
+    /// Owns what was measured of them.
+    Metrics,
+}
+
+impl Source {
+    /// All of them, by index.
+    pub const ALL: [Self; 3] = [Self::Accounts, Self::Endpoints, Self::Metrics];
+
+    /// Its place in [`Response::parts`].
+    pub const fn index(self) -> usize {
+        self as usize
+    }
+
+    /// Its name on the wire, and of its program.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Accounts => "accounts",
+            Self::Endpoints => "endpoints",
+            Self::Metrics => "metrics",
+        }
+    }
+
+    /// The source of this name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|source| source.name() == name)
+    }
+}
+
+/// Which database of a source: the first half of its 128 random bits, enough to tell a run's few apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Incarnation(pub u64);
+
+/// A state of one account at one source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Version {
+    /// Which database counts.
+    pub incarnation: Incarnation,
+    /// How far it has counted.
+    pub revision: u64,
+}
+
+/// What a mutation did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum What {
+    /// An account was created.
+    Created,
+    /// An account got another name.
+    Renamed,
+    /// An account was deleted.
+    Deleted,
+    /// An endpoint was added.
+    Added,
+    /// An endpoint got another name.
+    Changed,
+    /// An endpoint was removed.
+    Removed,
+    /// Samples were recorded.
+    Recorded,
+}
+
+impl What {
+    /// Whether the state it leaves shows the mutation's serial number.
+    pub const fn shows_its_serial(self) -> bool {
+        matches!(self, Self::Created | Self::Renamed | Self::Added | Self::Changed)
+    }
+}
+
+/// A mutation that its source acknowledged.
+#[derive(Clone, Copy, Debug)]
+pub struct Mutation {
+    /// Who acknowledged it.
+    pub source: Source,
+    /// Whose state it changed.
+    pub account: u64,
+    /// The state it made.
+    pub version: Version,
+    /// What it did.
+    pub what: What,
+    /// The number that is part of every name this program writes, and of no other.
+    pub serial: u64,
+    /// When its request went out.
+    pub sent_at: Moment,
+    /// When its answer was there.
+    pub acked_at: Moment,
+}
+
+/// A mutation whose answer never came: it may have happened, may yet happen, or neither.
+#[derive(Clone, Copy, Debug)]
+pub struct Attempt {
+    /// Who was asked.
+    pub source: Source,
+    /// Whose state it would change; none for an account that would be created.
+    pub account: Option<u64>,
+    /// What it would do.
+    pub what: What,
+    /// As of a [`Mutation`].
+    pub serial: u64,
+    /// When its request went out.
+    pub sent_at: Moment,
+}
+
+/// Whose answer it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Arm {
+    /// The page service, which is on trial.
+    Page,
+    /// The control: a cache that removes what an event names, as is common, beside the first replica.
+    Naive,
+}
+
+impl Arm {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Page, Self::Naive];
+}
+
+/// The span of time a page shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Window {
+    /// An hour, in buckets of a minute.
+    Hour,
+    /// A day.
+    Day,
+    /// A week.
+    Week,
+}
+
+impl Window {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Hour, Self::Day, Self::Week];
+
+    /// As in the query.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Hour => "1h",
+            Self::Day => "24h",
+            Self::Week => "7d",
+        }
+    }
+}
+
+/// How an answer came about, by its `Cache-Status`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// From the cache.
+    Hit,
+    /// It waited for requests to the sources.
+    Forwarded {
+        /// Whether another reader's requests were waited for.
+        collapsed: bool,
+    },
+}
+
+/// What an answer says of one source's part.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Mark {
+    /// Nothing: it claims to be as fresh as the page's date.
+    #[default]
+    None,
+    /// It is the last known one.
+    Stale,
+    /// It is not there.
+    Missing,
+    /// It falls short of the token that was asked with.
+    Behind,
+}
+
+/// One source's part of an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// The state that is shown.
+    pub version: Version,
+    /// The highest serial number in the names it shows; none if it shows none.
+    pub serial: Option<u64>,
+}
+
+/// Which running process answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Replica {
+    /// On trial or control.
+    pub arm: Arm,
+    /// Which of them.
+    pub index: usize,
+}
+
+/// An answer to one read of a page.
+#[derive(Clone, Copy, Debug)]
+pub struct Response {
+    /// Who answered.
+    pub replica: Replica,
+    /// Which life of that process; none if it may have been either of two.
+    pub life: Option<u64>,
+    /// Whose page.
+    pub account: u64,
+    /// Which variant of it.
+    pub window: Window,
+    /// When the request went out.
+    pub sent_at: Moment,
+    /// When the whole answer was there.
+    pub received_at: Moment,
+    /// The status code.
+    pub status: u16,
+    /// The moment up to which the answer claims to be complete.
+    pub fresh_as_of: Option<Moment>,
+    /// How it came about.
+    pub outcome: Outcome,
+    /// What it says of its parts, by [`Source::index`].
+    pub marks: [Mark; 3],
+    /// The parts it shows, by [`Source::index`].
+    pub parts: [Option<Part>; 3],
+    /// The state that was demanded with `Consistency-Token`.
+    pub demanded: Option<(Source, Version)>,
+}
+
+impl Response {
+    /// Whether it claims that nothing is wrong with it.
+    pub fn unmarked(&self) -> bool {
+        self.marks.iter().all(|mark| *mark == Mark::None)
+    }
+
+    /// The parts it shows, with their sources.
+    pub fn shown(&self) -> impl Iterator<Item = (Source, Part)> {
+        Source::ALL
+            .into_iter()
+            .zip(self.parts)
+            .filter_map(|(source, part)| Some((source, part?)))
+    }
+
+    /// The mark on a source's part.
+    pub const fn mark(&self, source: Source) -> Mark {
+        self.marks[source.index()]
+    }
+}
+
+/// A source's database begins, with nothing in it.
+#[derive(Clone, Copy, Debug)]
+pub struct Birth {
+    /// Whose.
+    pub source: Source,
+    /// Its id.
+    pub incarnation: Incarnation,
+    /// When this program had the source's own word for it.
+    pub known_at: Moment,
+}
+
+/// For how long a process or a link certainly let nothing pass.
+#[derive(Clone, Copy, Debug)]
+pub struct Outage {
+    /// What was broken.
+    pub place: Place,
+    /// When it was broken for certain.
+    pub from: Moment,
+    /// When its repair began.
+    pub until: Moment,
+}
+
+/// Everything of one round. When it ends nothing is under way: what was asked in it was answered in it.
+#[derive(Clone, Debug, Default)]
+pub struct Round {
+    /// Databases that began.
+    pub births: Vec<Birth>,
+    /// What was acknowledged.
+    pub mutations: Vec<Mutation>,
+    /// What was neither acknowledged nor refused.
+    pub attempts: Vec<Attempt>,
+    /// What was answered.
+    pub responses: Vec<Response>,
+    /// What was broken.
+    pub outages: Vec<Outage>,
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl fmt::Display for Arm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Page => "page",
+            Self::Naive => "naive-page",
+        })
+    }
+}
+
+impl fmt::Display for Replica {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.arm {
+            Arm::Page => write!(f, "page-{}", self.index),
+            Arm::Naive => write!(f, "naive-page"),
+        }
+    }
+}
+
+impl fmt::Display for Incarnation {
+    /// The first digits, to be looked up in a log.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:08x}…", self.0 >> 32)
+    }
+}
+
+impl fmt::Display for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}={}", self.incarnation, self.revision)
+    }
+}
+
+impl fmt::Display for Mutation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let what = format!("{:?}", self.what).to_lowercase();
+        write!(
+            f,
+            "mutation #{} of account {} at {}: {what}, now {}; sent {}, acknowledged {}",
+            self.serial, self.account, self.source, self.version, self.sent_at, self.acked_at
+        )
+    }
+}
+
+impl fmt::Display for Response {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{}{} of account {} ({}) by {}",
+            self.status,
+            match self.outcome {
+                Outcome::Hit => " hit",
+                Outcome::Forwarded { collapsed: true } => " forwarded, collapsed",
+                Outcome::Forwarded { collapsed: false } => " forwarded",
+            },
+            self.account,
+            self.window.name(),
+            self.replica
+        )?;
+        match self.life {
+            Some(life) => write!(f, ", life {life}")?,
+            None => write!(f, ", in one of two lives")?,
+        }
+        write!(f, "; sent {}, received {}", self.sent_at, self.received_at)?;
+        if let Some(date) = self.fresh_as_of {
+            write!(f, ", Fresh-As-Of {date}")?;
+        }
+        if let Some((source, version)) = self.demanded {
+            write!(f, ", asked with {source} {version}")?;
+        }
+        write!(f, "; shows")?;
+        for (source, part) in self.shown() {
+            write!(f, " {source} {}", part.version)?;
+            if let Some(serial) = part.serial {
+                write!(f, " (#{serial})")?;
+            }
+        }
+        for source in Source::ALL {
+            if self.mark(source) != Mark::None {
+                write!(f, ", {source} marked {:?}", self.mark(source))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Outage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} was broken from {} to {}",
+            self.place, self.from, self.until
+        )
+    }
+}

@@ -1,0 +1,330 @@
+//! What is broken, when, and for how long: a function of the seed and the round.
+
+mod draw;
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::history::Source;
+use crate::random::Random;
+
+/// A process or a link. Links are between the parts as each of them would name the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Place {
+    /// The process of a source.
+    Source(Source),
+    /// The nats-server.
+    Broker,
+    /// The process of a page replica; of the first one's twin, the naive page, too.
+    Replica(usize),
+    /// By which a source publishes.
+    SourceToBroker(Source),
+    /// By which a replica hears.
+    ReplicaToBroker(usize),
+    /// By which a replica asks.
+    ReplicaToSource(usize, Source),
+}
+
+/// The kinds of faults; each lap of rounds has all of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kind {
+    /// A source is killed and started again.
+    KillSource,
+    /// A page replica is killed and started again: its cache is gone.
+    KillReplica,
+    /// The broker is killed and started again.
+    KillBroker,
+    /// The same, and its store is deleted meanwhile.
+    WipeBroker,
+    /// A source stands still, and goes on as if nothing had been.
+    PauseSource,
+    /// A page replica stands still.
+    PauseReplica,
+    /// The broker stands still.
+    PauseBroker,
+    /// A link closes its connections and takes no new ones.
+    CutLink,
+    /// A link takes everything and passes nothing on.
+    BlackHoleLink,
+    /// A source answers every replica late.
+    SlowSource,
+    /// A source cannot be asked by any replica, and lives.
+    FailSource,
+    /// A replica reaches nobody and hears nobody.
+    IsolateReplica,
+    /// A source's clock is an hour off, and then right again.
+    StepClock,
+    /// A source's database is deleted: a new one begins.
+    ResetSource,
+}
+
+impl Kind {
+    /// All of them.
+    pub const ALL: [Self; 14] = [
+        Self::KillSource,
+        Self::KillReplica,
+        Self::KillBroker,
+        Self::WipeBroker,
+        Self::PauseSource,
+        Self::PauseReplica,
+        Self::PauseBroker,
+        Self::CutLink,
+        Self::BlackHoleLink,
+        Self::SlowSource,
+        Self::FailSource,
+        Self::IsolateReplica,
+        Self::StepClock,
+        Self::ResetSource,
+    ];
+}
+
+/// What is done to a place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// SIGKILL; started again at the end.
+    Kill,
+    /// The same, without its data when it starts again.
+    KillAndWipe,
+    /// SIGSTOP; SIGCONT at the end.
+    Pause,
+    /// SIGKILL, started at once with its clock off by so many milliseconds; killed and started with a right one at the end.
+    StepClock(i64),
+    /// Connections are closed, and refused.
+    Cut,
+    /// Bytes are taken and go nowhere.
+    BlackHole,
+    /// Bytes pass later by so much.
+    Slow(Duration),
+}
+
+/// One fault of a round.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// Of which kind.
+    pub kind: Kind,
+    /// What is done.
+    pub action: Action,
+    /// To whom.
+    pub places: Vec<Place>,
+    /// After the round's beginning.
+    pub at: Duration,
+    /// From its beginning to its repair.
+    pub lasts: Duration,
+}
+
+/// How hard a run is.
+#[derive(Clone, Copy, Debug)]
+pub struct Pace {
+    /// How many faults a round has at least.
+    pub fewest: usize,
+    /// How many it has at most.
+    pub most: usize,
+    /// Within which time they begin.
+    pub spread: Duration,
+    /// How long one may last.
+    pub longest: Duration,
+    /// How many page replicas there are to break.
+    pub replicas: usize,
+}
+
+/// The faults of one round, in the order in which they begin.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Schedule {
+    /// The faults.
+    pub faults: Vec<Fault>,
+}
+
+impl Schedule {
+    /// The schedule of a round. No process and no link has two faults in it.
+    ///
+    /// The first kinds of each round are dealt from a shuffled deck, so that a lap of rounds leaves no kind out.
+    pub fn of(seed: u64, round: u32, pace: Pace) -> Self {
+        let mut random = Random::new(seed, u64::from(round) + 1);
+        let mut schedule = Self::default();
+        for kind in dealt(seed, round as usize, pace.fewest) {
+            schedule.add(kind, pace, &mut random);
+        }
+        let more = random.below(pace.most.saturating_sub(pace.fewest) + 1);
+        for _ in 0..more {
+            let kind = random.choose(&Kind::ALL);
+            schedule.add(kind, pace, &mut random);
+        }
+        schedule.faults.sort_by_key(|fault| fault.at);
+        schedule
+    }
+
+    /// How many rounds it takes until every kind was dealt.
+    pub const fn lap(pace: Pace) -> usize {
+        Kind::ALL.len().div_ceil(pace.fewest)
+    }
+
+    fn add(&mut self, kind: Kind, pace: Pace, random: &mut Random) {
+        // Two faults of one round may want the same place; some other place of the kind is free, mostly.
+        for _ in 0..16 {
+            let fault = draw::fault(kind, pace, random);
+            if !self.touches(&fault.places) {
+                self.faults.push(fault);
+                return;
+            }
+        }
+    }
+
+    fn touches(&self, places: &[Place]) -> bool {
+        self.faults
+            .iter()
+            .flat_map(|fault| &fault.places)
+            .any(|place| places.contains(place))
+    }
+}
+
+/// The round's hand of the deck, which is shuffled anew after each lap.
+fn dealt(seed: u64, round: usize, hand: usize) -> Vec<Kind> {
+    let rounds = Kind::ALL.len().div_ceil(hand);
+    let lap = u64::try_from(round / rounds).unwrap_or_default();
+    let mut random = Random::new(seed, u64::MAX - lap);
+    let mut deck = Kind::ALL;
+    loop {
+        random.shuffle(&mut deck);
+        // Two cards of a hand that want the same place would be one fault, and a lap would leave a kind out.
+        if deck.chunks(hand).all(|hand| !collide(hand)) {
+            return deck.chunks(hand).nth(round % rounds).unwrap_or_default().to_vec();
+        }
+    }
+}
+
+/// Whether two of the kinds always want the same place.
+fn collide(kinds: &[Kind]) -> bool {
+    let count = |of: &[Kind]| kinds.iter().filter(|kind| of.contains(kind)).count();
+    let broker = count(&[Kind::KillBroker, Kind::WipeBroker, Kind::PauseBroker]);
+    let every_replica = count(&[Kind::SlowSource, Kind::FailSource]);
+    broker > 1 || (count(&[Kind::IsolateReplica]) > 0 && every_replica > 0)
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Source(source) => write!(f, "{source}"),
+            Self::Broker => write!(f, "the broker"),
+            Self::Replica(replica) => write!(f, "page-{replica}"),
+            Self::SourceToBroker(source) => write!(f, "{source} to broker"),
+            Self::ReplicaToBroker(replica) => write!(f, "page-{replica} to broker"),
+            Self::ReplicaToSource(replica, source) => write!(f, "page-{replica} to {source}"),
+        }
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::KillSource => "a source killed",
+            Self::KillReplica => "a page killed",
+            Self::KillBroker => "the broker killed",
+            Self::WipeBroker => "the broker killed, its store deleted",
+            Self::PauseSource => "a source paused",
+            Self::PauseReplica => "a page paused",
+            Self::PauseBroker => "the broker paused",
+            Self::CutLink => "a link cut",
+            Self::BlackHoleLink => "a link black-holed",
+            Self::SlowSource => "a source slow",
+            Self::FailSource => "a source out of reach of all pages",
+            Self::IsolateReplica => "a page out of reach of everything",
+            Self::StepClock => "a source's clock stepped, and back",
+            Self::ResetSource => "a source's database deleted",
+        })
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:.3} s: ", self.at.as_secs_f64())?;
+        match self.action {
+            Action::Kill => write!(f, "kill -9")?,
+            Action::KillAndWipe => write!(f, "kill -9 and delete the data of")?,
+            Action::Pause => write!(f, "pause")?,
+            Action::StepClock(by) => write!(f, "restart with a clock {by:+} ms off")?,
+            Action::Cut => write!(f, "cut")?,
+            Action::BlackHole => write!(f, "black-hole")?,
+            Action::Slow(by) => write!(f, "slow down by {} ms", by.as_millis())?,
+        }
+        for (number, place) in self.places.iter().enumerate() {
+            write!(f, "{} {place}", if number == 0 { "" } else { "," })?;
+        }
+        write!(f, "; repaired {:.3} s later", self.lasts.as_secs_f64())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    const PACE: Pace = Pace {
+        fewest: 2,
+        most: 3,
+        spread: Duration::from_secs(2),
+        longest: Duration::from_secs(5),
+        replicas: 2,
+    };
+
+    fn lap(seed: u64) -> Vec<Schedule> {
+        (0..u32::try_from(Schedule::lap(PACE)).unwrap())
+            .map(|round| Schedule::of(seed, round, PACE))
+            .collect()
+    }
+
+    #[test]
+    fn a_schedule_follows_from_the_seed_and_the_round_alone() {
+        assert_eq!(lap(42), lap(42));
+        assert_ne!(lap(42), lap(43));
+        assert_eq!(lap(42)[3], Schedule::of(42, 3, PACE));
+    }
+
+    #[test]
+    fn a_lap_leaves_no_kind_out() {
+        for seed in 0..200 {
+            let kinds: BTreeSet<_> = lap(seed)
+                .iter()
+                .flat_map(|schedule| schedule.faults.iter().map(|fault| fault.kind))
+                .collect();
+            let missing: Vec<_> = Kind::ALL.iter().filter(|kind| !kinds.contains(kind)).collect();
+            assert!(missing.is_empty(), "seed {seed} never: {missing:?}");
+        }
+    }
+
+    #[test]
+    fn nothing_has_two_faults_in_one_round() {
+        for seed in 0..200 {
+            for schedule in lap(seed) {
+                let places: Vec<_> = schedule.faults.iter().flat_map(|fault| &fault.places).collect();
+                let distinct: BTreeSet<_> = places.iter().collect();
+                assert_eq!(places.len(), distinct.len(), "{schedule:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn faults_keep_to_the_pace() {
+        for seed in 0..200 {
+            for fault in lap(seed).iter().flat_map(|schedule| &schedule.faults) {
+                assert!(fault.at <= PACE.spread && fault.lasts <= PACE.longest, "{fault}");
+                assert!(!fault.places.is_empty());
+            }
+        }
+    }
+
+    #[test]
+    fn a_fault_says_what_it_does() {
+        let fault = Fault {
+            kind: Kind::CutLink,
+            action: Action::Cut,
+            places: vec![Place::ReplicaToSource(1, Source::Metrics), Place::Broker],
+            at: Duration::from_millis(250),
+            lasts: Duration::from_millis(1300),
+        };
+        assert_eq!(
+            fault.to_string(),
+            "0.250 s: cut page-1 to metrics, the broker; repaired 1.300 s later"
+        );
+    }
+}

@@ -1,0 +1,87 @@
+//! One fault of a kind, drawn.
+
+use std::time::Duration;
+
+use super::{Action, Fault, Kind, Pace, Place};
+use crate::history::Source;
+use crate::random::Random;
+
+/// So far off that no stated skew could allow it.
+const CLOCK_STEP_MS: i64 = 3_600_000;
+
+const fn ms(milliseconds: u64) -> Duration {
+    Duration::from_millis(milliseconds)
+}
+
+pub(super) fn fault(kind: Kind, pace: Pace, random: &mut Random) -> Fault {
+    let (action, places) = what(kind, pace, random);
+    let (least, most) = lasts(kind);
+    Fault {
+        kind,
+        action,
+        places,
+        at: random.between(Duration::ZERO, pace.spread),
+        lasts: random.between(least.min(pace.longest), most.min(pace.longest)),
+    }
+}
+
+fn lasts(kind: Kind) -> (Duration, Duration) {
+    match kind {
+        Kind::KillSource | Kind::KillReplica | Kind::KillBroker | Kind::WipeBroker => (ms(0), ms(3_000)),
+        Kind::ResetSource => (ms(0), ms(1_500)),
+        Kind::StepClock => (ms(1_000), ms(4_000)),
+        // Trust ends after a second, a flight's deadline is below one: both sides of these are to be met.
+        Kind::PauseSource | Kind::PauseReplica | Kind::PauseBroker => (ms(200), ms(5_000)),
+        Kind::CutLink | Kind::BlackHoleLink | Kind::SlowSource | Kind::FailSource | Kind::IsolateReplica => {
+            (ms(500), ms(5_000))
+        }
+    }
+}
+
+fn what(kind: Kind, pace: Pace, random: &mut Random) -> (Action, Vec<Place>) {
+    let source = random.choose(&Source::ALL);
+    let replica = random.below(pace.replicas);
+    let one = |place| vec![place];
+    match kind {
+        Kind::KillSource => (Action::Kill, one(Place::Source(source))),
+        Kind::KillReplica => (Action::Kill, one(Place::Replica(replica))),
+        Kind::KillBroker => (Action::Kill, one(Place::Broker)),
+        Kind::WipeBroker => (Action::KillAndWipe, one(Place::Broker)),
+        Kind::PauseSource => (Action::Pause, one(Place::Source(source))),
+        Kind::PauseReplica => (Action::Pause, one(Place::Replica(replica))),
+        Kind::PauseBroker => (Action::Pause, one(Place::Broker)),
+        Kind::CutLink => (Action::Cut, one(link(source, replica, random))),
+        Kind::BlackHoleLink => (Action::BlackHole, one(link(source, replica, random))),
+        Kind::SlowSource => {
+            // Some of it below the deadline of 900 ms, some above.
+            let by = random.between(ms(50), ms(1_500));
+            (Action::Slow(by), to_source(source, pace))
+        }
+        Kind::FailSource => (Action::Cut, to_source(source, pace)),
+        Kind::IsolateReplica => {
+            let asks = Source::ALL.map(|source| Place::ReplicaToSource(replica, source));
+            let places = [vec![Place::ReplicaToBroker(replica)], asks.to_vec()].concat();
+            (random.choose(&[Action::Cut, Action::BlackHole]), places)
+        }
+        Kind::StepClock => {
+            let by = random.choose(&[CLOCK_STEP_MS, -CLOCK_STEP_MS]);
+            (Action::StepClock(by), one(Place::Source(source)))
+        }
+        Kind::ResetSource => (Action::KillAndWipe, one(Place::Source(source))),
+    }
+}
+
+/// The links to the broker more often than their number: without the feed a cache is on its own.
+fn link(source: Source, replica: usize, random: &mut Random) -> Place {
+    random.choose(&[
+        Place::ReplicaToBroker(replica),
+        Place::SourceToBroker(source),
+        Place::ReplicaToSource(replica, source),
+    ])
+}
+
+fn to_source(source: Source, pace: Pace) -> Vec<Place> {
+    (0..pace.replicas)
+        .map(|replica| Place::ReplicaToSource(replica, source))
+        .collect()
+}
