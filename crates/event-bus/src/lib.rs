@@ -3,6 +3,7 @@
 mod broker;
 mod event;
 mod feed;
+pub mod history;
 mod incarnation;
 pub mod outbox;
 mod relay;

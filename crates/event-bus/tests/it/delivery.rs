@@ -22,11 +22,7 @@ async fn what_is_announced_is_heard_in_order_and_then_forgotten() {
             (revision, revision, false)
         );
     }
-    test_support::eventually(Duration::from_secs(5), async || match source.pending().await {
-        0 => Ok(()),
-        n => Err(format!("{n} rows are still in the outbox")),
-    })
-    .await;
+    source.until_published().await;
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
 
 mod delivery;
+mod history;
 mod losses;
 mod rig;
 mod watermarks;

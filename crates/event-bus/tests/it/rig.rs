@@ -36,10 +36,14 @@ impl Source {
     }
 
     pub(crate) async fn start_in(folder: TempDir, nats: &NatsServer) -> Self {
+        Self::start_as("things", folder, nats).await
+    }
+
+    pub(crate) async fn start_as(name: &'static str, folder: TempDir, nats: &NatsServer) -> Self {
         let database = Database::open(&folder.path().join("db"), &[outbox::MIGRATION]).unwrap();
         let broker = Broker::connect(&nats.url(), "source", topology()).await.unwrap();
         let stop = CancellationToken::new();
-        let relay = Relay::new(database.clone(), broker, "things", "test.watermark.v1", None);
+        let relay = Relay::new(database.clone(), broker, name, "test.watermark.v1", None);
         let relay = tokio::spawn(relay.run(stop.clone()));
         Self {
             database,
@@ -66,6 +70,25 @@ impl Source {
             outbox::announce(c, &announcement).map_err(Error::from)
         };
         self.database.write(announce).await.unwrap();
+    }
+
+    pub(crate) async fn announce_of(&self, entity: i64, revision: u64) {
+        let write = move |c: &rusqlite::Connection| announce_of(c, entity, revision).map_err(Error::from);
+        self.database.write(write).await.unwrap();
+    }
+
+    /// Announces a change of any entity, and returns once the stream holds it.
+    pub(crate) async fn publish(&self, entity: i64, revision: u64) {
+        self.announce_of(entity, revision).await;
+        self.until_published().await;
+    }
+
+    pub(crate) async fn until_published(&self) {
+        test_support::eventually(LONG, async || match self.pending().await {
+            0 => Ok(()),
+            n => Err(format!("{n} rows are still in the outbox")),
+        })
+        .await;
     }
 
     pub(crate) async fn pending(&self) -> u64 {
@@ -136,9 +159,13 @@ impl Hearer {
 
 /// Announces a change of the thing, for transactions that do more than that.
 pub(crate) fn announce(transaction: &rusqlite::Connection, revision: u64) -> rusqlite::Result<()> {
+    announce_of(transaction, 7, revision)
+}
+
+fn announce_of(transaction: &rusqlite::Connection, entity: i64, revision: u64) -> rusqlite::Result<()> {
     let announcement = Announcement {
         kind: "test.changed.v1",
-        entity: 7,
+        entity,
         revision,
         data: serde_json::json!({}),
         fragment: None,

@@ -1,0 +1,223 @@
+//! What the stream still tells of the past: the last change of each entity, for a hearer that starts with nothing.
+//!
+//! It is a warm start and nothing more. The stream may have lost any of it, so that it proves nothing (rule 19); what
+//! counts is what a [`Feed`](crate::Feed) hears, which neither needs this nor shares a place in the stream with it.
+
+use std::fmt;
+use std::time::Duration;
+
+use async_nats::jetstream::Message;
+use async_nats::jetstream::consumer::pull::{Batch, Config};
+use async_nats::jetstream::consumer::{AckPolicy, Consumer, DeliverPolicy};
+use futures::StreamExt as _;
+use tokio::time::{Instant, timeout_at};
+
+use crate::{Broker, Event, event};
+
+/// Messages asked for at once.
+const BATCH: usize = 256;
+
+/// How much of the past is enough.
+#[derive(Debug, Clone, Copy)]
+pub struct Bounds {
+    /// Changes told at most; those that happened first come first.
+    pub changes: usize,
+    /// How long it may take, waiting for the broker and all that the caller does in between included.
+    pub within: Duration,
+}
+
+/// Why reading ended before the end of the stream.
+#[derive(Debug, thiserror::Error)]
+pub enum CutShort {
+    /// [`Bounds::changes`] were told, and there are more.
+    #[error("there are more changes than are wanted")]
+    Changes,
+    /// [`Bounds::within`] has passed.
+    #[error("the time is up")]
+    Time,
+    /// The broker said no.
+    #[error("the stream cannot be read")]
+    Broker(#[source] async_nats::Error),
+}
+
+/// The last change of each entity of some sources, in the order of the stream, up to the stream's end at the first call
+/// of [`next`](Self::next). A stream that is not there is created, and is empty.
+///
+/// An entity that changes while this is read may be left out: its change is for the feed to hear.
+#[derive(Debug)]
+pub struct History {
+    broker: Broker,
+    sources: Vec<String>,
+    bounds: Bounds,
+    /// None until it is opened.
+    until: Option<Instant>,
+    /// None until it is opened, and again when it has ended.
+    past: Option<Past>,
+    told: usize,
+    unreadable: usize,
+    cut_short: Option<CutShort>,
+}
+
+impl History {
+    /// The past of `sources`, not yet asked for.
+    pub fn new(broker: Broker, sources: &[&str], bounds: Bounds) -> Self {
+        Self {
+            broker,
+            sources: sources.iter().map(|&source| source.to_owned()).collect(),
+            bounds,
+            until: None,
+            past: None,
+            told: 0,
+            unreadable: 0,
+            cut_short: None,
+        }
+    }
+
+    /// The next change, with the index of the source whose it is; none when it is over.
+    pub async fn next(&mut self) -> Option<(usize, Event)> {
+        let next = self.look().await;
+        if !matches!(next, Ok(Some(_))) {
+            self.past = None;
+        }
+        next.unwrap_or_else(|reason| {
+            self.cut_short = Some(reason);
+            None
+        })
+    }
+
+    /// Changes told so far.
+    pub fn told(&self) -> usize {
+        self.told
+    }
+
+    /// Messages so far that could not be read, and were skipped.
+    pub fn unreadable(&self) -> usize {
+        self.unreadable
+    }
+
+    /// Why it is over although there may be more; none: that was all.
+    pub fn cut_short(&self) -> Option<&CutShort> {
+        self.cut_short.as_ref()
+    }
+
+    async fn look(&mut self) -> Result<Option<(usize, Event)>, CutShort> {
+        let until = self.open().await?;
+        while let Some(past) = &mut self.past {
+            let Some(message) = in_time(until, past.next()).await? else {
+                return Ok(None);
+            };
+            let Some(change) = self.read(&message) else {
+                continue;
+            };
+            if self.told == self.bounds.changes {
+                return Err(CutShort::Changes);
+            }
+            self.told += 1;
+            return Ok(Some(change));
+        }
+        Ok(None)
+    }
+
+    async fn open(&mut self) -> Result<Instant, CutShort> {
+        if let Some(until) = self.until {
+            return Ok(until);
+        }
+        let until = Instant::now() + self.bounds.within;
+        self.until = Some(until);
+        self.past = Some(in_time(until, Past::open(&self.broker, &self.sources)).await?);
+        Ok(until)
+    }
+
+    fn read(&mut self, message: &Message) -> Option<(usize, Event)> {
+        let (source, entity) = self.broker.topology.parse(&message.subject)?;
+        let source = self.sources.iter().position(|known| known == source)?;
+        match event::read(entity, message.headers.as_ref(), &message.payload) {
+            Ok(event::Message::Change(event)) => Some((source, event)),
+            Ok(event::Message::Watermark { .. }) => None,
+            Err(error) => {
+                tracing::warn!(subject = %message.subject, %error, "a message of the past that cannot be read; skipped");
+                self.unreadable += 1;
+                None
+            }
+        }
+    }
+}
+
+async fn in_time<T>(
+    until: Instant,
+    step: impl Future<Output = Result<T, async_nats::Error>>,
+) -> Result<T, CutShort> {
+    // Asked first: a step that is ready at once is never late by itself, however long the caller took before it.
+    if Instant::now() >= until {
+        return Err(CutShort::Time);
+    }
+    match timeout_at(until, step).await {
+        Ok(result) => result.map_err(CutShort::Broker),
+        Err(_) => Err(CutShort::Time),
+    }
+}
+
+/// The last messages of some subjects, up to a place in the stream.
+struct Past {
+    consumer: Consumer<Config>,
+    /// The stream's last sequence when this began: what comes behind it is not the past.
+    end: u64,
+    /// What was asked for and not yet taken; none: nothing is left.
+    batch: Option<Batch>,
+    taken_of_batch: usize,
+}
+
+impl fmt::Debug for Past {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The library's batch does not say what it is.
+        f.debug_struct("Past")
+            .field("end", &self.end)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Past {
+    async fn open(broker: &Broker, sources: &[String]) -> Result<Self, async_nats::Error> {
+        broker.first_connection().await;
+        let stream = broker.stream().await?;
+        let subjects = sources.iter().map(|source| broker.topology.pattern(source));
+        // Asked for in batches, so that the broker waits for us; it forgets the consumer by itself.
+        let config = Config {
+            deliver_policy: DeliverPolicy::LastPerSubject,
+            ack_policy: AckPolicy::None,
+            filter_subjects: subjects.collect(),
+            memory_storage: true,
+            ..Config::default()
+        };
+        let consumer = stream.create_consumer(config).await?;
+        let batch = ask(&consumer).await?;
+        Ok(Self {
+            consumer,
+            end: stream.cached_info().state.last_sequence,
+            batch: Some(batch),
+            taken_of_batch: 0,
+        })
+    }
+
+    /// The next message; none at the end, which is where nothing is left, or what is left came after this began.
+    async fn next(&mut self) -> Result<Option<Message>, async_nats::Error> {
+        while let Some(batch) = &mut self.batch {
+            if let Some(message) = batch.next().await.transpose()? {
+                self.taken_of_batch += 1;
+                return Ok((message.info()?.stream_sequence <= self.end).then_some(message));
+            }
+            let more = std::mem::take(&mut self.taken_of_batch) == BATCH;
+            self.batch = if more {
+                Some(ask(&self.consumer).await?)
+            } else {
+                None
+            };
+        }
+        Ok(None)
+    }
+}
+
+/// A batch of what is there, without waiting for more.
+async fn ask(consumer: &Consumer<Config>) -> Result<Batch, async_nats::Error> {
+    Ok(consumer.fetch().max_messages(BATCH).messages().await?)
+}
