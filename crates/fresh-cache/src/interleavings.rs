@@ -81,7 +81,7 @@ impl Scene {
     /// A proof, as a reader makes it: watermarks, then fences (rule 10).
     fn check(&self, part: &Part<()>) -> Verdict {
         let watermarks = self.ledger.watermarks();
-        Proof::new(&self.ledger, &watermarks).check(self.slot(), part)
+        Proof::new(&self.ledger, &watermarks).check(self.slot(), part.evidence())
     }
 
     /// Whether what a reader is told of the part is true (I3): past the commit, only of a part that shows it.
