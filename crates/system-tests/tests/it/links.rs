@@ -143,7 +143,11 @@ async fn a_reset_closes_what_is_open_and_a_black_hole_stays_one() {
         forwarded,
         "what was held is lost, and nothing new passes"
     );
-    assert_eq!(made.load(Ordering::Relaxed), 1, "nor is a connection made behind it");
+    assert_eq!(
+        made.load(Ordering::Relaxed),
+        1,
+        "nor is a connection made behind it"
+    );
     link.reset().await;
     link.open();
     assert_eq!(echoed(&mut connect(&link).await, b"b").await, b"b");
@@ -159,7 +163,7 @@ async fn a_slow_link_delays_each_way_and_its_end_ends_the_delay() {
     let begun = Instant::now();
     assert_eq!(echoed(&mut connection, b"b").await, b"b");
     assert!(begun.elapsed() >= 2 * delay, "{:?}", begun.elapsed());
-    link.slow(Duration::from_secs(3600));
+    link.slow(Duration::from_hours(1));
     let waiting = timeout(Duration::from_millis(200), echoed(&mut connection, b"c")).await;
     assert!(waiting.is_err(), "an hour has not passed");
     link.open();
