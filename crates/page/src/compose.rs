@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use fresh_cache::{Composer, Fetched, Part as CachedPart, PartState, SourceId};
+use fresh_cache::{Carried, Composer, Fetched, Part as CachedPart, PartState, SourceId};
 use reqwest::{StatusCode, header};
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::fragment::{Fragment, FragmentError};
-use crate::key::{AccountId, PageKey};
+use crate::key::{AccountId, PageKey, Window};
 use crate::render::{self, Listed, Page, Part};
 use crate::source::Source;
 use crate::upstream::{Upstream, UpstreamError, UpstreamOptions};
@@ -140,5 +140,26 @@ impl Composer for Upstreams {
 
     fn weight(&self, page: &Page) -> u32 {
         u32::try_from(page.weight()).unwrap_or(u32::MAX)
+    }
+
+    fn pages_of(&self, _source: SourceId, account: u64) -> Vec<PageKey> {
+        let key = |window| PageKey {
+            account: AccountId::of(account),
+            window,
+        };
+        Window::ALL.map(key).to_vec()
+    }
+
+    fn read_carried(&self, key: &PageKey, source: SourceId, carried: &Carried) -> Option<Arc<Fragment>> {
+        let fragment = Fragment::carried(Source::ALL[source.0], key, carried);
+        let log = |error: &FragmentError| {
+            tracing::warn!(source = Source::ALL[source.0].name(), %error, "an event's fragment is of no use");
+        };
+        fragment.inspect_err(log).ok().flatten().map(Arc::new)
+    }
+
+    /// One tag names one body.
+    fn agrees(&self, one: &Arc<Fragment>, other: &Arc<Fragment>) -> bool {
+        one.tag.text != other.tag.text || one.says_the_same(other)
     }
 }

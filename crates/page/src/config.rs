@@ -3,9 +3,11 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use fresh_cache::Refresh;
 use telemetry::TelemetryConfig;
 use url::Url;
 
+use crate::caches::StrategyName;
 use crate::source::Source;
 use crate::upstream::UpstreamOptions;
 
@@ -67,6 +69,26 @@ pub struct Config {
     #[arg(long, env = "SUBJECT_PREFIX", default_value = "events")]
     pub subject_prefix: String,
 
+    /// How pages are kept fresh.
+    #[arg(long, env = "STRATEGY", value_enum, default_value_t = StrategyName::Invalidate)]
+    pub strategy: StrategyName,
+
+    /// For how long `ttl` shows a page without asking.
+    #[arg(long, env = "TTL_SECONDS", default_value_t = 60)]
+    pub ttl_seconds: u32,
+
+    /// Which pages `prepopulate` composes anew when an event came.
+    #[arg(long, env = "REFRESH", value_enum, default_value_t = RefreshName::Read)]
+    pub refresh: RefreshName,
+
+    /// Lets a request choose another strategy (`Cache-Strategy: none`), for comparison. Each then has a cache of its own.
+    #[arg(long, env = "ALLOW_OVERRIDE")]
+    pub allow_override: bool,
+
+    /// How often a resident page is compared with its sources; 0: never.
+    #[arg(long, env = "AUDIT_INTERVAL_MS", default_value_t = 1000)]
+    pub audit_interval_ms: u32,
+
     /// The memory for cached pages, in bytes: about a thousand of 100 KiB, fragments included.
     #[arg(long, env = "CACHE_BYTES", default_value_t = 128 * 1024 * 1024)]
     pub cache_bytes: u64,
@@ -97,6 +119,27 @@ pub struct Config {
     /// Logs and traces.
     #[command(flatten)]
     pub telemetry: TelemetryConfig,
+}
+
+/// Which pages an event refreshes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum RefreshName {
+    /// Those that were read since their last refresh.
+    Read,
+    /// Those that are cached, read or not.
+    Resident,
+    /// Every page of the account, also those that nobody ever asked for.
+    All,
+}
+
+impl From<RefreshName> for Refresh {
+    fn from(name: RefreshName) -> Self {
+        match name {
+            RefreshName::Read => Self::Read,
+            RefreshName::Resident => Self::Resident,
+            RefreshName::All => Self::All,
+        }
+    }
 }
 
 impl Config {

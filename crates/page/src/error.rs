@@ -6,9 +6,11 @@ use bytes::Bytes;
 use http_edge::Problem;
 
 use crate::accept::Format;
+use crate::caches::NotAChoice;
 use crate::key::{AccountId, NotAWindow, NotAnAccountId};
 use crate::render::{Message, render_message};
 use crate::respond::html;
+use crate::token::NotAToken;
 use crate::upstream::UpstreamError;
 
 /// Why the service ended.
@@ -37,6 +39,12 @@ pub(crate) enum Refusal {
     /// The window asked for is none.
     #[error("the window is none of those there are")]
     Window(#[from] NotAWindow),
+    /// What the reader says to know cannot be read.
+    #[error("the consistency token is none")]
+    Token(#[source] NotAToken),
+    /// The strategy asked for is none, or not to be had.
+    #[error("the cache strategy cannot be chosen")]
+    Strategy(#[source] NotAChoice),
     /// Accounts says so.
     #[error("there is no account {0}")]
     NoSuchAccount(AccountId),
@@ -88,6 +96,7 @@ impl Refusal {
     const fn title(&self) -> &'static str {
         match self {
             Self::Account(_) | Self::After(_) | Self::Window(_) => "This address is not quite right",
+            Self::Token(_) | Self::Strategy(_) => "A header of this request is not quite right",
             Self::NoSuchAccount(_) => "There is no such account",
             Self::NothingToShow(_) => "This page cannot be shown now",
             Self::NoList(_) => "The accounts cannot be listed now",
@@ -98,7 +107,11 @@ impl Refusal {
     fn describe(&self) -> (Problem, Vec<String>) {
         let problem = |status, slug| Problem::new(status, slug, self.title());
         let invalid = |field: &str, error: &dyn std::error::Error| {
-            let problem = problem(StatusCode::BAD_REQUEST, "invalid-address");
+            let slug = match self {
+                Self::Token(_) | Self::Strategy(_) => "invalid-header",
+                _ => "invalid-address",
+            };
+            let problem = problem(StatusCode::BAD_REQUEST, slug);
             (
                 problem.with_field(field, error.to_string()),
                 vec![format!("{}.", capitalized(&error.to_string()))],
@@ -108,6 +121,8 @@ impl Refusal {
             Self::Account(error) => invalid("id", error),
             Self::After(error) => invalid("after", error),
             Self::Window(error) => invalid("window", error),
+            Self::Token(error) => invalid("Consistency-Token", error),
+            Self::Strategy(error) => invalid("Cache-Strategy", error),
             Self::NoSuchAccount(account) => (
                 problem(StatusCode::NOT_FOUND, "account-not-found"),
                 vec![format!("Account {account} was deleted, or never was.")],

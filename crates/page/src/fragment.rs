@@ -4,9 +4,10 @@
 //! here, so that it costs its part of the page and nothing behind this file has to doubt what it draws.
 
 use bytes::Bytes;
+use fresh_cache::Carried;
 use jiff::Timestamp;
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
 
 use crate::key::{PageKey, Window};
 use crate::source::Source;
@@ -160,6 +161,13 @@ impl TryFrom<f64> for Share {
     }
 }
 
+/// The payload of an event, as far as it matters here.
+#[derive(Deserialize)]
+struct Carrying<'a> {
+    #[serde(borrow)]
+    fragment: Option<&'a RawValue>,
+}
+
 impl Fragment {
     /// Reads what `source` answered when it was asked for its part of `key`'s page.
     pub(crate) fn parse(source: Source, key: &PageKey, tag: Tag, json: Bytes) -> Result<Self, FragmentError> {
@@ -169,6 +177,24 @@ impl Fragment {
             Source::Metrics => Content::Metrics(read_metrics(key, &json)?),
         };
         Ok(Self { tag, json, content })
+    }
+
+    /// Reads what an event of `source` carries; nothing, if it carries none.
+    pub(crate) fn carried(
+        source: Source,
+        key: &PageKey,
+        carried: &Carried,
+    ) -> Result<Option<Self>, FragmentError> {
+        let Carrying { fragment } = read(&carried.data)?;
+        let json = fragment.map(|fragment| carried.data.slice_ref(fragment.get().as_bytes()));
+        json.map(|json| Self::parse(source, key, Tag::of(carried.version), json))
+            .transpose()
+    }
+
+    /// Whether two answers say the same, however they are written.
+    pub(crate) fn says_the_same(&self, other: &Self) -> bool {
+        let value = |json: &Bytes| serde_json::from_slice::<serde_json::Value>(json).ok();
+        self.json == other.json || value(&self.json) == value(&other.json)
     }
 
     /// The answer that there is no such account.
@@ -211,7 +237,7 @@ fn read_metrics(key: &PageKey, json: &[u8]) -> Result<Metrics, FragmentError> {
 
 /// Checks the whole text as UTF-8 first: `serde_json` skips over fields it was not asked for without looking
 /// at their characters, and these bytes go out again inside our own JSON.
-fn read<T: DeserializeOwned>(json: &[u8]) -> Result<T, FragmentError> {
+fn read<'a, T: Deserialize<'a>>(json: &'a [u8]) -> Result<T, FragmentError> {
     let text = std::str::from_utf8(json).map_err(|_| FragmentError::NotUtf8)?;
     serde_json::from_str(text).map_err(|source| FragmentError::Json { source })
 }

@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
-use fresh_cache::{Brought, Demand, Fetch, Forward, Outcome};
+use fresh_cache::{Brought, Fetch, Forward, Outcome};
 use jiff::Timestamp;
 
 use crate::source::Source;
@@ -16,18 +16,14 @@ pub(crate) const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-statu
 /// What took how long (W3C Server Timing).
 pub(crate) const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 
-/// What a request demands of the cache: `Cache-Control: no-cache` wants a page composed for it.
-pub(crate) fn demand(headers: &HeaderMap) -> Demand {
+/// Whether a request wants a page composed for it: `Cache-Control: no-cache`.
+pub(crate) fn wants_afresh(headers: &HeaderMap) -> bool {
     let lines = headers
         .get_all(header::CACHE_CONTROL)
         .iter()
         .filter_map(|line| line.to_str().ok());
     let mut directives = lines.flat_map(|line| line.split(',')).map(str::trim);
-    if directives.any(|directive| directive.eq_ignore_ascii_case("no-cache")) {
-        Demand::Afresh
-    } else {
-        Demand::Any
-    }
+    directives.any(|directive| directive.eq_ignore_ascii_case("no-cache"))
 }
 
 /// `Cache-Status`, such as `page; fwd=miss; stored; detail="metrics missing"`.
@@ -66,6 +62,7 @@ const fn forward(why: Forward) -> &'static str {
         Forward::Miss => "miss",
         Forward::Stale => "stale",
         Forward::Bypass => "bypass",
+        Forward::Request => "request",
     }
 }
 
@@ -143,12 +140,12 @@ mod tests {
         let demanded = |line: &str| {
             let mut headers = HeaderMap::new();
             headers.insert(header::CACHE_CONTROL, line.parse().unwrap());
-            demand(&headers)
+            wants_afresh(&headers)
         };
-        assert_eq!(demanded("max-age=0, No-Cache"), Demand::Afresh);
-        assert_eq!(demanded("max-age=0"), Demand::Any);
-        assert_eq!(demanded("x-no-cache"), Demand::Any);
-        assert_eq!(demand(&HeaderMap::new()), Demand::Any);
+        assert!(demanded("max-age=0, No-Cache"));
+        assert!(!demanded("max-age=0"));
+        assert!(!demanded("x-no-cache"));
+        assert!(!wants_afresh(&HeaderMap::new()));
     }
 
     #[test]

@@ -4,10 +4,11 @@
 use std::sync::Arc;
 
 use event_bus::{Cause, Change, Event, Heard, Loss, Watermark};
-use fresh_cache::{Hearing, Ledger, SourceId};
+use fresh_cache::{Announcement, Carried, Hearing, Ledger, SourceId, Version};
 use opentelemetry::metrics::{Counter, Histogram, Meter};
 use opentelemetry::{KeyValue, global};
 
+use crate::caches::Caches;
 use crate::moment::{moment, seconds_since, timestamp};
 use crate::source::Source;
 
@@ -20,18 +21,20 @@ const DELAY_BOUNDS: [f64; 16] = [
 #[derive(Debug)]
 pub(crate) struct Hearer {
     hearing: Hearing,
+    caches: Caches,
     events: Counter<u64>,
     losses: Counter<u64>,
     delay: Histogram<f64>,
 }
 
 impl Hearer {
-    /// Takes over the writing of `ledger`, and reports on it from now on.
-    pub(crate) fn new(hearing: Hearing, ledger: &Arc<Ledger>) -> Self {
+    /// Takes over the writing of `ledger`, and reports on it from now on; tells the caches of every event.
+    pub(crate) fn new(hearing: Hearing, ledger: &Arc<Ledger>, caches: Caches) -> Self {
         let meter = global::meter("page");
         observe(&meter, ledger);
         Self {
             hearing,
+            caches,
             events: meter
                 .u64_counter("page.events")
                 .with_description("Events heard, by source and by what came of them.")
@@ -70,13 +73,23 @@ impl Hearer {
             self.hear_loss(Some(change.source), Cause::Unreadable);
             return;
         };
-        if is_deletion(change.source, event) {
+        let position = if is_deletion(change.source, event) {
             // With the account goes every part of its page, also what the other sources said of it.
-            for part in Source::ALL {
-                self.hearing.deleted(SourceId(part.index()), account);
-            }
+            let parts = Source::ALL.map(|part| self.hearing.deleted(SourceId(part.index()), account));
+            parts[change.source]
         } else {
-            self.hearing.changed(source, account);
+            self.hearing.changed(source, account)
+        };
+        // From here on the event is applied. What follows is work saved for readers, and never waits (rule 16).
+        if let Some(cache) = self.caches.prepopulated() {
+            // What a repeat carries is older than its position (rule 17).
+            let carried = (!change.repeat).then(|| carried(event));
+            cache.announce(Announcement {
+                source,
+                entity: account,
+                position,
+                carried,
+            });
         }
         let result = if change.repeat { "repeat" } else { "applied" };
         self.events
@@ -98,10 +111,22 @@ impl Hearer {
     }
 }
 
+/// What the event may carry of its source's answer. To read it is another's work.
+pub(crate) fn carried(event: &Event) -> Carried {
+    Carried {
+        version: Version {
+            incarnation: event.incarnation.0,
+            revision: event.revision,
+        },
+        data: event.data.clone(),
+        committed: moment(event.time),
+    }
+}
+
 /// Whether not even a marked stale page may show this account any more (rule 12).
 ///
 /// Only accounts can say so: the other sources delete theirs because they heard of it.
-fn is_deletion(source: usize, event: &Event) -> bool {
+pub(crate) fn is_deletion(source: usize, event: &Event) -> bool {
     source == Source::Accounts.index() && event.kind.ends_with("account.deleted.v1")
 }
 

@@ -11,6 +11,11 @@ use std::str::FromStr;
 pub(crate) struct AccountId(u64);
 
 impl AccountId {
+    /// The account that an event names.
+    pub(crate) const fn of(entity: u64) -> Self {
+        Self(entity)
+    }
+
     /// The number itself, by which requests, events and the cache's dependencies name the account.
     pub(crate) const fn get(self) -> u64 {
         self.0

@@ -1,6 +1,8 @@
 #![doc = include_str!("../README.md")]
 
 mod accept;
+mod audit;
+mod caches;
 mod compose;
 mod config;
 mod error;
@@ -10,29 +12,43 @@ mod hear;
 mod key;
 mod moment;
 mod render;
+mod report;
 mod respond;
 mod routes;
 mod source;
 mod tag;
+mod token;
 mod upstream;
+mod warm;
 
-pub use config::Config;
+pub use caches::StrategyName;
+pub use config::{Config, RefreshName};
 pub use error::RunError;
 pub use routes::openapi;
 
 use std::time::Duration;
 
+use event_bus::history::{Bounds, History};
 use event_bus::{Broker, Feed, Topology};
-use fresh_cache::{CacheOptions, FreshCache, Ledger, LedgerOptions};
+use fresh_cache::{CacheOptions, Ledger, LedgerOptions, RefreshOptions};
 use http_edge::{EdgeOptions, Readiness};
 use tokio::net::TcpListener;
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::audit::Auditor;
+use crate::caches::Caches;
 use crate::compose::Upstreams;
 use crate::hear::Hearer;
 use crate::respond::Traces;
 use crate::routes::App;
 use crate::source::Source;
+
+/// How much of the past a replica reads when it starts.
+const PAST: Bounds = Bounds {
+    changes: 100_000,
+    within: Duration::from_secs(30),
+};
 
 /// Wires the service and runs it until `stop`: the feed that keeps the cache honest, the sources, the cache,
 /// the routes.
@@ -42,18 +58,36 @@ use crate::source::Source;
 pub async fn run(config: Config, listener: TcpListener, stop: CancellationToken) -> Result<(), RunError> {
     let upstreams = Upstreams::new(config.upstreams());
     let (ledger, hearing) = Ledger::new(Source::ALL.len(), ledger_options(&config));
-    let mut hearer = Hearer::new(hearing, &ledger);
-    let cache = FreshCache::new(upstreams.clone(), ledger, cache_options(&config));
+    let options = |name| cache_options(name, &config);
+    let caches = Caches::new(
+        &upstreams,
+        &ledger,
+        config.strategy,
+        config.allow_override,
+        options,
+    );
+    let mut hearer = Hearer::new(hearing, &ledger, caches.clone());
+    report::observe(&caches);
 
     let topology = Topology {
         stream: config.stream,
         prefix: config.subject_prefix,
     };
     let broker = Broker::connect(&config.nats_url, "page", topology).await?;
+    let history = History::new(broker.clone(), &Source::ALL.map(Source::name), PAST);
+    let mut background = JoinSet::new();
+    background.spawn(warm::warm(history, caches.clone()));
+    if let Some(cache) = caches.prepopulated().cloned() {
+        background.spawn(async move { cache.refresh().await });
+    }
+    if config.audit_interval_ms > 0 {
+        let every = Duration::from_millis(config.audit_interval_ms.into());
+        background.spawn(Auditor::new(caches.default().clone(), every).run());
+    }
     let feed = Feed::new(broker, &Source::ALL.map(Source::name));
     let feed = tokio::spawn(feed.run(stop.clone(), move |heard| hearer.hear(heard)));
 
-    let app = App::new(cache, upstreams, Traces(config.trace_url_pattern));
+    let app = App::new(caches, upstreams, Traces(config.trace_url_pattern));
     let options = EdgeOptions {
         concurrency: config.max_requests.into(),
         ..EdgeOptions::default()
@@ -73,9 +107,15 @@ fn ledger_options(config: &Config) -> LedgerOptions {
     }
 }
 
-fn cache_options(config: &Config) -> CacheOptions {
+fn cache_options(name: StrategyName, config: &Config) -> CacheOptions {
     CacheOptions {
+        strategy: caches::strategy(name, Duration::from_secs(config.ttl_seconds.into())),
+        refresh: RefreshOptions {
+            of: config.refresh.into(),
+            ..RefreshOptions::default()
+        },
         max_bytes: config.cache_bytes,
         max_stale: Duration::from_secs(config.max_stale_seconds.into()),
+        ..CacheOptions::default()
     }
 }

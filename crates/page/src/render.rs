@@ -62,6 +62,8 @@ pub(crate) struct Rendered {
     pub(crate) json: Form,
     /// The revision of each part at hand.
     pub(crate) revisions: Vec<(Source, u64)>,
+    /// The trace in which it was rendered.
+    trace_id: Option<String>,
     /// The memory that the fragments behind it take.
     fragments: usize,
 }
@@ -76,6 +78,14 @@ pub(crate) struct Form {
 }
 
 impl Page {
+    /// The trace in which it was rendered, if it is shown.
+    pub(crate) fn trace_id(&self) -> Option<&str> {
+        match self {
+            Self::Shown(shown) => shown.trace_id.as_deref(),
+            Self::NoAccount | Self::Nothing(_) => None,
+        }
+    }
+
     /// The memory it takes, in bytes.
     pub(crate) fn weight(&self) -> usize {
         // What even an empty page keeps: key, entry, parts and tags, about 2.2 KiB each by measurement.
@@ -118,6 +128,7 @@ pub(crate) fn render(key: &PageKey, parts: &Parts<'_>) -> Page {
         revisions: fragments()
             .map(|(source, fragment)| (source, fragment.tag.revision))
             .collect(),
+        trace_id: telemetry::current_trace_id(),
         fragments: fragments().map(|(_, fragment)| fragment.weight()).sum(),
     })
 }

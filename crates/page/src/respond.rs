@@ -9,7 +9,7 @@ use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use fresh_cache::Answer;
+use fresh_cache::{Answer, SourceId};
 use futures::stream;
 use http_edge::conditional;
 use jiff::Timestamp;
@@ -24,6 +24,7 @@ use crate::key::PageKey;
 use crate::moment::timestamp;
 use crate::render::{CONTENT_SECURITY_POLICY, Page, Rendered, Served, render_foot};
 use crate::source::Source;
+use crate::token::{self, CONSISTENCY_TOKEN};
 
 /// Where traces can be looked at: an address with `{trace_id}` in it, if there is one.
 #[derive(Clone, Debug)]
@@ -112,7 +113,17 @@ impl Outgoing<'_> {
         headers.insert(header::AGE, value(self.age().as_secs().to_string()));
         headers.insert(CACHE_STATUS, value(self.cache_status()));
         headers.insert(FRESH_AS_OF, value(fresh_as_of(timestamp(answer.fresh_as_of))));
+        headers.insert(CONSISTENCY_TOKEN, value(self.tokens()));
         headers.insert(SERVER_TIMING, value(server_timing(self.took, &answer.fetches)));
+    }
+
+    /// What the page shows, for the reader to hold us, or another replica, to (rule 13).
+    fn tokens(&self) -> String {
+        let version = |source: Source| self.answer.entry.version(SourceId(source.index()));
+        let shown = Source::ALL
+            .into_iter()
+            .filter_map(|source| Some((source, version(source)?)));
+        token::write(self.key.account, shown)
     }
 
     fn cache_status(&self) -> String {
@@ -135,7 +146,7 @@ fn navigates(request: &HeaderMap) -> bool {
         .is_some_and(|destination| destination == "document")
 }
 
-/// `endpoints stale, metrics missing`, or nothing.
+/// `endpoints stale, metrics missing, accounts behind`, or nothing.
 fn degraded(answer: &Answer<Upstreams>) -> String {
     let parts = Source::ALL
         .iter()
@@ -145,7 +156,11 @@ fn degraded(answer: &Answer<Upstreams>) -> String {
         Some(_) => format!("{source} stale"),
         None => format!("{source} missing"),
     });
-    words.collect::<Vec<_>>().join(", ")
+    let behind = answer
+        .behind
+        .iter()
+        .map(|source| format!("{} behind", Source::ALL[source.0]));
+    words.chain(behind).collect::<Vec<_>>().join(", ")
 }
 
 /// A page's bytes, and behind them the foot, which closes what they left open.

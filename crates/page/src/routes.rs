@@ -19,12 +19,14 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::accept::Format;
+use crate::caches::Caches;
 use crate::compose::{AccountList, Upstreams};
 use crate::error::Refusal;
-use crate::headers::{demand, outcome_name};
+use crate::headers::{outcome_name, wants_afresh};
 use crate::key::{AccountId, PageKey, Window};
 use crate::render::{PageJson, Served, render_accounts};
 use crate::respond::{Outgoing, Traces, html};
+use crate::token::Tokens;
 
 /// How many accounts one page of the list has.
 const LIST_LIMIT: u32 = 60;
@@ -32,21 +34,21 @@ const LIST_LIMIT: u32 = 60;
 /// What the handlers share.
 #[derive(Clone, Debug)]
 pub(crate) struct App {
-    cache: FreshCache<Upstreams>,
+    caches: Caches,
     upstreams: Upstreams,
     traces: Arc<Traces>,
     answers: Counter<u64>,
 }
 
 impl App {
-    /// Serves from `cache`, and the list of accounts from accounts itself.
-    pub(crate) fn new(cache: FreshCache<Upstreams>, upstreams: Upstreams, traces: Traces) -> Self {
+    /// Serves from `caches`, and the list of accounts from accounts itself.
+    pub(crate) fn new(caches: Caches, upstreams: Upstreams, traces: Traces) -> Self {
         let answers = global::meter("page")
             .u64_counter("page.answers")
             .with_description("Pages answered, by how the cache came by them.")
             .build();
         Self {
-            cache,
+            caches,
             upstreams,
             traces: Arc::new(traces),
             answers,
@@ -55,8 +57,13 @@ impl App {
 
     /// Reads a page; a span of its own, because a flight belongs to the trace of the reader it began with.
     #[tracing::instrument(name = "read page", skip_all, fields(window = key.window.as_str(), outcome = Empty))]
-    async fn read(&self, key: &PageKey, demand: Demand) -> Answer<Upstreams> {
-        let answer = self.cache.read(key, demand).await;
+    async fn read(
+        &self,
+        cache: &FreshCache<Upstreams>,
+        key: &PageKey,
+        demand: Demand<'_>,
+    ) -> Answer<Upstreams> {
+        let answer = cache.read(key, demand).await;
         let outcome = outcome_name(answer.outcome);
         let degraded = answer.degraded().next().is_some();
         tracing::Span::current().record("outcome", outcome);
@@ -148,7 +155,10 @@ struct PageQuery {
 }
 
 /// The page of an account.
-#[utoipa::path(get, path = "/accounts/{id}", params(("id" = i64, Path), PageQuery), responses(
+#[utoipa::path(get, path = "/accounts/{id}", params(("id" = i64, Path), PageQuery,
+    ("Consistency-Token" = Option<String>, Header, description = "`<source>/<account>/<incarnation>=<revision>`, separated by commas: the page reflects at least these"),
+    ("Cache-Strategy" = Option<String>, Header, description = "`none`, `ttl`, `versioned`, `invalidate` or `prepopulate`, where the replica allows it"),
+), responses(
     (status = 200, description = "the page, HTML or JSON by `Accept`; parts may be missing or stale, and say so",
         content((String = "text/html"), (PageJson = "application/json")),
         headers(
@@ -157,10 +167,11 @@ struct PageQuery {
             ("Fresh-As-Of" = String, description = "the moment up to which the page is complete, RFC 3339"),
             ("Age" = u64, description = "seconds since the page was composed"),
             ("Server-Timing" = String, description = "the cache and each source that was asked"),
+            ("Consistency-Token" = String, description = "the versions shown; sent along with the next request, they make any replica reflect them"),
             ("Trace-Id" = String),
         )),
     (status = 304, description = "`If-None-Match` names this page; the headers are those of 200"),
-    (status = 400, description = "not an account or not a window", body = Problem, content_type = "application/problem+json"),
+    (status = 400, description = "not an account, a window, a token or a strategy", body = Problem, content_type = "application/problem+json"),
     (status = 404, description = "no such account", body = Problem, content_type = "application/problem+json"),
     (status = 503, description = "no source answers and nothing is known", body = Problem, content_type = "application/problem+json"),
 ))]
@@ -170,14 +181,24 @@ async fn show_page(
     Query(query): Query<PageQuery>,
     headers: HeaderMap,
 ) -> Response {
-    let key = match page_key(&id, query.window.as_deref()) {
-        Ok(key) => key,
+    let asked = page_key(&id, query.window.as_deref()).and_then(|key| {
+        let tokens = Tokens::read(&headers, key.account).map_err(Refusal::Token)?;
+        let cache = app.caches.chosen(&headers).map_err(Refusal::Strategy)?;
+        Ok((key, tokens, cache))
+    });
+    let (key, tokens, cache) = match asked {
+        Ok(asked) => asked,
         Err(refusal) => {
             return refusal.respond(Format::preferred(&headers), || app.traces.foot(Served::default()));
         }
     };
     let began = Instant::now();
-    let answer = app.read(&key, demand(&headers)).await;
+    let demand = if wants_afresh(&headers) {
+        Demand::Afresh
+    } else {
+        Demand::AtLeast(&tokens.0)
+    };
+    let answer = app.read(cache, &key, demand).await;
     Outgoing {
         key,
         answer: &answer,

@@ -1,5 +1,7 @@
 //! The `ETag` of a source's answer.
 
+use fresh_cache::Version;
+
 /// A source's `ETag`: which incarnation of its database, which revision of the account, and for metrics which
 /// bucket.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,6 +15,19 @@ pub(crate) struct Tag {
 }
 
 impl Tag {
+    /// The tag of an answer that an event carries.
+    pub(crate) fn of(version: Version) -> Self {
+        let Version {
+            incarnation,
+            revision,
+        } = version;
+        Self {
+            text: format!("\"{incarnation:032x}-{revision}\""),
+            incarnation,
+            revision,
+        }
+    }
+
     /// Reads `"<incarnation>-<revision>"`, or the same with a bucket's end behind it.
     pub(crate) fn parse(text: &str) -> Result<Self, NotATag> {
         Self::read(text).ok_or_else(|| NotATag {

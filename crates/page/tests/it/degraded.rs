@@ -1,9 +1,12 @@
 //! Sources that are down, slow, wrong or talkative: each costs its part of the page, never the page.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
+use test_support::eventually;
 use tokio::net::TcpListener;
 
-use crate::app::{TestApp, header};
+use crate::app::{LONG, TestApp, header};
 use crate::fake_source::Behaviour;
 
 /// Reads the page and asserts that metrics, and only metrics, is missing for the reason given.
@@ -145,11 +148,34 @@ async fn a_source_that_comes_back_is_back_on_the_page() {
     app.metrics.behave(Behaviour::Status(500));
     assert_eq!(app.json().await["missing"][0]["source"], "metrics");
     app.metrics.behave(Behaviour::Well);
-    let page = app.json().await;
-    assert_eq!(
-        (&page["missing"], &page["metrics"]["revision"]),
-        (&json!([]), &json!(1))
-    );
+    eventually(LONG, async || {
+        let page = app.json().await;
+        if page["missing"] == json!([]) && page["metrics"]["revision"] == 1 {
+            Ok(())
+        } else {
+            Err(page.to_string())
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_source_that_fails_at_once_is_not_asked_by_every_reader() {
+    let app = TestApp::spawn().await;
+    app.metrics.behave(Behaviour::Status(500));
+    app.json().await;
+    let began = std::time::Instant::now();
+    let asked = app.metrics.asked().len();
+    let mut reads = 0;
+    while began.elapsed() < Duration::from_millis(2500) {
+        let page = app.json().await;
+        assert_eq!(page["missing"][0]["source"], "metrics");
+        reads += 1;
+    }
+    let asked = app.metrics.asked().len() - asked;
+    // Once a second, however many read.
+    assert!(reads > 20, "{reads} reads");
+    assert!((1..=3).contains(&asked), "{asked} requests for {reads} reads");
 }
 
 #[tokio::test]

@@ -176,7 +176,7 @@ async fn no_cache_composes_afresh_and_asks_unconditionally() {
         .send()
         .await
         .unwrap();
-    assert_eq!(header(&new, "cache-status"), "page; fwd=bypass; stored");
+    assert_eq!(header(&new, "cache-status"), "page; fwd=request; stored");
     assert_ne!(header(&new, "etag"), header(&old, "etag"));
     assert!(new.text().await.unwrap().contains("<h1>Fjord &amp; Sons</h1>"));
     assert_eq!(app.asked(), [2, 2, 2]);

@@ -1,0 +1,127 @@
+//! `Consistency-Token`: what a client has written or read, so that no answer may show less (rule 13).
+//!
+//! A source hands one out with every mutation, this service with every page: the versions that it shows. Sent along with
+//! the next request, to whichever replica, they make it answer with a page that reflects them.
+
+use axum::http::{HeaderMap, HeaderName};
+use fresh_cache::{SourceId, Version};
+
+use crate::key::AccountId;
+use crate::source::Source;
+
+/// The header's name.
+pub(crate) const CONSISTENCY_TOKEN: HeaderName = HeaderName::from_static("consistency-token");
+/// More than a client that follows one page has any use for.
+const MOST: usize = 64;
+
+/// The tokens that speak of one account.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Tokens(pub(crate) Vec<(SourceId, Version)>);
+
+/// A token is not `<source>/<account>/<incarnation>=<revision>`.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "a token is <source>/<account>/<incarnation>=<revision>, at most {MOST} of them, separated by commas"
+)]
+pub(crate) struct NotAToken;
+
+impl Tokens {
+    /// Reads the tokens of a request; those of other accounts are understood and left out.
+    pub(crate) fn read(headers: &HeaderMap, account: AccountId) -> Result<Self, NotAToken> {
+        let mut tokens = Vec::new();
+        for line in headers.get_all(CONSISTENCY_TOKEN) {
+            let line = line.to_str().map_err(|_| NotAToken)?;
+            for word in line.split(',').map(str::trim).filter(|word| !word.is_empty()) {
+                tokens.push(parse(word).ok_or(NotAToken)?);
+            }
+        }
+        if tokens.len() > MOST {
+            return Err(NotAToken);
+        }
+        let here = tokens.into_iter().filter(|(of, ..)| *of == account);
+        Ok(Self(here.map(|(_, source, version)| (source, version)).collect()))
+    }
+}
+
+fn parse(word: &str) -> Option<(AccountId, SourceId, Version)> {
+    let (of, revision) = word.split_once('=')?;
+    let mut names = of.split('/');
+    let (source, account, incarnation) = (names.next()?, names.next()?, names.next()?);
+    let source = Source::ALL.into_iter().find(|known| known.name() == source)?;
+    let hexadecimal = incarnation.len() == 32 && incarnation.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let digits = revision.bytes().all(|byte| byte.is_ascii_digit());
+    if names.next().is_some() || !hexadecimal || !digits {
+        return None;
+    }
+    let version = Version {
+        incarnation: u128::from_str_radix(incarnation, 16).ok()?,
+        revision: revision.parse().ok()?,
+    };
+    Some((account.parse().ok()?, SourceId(source.index()), version))
+}
+
+/// The tokens of what a page shows.
+pub(crate) fn write(account: AccountId, shown: impl Iterator<Item = (Source, Version)>) -> String {
+    let words = shown.map(
+        |(
+            source,
+            Version {
+                incarnation,
+                revision,
+            },
+        )| format!("{source}/{account}/{incarnation:032x}={revision}"),
+    );
+    words.collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ID: &str = "0199f7c5a1b27cc38d4e5f6071829304";
+
+    fn read(lines: &[&str]) -> Result<Tokens, NotAToken> {
+        let mut headers = HeaderMap::new();
+        for line in lines {
+            headers.append(CONSISTENCY_TOKEN, line.parse().unwrap());
+        }
+        Tokens::read(&headers, "7".parse().unwrap())
+    }
+
+    #[test]
+    fn what_is_written_is_read_back_and_other_accounts_are_left_out() {
+        let version = |revision| Version {
+            incarnation: u128::from_str_radix(ID, 16).unwrap(),
+            revision,
+        };
+        let shown = [(Source::Accounts, version(3)), (Source::Metrics, version(0))];
+        let text = write("7".parse().unwrap(), shown.into_iter());
+        let expected = Tokens(vec![(SourceId(0), version(3)), (SourceId(2), version(0))]);
+        assert_eq!(read(&[&text]), Ok(expected.clone()));
+        let other = format!("endpoints/8/{ID}=5");
+        assert_eq!(read(&[&other, &text, ""]), Ok(expected));
+        assert_eq!(read(&[]), Ok(Tokens::default()));
+    }
+
+    #[test]
+    fn what_is_no_token_is_refused() {
+        for word in [
+            "accounts".to_owned(),
+            format!("page/7/{ID}=1"),
+            format!("accounts/07/{ID}=1"),
+            format!("accounts/7/{ID}"),
+            format!("accounts/7/{ID}="),
+            format!("accounts/7/{ID}=-1"),
+            format!("accounts/7/{ID}=99999999999999999999"),
+            format!("accounts/7/{}=1", &ID[1..]),
+            format!("accounts/7/{ID}/8=1"),
+            format!("accounts/7/{ID}=1; accounts/7/{ID}=2"),
+        ] {
+            assert_eq!(read(&[&word]), Err(NotAToken), "{word}");
+        }
+        assert_eq!(
+            read(&[&vec![format!("accounts/7/{ID}=1"); 65].join(",")]),
+            Err(NotAToken)
+        );
+    }
+}

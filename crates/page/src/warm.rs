@@ -1,0 +1,50 @@
+//! A cold start: what the stream still holds of the past is remembered, so that even a replica that cannot ask anybody
+//! has something to show (rule 19).
+
+use std::collections::HashSet;
+
+use event_bus::{Event, history::History};
+use fresh_cache::SourceId;
+
+use crate::caches::Caches;
+use crate::hear::{carried, is_deletion};
+use crate::source::Source;
+
+/// Reads the past, and remembers the last fragment of each account and source.
+pub(crate) async fn warm(mut history: History, caches: Caches) {
+    let mut gone = HashSet::new();
+    while let Some((source, event)) = history.next().await {
+        let Ok(account) = event.entity.parse::<u64>() else {
+            continue;
+        };
+        if is_deletion(source, &event) {
+            // Accounts are never made again, so that nothing said of this one before or after it is worth keeping.
+            gone.insert(account);
+            forget(&caches, account).await;
+        } else if !gone.contains(&account) {
+            remember(&caches, source, account, &event).await;
+        }
+    }
+    match history.cut_short() {
+        None => tracing::info!(changes = history.told(), "warmed up from the stream"),
+        Some(reason) => tracing::warn!(
+            changes = history.told(),
+            reason = reason as &dyn std::error::Error,
+            "warmed up from a part of the stream"
+        ),
+    }
+}
+
+async fn forget(caches: &Caches, account: u64) {
+    for (_, cache) in caches.all() {
+        for source in Source::ALL {
+            cache.forget_remembered(SourceId(source.index()), account).await;
+        }
+    }
+}
+
+async fn remember(caches: &Caches, source: usize, account: u64, event: &Event) {
+    for (_, cache) in caches.all() {
+        cache.remember(SourceId(source), account, carried(event)).await;
+    }
+}
