@@ -34,6 +34,11 @@ pub struct UpConfig {
     #[arg(long, env = "REPLICAS", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..))]
     pub replicas: u16,
 
+    /// How pages are kept fresh, unless a request chooses: `curl -H 'Cache-Strategy: none' …`.
+    #[arg(long, env = "STRATEGY", default_value = "invalidate")]
+    #[arg(value_parser = ["none", "ttl", "versioned", "invalidate", "prepopulate"])]
+    pub strategy: String,
+
     /// Where databases and the broker's store live; created if missing, one lab at a time.
     #[arg(long, env = "DATA_DIR", default_value = ".run")]
     pub data_dir: PathBuf,

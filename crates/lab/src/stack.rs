@@ -23,6 +23,8 @@ pub struct Stack {
     nats_server: PathBuf,
     programs: PathBuf,
     data_dir: PathBuf,
+    /// How the page's replicas keep pages fresh.
+    strategy: String,
 }
 
 /// A part of the stack.
@@ -71,6 +73,7 @@ impl Stack {
             nats_server,
             programs,
             data_dir: config.data_dir.clone(),
+            strategy: config.strategy.clone(),
         })
     }
 
@@ -124,6 +127,7 @@ impl Stack {
             ("--accounts-url", url(self.ports.accounts)),
             ("--endpoints-url", url(self.ports.endpoints)),
             ("--metrics-url", url(self.ports.metrics)),
+            ("--strategy", self.strategy.clone()),
         ];
         let named = self
             .ports
@@ -134,9 +138,13 @@ impl Stack {
                 0 => ("page".to_owned(), *port),
                 _ => (format!("page-{}", place + 1), *port),
             });
-        named
-            .map(|(name, port)| self.service("page", name, port, Layer::Edge, &upstreams))
-            .collect()
+        let replica = |(name, port)| {
+            let mut part = self.service("page", name, port, Layer::Edge, &upstreams);
+            // This is where strategies are compared.
+            part.program.arguments.push("--allow-override".to_owned());
+            part
+        };
+        named.map(replica).collect()
     }
 
     /// The sources' HTTP, as any client sees it.
