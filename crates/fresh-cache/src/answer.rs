@@ -25,7 +25,7 @@ pub struct Entry<C: Composer> {
     /// When, on the monotonic clock, a source that failed is asked again for this page, if nothing of it is heard before.
     retry_at: Duration,
     /// What had been heard when it was made.
-    made_at: Position,
+    position: Position,
     /// [`UNREAD`], [`READ`] or [`REFRESHING`]: whether anybody read it since its last refresh began (rule 18).
     read: AtomicU8,
     weight: u32,
@@ -45,7 +45,7 @@ pub(crate) struct Made<C: Composer> {
     pub(crate) slots: Arc<[Slot]>,
     pub(crate) composed: Moment,
     pub(crate) retry_at: Duration,
-    pub(crate) made_at: Position,
+    pub(crate) position: Position,
     pub(crate) read: bool,
     pub(crate) weight: u32,
 }
@@ -58,7 +58,7 @@ impl<C: Composer> Entry<C> {
             slots,
             composed,
             retry_at,
-            made_at,
+            position,
             read,
             weight,
         } = made;
@@ -72,7 +72,7 @@ impl<C: Composer> Entry<C> {
             complete_until,
             composed,
             retry_at,
-            made_at,
+            position,
             read: AtomicU8::new(if read { READ } else { UNREAD }),
             weight,
         }
@@ -133,7 +133,9 @@ impl<C: Composer> Entry<C> {
     /// Whether a source has just failed to give its part, and is not to be asked again yet.
     pub(crate) fn rests(&self, index: usize, proof: &Proof<'_>) -> bool {
         let failed = self.parts[index].reason().is_some();
-        failed && proof.monotonic() < self.retry_at && !proof.ledger().passed(self.slots[index], self.made_at)
+        failed
+            && proof.monotonic() < self.retry_at
+            && !proof.ledger().passed(self.slots[index], self.position)
     }
 
     /// Whether a page made of these would be this one: every part is there, in the same version.

@@ -109,9 +109,9 @@ impl<C: Composer> Pilot<C> {
             known[index] = merge(known[index].take(), Some(part));
         }
         let proof = Proof::new(ledger, watermarks);
-        let leg = |(index, (known, &slot)): (usize, (Option<Part<C::Body>>, &Slot))| {
+        let leg = |(index, known): (usize, Option<Part<C::Body>>)| {
             let asked = wish.afresh || wish.ask.contains(&index);
-            match known.map(|part| proven(part, slot, &proof, &**tactic)) {
+            match known.map(|part| proven(part, self.slots[index], &proof, &**tactic)) {
                 Some(Ok(part)) if !asked => Leg::Keep(part),
                 known => Leg::Ask {
                     known: known.map(|(Ok(part) | Err(part))| part),
@@ -120,12 +120,7 @@ impl<C: Composer> Pilot<C> {
                 },
             }
         };
-        known
-            .into_iter()
-            .zip(self.slots.iter())
-            .enumerate()
-            .map(leg)
-            .collect()
+        known.into_iter().enumerate().map(leg).collect()
     }
 
     async fn fly(&mut self, legs: &[Leg<C::Body>]) -> Landed<C> {
@@ -220,14 +215,13 @@ impl<C: Composer> Pilot<C> {
         } = &*self.inner;
         let nothing_new = fetches.iter().all(|fetch| fetch.brought != Brought::New);
         let same = resident.filter(|entry| nothing_new && entry.shows(&states));
-        let (page, weight) = match same {
-            Some(entry) => (entry.shared_page(), entry.weight()),
-            None => {
-                stats.renders.add();
-                let page = composer.render(&self.key, &states);
-                let weight = composer.weight(&page);
-                (Arc::new(page), weight)
-            }
+        let (page, weight) = if let Some(entry) = same {
+            (entry.shared_page(), entry.weight())
+        } else {
+            stats.renders.add();
+            let page = composer.render(&self.key, &states);
+            let weight = composer.weight(&page);
+            (Arc::new(page), weight)
         };
         Arc::new(Entry::new(Made {
             page,
@@ -235,7 +229,7 @@ impl<C: Composer> Pilot<C> {
             slots: Arc::clone(&self.slots),
             composed: proof.now(),
             retry_at: proof.monotonic().saturating_add(options.retry_after),
-            made_at: proof.ledger().position(),
+            position: proof.ledger().position(),
             read: resident.is_some_and(Entry::was_read),
             weight,
         }))
@@ -336,7 +330,7 @@ mod tests {
                 slots,
                 composed: Moment::default(),
                 retry_at: Duration::ZERO,
-                made_at: Position::ZERO,
+                position: Position::ZERO,
                 read: false,
                 weight: 1,
             }))

@@ -105,9 +105,14 @@ impl<C: Composer> FreshCache<C> {
         if !self.inner.tactic.refreshes() {
             return;
         }
-        // In the trace of the event, so that the refresh is seen to follow from the write.
-        let span = tracing::info_span!("refresh page");
-        if self.inner.inbox.sender.try_send((announcement, span)).is_err() {
+        // With the event's span, so that the refresh is seen to follow from the write.
+        if self
+            .inner
+            .inbox
+            .sender
+            .try_send((announcement, Span::current()))
+            .is_err()
+        {
             self.inner.stats.refreshes_degraded.add();
         }
     }
@@ -148,10 +153,8 @@ impl<C: Composer> FreshCache<C> {
         } = &*self.inner;
         let watermarks = ledger.watermarks();
         let resident = pages.get(&key).await;
-        if let Some(entry) = &resident {
-            if entry.begin_refresh() {
-                stats.refreshes_wasted.add();
-            }
+        if resident.as_ref().is_some_and(|entry| entry.begin_refresh()) {
+            stats.refreshes_wasted.add();
         }
         stats.refreshes.add();
         let slots = resident.map_or_else(|| self.inner.slots_of(&key), |entry| Arc::clone(entry.slots()));
@@ -162,7 +165,7 @@ impl<C: Composer> FreshCache<C> {
 
 impl<C: Composer> Inner<C> {
     /// Puts the event's pages into the queue, or into what waits of them already.
-    async fn enqueue(&self, announcement: Announcement, span: Span, waiting: &mut Waiting<C>) {
+    async fn enqueue(&self, announcement: Announcement, event: Span, waiting: &mut Waiting<C>) {
         let Announcement {
             source,
             entity,
@@ -176,16 +179,17 @@ impl<C: Composer> Inner<C> {
             let carried = carried
                 .as_ref()
                 .and_then(|carried| self.carried(&key, source, position, carried));
+            let span = tracing::info_span!(parent: &event, "refresh page");
             let wish = Wish {
                 carried: carried.into_iter().collect(),
                 ..Wish::any()
             };
             if let Some((waiting, of)) = waiting.wishes.get_mut(&key) {
                 waiting.absorb(wish);
-                of.clone_from(&span);
+                *of = span;
             } else if waiting.order.len() < self.options.refresh.waiting {
                 waiting.order.push_back(key.clone());
-                waiting.wishes.insert(key, (wish, span.clone()));
+                waiting.wishes.insert(key, (wish, span));
             } else {
                 self.stats.refreshes_degraded.add();
             }

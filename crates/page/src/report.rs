@@ -1,17 +1,22 @@
 //! What the caches count, as metrics.
 
-use fresh_cache::{Counter, Stats};
+use fresh_cache::{Counter, FreshCache, Stats};
 use opentelemetry::metrics::Meter;
 use opentelemetry::{KeyValue, global};
 
 use crate::caches::Caches;
+use crate::compose::Upstreams;
+
+/// What a label says, and the counter it says it of.
+type Labelled = (&'static str, fn(&Stats) -> &Counter);
 
 /// One metric made of counters, told apart by a label.
+#[derive(Clone, Copy)]
 struct Report {
     name: &'static str,
     description: &'static str,
     label: &'static str,
-    counters: &'static [(&'static str, fn(&Stats) -> &Counter)],
+    counters: &'static [Labelled],
 }
 
 const REPORTS: [Report; 6] = [
@@ -66,8 +71,8 @@ const REPORTS: [Report; 6] = [
         label: "result",
         counters: &[
             ("begun", |stats| &stats.refreshes),
-            ("left out: unread", |stats| &stats.refreshes_unread),
-            ("left out: too many", |stats| &stats.refreshes_degraded),
+            ("unread", |stats| &stats.refreshes_unread),
+            ("too many", |stats| &stats.refreshes_degraded),
             ("wasted", |stats| &stats.refreshes_wasted),
             ("parts from events", |stats| &stats.carried),
         ],
@@ -96,15 +101,15 @@ pub(crate) fn observe(caches: &Caches) {
         "Resident pages.",
         "{page}",
         caches.clone(),
-        |cache| cache.entry_count(),
+        FreshCache::entry_count,
     );
     observe_size(
         &meter,
-        "page.cache.bytes",
+        "page.cache.size",
         "Memory of the resident pages.",
         "By",
         caches.clone(),
-        |cache| cache.weighted_size(),
+        FreshCache::weighted_size,
     );
 }
 
@@ -132,7 +137,7 @@ fn observe_size(
     description: &'static str,
     unit: &'static str,
     caches: Caches,
-    read: fn(&fresh_cache::FreshCache<crate::compose::Upstreams>) -> u64,
+    read: fn(&FreshCache<Upstreams>) -> u64,
 ) {
     meter
         .u64_observable_gauge(name)
