@@ -2,6 +2,7 @@
 
 use event_bus::outbox::Announcement;
 use serde_json::json;
+use serde_json::value::to_raw_value;
 
 use crate::account::{Account, AccountId};
 use crate::answer::AccountAnswer;
@@ -40,6 +41,6 @@ fn with_fragment(kind: &'static str, account: &Account) -> Announcement<'static>
         entity: account.id.0,
         revision: account.revision,
         data: json!({ "account_id": account.id.0 }),
-        fragment: Some(json!(AccountAnswer::from(account))),
+        fragment: Some(to_raw_value(&AccountAnswer::from(account)).expect("texts and numbers make JSON")),
     }
 }

@@ -2,6 +2,7 @@
 
 use event_bus::outbox::Announcement;
 use serde_json::json;
+use serde_json::value::to_raw_value;
 
 use crate::answer::EndpointListAnswer;
 use crate::endpoint::{AccountId, EndpointId, EndpointList};
@@ -46,6 +47,6 @@ fn with_fragment(kind: &'static str, id: EndpointId, list: &EndpointList) -> Ann
         entity: list.account_id.0,
         revision: list.revision,
         data: json!({ "account_id": list.account_id.0, "endpoint_id": id.0 }),
-        fragment: Some(json!(EndpointListAnswer::from(list))),
+        fragment: Some(to_raw_value(&EndpointListAnswer::from(list)).expect("texts and numbers make JSON")),
     }
 }

@@ -4,9 +4,12 @@
 //! between loses the other. So the event is a row in the mutation's own transaction, and the [`Relay`](crate::Relay)
 //! publishes rows until they are acknowledged (rules 1 and 2).
 
+use std::collections::BTreeMap;
+
 use group_commit::{Database, Error};
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, params};
+use serde_json::value::RawValue;
 
 use crate::Incarnation;
 
@@ -27,13 +30,14 @@ pub struct Announcement<'a> {
     pub revision: u64,
     /// The body: a JSON object.
     pub data: serde_json::Value,
-    /// The entity's new state as the source would answer it, made inside the mutation's transaction.
-    pub fragment: Option<serde_json::Value>,
+    /// The entity's new state as the source would answer it, made inside the mutation's transaction. It is carried byte for
+    /// byte: what is made of it then is what is made of an answer.
+    pub fragment: Option<Box<RawValue>>,
 }
 
 /// Writes the announcement into the caller's transaction, with the next sequence and the caller's trace.
 pub fn announce(transaction: &Connection, announcement: &Announcement<'_>) -> rusqlite::Result<()> {
-    let fragment = announcement.fragment.as_ref().map(ToString::to_string);
+    let fragment = announcement.fragment.as_ref().map(|fragment| fragment.get());
     let sequence: u64 = transaction
         .prepare_cached("UPDATE outbox_state SET sequence = sequence + 1 RETURNING sequence")?
         .query_row([], |row| row.get(0))?;
@@ -178,13 +182,13 @@ impl Pending {
     /// The event's body: the data, and the fragment in it under `fragment` where one is carried.
     pub(crate) fn body(&self, carry: bool) -> String {
         let fragment = self.fragment.as_deref().filter(|_| carry);
-        let parsed = fragment.and_then(|text| serde_json::from_str::<serde_json::Value>(text).ok());
-        let data = serde_json::from_str::<serde_json::Map<_, _>>(&self.data).ok();
+        let parsed = fragment.and_then(|text| serde_json::from_str::<&RawValue>(text).ok());
+        let data = serde_json::from_str::<BTreeMap<String, &RawValue>>(&self.data).ok();
         let (Some(fragment), Some(mut body)) = (parsed, data) else {
             return self.data.clone();
         };
         body.insert("fragment".to_owned(), fragment);
-        serde_json::Value::Object(body).to_string()
+        serde_json::to_string(&body).expect("texts that were JSON are JSON again")
     }
 }
 

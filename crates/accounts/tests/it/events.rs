@@ -1,16 +1,19 @@
 //! What the rest of the system hears.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use async_nats::HeaderMap;
+use async_nats::jetstream::Message;
 use futures::StreamExt as _;
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
 use crate::app::{TestApp, header};
 
 /// Hears the next `count` changes from the stream itself, watermarks left out.
-async fn changes(app: &TestApp, count: usize) -> Vec<(String, HeaderMap, Value)> {
+async fn messages(app: &TestApp, count: usize) -> Vec<Message> {
     use async_nats::jetstream::{self, consumer::push};
     let client = async_nats::connect(app.nats.url()).await.unwrap();
     let deliver_subject = client.new_inbox();
@@ -27,17 +30,22 @@ async fn changes(app: &TestApp, count: usize) -> Vec<(String, HeaderMap, Value)>
         .unwrap();
     let heard = consumer.messages().await.unwrap().map(Result::unwrap);
     let heard = heard.filter(|message| std::future::ready(!message.subject.ends_with(".watermark")));
-    let heard = heard.map(|message| {
+    timeout(Duration::from_secs(20), heard.take(count).collect())
+        .await
+        .expect("the changes are published")
+}
+
+/// The same, read.
+async fn changes(app: &TestApp, count: usize) -> Vec<(String, HeaderMap, Value)> {
+    let read = |message: &Message| {
         let data = serde_json::from_slice(&message.payload).unwrap();
         (
             message.subject.to_string(),
             message.headers.clone().unwrap(),
             data,
         )
-    });
-    timeout(Duration::from_secs(20), heard.take(count).collect())
-        .await
-        .expect("the changes are published")
+    };
+    messages(app, count).await.iter().map(read).collect()
 }
 
 fn attribute<'a>(headers: &'a HeaderMap, name: &str) -> &'a str {
@@ -86,6 +94,18 @@ async fn each_change_is_published_with_the_account_as_it_then_is() {
         assert_eq!(attribute(headers, name), value, "{name}");
     }
     assert_eq!(heard[2].2, json!({ "account_id": 1 }));
+}
+
+#[tokio::test]
+async fn what_an_event_carries_is_byte_for_byte_what_a_reader_is_answered() {
+    let app = TestApp::spawn().await;
+    let id = app.account("a").await;
+    let change = json!({ "name": "\"B\" & \u{fc}\u{1f600}", "description": "1\\2" });
+    assert_eq!(app.patch(id, &change).await.status(), 200);
+    let answered = app.get("/accounts/1").await.text().await.unwrap();
+    let heard = messages(&app, 2).await;
+    let data: BTreeMap<String, Box<RawValue>> = serde_json::from_slice(&heard[1].payload).unwrap();
+    assert_eq!(data["fragment"].get(), answered);
 }
 
 #[tokio::test]

@@ -1,9 +1,11 @@
 //! What the rest of the system hears.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use futures::future::join_all;
 use serde_json::json;
+use serde_json::value::RawValue;
 use tokio::time::timeout;
 
 use crate::app::{TestApp, an_endpoint, header};
@@ -52,6 +54,17 @@ async fn each_change_is_published_with_the_list_as_it_then_is() {
         heard[2].data,
         json!({ "account_id": 7, "endpoint_id": id, "fragment": empty })
     );
+}
+
+#[tokio::test]
+async fn what_an_event_carries_is_byte_for_byte_what_a_reader_is_answered() {
+    let app = TestApp::spawn().await;
+    app.endpoint(7, "\"A\" & \u{fc}\u{1f600}").await;
+    app.endpoint(7, "b").await;
+    let answered = app.get("/accounts/7/endpoints").await.text().await.unwrap();
+    let heard = changes(&app, 2).await;
+    let data: BTreeMap<String, Box<RawValue>> = serde_json::from_slice(&heard[1].payload).unwrap();
+    assert_eq!(data["fragment"].get(), answered);
 }
 
 #[tokio::test]

@@ -15,6 +15,7 @@ pub(crate) struct Published {
     pub(crate) subject: String,
     pub(crate) headers: HeaderMap,
     pub(crate) data: Value,
+    pub(crate) payload: Vec<u8>,
 }
 
 impl Published {
@@ -48,6 +49,7 @@ pub(crate) async fn changes(app: &TestApp, count: usize) -> Vec<Published> {
         subject: message.subject.to_string(),
         headers: message.headers.clone().unwrap(),
         data: serde_json::from_slice(&message.payload).unwrap(),
+        payload: message.payload.to_vec(),
     });
     timeout(Duration::from_secs(20), heard.take(count).collect())
         .await

@@ -1,7 +1,9 @@
 //! What is announced is heard, whatever the broker does meanwhile.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
+use serde_json::value::RawValue;
 use test_support::NatsServer;
 use tokio::time::timeout;
 
@@ -61,6 +63,20 @@ async fn a_fragment_is_carried_when_small_and_left_out_when_large() {
         serde_json::json!({ "thing": 7, "fragment": { "name": "small" } })
     );
     assert_eq!(body(hearer.change().await.0), serde_json::json!({ "thing": 7 }));
+}
+
+#[tokio::test]
+async fn a_fragment_arrives_byte_for_byte() {
+    let nats = NatsServer::start();
+    let source = Source::start(&nats).await;
+    let mut hearer = Hearer::start(&nats).await;
+    let fragment = r#"{"z": 1.50, "a": "\u00fc"}"#;
+    source
+        .announce_text(1, RawValue::from_string(fragment.to_owned()).unwrap())
+        .await;
+    let data = hearer.change().await.0.data;
+    let data: BTreeMap<String, &RawValue> = serde_json::from_slice(&data).unwrap();
+    assert_eq!((data["thing"].get(), data["fragment"].get()), ("7", fragment));
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@ use std::time::Duration;
 use event_bus::outbox::{self, Announcement};
 use event_bus::{Broker, Cause, Feed, Heard, Relay, Topology};
 use group_commit::{Database, Error};
+use serde_json::value::{RawValue, to_raw_value};
 use tempfile::TempDir;
 use test_support::NatsServer;
 use tokio::sync::mpsc;
@@ -59,6 +60,11 @@ impl Source {
     }
 
     pub(crate) async fn announce_carrying(&self, revision: u64, fragment: serde_json::Value) {
+        self.announce_text(revision, to_raw_value(&fragment).unwrap())
+            .await;
+    }
+
+    pub(crate) async fn announce_text(&self, revision: u64, fragment: Box<RawValue>) {
         let announce = move |c: &rusqlite::Connection| {
             let announcement = Announcement {
                 kind: "test.changed.v1",
