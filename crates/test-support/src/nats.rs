@@ -74,7 +74,12 @@ impl NatsServer {
     /// # Panics
     /// When the folder cannot be removed.
     pub fn wipe(&mut self) {
-        std::fs::remove_dir_all(self.store.path().join("jetstream")).expect("the store can be removed");
+        std::fs::remove_dir_all(self.store()).expect("the store can be removed");
+    }
+
+    /// Where it keeps its streams: to be copied, and set back, while it is killed.
+    pub fn store(&self) -> PathBuf {
+        self.store.path().join("jetstream")
     }
 
     fn id(&self) -> u32 {
