@@ -9,6 +9,12 @@ use tokio::sync::watch;
 
 /// How long the broker may take to answer before the caller tries again.
 const ANSWER_WITHIN: Duration = Duration::from_secs(2);
+/// How long a new connection may take to be greeted. One that a dead link swallowed is given up soon enough to be
+/// there when the link lives.
+const GREETED_WITHIN: Duration = Duration::from_secs(1);
+/// Silence after which the broker is asked whether it is there, and again, and again; then the connection is taken for
+/// dead, at three times this. Watermarks come twice as often, so that a living link is seldom asked.
+const PING_EVERY: Duration = Duration::from_millis(500);
 /// A short and steady delay: the client's own doubles up to 4 s, and an outage of 3 s would be felt for 7.
 const RECONNECT_AFTER: Duration = Duration::from_millis(100);
 
@@ -84,8 +90,8 @@ impl Broker {
             .name(name)
             .retry_on_initial_connect()
             .reconnect_delay_callback(|_| RECONNECT_AFTER)
-            .connection_timeout(ANSWER_WITHIN)
-            .ping_interval(Duration::from_secs(2))
+            .connection_timeout(GREETED_WITHIN)
+            .ping_interval(PING_EVERY)
             .event_callback(move |event| {
                 note(&event, &connected);
                 async {}

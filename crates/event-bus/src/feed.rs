@@ -4,65 +4,29 @@
 //! So the loop here subscribes afresh on every connection, from its own cursor, after comparing the stream with what
 //! it knew of it; and each source's own sequence tells of whatever was lost within.
 
+mod cursor;
+mod heard;
+
 use std::time::Duration;
 
 use async_nats::Message;
 use async_nats::jetstream::consumer::{DeliverPolicy, push};
 use async_nats::jetstream::stream;
 use futures::StreamExt as _;
-use jiff::Timestamp;
 use opentelemetry::Context;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
+use self::cursor::Cursor;
+pub use self::heard::{Change, Heard, Loss, Watermark};
 use crate::sequence::{Cause, Heard as SequenceHeard, Order};
 use crate::{Broker, Event, Headers, Incarnation, event};
 
-/// Watermarks come four times a second: a longer silence means that the subscription, not the world, is still.
+/// Watermarks come four times a second. After a longer silence the stream is asked whether it, or the subscription, is still.
 const SILENCE: Duration = Duration::from_secs(2);
 /// Between attempts to subscribe.
 const RETRY_AFTER: Duration = Duration::from_millis(100);
-
-/// One thing heard, in the order of the stream. A loss comes before the message that revealed it.
-#[derive(Debug)]
-pub enum Heard {
-    /// An entity of a source changed.
-    Change(Change),
-    /// A source said up to when it is complete.
-    Watermark(Watermark),
-    /// Something may have been missed.
-    Loss(Loss),
-}
-
-/// An entity changed.
-#[derive(Debug)]
-pub struct Change {
-    /// Index into the feed's list of sources.
-    pub source: usize,
-    /// The event as published.
-    pub event: Event,
-    /// It was heard before.
-    pub repeat: bool,
-}
-
-/// A source's word that everything it committed before a moment was published before this.
-#[derive(Debug, Clone, Copy)]
-pub struct Watermark {
-    /// Index into the feed's list of sources.
-    pub source: usize,
-    /// The moment, by the source's clock.
-    pub complete_until: Timestamp,
-}
-
-/// Something may have been missed.
-#[derive(Debug, Clone, Copy)]
-pub struct Loss {
-    /// Index into the feed's list of sources; none: of every source.
-    pub source: Option<usize>,
-    /// What revealed it.
-    pub cause: Cause,
-}
 
 /// A subscription to the whole stream that subscribes again by itself.
 #[derive(Debug)]
@@ -71,15 +35,16 @@ pub struct Feed {
     sources: Vec<String>,
     heard: Vec<SequenceHeard>,
     cursor: Option<Cursor>,
+    /// So that an outage is logged when it begins and when it ends, not at every attempt.
+    logged: Logged,
 }
 
-/// Where in which stream this hearer stands.
+/// What the log says of the feed.
 #[derive(Debug, Clone, Copy, PartialEq)]
-struct Cursor {
-    /// When the stream was made, in nanoseconds: another time is another stream, whatever its name.
-    created: i128,
-    /// Sequence of the last message taken, in the stream's count.
-    sequence: u64,
+enum Logged {
+    Nothing,
+    Hearing,
+    NotHearing,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -92,8 +57,8 @@ enum FeedError {
     Messages(#[from] async_nats::jetstream::consumer::StreamError),
     #[error("the subscription ended")]
     Ended,
-    #[error("nothing was heard for two seconds")]
-    Silent,
+    #[error("the stream goes on, and nothing is heard of it")]
+    Deaf,
 }
 
 impl Feed {
@@ -104,28 +69,23 @@ impl Feed {
             sources: sources.iter().map(|&source| source.to_owned()).collect(),
             heard: sources.iter().map(|_| SequenceHeard::default()).collect(),
             cursor: None,
+            logged: Logged::Nothing,
         }
     }
 
     /// Tells `hear` everything, in order, until stopped. `hear` must not wait (rule 5): what it delays is everybody's
     /// freshness.
     pub async fn run(mut self, stop: CancellationToken, mut hear: impl FnMut(Heard) + Send) {
-        let mut failing = false;
         loop {
             let result = tokio::select! {
                 () = stop.cancelled() => return,
                 result = self.listen(&mut hear) => result,
             };
-            match &result {
-                Err(error) if !failing => {
-                    tracing::warn!(
-                        error = error as &dyn std::error::Error,
-                        "not hearing the feed; subscribing again"
-                    );
-                }
-                _ => {}
-            }
-            failing = result.is_err();
+            let Err(error) = result else {
+                self.logged = Logged::Nothing;
+                continue;
+            };
+            self.log_not_hearing(&error);
             tokio::select! {
                 () = stop.cancelled() => return,
                 () = tokio::time::sleep(RETRY_AFTER) => {}
@@ -133,11 +93,21 @@ impl Feed {
         }
     }
 
-    /// Subscribes from the cursor and listens until the connection is a new one, or something is wrong with this one.
+    /// Listens until the connection is a new one, or something is wrong with this one.
     async fn listen(&mut self, hear: &mut (impl FnMut(Heard) + Send)) -> Result<(), FeedError> {
         self.broker.first_connection().await;
         let mut connections = self.broker.connections.clone();
         connections.mark_unchanged();
+        // Raced from the first question on: what was asked on a connection that is gone is never answered.
+        tokio::select! {
+            biased;
+            Ok(()) = connections.changed() => Ok(()),
+            result = self.listen_here(hear) => result,
+        }
+    }
+
+    /// Subscribes from the cursor and listens.
+    async fn listen_here(&mut self, hear: &mut (impl FnMut(Heard) + Send)) -> Result<(), FeedError> {
         let stream = self.broker.stream().await?;
         let mut cursor = self.find_place(stream.cached_info(), hear);
         let mut messages = stream
@@ -145,12 +115,10 @@ impl Feed {
             .await?
             .messages()
             .await?;
-        tracing::info!(from = cursor.sequence + 1, "hearing the feed");
         loop {
-            let message = tokio::select! {
-                biased;
-                Ok(()) = connections.changed() => return Ok(()),
-                message = timeout(SILENCE, messages.next()) => message.map_err(|_| FeedError::Silent)?,
+            let Ok(message) = timeout(SILENCE, messages.next()).await else {
+                self.check_silence(cursor).await?;
+                continue;
             };
             let Some(Ok(message)) = message else {
                 return Err(FeedError::Ended);
@@ -162,22 +130,31 @@ impl Feed {
                 // The client's consumer made itself anew, from somewhere else. Subscribe again from where we stand.
                 return Err(FeedError::Ended);
             }
+            self.log_hearing(cursor);
             cursor.sequence = sequence;
             self.cursor = Some(cursor);
             self.take(&message.message, hear);
         }
     }
 
+    /// Silence is right where the stream ends. Elsewhere the subscription is dead, as it is when the broker forgot it: the
+    /// client library would notice after ten seconds.
+    async fn check_silence(&mut self, cursor: Cursor) -> Result<(), FeedError> {
+        if Cursor::end_of(self.broker.stream().await?.cached_info()) != cursor {
+            return Err(FeedError::Deaf);
+        }
+        self.log_hearing(cursor);
+        Ok(())
+    }
+
     /// Where to go on. A stream that is not the one left behind, or no longer holds what comes next, is a loss of
     /// unknown extent: everything known is void, and hearing starts at its end.
     fn find_place(&mut self, info: &stream::Info, hear: &mut impl FnMut(Heard)) -> Cursor {
-        let end = Cursor {
-            created: info.created.unix_timestamp_nanos(),
-            sequence: info.state.last_sequence,
-        };
+        let end = Cursor::end_of(info);
         let place = match self.cursor {
-            Some(known) if continues(known, end, info.state.first_sequence) => known,
+            Some(known) if known.continues_in(end, info.state.first_sequence) => known,
             Some(_) => {
+                tracing::warn!("the stream is not the one left behind; asking everybody again");
                 hear(Heard::Loss(Loss {
                     source: None,
                     cause: Cause::Stream,
@@ -203,7 +180,7 @@ impl Feed {
 
     fn take(&mut self, message: &Message, hear: &mut impl FnMut(Heard)) {
         let Some((source, entity)) = self.broker.topology.parse(&message.subject) else {
-            // It does not even say whose it is.
+            tracing::warn!(subject = %message.subject, "a message that does not say whose it is");
             return hear(Heard::Loss(Loss {
                 source: None,
                 cause: Cause::Unreadable,
@@ -269,6 +246,21 @@ impl Feed {
         hear(Heard::Watermark(watermark));
     }
 
+    fn log_hearing(&mut self, cursor: Cursor) {
+        if self.logged != Logged::Hearing {
+            tracing::info!(from = cursor.sequence + 1, "hearing the feed");
+            self.logged = Logged::Hearing;
+        }
+    }
+
+    fn log_not_hearing(&mut self, error: &FeedError) {
+        if self.logged != Logged::NotHearing {
+            let error: &dyn std::error::Error = error;
+            tracing::warn!(error, "not hearing the feed; subscribing again");
+            self.logged = Logged::NotHearing;
+        }
+    }
+
     fn tell_loss(&self, source: usize, loss: Option<Cause>, hear: &mut impl FnMut(Heard)) {
         let Some(cause) = loss else { return };
         let name = &self.sources[source];
@@ -289,11 +281,6 @@ impl Feed {
     }
 }
 
-/// Whether the stream, whose end and first message are given, still holds everything after `known`.
-fn continues(known: Cursor, end: Cursor, first: u64) -> bool {
-    known.created == end.created && known.sequence <= end.sequence && first <= known.sequence + 1
-}
-
 /// The hop over the broker: a child of the publish, and so of the mutation, in the writer's trace.
 pub(crate) fn process_span(pattern: &str, message: &Message, event: &Event) -> tracing::Span {
     let span = tracing::info_span!(
@@ -312,23 +299,4 @@ pub(crate) fn process_span(pattern: &str, message: &Message, event: &Event) -> t
     // An error says that the span is not recorded; then there is nothing to join.
     let _ = span.set_parent(context);
     span
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_cursor_continues_only_in_the_same_unbroken_stream() {
-        let known = Cursor {
-            created: 1,
-            sequence: 10,
-        };
-        let end = |created, sequence| Cursor { created, sequence };
-        assert!(continues(known, end(1, 10), 1));
-        assert!(continues(known, end(1, 50), 11), "the next one is still there");
-        assert!(!continues(known, end(1, 50), 12), "the next one was deleted");
-        assert!(!continues(known, end(2, 50), 1), "made anew");
-        assert!(!continues(known, end(1, 9), 1), "set back");
-    }
 }

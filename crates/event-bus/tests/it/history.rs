@@ -6,7 +6,7 @@ use event_bus::Broker;
 use event_bus::history::{Bounds, CutShort, History};
 use test_support::NatsServer;
 
-use crate::rig::{LONG, Source, topology};
+use crate::rig::{LONG, Source, put, topology};
 
 const ALL: Bounds = Bounds {
     changes: 10_000,
@@ -143,9 +143,7 @@ async fn a_message_that_cannot_be_read_is_skipped_and_counted() {
     let nats = NatsServer::start();
     let source = Source::start(&nats).await;
     source.publish(1, 1).await;
-    let jetstream = async_nats::jetstream::new(async_nats::connect(nats.url()).await.unwrap());
-    let published = jetstream.publish("events.things.2", "not ours".into()).await;
-    published.unwrap().await.unwrap();
+    put(&nats, "events.things.2").await;
     source.publish(3, 1).await;
     // In a task of its own, as a service would.
     let reading = tokio::spawn(async move { read(&nats, &["things"], ALL).await });

@@ -1,11 +1,13 @@
 //! What is not heard is reported, before anything that came after it.
 
+use std::path::Path;
+
 use event_bus::outbox;
 use event_bus::{Cause, Heard};
 use group_commit::Error;
 use test_support::NatsServer;
 
-use crate::rig::{Hearer, Source, announce};
+use crate::rig::{Hearer, Source, announce, jetstream, put};
 
 #[tokio::test]
 async fn a_broker_whose_store_was_deleted_is_noticed_and_what_is_announced_after_is_heard() {
@@ -28,15 +30,70 @@ async fn a_broker_whose_store_was_deleted_is_noticed_and_what_is_announced_after
 }
 
 #[tokio::test]
-async fn a_database_made_anew_is_another_incarnation() {
+async fn a_stream_that_was_deleted_is_made_anew_and_noticed() {
+    let nats = NatsServer::start();
+    let source = Source::start(&nats).await;
+    let mut hearer = Hearer::start(&nats).await;
+    source.announce(1).await;
+    hearer.change().await;
+    jetstream(&nats).await.delete_stream("EVENTS").await.unwrap();
+    assert_eq!(hearer.until_loss().await, Cause::Stream);
+    source.announce(2).await;
+    hearer.until_revision(2).await;
+}
+
+#[tokio::test]
+async fn a_broker_set_back_is_noticed_and_what_is_announced_after_is_heard() {
+    let mut nats = NatsServer::start();
+    let source = Source::start(&nats).await;
+    let mut hearer = Hearer::start(&nats).await;
+    source.publish(7, 1).await;
+    hearer.change().await;
+    nats.kill();
+    let backup = tempfile::tempdir().unwrap();
+    copy(&nats.store(), backup.path());
+    nats.restart();
+    source.publish(7, 2).await;
+    assert_eq!(hearer.change().await.0.revision, 2);
+    hearer.nothing_lost_for(8).await;
+    // With the source still, the stream stays behind what was heard of it.
+    let folder = source.stop().await;
+    nats.kill();
+    nats.wipe();
+    copy(backup.path(), &nats.store());
+    nats.restart();
+    assert_eq!(hearer.until_loss().await, Cause::Stream);
+    let source = Source::start_in(folder, &nats).await;
+    source.publish(7, 3).await;
+    hearer.until_revision(3).await;
+}
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap().map(Result::unwrap) {
+        let to = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy(&entry.path(), &to);
+        } else {
+            std::fs::copy(entry.path(), to).unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_database_made_anew_is_another_incarnation_whose_first_changes_are_heard() {
     let nats = NatsServer::start();
     let source = Source::start(&nats).await;
     let mut hearer = Hearer::start(&nats).await;
     source.announce(1).await;
     hearer.change().await;
     drop(source);
-    let _source = Source::start(&nats).await;
+    let source = Source::start(&nats).await;
+    source.announce(1).await;
     assert_eq!(hearer.until_loss().await, Cause::NewIncarnation);
+    // The broker has seen a first change of this source before; it must not take this one for a repeat.
+    let (event, repeat) = hearer.change().await;
+    assert_eq!((event.sequence, repeat), (1, false));
 }
 
 #[tokio::test]
@@ -79,13 +136,33 @@ async fn a_message_that_cannot_be_read_is_a_loss_of_its_source_and_what_follows_
     let nats = NatsServer::start();
     let source = Source::start(&nats).await;
     let mut hearer = Hearer::start(&nats).await;
-    let client = async_nats::connect(nats.url()).await.unwrap();
-    client
-        .publish("events.things.7", "not ours".into())
-        .await
-        .unwrap();
-    client.flush().await.unwrap();
-    assert_eq!(hearer.until_loss().await, Cause::Unreadable);
+    put(&nats, "events.things.7").await;
+    let loss = hearer.loss().await;
+    assert_eq!((loss.source, loss.cause), (Some(0), Cause::Unreadable));
+    source.announce(1).await;
+    assert_eq!(hearer.change().await.0.revision, 1);
+}
+
+#[tokio::test]
+async fn a_watermark_that_cannot_be_read_is_a_loss_too() {
+    let nats = NatsServer::start();
+    let _source = Source::start(&nats).await;
+    let mut hearer = Hearer::start(&nats).await;
+    put(&nats, "events.things.watermark").await;
+    assert_eq!(hearer.loss().await.cause, Cause::Unreadable);
+}
+
+#[tokio::test]
+async fn a_message_that_does_not_say_whose_it_is_is_a_loss_of_every_source() {
+    let nats = NatsServer::start();
+    let source = Source::start(&nats).await;
+    let mut hearer = Hearer::start(&nats).await;
+    for subject in ["events.things", "events.things.7.8"] {
+        put(&nats, subject).await;
+        let loss = hearer.loss().await;
+        assert_eq!((loss.source, loss.cause), (None, Cause::Unreadable), "{subject}");
+    }
+    put(&nats, "events.others.7").await; // a source that this hearer does not care for
     source.announce(1).await;
     assert_eq!(hearer.change().await.0.revision, 1);
 }

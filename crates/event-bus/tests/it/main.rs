@@ -1,8 +1,11 @@
 //! Outbox to feed, over a real nats-server that is killed, wiped and started again.
 #![expect(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
 
+mod dead_links;
 mod delivery;
 mod history;
+mod link;
 mod losses;
 mod rig;
+mod steadiness;
 mod watermarks;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use event_bus::outbox::{self, Announcement};
-use event_bus::{Broker, Cause, Feed, Heard, Relay, Topology};
+use event_bus::{Broker, Cause, Feed, Heard, Loss, Relay, Topology};
 use group_commit::{Database, Error};
 use serde_json::value::{RawValue, to_raw_value};
 use tempfile::TempDir;
@@ -23,12 +23,24 @@ pub(crate) fn topology() -> Topology {
     }
 }
 
+/// The broker as somebody else uses it.
+pub(crate) async fn jetstream(nats: &NatsServer) -> async_nats::jetstream::Context {
+    async_nats::jetstream::new(async_nats::connect(nats.url()).await.unwrap())
+}
+
+/// Puts a message on the stream that is none of ours.
+pub(crate) async fn put(nats: &NatsServer, subject: &'static str) {
+    let jetstream = jetstream(nats).await;
+    let published = jetstream.publish(subject, "not ours".into()).await.unwrap();
+    published.await.unwrap();
+}
+
 /// A source with nothing but an outbox, and its relay.
 pub(crate) struct Source {
     pub(crate) database: Database,
     pub(crate) folder: TempDir,
     pub(crate) relay: JoinHandle<()>,
-    _stop: DropGuard,
+    stop: DropGuard,
 }
 
 impl Source {
@@ -41,8 +53,12 @@ impl Source {
     }
 
     pub(crate) async fn start_as(name: &'static str, folder: TempDir, nats: &NatsServer) -> Self {
+        Self::start_at(name, folder, &nats.url()).await
+    }
+
+    pub(crate) async fn start_at(name: &'static str, folder: TempDir, url: &str) -> Self {
         let database = Database::open(&folder.path().join("db"), &[outbox::MIGRATION]).unwrap();
-        let broker = Broker::connect(&nats.url(), "source", topology()).await.unwrap();
+        let broker = Broker::connect(url, "source", topology()).await.unwrap();
         let stop = CancellationToken::new();
         let relay = Relay::new(database.clone(), broker, name, "test.watermark.v1", None);
         let relay = tokio::spawn(relay.run(stop.clone()));
@@ -50,8 +66,15 @@ impl Source {
             database,
             folder,
             relay,
-            _stop: stop.drop_guard(),
+            stop: stop.drop_guard(),
         }
+    }
+
+    /// Ends it; its database stays.
+    pub(crate) async fn stop(self) -> TempDir {
+        drop(self.stop);
+        self.relay.await.unwrap();
+        self.folder
     }
 
     pub(crate) async fn announce(&self, revision: u64) {
@@ -115,7 +138,11 @@ pub(crate) struct Hearer {
 
 impl Hearer {
     pub(crate) async fn start(nats: &NatsServer) -> Self {
-        let broker = Broker::connect(&nats.url(), "hearer", topology()).await.unwrap();
+        Self::start_at(&nats.url()).await
+    }
+
+    pub(crate) async fn start_at(url: &str) -> Self {
+        let broker = Broker::connect(url, "hearer", topology()).await.unwrap();
         let (tell, heard) = mpsc::unbounded_channel();
         let stop = CancellationToken::new();
         let feed = Feed::new(broker, &["things"]);
@@ -137,15 +164,45 @@ impl Hearer {
     }
 
     /// The next loss, past everything else.
-    pub(crate) async fn until_loss(&mut self) -> Cause {
+    pub(crate) async fn loss(&mut self) -> Loss {
         let loss = async {
             loop {
                 if let Heard::Loss(loss) = self.next().await {
-                    return loss.cause;
+                    return loss;
                 }
             }
         };
         timeout(LONG, loss).await.expect("a loss is told")
+    }
+
+    pub(crate) async fn until_loss(&mut self) -> Cause {
+        self.loss().await.cause
+    }
+
+    /// Until nothing was heard for longer than any source is ever silent.
+    pub(crate) async fn until_silent(&mut self) {
+        while timeout(Duration::from_millis(700), self.heard.recv())
+            .await
+            .is_ok()
+        {}
+    }
+
+    /// The next so many words are watermarks.
+    pub(crate) async fn nothing_lost_for(&mut self, words: usize) {
+        for _ in 0..words {
+            match self.next().await {
+                Heard::Watermark(_) => {}
+                other => panic!("unexpected {other:?}"),
+            }
+        }
+    }
+
+    /// Past everything, until a change to this revision.
+    pub(crate) async fn until_revision(&mut self, revision: u64) {
+        let heard = async {
+            while !matches!(self.next().await, Heard::Change(change) if change.event.revision == revision) {}
+        };
+        timeout(LONG, heard).await.expect("the change is told");
     }
 
     /// The next change, past watermarks. Losses are not expected.
