@@ -11,3 +11,4 @@ mod revalidation;
 mod rig;
 mod sea;
 mod threads;
+mod traces;
