@@ -84,6 +84,18 @@ pub struct Exercised {
     pub tokens: usize,
 }
 
+impl Exercised {
+    /// Adds what another round had to check.
+    pub const fn add(&mut self, other: &Self) {
+        self.dated_parts += other.dated_parts;
+        self.ordered_parts += other.ordered_parts;
+        self.lifeless_parts += other.lifeless_parts;
+        self.contents += other.contents;
+        self.deleted += other.deleted;
+        self.tokens += other.tokens;
+    }
+}
+
 /// Checks one round after the other.
 #[derive(Debug, Default)]
 pub struct Checker {

@@ -223,6 +223,19 @@ pub struct Response {
     pub parts: [Option<Part>; 3],
     /// The state that was demanded with `Consistency-Token`.
     pub demanded: Option<(Source, Version)>,
+    /// The requests to sources that it waited for.
+    pub asked: Asked,
+}
+
+/// The requests to sources that an answer waited for, by what came of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Asked {
+    /// Full answers.
+    pub new: u8,
+    /// What was known was confirmed.
+    pub not_modified: u8,
+    /// No answer.
+    pub failed: u8,
 }
 
 impl Response {

@@ -1,8 +1,20 @@
 #![doc = include_str!("../README.md")]
 
+pub mod calm;
 pub mod check;
+pub mod client;
+pub mod config;
 pub mod history;
+pub mod inject;
 pub mod known;
 pub mod moment;
 pub mod random;
+pub mod readers;
+pub mod recorder;
+pub mod report;
+pub mod rig;
+pub mod run;
 pub mod schedule;
+pub mod tally;
+pub mod world;
+pub mod writers;

@@ -91,8 +91,11 @@ pub enum Action {
     StepClock(i64),
     /// Connections are closed, and refused.
     Cut,
-    /// Bytes are taken and go nowhere.
-    BlackHole,
+    /// Nothing passes and nobody is told.
+    BlackHole {
+        /// Whether its connections are closed at the end, with what they held; if not, all of it arrives late.
+        reset: bool,
+    },
     /// Bytes pass later by so much.
     Slow(Duration),
 }
@@ -243,7 +246,8 @@ impl fmt::Display for Fault {
             Action::Pause => write!(f, "pause")?,
             Action::StepClock(by) => write!(f, "restart with a clock {by:+} ms off")?,
             Action::Cut => write!(f, "cut")?,
-            Action::BlackHole => write!(f, "black-hole")?,
+            Action::BlackHole { reset: false } => write!(f, "black-hole")?,
+            Action::BlackHole { reset: true } => write!(f, "black-hole, and reset at the end,")?,
             Action::Slow(by) => write!(f, "slow down by {} ms", by.as_millis())?,
         }
         for (number, place) in self.places.iter().enumerate() {

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use super::*;
-use crate::history::{Attempt, Birth, Mark, Mutation, Outage, Outcome, Part, Replica, Version, What, Window};
+use crate::history::{
+    Asked, Attempt, Birth, Mark, Mutation, Outage, Outcome, Part, Replica, Version, What, Window,
+};
 use crate::moment::Moment;
 use crate::schedule::Place;
 
@@ -64,6 +66,7 @@ fn hit(revision: u64, milliseconds: u64) -> Response {
         marks: [Mark::None; 3],
         parts: [Some(part(OLD, revision)), None, None],
         demanded: None,
+        asked: Asked::default(),
     }
 }
 

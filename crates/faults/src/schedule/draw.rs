@@ -41,6 +41,9 @@ fn lasts(kind: Kind) -> (Duration, Duration) {
 fn what(kind: Kind, pace: Pace, random: &mut Random) -> (Action, Vec<Place>) {
     let source = random.choose(&Source::ALL);
     let replica = random.below(pace.replicas);
+    let black_hole = Action::BlackHole {
+        reset: random.once_in(2),
+    };
     let one = |place| vec![place];
     match kind {
         Kind::KillSource => (Action::Kill, one(Place::Source(source))),
@@ -51,7 +54,7 @@ fn what(kind: Kind, pace: Pace, random: &mut Random) -> (Action, Vec<Place>) {
         Kind::PauseReplica => (Action::Pause, one(Place::Replica(replica))),
         Kind::PauseBroker => (Action::Pause, one(Place::Broker)),
         Kind::CutLink => (Action::Cut, one(link(source, replica, random))),
-        Kind::BlackHoleLink => (Action::BlackHole, one(link(source, replica, random))),
+        Kind::BlackHoleLink => (black_hole, one(link(source, replica, random))),
         Kind::SlowSource => {
             // Some of it below the deadline of 900 ms, some above.
             let by = random.between(ms(50), ms(1_500));
@@ -61,7 +64,7 @@ fn what(kind: Kind, pace: Pace, random: &mut Random) -> (Action, Vec<Place>) {
         Kind::IsolateReplica => {
             let asks = Source::ALL.map(|source| Place::ReplicaToSource(replica, source));
             let places = [vec![Place::ReplicaToBroker(replica)], asks.to_vec()].concat();
-            (random.choose(&[Action::Cut, Action::BlackHole]), places)
+            (random.choose(&[Action::Cut, black_hole]), places)
         }
         Kind::StepClock => {
             let by = random.choose(&[CLOCK_STEP_MS, -CLOCK_STEP_MS]);
@@ -71,12 +74,13 @@ fn what(kind: Kind, pace: Pace, random: &mut Random) -> (Action, Vec<Place>) {
     }
 }
 
-/// The links to the broker more often than their number: without the feed a cache is on its own.
+/// The links to the broker more often than the others: without the feed a cache is on its own.
 fn link(source: Source, replica: usize, random: &mut Random) -> Place {
     random.choose(&[
         Place::ReplicaToBroker(replica),
         Place::SourceToBroker(source),
         Place::ReplicaToSource(replica, source),
+        Place::ReplicaToBroker(replica),
     ])
 }
 

@@ -1,0 +1,329 @@
+//! After the faults: how long until every page is right again, and whether everything acknowledged is still there.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::time::Duration;
+
+use futures::StreamExt as _;
+use reqwest::Client;
+use serde_json::{Value, json};
+use tokio::time::{Instant, sleep};
+
+use crate::check::{Rule, Violation};
+use crate::client::{Answer, Reader, Wanted, client, version_in_tag};
+use crate::history::{Arm, Outcome, Replica, Round, Source, What, Window};
+use crate::known::Known;
+use crate::rig::{NAIVE, Rig};
+use crate::world::World;
+
+/// Between two looks at the pages that are not right yet.
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
+/// How many requests of a look are under way at once.
+const SIDE_BY_SIDE: usize = 8;
+
+/// Looks at the stack while nobody writes.
+#[derive(Debug)]
+pub struct Calm<'run> {
+    /// What is looked at.
+    pub rig: &'run Rig,
+    /// What there is to look at.
+    pub world: &'run World,
+    /// By whom.
+    pub reader: &'run Reader,
+    client: Client,
+}
+
+/// What a look at all pages found.
+#[derive(Debug, Default)]
+pub struct Convergence {
+    /// How long each replica on trial took, from the end of the last repair.
+    pub took: Vec<Duration>,
+    /// How many pages each of them had to get right.
+    pub pages: usize,
+    /// How many pages of the control were wrong when those on trial had all become right.
+    pub naive_wrong: usize,
+    /// What did not become right.
+    pub violations: Vec<Violation>,
+}
+
+type Page = (u64, Window);
+type Read = Result<Answer, String>;
+/// A page as it should be; none if there is no such account.
+type Right = Option<Value>;
+
+impl<'run> Calm<'run> {
+    /// Looks at this stack.
+    pub fn new(rig: &'run Rig, world: &'run World, reader: &'run Reader) -> Self {
+        Self {
+            rig,
+            world,
+            reader,
+            client: client(),
+        }
+    }
+
+    /// Waits until every page of every replica on trial is a hit and equal to what its sources answer (I5).
+    pub async fn converge(&self, within: Duration) -> Convergence {
+        let began = Instant::now();
+        let pages = self.pages();
+        let mut convergence = Convergence {
+            pages: pages.len(),
+            ..Convergence::default()
+        };
+        let mut pending: BTreeMap<(Replica, Page), String> = BTreeMap::new();
+        for replica in self.on_trial() {
+            pending.extend(
+                pages
+                    .iter()
+                    .map(|page| ((replica, *page), "not looked at".to_owned())),
+            );
+        }
+        while !pending.is_empty() && began.elapsed() < within {
+            let wanted: Vec<_> = pending.keys().copied().collect();
+            let answers = self.read_all(&wanted, false).await;
+            let looked = began.elapsed();
+            let right = self.truth(&pages).await;
+            for (key, answer) in answers {
+                match answer
+                    .and_then(hit)
+                    .and_then(|answer| differs(&answer, &right[&key.1]))
+                {
+                    Ok(()) => pending.remove(&key),
+                    Err(trouble) => pending.insert(key, trouble),
+                };
+            }
+            let done = |replica: &Replica| pending.keys().all(|(late, _)| late != replica);
+            let looked_at: BTreeSet<_> = wanted.iter().map(|(replica, _)| *replica).collect();
+            convergence
+                .took
+                .extend(looked_at.iter().filter(|replica| done(replica)).map(|_| looked));
+            sleep(LOOK_AGAIN).await;
+        }
+        convergence.violations = if pending.is_empty() {
+            self.look_once_more(&pages).await
+        } else {
+            vec![late(&pending, within)]
+        };
+        convergence.naive_wrong = self.naive_wrong().await;
+        convergence
+    }
+
+    /// How many pages the control has from its cache that are not what the sources answer.
+    pub async fn naive_wrong(&self) -> usize {
+        let pages = self.pages();
+        let wanted: Vec<_> = pages.iter().map(|page| (NAIVE, *page)).collect();
+        let answers = self.read_all(&wanted, false).await;
+        let right = self.truth(&pages).await;
+        let wrong = answers.iter().filter(|((_, page), answer)| {
+            let answered = answer.as_ref().ok();
+            answered.is_some_and(|answer| differs(answer, &right[page]).is_err())
+        });
+        wrong.count()
+    }
+
+    /// Nothing that was right may have become wrong, and a composition on demand must be the same.
+    async fn look_once_more(&self, pages: &[Page]) -> Vec<Violation> {
+        let mut violations = Vec::new();
+        for afresh in [false, true] {
+            let all = self
+                .on_trial()
+                .flat_map(|replica| pages.iter().map(move |page| (replica, *page)));
+            let mut doubtful: Vec<_> = all.collect();
+            let mut troubles = Vec::new();
+            // Twice: a window may turn between a look at a page and one at its source.
+            for _ in 0..2 {
+                let answers = self.read_all(&doubtful, afresh).await;
+                let right = self.truth(pages).await;
+                let judged = answers.into_iter().filter_map(|(key, answer)| {
+                    let trouble = answer.and_then(|answer| differs(&answer, &right[&key.1]));
+                    Some((key, trouble.err()?))
+                });
+                troubles = judged.collect();
+                doubtful = troubles.iter().map(|(key, _)| *key).collect();
+            }
+            violations.extend(troubles.into_iter().map(|((replica, _), trouble)| Violation {
+                rule: Rule::NotConverged,
+                arm: Arm::Page,
+                evidence: vec![format!("{replica} had been right, and then: {trouble}")],
+            }));
+        }
+        violations
+    }
+
+    fn on_trial(&self) -> impl Iterator<Item = Replica> {
+        let replicas = self.rig.replicas.iter().map(|(replica, _)| *replica);
+        replicas.filter(|replica| replica.arm == Arm::Page)
+    }
+
+    async fn read_all(&self, wanted: &[(Replica, Page)], afresh: bool) -> Vec<((Replica, Page), Read)> {
+        let reads = wanted.iter().map(|(replica, page)| async move {
+            ((*replica, *page), self.read(*replica, *page, afresh).await)
+        });
+        futures::stream::iter(reads)
+            .buffer_unordered(SIDE_BY_SIDE)
+            .collect()
+            .await
+    }
+
+    async fn read(&self, replica: Replica, (account, window): Page, afresh: bool) -> Read {
+        let url = self.rig.replicas.iter().find(|(known, _)| *known == replica);
+        let url = url.map(|(_, url)| url.as_str()).unwrap_or_default();
+        let wanted = Wanted {
+            account,
+            window,
+            afresh,
+            token: None,
+        };
+        let answer = self.reader.read(replica, url, &wanted).await;
+        answer.map_err(|error| format!("account {account} ({}): {error:?}", window.name()))
+    }
+
+    fn pages(&self) -> Vec<Page> {
+        let accounts = self.world.accounts();
+        let pages = accounts
+            .into_iter()
+            .flat_map(|account| Window::ALL.map(|window| (account, window)));
+        pages.collect()
+    }
+
+    /// The pages that this program composes itself from what the sources answer now, which heals nothing as a composition by a
+    /// cache would.
+    async fn truth(&self, pages: &[Page]) -> HashMap<Page, Right> {
+        let keys: BTreeSet<_> = pages.iter().flat_map(|page| parts_of(*page)).collect();
+        let fragments = keys.into_iter().map(|key| async move {
+            let (source, account, window) = key;
+            (key, self.fragment(source, account, window).await)
+        });
+        let fragments: HashMap<_, _> = futures::stream::iter(fragments)
+            .buffer_unordered(SIDE_BY_SIDE)
+            .collect()
+            .await;
+        let compose = |page: &Page| {
+            let [account, endpoints, metrics] = parts_of(*page).map(|key| fragments[&key].as_ref());
+            let account = account.filter(|fragment| fragment.status != 404)?;
+            Some(json!({
+                "account": account.body,
+                "endpoints": endpoints?.body,
+                "metrics": metrics?.body,
+                "missing": [],
+                "stale": [],
+            }))
+        };
+        pages.iter().map(|page| (*page, compose(page))).collect()
+    }
+
+    /// Whether each source still has what it acknowledged, of the accounts that a round touched.
+    pub async fn durable(&self, known: &Known, round: &Round) -> Vec<Violation> {
+        let touched: BTreeSet<_> = round
+            .mutations
+            .iter()
+            .map(|mutation| (mutation.source, mutation.account))
+            .collect();
+        let mut lost = Vec::new();
+        for (source, account) in touched {
+            if let Some(trouble) = self.lost(known, source, account).await {
+                lost.push(Violation {
+                    rule: Rule::LostMutation,
+                    arm: Arm::Page,
+                    evidence: vec![trouble],
+                });
+            }
+        }
+        lost
+    }
+
+    async fn lost(&self, known: &Known, source: Source, account: u64) -> Option<String> {
+        let (due, mutation) = known.last(source, account)?;
+        if known.incarnation(source) != Some(mutation.version.incarnation) {
+            return None;
+        }
+        let Some(fragment) = self.fragment(source, account, Window::Hour).await else {
+            return Some(format!("{source} does not answer about account {account}"));
+        };
+        let version = fragment.tag.as_deref().and_then(version_in_tag);
+        let there = version.and_then(|version| known.rank(source, version));
+        let text = fragment.body.to_string();
+        // Exactly this version must have exactly this content; a later one is by a write that was not acknowledged, or by what
+        // follows from a deletion.
+        let content = match mutation.what {
+            _ if there != Some(due) => true,
+            What::Deleted => fragment.status == 404,
+            what if what.shows_its_serial() => text.contains(&format!("#{}\"", mutation.serial)),
+            _ => true,
+        };
+        let kept = there >= Some(due) && content;
+        (!kept).then(|| format!("{mutation}; {source} answers {version:?}: {text}"))
+    }
+
+    async fn fragment(&self, source: Source, account: u64, window: Window) -> Option<Fragment> {
+        let path = match source {
+            Source::Accounts => format!("/accounts/{account}"),
+            Source::Endpoints => format!("/accounts/{account}/endpoints"),
+            Source::Metrics => format!("/accounts/{account}/metrics?window={}", window.name()),
+        };
+        let url = format!("{}{path}", self.rig.source_urls[source.index()]);
+        let request = self.client.get(url).timeout(Duration::from_secs(5));
+        let answer = request.send().await.ok()?;
+        let tag = answer.headers().get("etag").and_then(|tag| tag.to_str().ok());
+        Some(Fragment {
+            status: answer.status().as_u16(),
+            tag: tag.map(str::to_owned),
+            body: answer.json().await.ok()?,
+        })
+    }
+}
+
+/// A source's own answer.
+#[derive(Clone, Debug)]
+struct Fragment {
+    status: u16,
+    tag: Option<String>,
+    body: Value,
+}
+
+const fn parts_of((account, window): Page) -> [(Source, u64, Window); 3] {
+    [
+        (Source::Accounts, account, Window::Hour),
+        (Source::Endpoints, account, Window::Hour),
+        (Source::Metrics, account, window),
+    ]
+}
+
+fn hit(answer: Answer) -> Read {
+    if answer.response.outcome == Outcome::Hit && answer.response.unmarked() {
+        Ok(answer)
+    } else {
+        Err(format!("no hit, or marked: {}", answer.response))
+    }
+}
+
+fn differs(answer: &Answer, right: &Right) -> Result<(), String> {
+    let status = answer.response.status;
+    let Some(right) = right else {
+        let told = || format!("there is no such account, and yet: {}", answer.response);
+        return if status == 404 { Ok(()) } else { Err(told()) };
+    };
+    let shown: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+    if status == 200 && shown == *right {
+        return Ok(());
+    }
+    Err(format!(
+        "{}; its body: {shown}; right would be: {right}",
+        answer.response
+    ))
+}
+
+fn late(pending: &BTreeMap<(Replica, Page), String>, within: Duration) -> Violation {
+    let told = format!(
+        "{} pages were not right after {within:?}; some of them:",
+        pending.len()
+    );
+    let some = pending
+        .iter()
+        .take(3)
+        .map(|((replica, _), trouble)| format!("{replica}: {trouble}"));
+    Violation {
+        rule: Rule::NotConverged,
+        arm: Arm::Page,
+        evidence: std::iter::once(told).chain(some).collect(),
+    }
+}

@@ -1,0 +1,208 @@
+//! Rounds of faults and calm.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use tokio::sync::RwLock;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use crate::calm::Calm;
+use crate::check::{Checker, Rule, Violation};
+use crate::client::{ReadError, Reader};
+use crate::config::Config;
+use crate::history::{Arm, Source};
+use crate::inject::Injector;
+use crate::random::Random;
+use crate::readers::Readers;
+use crate::recorder::Recorder;
+use crate::report::{Report, RoundReport};
+use crate::rig::{REPLICAS, Rig};
+use crate::schedule::Schedule;
+use crate::world::World;
+use crate::writers::{self, Writer};
+
+/// How many accounts there are for the whole run.
+const STEADY: u64 = 8;
+/// How long everybody goes on writing after the repairs, every other round: some changes must come while caches recover, and
+/// some recoveries must do without.
+const GO_ON: Duration = Duration::from_millis(500);
+/// How long the control gets at the end to become right by itself.
+const AT_THE_END: Duration = Duration::from_secs(2);
+
+/// A seed nobody chose.
+pub fn made_up_seed() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Random::new(u64::from(now.subsec_nanos()), now.as_secs()).next() >> 40
+}
+
+/// Runs until the time is over, adding to the report round by round; nothing that it started outlives the call.
+///
+/// # Panics
+/// When a part of the stack does not start.
+pub async fn run(config: &Config, seed: u64, report: &mut Report) {
+    let flags: [Vec<String>; REPLICAS] =
+        [&config.page_0, &config.page_1].map(|flags| flags.split_whitespace().map(str::to_owned).collect());
+    let rig = Rig::start(&flags).await;
+    let (world, recorder) = (Arc::new(World::new(STEADY)), Arc::new(Recorder::default()));
+    let urls = rig.source_urls.clone();
+    let run = Run {
+        config,
+        seed,
+        writer: Writer::new(urls, Arc::clone(&world), Arc::clone(&recorder)),
+        reader: Reader::new(Arc::clone(&rig.lives)),
+        rig,
+        world,
+        recorder,
+        reading: Arc::default(),
+        writing: Arc::default(),
+    };
+    run.go_on(report).await;
+}
+
+struct Run<'a> {
+    config: &'a Config,
+    seed: u64,
+    rig: Rig,
+    world: Arc<World>,
+    recorder: Arc<Recorder>,
+    writer: Writer,
+    reader: Reader,
+    /// Held for writing while nobody may read.
+    reading: Arc<RwLock<()>>,
+    /// Held for writing while nobody may write.
+    writing: Arc<RwLock<()>>,
+}
+
+impl Run<'_> {
+    async fn go_on(&self, report: &mut Report) {
+        for source in Source::ALL {
+            self.rig.note_birth(source, &self.recorder).await;
+        }
+        writers::settle(&self.writer).await;
+        writers::furnish(&self.writer, &mut Random::new(self.seed, 0)).await;
+        // They end when this is dropped.
+        let _tasks = self.start_readers_and_writers();
+        let mut checker = Checker::default();
+        let until = Instant::now() + Duration::from_secs_f64(self.config.minutes * 60.0);
+        let mut round = self.config.first;
+        loop {
+            let schedule = Schedule::of(self.seed, round, self.config.pace());
+            report.begin(round, &schedule);
+            let go_on = if round.is_multiple_of(2) {
+                GO_ON
+            } else {
+                Duration::ZERO
+            };
+            let outcome = self.round(&schedule, go_on, &mut checker, report).await;
+            report.end(round, &schedule, outcome);
+            round += 1;
+            let over = match self.config.rounds {
+                Some(rounds) => round - self.config.first >= rounds,
+                None => Instant::now() >= until,
+            };
+            if over {
+                break;
+            }
+        }
+        self.look_at_the_control_for_the_last_time(report).await;
+        report.mutations = checker.known().mutations();
+    }
+
+    fn start_readers_and_writers(&self) -> JoinSet<()> {
+        let mut tasks = JoinSet::new();
+        writers::start(
+            &mut tasks,
+            &self.writer,
+            &self.writing,
+            self.seed,
+            self.config.writes,
+        );
+        let readers = Readers {
+            reader: self.reader.clone(),
+            world: Arc::clone(&self.world),
+            recorder: Arc::clone(&self.recorder),
+            gate: Arc::clone(&self.reading),
+        };
+        for (replica, url) in &self.rig.replicas {
+            readers.start(&mut tasks, *replica, url, self.seed, self.config.reads);
+        }
+        tasks
+    }
+
+    /// Faults and repairs; calm, without writers; and when the readers have paused too, the checks.
+    async fn round(
+        &self,
+        schedule: &Schedule,
+        go_on: Duration,
+        checker: &mut Checker,
+        report: &mut Report,
+    ) -> RoundReport {
+        let injector = Injector {
+            rig: &self.rig,
+            recorder: &self.recorder,
+            writer: &self.writer,
+            world: &self.world,
+        };
+        injector.run(schedule).await;
+        tokio::time::sleep(go_on).await;
+        let quiet = self.writing.write().await;
+        let calm = Calm::new(&self.rig, &self.world, &self.reader);
+        let mut convergence = calm.converge(Duration::from_secs(self.config.calm_within)).await;
+        let _silent = self.reading.write().await;
+
+        let (round, failures) = self.recorder.take();
+        let findings = checker.check(&round);
+        if convergence.violations.is_empty() {
+            checker.calm();
+        }
+        let mut violations = findings.violations;
+        violations.append(&mut convergence.violations);
+        violations.extend(calm.durable(checker.known(), &round).await);
+        violations.extend(self.rig.dead().await.into_iter().map(died));
+        drop(quiet);
+        for (response, lag) in round.responses.iter().zip(&findings.lags) {
+            report.tally(response.replica.arm).answered(response, lag);
+        }
+        for (replica, error) in &failures {
+            report.tally(replica.arm).failed(error);
+            if let (ReadError::Nonsense(what), Arm::Page) = (error, replica.arm) {
+                violations.push(nonsense(*replica, what));
+            }
+        }
+        report.exercised.add(&findings.exercised);
+        report.attempts += round.attempts.len();
+        RoundReport {
+            responses: round.responses.len(),
+            mutations: round.mutations.len(),
+            took: convergence.took,
+            naive_wrong: convergence.naive_wrong,
+            pages: convergence.pages,
+            violations,
+        }
+    }
+
+    /// What is wrong now stays so until the next event of that account, if there is one.
+    async fn look_at_the_control_for_the_last_time(&self, report: &mut Report) {
+        let _quiet = self.writing.write().await;
+        tokio::time::sleep(AT_THE_END).await;
+        let calm = Calm::new(&self.rig, &self.world, &self.reader);
+        report.naive_wrong_at_the_end = calm.naive_wrong().await;
+    }
+}
+
+fn died(told: String) -> Violation {
+    Violation {
+        rule: Rule::Died,
+        arm: Arm::Page,
+        evidence: vec![told],
+    }
+}
+
+fn nonsense(replica: crate::history::Replica, what: &str) -> Violation {
+    Violation {
+        rule: Rule::WrongContent,
+        arm: replica.arm,
+        evidence: vec![format!("{replica}: {what}")],
+    }
+}
