@@ -12,7 +12,7 @@ pub use config::Config;
 pub use error::RunError;
 pub use routes::openapi;
 
-use event_bus::{Broker, Relay, Topology};
+use event_bus::{Broker, Clock, Relay, Topology};
 use http_edge::{EdgeOptions, Readiness};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -33,7 +33,8 @@ pub async fn run(config: Config, listener: TcpListener, stop: CancellationToken)
         events::SOURCE,
         events::WATERMARK,
         config.fail_point,
-    );
+    )
+    .with_clock(Clock::ahead_by_milliseconds(config.inject_clock_offset_ms));
     let relay = tokio::spawn(relay.run(stop.clone()));
     let router = http_edge::edge(routes::router(store), Readiness::always(), EdgeOptions::default());
     http_edge::serve(listener, router, stop)

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod broker;
+mod clock;
 mod event;
 mod feed;
 pub mod history;
@@ -11,6 +12,7 @@ mod sequence;
 mod subscription;
 
 pub use broker::{Broker, ConnectError, Topology};
+pub use clock::Clock;
 pub use event::Event;
 pub use feed::{Change, Feed, Heard, Loss, Watermark};
 pub use incarnation::{Incarnation, NotAnIncarnation, Version};

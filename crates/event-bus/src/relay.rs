@@ -15,7 +15,7 @@ use tracing::Instrument as _;
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
 use crate::outbox::{self, Acknowledged, Pending, Snapshot};
-use crate::{Broker, Incarnation, event};
+use crate::{Broker, Clock, Incarnation, event};
 
 /// How often a source says up to when it is complete. A hearer that misses four of these stops trusting.
 const WATERMARK_EVERY: Duration = Duration::from_millis(250);
@@ -54,6 +54,7 @@ pub struct Relay {
     source: &'static str,
     watermark_kind: &'static str,
     fail_point: Option<FailPoint>,
+    clock: Clock,
     /// What is acknowledged. A cursor is safe here, and only here: one writer gives the sequences out in the order of its
     /// commits, so that within an incarnation nothing below it can still appear.
     acknowledged: watch::Sender<Option<Acknowledged>>,
@@ -97,11 +98,20 @@ impl Relay {
             source,
             watermark_kind,
             fail_point,
+            clock: Clock::default(),
             acknowledged: watch::Sender::new(None),
             failing: false,
             published,
             pending,
         }
+    }
+
+    /// Dates by another clock all that it says to others: when something was committed, and up to when all is out. The
+    /// outbox keeps the machine's time.
+    #[must_use]
+    pub fn with_clock(mut self, clock: Clock) -> Self {
+        self.clock = clock;
+        self
     }
 
     /// Publishes until stopped. Nothing that fails ends it: what was not acknowledged is still in the outbox.
@@ -138,9 +148,10 @@ impl Relay {
             if !self.broker.connected() {
                 return Err(RelayError::Disconnected);
             }
-            let taken_at = Timestamp::now();
+            let taken_at = self.clock.now();
             let acknowledged = *self.acknowledged.borrow();
-            let snapshot = outbox::pending_after(&self.database, acknowledged, BATCH).await?;
+            let mut snapshot = outbox::pending_after(&self.database, acknowledged, BATCH).await?;
+            snapshot.rows.iter_mut().for_each(|row| self.clock.redate(row));
             self.publish(&snapshot).await?;
             if snapshot.rows.len() == BATCH {
                 continue; // more may be waiting, and T would not cover them

@@ -46,6 +46,17 @@ pub struct Config {
     )]
     pub inject_latency_ms: u64,
 
+    /// For lessons and fault tests: how far ahead of the machine's clock this source's shall be (behind it, if negative) in
+    /// all that its events say of when something was committed and up to when all is out. Times in the data stay true.
+    #[arg(
+        long,
+        env = "INJECT_CLOCK_OFFSET_MS",
+        value_name = "MS",
+        default_value_t = 0,
+        allow_negative_numbers = true
+    )]
+    pub inject_clock_offset_ms: i64,
+
     /// For tests: end the process there, as a kill would.
     #[arg(long, env = "FAIL_POINT", hide = true)]
     pub fail_point: Option<FailPoint>,

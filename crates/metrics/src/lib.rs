@@ -18,7 +18,7 @@ pub use routes::openapi;
 
 use std::time::Duration;
 
-use event_bus::{Broker, Relay, Subscription, Topology};
+use event_bus::{Broker, Clock, Relay, Subscription, Topology};
 use http_edge::{EdgeOptions, Readiness};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -44,7 +44,8 @@ pub async fn run(config: Config, listener: TcpListener, stop: CancellationToken)
         events::SOURCE,
         events::WATERMARK,
         config.fail_point,
-    );
+    )
+    .with_clock(Clock::ahead_by_milliseconds(config.inject_clock_offset_ms));
     let relay = tokio::spawn(relay.run(stop.clone()));
     let subscription = Subscription::new(broker, events::SOURCE, events::ACCOUNTS);
     let hearing = tokio::spawn(hearing::hear_accounts(subscription, store.clone(), stop.clone()));

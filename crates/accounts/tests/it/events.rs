@@ -6,6 +6,7 @@ use std::time::Duration;
 use async_nats::HeaderMap;
 use async_nats::jetstream::Message;
 use futures::StreamExt as _;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use tokio::time::timeout;
@@ -129,4 +130,15 @@ async fn without_a_broker_mutations_are_answered_and_they_are_published_when_it_
     app.nats.restart();
     let heard = changes(&app, 2).await;
     assert_eq!(heard[1].2["fragment"]["name"], "during");
+}
+
+#[tokio::test]
+async fn a_clock_that_is_set_back_on_purpose_dates_what_is_announced() {
+    let app = TestApp::spawn().await;
+    let app = app.respawn(&["--inject-clock-offset-ms", "-3600000"]).await;
+    let before = Timestamp::now();
+    app.account("a").await;
+    let heard = changes(&app, 1).await;
+    let time: Timestamp = attribute(&heard[0].1, "ce-time").parse().unwrap();
+    assert!(time < before - SignedDuration::from_mins(59), "{time}");
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use futures::future::join_all;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 use serde_json::value::RawValue;
 use tokio::time::timeout;
@@ -118,4 +119,15 @@ async fn without_a_broker_mutations_are_answered_and_they_are_published_when_it_
     assert_eq!(revisions, ["1", "2", "3", "4"]);
     assert_eq!(heard[1].data["fragment"]["endpoints"][0]["name"], "during");
     assert_eq!(heard[3].data["fragment"], app.list(1).await);
+}
+
+#[tokio::test]
+async fn a_clock_that_is_set_back_on_purpose_dates_what_is_announced() {
+    let app = TestApp::spawn().await;
+    let app = app.respawn(&["--inject-clock-offset-ms", "-3600000"]).await;
+    let before = Timestamp::now();
+    app.endpoint(7, "a").await;
+    let heard = changes(&app, 1).await;
+    let time: Timestamp = heard[0].attribute("ce-time").parse().unwrap();
+    assert!(time < before - SignedDuration::from_mins(59), "{time}");
 }

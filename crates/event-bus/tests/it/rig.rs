@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use event_bus::outbox::{self, Announcement};
-use event_bus::{Broker, Cause, Feed, Heard, Loss, Relay, Topology};
+use event_bus::{Broker, Cause, Clock, Feed, Heard, Loss, Relay, Topology};
 use group_commit::{Database, Error};
 use serde_json::value::{RawValue, to_raw_value};
 use tempfile::TempDir;
@@ -57,10 +57,14 @@ impl Source {
     }
 
     pub(crate) async fn start_at(name: &'static str, folder: TempDir, url: &str) -> Self {
+        Self::start_by(Clock::default(), name, folder, url).await
+    }
+
+    pub(crate) async fn start_by(clock: Clock, name: &'static str, folder: TempDir, url: &str) -> Self {
         let database = Database::open(&folder.path().join("db"), &[outbox::MIGRATION]).unwrap();
         let broker = Broker::connect(url, "source", topology()).await.unwrap();
         let stop = CancellationToken::new();
-        let relay = Relay::new(database.clone(), broker, name, "test.watermark.v1", None);
+        let relay = Relay::new(database.clone(), broker, name, "test.watermark.v1", None).with_clock(clock);
         let relay = tokio::spawn(relay.run(stop.clone()));
         Self {
             database,

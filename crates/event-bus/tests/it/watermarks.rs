@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use event_bus::Heard;
+use event_bus::{Clock, Heard};
 use group_commit::Error;
+use jiff::SignedDuration;
 use test_support::NatsServer;
 use tokio::time::timeout;
 
@@ -114,4 +115,28 @@ async fn watermarks_go_on_while_the_writer_is_busy() {
     assert!(!busy.is_finished(), "the writer was busy since {announced}");
     drop(release);
     busy.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_source_whose_clock_is_off_dates_its_changes_and_watermarks_by_it() {
+    let hour = SignedDuration::from_hours(1);
+    for offset in [hour, -hour] {
+        let nats = NatsServer::start();
+        let clock = Clock::ahead_by_milliseconds(i64::try_from(offset.as_millis()).unwrap());
+        let folder = tempfile::tempdir().unwrap();
+        let source = Source::start_by(clock, "things", folder, &nats.url()).await;
+        let mut hearer = Hearer::start(&nats).await;
+        let before = jiff::Timestamp::now() + offset;
+        source.announce(1).await;
+        let time = hearer.change().await.0.time;
+        let Heard::Watermark(watermark) = hearer.next().await else {
+            panic!("a watermark is next")
+        };
+        let after = jiff::Timestamp::now() + offset;
+        // Both are written with six digits.
+        let before = before - SignedDuration::from_micros(1);
+        for moment in [time, watermark.complete_until] {
+            assert!(before <= moment && moment <= after, "{before} {moment} {after}");
+        }
+    }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use async_nats::HeaderMap;
 use futures::{Stream, StreamExt as _};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
@@ -138,4 +138,15 @@ async fn without_a_broker_batches_are_answered_and_they_are_published_when_it_is
     app.nats.restart();
     let heard = changes(&app, 2).await;
     assert_eq!(attribute(&heard[1].1, "ce-revision"), "2");
+}
+
+#[tokio::test]
+async fn a_clock_that_is_set_back_on_purpose_dates_what_is_announced() {
+    let app = TestApp::spawn().await;
+    let app = app.respawn(&["--inject-clock-offset-ms", "-3600000"]).await;
+    let before = Timestamp::now();
+    app.record(7, &[sample(1, 1, 1)]).await;
+    let heard = changes(&app, 1).await;
+    let time: Timestamp = attribute(&heard[0].1, "ce-time").parse().unwrap();
+    assert!(time < before - SignedDuration::from_mins(59), "{time}");
 }
