@@ -5,9 +5,11 @@
 //! pages that were read since their last refresh began are refreshed, and only so many wait; for every other page the
 //! event is an invalidation, and the next reader asks.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
+use futures::FutureExt as _;
 use tokio::sync::{Mutex, mpsc};
 use tokio::task::JoinSet;
 use tracing::{Instrument as _, Span};
@@ -87,12 +89,21 @@ impl Inbox {
 struct Waiting<C: Composer> {
     order: VecDeque<C::Key>,
     wishes: HashMap<C::Key, (Wish<C::Body>, Span)>,
+    /// The pages that are being refreshed. None of them is begun a second time meanwhile: one page that is stuck would
+    /// take the place of all the others.
+    flying: HashSet<C::Key>,
 }
 
 impl<C: Composer> Waiting<C> {
-    fn pop(&mut self) -> Option<(C::Key, Wish<C::Body>, Span)> {
-        let key = self.order.pop_front()?;
+    /// The next page to be refreshed, if there is one and it may be.
+    fn begin(&mut self, at_once: usize) -> Option<(C::Key, Wish<C::Body>, Span)> {
+        if self.flying.len() >= at_once.max(1) {
+            return None;
+        }
+        let next = self.order.iter().position(|key| !self.flying.contains(key))?;
+        let key = self.order.remove(next)?;
         let (wish, span) = self.wishes.remove(&key)?;
+        self.flying.insert(key.clone());
         Some((key, wish, span))
     }
 }
@@ -123,8 +134,9 @@ impl<C: Composer> FreshCache<C> {
         let mut waiting = Waiting {
             order: VecDeque::new(),
             wishes: HashMap::new(),
+            flying: HashSet::new(),
         };
-        let mut flying = JoinSet::new();
+        let mut flights = JoinSet::new();
         loop {
             tokio::select! {
                 Some((announcement, span)) = inbox.recv() => {
@@ -134,32 +146,36 @@ impl<C: Composer> FreshCache<C> {
                         self.inner.enqueue(announcement, span, &mut waiting).await;
                     }
                 }
-                Some(_) = flying.join_next() => {}
+                Some(Ok(key)) = flights.join_next() => {
+                    waiting.flying.remove(&key);
+                }
             }
-            while flying.len() < self.inner.options.refresh.at_once.max(1) {
-                let Some((key, wish, span)) = waiting.pop() else {
-                    break;
-                };
+            while let Some((key, wish, span)) = waiting.begin(self.inner.options.refresh.at_once) {
                 let cache = self.clone();
-                flying.spawn(async move { cache.renew(key, wish).await }.instrument(span));
+                let renewing = async move {
+                    // A panic of the composer is its readers' business, and was counted.
+                    _ = AssertUnwindSafe(cache.renew(&key, wish)).catch_unwind().await;
+                    key
+                };
+                flights.spawn(renewing.instrument(span));
             }
         }
     }
 
     /// Refreshes one page.
-    async fn renew(&self, key: C::Key, wish: Wish<C::Body>) {
+    async fn renew(&self, key: &C::Key, wish: Wish<C::Body>) {
         let Inner {
             ledger, pages, stats, ..
         } = &*self.inner;
         let watermarks = ledger.watermarks();
-        let resident = pages.get(&key).await;
+        let resident = pages.get(key).await;
         if resident.as_ref().is_some_and(|entry| entry.begin_refresh()) {
             stats.refreshes_wasted.add();
         }
         stats.refreshes.add();
-        let slots = resident.map_or_else(|| self.inner.slots_of(&key), |entry| Arc::clone(entry.slots()));
+        let slots = resident.map_or_else(|| self.inner.slots_of(key), |entry| Arc::clone(entry.slots()));
         // One flight, shared with whoever reads the page meanwhile.
-        self.fly(&key, wish, &slots, &watermarks).await;
+        self.fly(key, wish, &slots, &watermarks).await;
     }
 }
 

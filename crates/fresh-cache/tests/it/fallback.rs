@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use fresh_cache::{CacheOptions, Demand, Forward, Outcome, PartState};
 
-use crate::rig::{ACCOUNTS, METRICS, PAGE, Rig, Step, TICK, Trouble, revision};
+use crate::rig::{ACCOUNTS, METRICS, PAGE, Rig, TICK, revision};
+use crate::world::{Step, Trouble};
 
 const SECOND: Duration = Duration::from_secs(1);
 const MAX_STALE: Duration = Duration::from_mins(10);

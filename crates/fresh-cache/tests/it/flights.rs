@@ -5,7 +5,8 @@ use std::sync::Arc;
 use fresh_cache::{Demand, Forward, Outcome};
 use futures::future::join_all;
 
-use crate::rig::{ACCOUNTS, METRICS, PAGE, Request, Rig, Step, TICK, revision};
+use crate::rig::{ACCOUNTS, METRICS, PAGE, Rig, TICK, asked_in_full, revision};
+use crate::world::Step;
 
 const FIRST_FLIGHT: Outcome = Outcome::Forwarded {
     why: Forward::Miss,
@@ -162,8 +163,7 @@ async fn a_reader_who_wants_it_afresh_gets_a_flight_that_begins_after_it_arrived
         }
     );
     assert_eq!(revision(&second, ACCOUNTS), Some(2));
-    let unconditional = |source| Request { source, known: None };
-    let requests = [ACCOUNTS, METRICS, ACCOUNTS, METRICS].map(unconditional);
+    let requests = [ACCOUNTS, METRICS, ACCOUNTS, METRICS].map(asked_in_full);
     assert_eq!(rig.world.take_requests(), requests);
     let next = rig.read().await;
     assert_eq!(
@@ -188,7 +188,6 @@ async fn a_reader_who_wants_it_afresh_turns_the_waiting_flight_into_one_that_ask
     let fourth = rig.waiting(Demand::Any).await;
     rig.world.stop(ACCOUNTS, Step::Answer).release();
     join_all([first, second, third, fourth]).await;
-    let unconditional = |source| Request { source, known: None };
-    assert_eq!(rig.world.take_requests(), [ACCOUNTS, METRICS].map(unconditional));
+    assert_eq!(rig.world.take_requests(), [ACCOUNTS, METRICS].map(asked_in_full));
     assert_eq!(rig.cache.stats().flights.get(), 3);
 }

@@ -7,7 +7,8 @@ use std::task::{Context, Waker};
 use fresh_cache::{Answer, Clock as _, Demand, Moment, Outcome};
 use futures::future::MaybeDone;
 
-use crate::rig::{ACCOUNTS, PAGE, Pages, Reading, Rig, Step, TICK, revision};
+use crate::rig::{ACCOUNTS, PAGE, Reading, Rig, TICK, revision};
+use crate::world::{Pages, Step};
 
 /// The steps of a fill between which something can happen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

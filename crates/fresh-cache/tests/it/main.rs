@@ -1,14 +1,22 @@
 //! The cache against sources in memory that a test stops at every step.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod audit;
+mod bursts;
 mod fallback;
 mod flights;
 mod held_open;
 mod history;
 mod mishaps;
 mod naive;
+mod refresh;
+mod remembered;
+mod rest;
 mod revalidation;
 mod rig;
 mod sea;
+mod strategies;
 mod threads;
+mod tokens;
 mod traces;
+mod world;

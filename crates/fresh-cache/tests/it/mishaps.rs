@@ -6,7 +6,8 @@ use std::sync::atomic::Ordering;
 use fresh_cache::{CacheOptions, Demand, Forward, Outcome};
 use futures::FutureExt as _;
 
-use crate::rig::{ACCOUNTS, METRICS, PAGE, Request, Rig, Step, Trouble, revision};
+use crate::rig::{ACCOUNTS, METRICS, PAGE, Rig, revision};
+use crate::world::{Request, Step, Trouble};
 
 #[tokio::test]
 async fn readers_that_go_away_cancel_nothing() {

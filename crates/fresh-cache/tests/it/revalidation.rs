@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use fresh_cache::{Brought, CacheOptions, Demand, Forward, Outcome};
 
-use crate::rig::{ACCOUNTS, METRICS, PAGE, Request, Rig, TICK, Trouble, revision};
+use crate::rig::{ACCOUNTS, METRICS, PAGE, Rig, TICK, asked_about, revision};
+use crate::world::Trouble;
 
 const SECOND: Duration = Duration::from_secs(1);
 const ALMOST_A_SECOND: Duration = Duration::from_millis(999);
@@ -13,13 +14,6 @@ const REVALIDATED: Outcome = Outcome::Forwarded {
     collapsed: false,
     stored: true,
 };
-
-fn asked_about(source: fresh_cache::SourceId, revision: u64) -> Request {
-    Request {
-        source,
-        known: Some(revision),
-    }
-}
 
 #[tokio::test]
 async fn an_event_costs_one_request_to_its_source() {

@@ -1,98 +1,21 @@
-//! Two sources in memory, a feed that the test speaks for, a clock that the test moves, and a cache over them.
+//! A feed that the test speaks for, a clock that the test moves, and a cache over two sources in memory.
 
-use std::collections::HashMap;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use fresh_cache::{
-    Answer, CacheOptions, Clock, Composer, Demand, Fetched, FreshCache, Hearing, Ledger, LedgerOptions,
-    ManualClock, Moment, Part, PartState, SourceId, Version,
+    Announcement, Answer, CacheOptions, Carried, Clock, Demand, FreshCache, Hearing, Ledger, LedgerOptions,
+    ManualClock, Moment, Position, Refresh, RefreshOptions, SourceId, Strategy, Version,
 };
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::world::{Pages, Request, World};
 
 pub(crate) const ACCOUNTS: SourceId = SourceId(0);
 pub(crate) const METRICS: SourceId = SourceId(1);
 pub(crate) const PAGE: u64 = 42;
 pub(crate) const TICK: Duration = Duration::from_millis(1);
-
-/// What a source shows of an entity: its state, and how long that holds.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Shown {
-    pub(crate) version: Version,
-    pub(crate) holds_for: Option<Duration>,
-}
-
-/// One request, as the source saw it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Request {
-    pub(crate) source: SourceId,
-    pub(crate) known: Option<u64>,
-}
-
-/// Where a test can hold a fetch.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Step {
-    /// Before position and time are noted.
-    Admit,
-    /// After they are noted, before the source looks.
-    Ask,
-    /// After the source looked, before the answer arrives.
-    Answer,
-}
-
-/// One place where fetches can be held.
-#[derive(Debug)]
-pub(crate) struct Stop {
-    held: AtomicBool,
-    arrived: Semaphore,
-    go: Semaphore,
-}
-
-/// The sources' side.
-#[derive(Debug)]
-pub(crate) struct World {
-    sources: Mutex<[Source; 2]>,
-    stops: [[Stop; 3]; 2],
-    pub(crate) requests: Mutex<Vec<Request>>,
-    /// The name of the span in which each request was made, where a test listens to spans.
-    pub(crate) spans: Mutex<Vec<&'static str>>,
-    /// Of every page.
-    pub(crate) weight: AtomicU32,
-    /// Called by the next render.
-    on_render: Mutex<Option<Hook>>,
-}
-
-struct Hook(Box<dyn FnOnce() + Send>);
-
-#[derive(Clone, Debug)]
-pub(crate) struct Source {
-    pub(crate) incarnation: u128,
-    pub(crate) revisions: HashMap<u64, u64>,
-    pub(crate) holds_for: Option<Duration>,
-    pub(crate) trouble: Option<Trouble>,
-}
-
-/// What is wrong with a source.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Trouble {
-    Down,
-    Panics,
-    /// Answers this revision, whatever it has.
-    Lags(u64),
-    /// Answers "not modified" to whatever it is asked.
-    SaysNotModified,
-}
-
-/// A source's failure.
-#[derive(Debug, thiserror::Error)]
-#[error("is down")]
-pub(crate) struct Down;
-
-/// The composer over a [`World`].
-#[derive(Debug)]
-pub(crate) struct Pages(pub(crate) Arc<World>);
 
 pub(crate) type Reading = Pin<Box<dyn Future<Output = Answer<Pages>> + Send>>;
 
@@ -117,6 +40,41 @@ impl Rig {
     pub(crate) fn with(options: CacheOptions) -> Self {
         let mut rig = Self::deaf(options);
         rig.hear_watermarks();
+        rig
+    }
+
+    pub(crate) fn of(strategy: Strategy) -> Self {
+        Self::with(CacheOptions {
+            strategy,
+            retry_after: Duration::ZERO,
+            ..CacheOptions::default()
+        })
+    }
+
+    /// A cache that refreshes these pages, with its task running, which ends with the test's runtime.
+    pub(crate) fn refreshing(of: Refresh) -> Self {
+        Self::refreshing_within(RefreshOptions {
+            of,
+            ..RefreshOptions::default()
+        })
+    }
+
+    pub(crate) fn refreshing_within(refresh: RefreshOptions) -> Self {
+        let rig = Self::with(CacheOptions {
+            strategy: Strategy::Prepopulate,
+            retry_after: Duration::ZERO,
+            refresh,
+            ..CacheOptions::default()
+        });
+        rig.start_refreshing();
+        rig
+    }
+
+    /// The same, and the page was read.
+    pub(crate) async fn refreshing_read(of: Refresh) -> Self {
+        let rig = Self::refreshing(of);
+        rig.read().await;
+        rig.world.take_requests();
         rig
     }
 
@@ -150,6 +108,54 @@ impl Rig {
     pub(crate) fn change(&mut self, source: SourceId) {
         self.world.mutate(source, PAGE);
         self.hearing.changed(source, PAGE);
+    }
+
+    /// What an event of this page would carry now.
+    pub(crate) fn carried(&self, source: SourceId) -> Carried {
+        let version = self.world.version(source, PAGE);
+        carried(version, self.clock.now())
+    }
+
+    /// Tells the cache of an event that was heard.
+    pub(crate) fn announce(&self, source: SourceId, position: Position, carried: Option<Carried>) {
+        self.cache.announce(Announcement {
+            source,
+            entity: PAGE,
+            position,
+            carried,
+        });
+    }
+
+    /// Changes the page's entity; the replica hears of it by an event that carries the source's new answer.
+    pub(crate) fn change_carried(&mut self, source: SourceId) {
+        self.world.mutate(source, PAGE);
+        let position = self.hearing.changed(source, PAGE);
+        self.announce(source, position, Some(self.carried(source)));
+    }
+
+    /// Changes an entity; the replica hears of it by an event that says no more than that.
+    pub(crate) fn change_announced(&mut self, source: SourceId, entity: u64) {
+        self.world.mutate(source, entity);
+        let position = self.hearing.changed(source, entity);
+        self.cache.announce(Announcement {
+            source,
+            entity,
+            position,
+            carried: None,
+        });
+    }
+
+    /// Starts the task that pre-populates.
+    pub(crate) fn start_refreshing(&self) {
+        let cache = self.cache.clone();
+        tokio::spawn(async move { cache.refresh().await });
+    }
+
+    /// Lets every task do what it can do without the test.
+    pub(crate) async fn settle(&self) {
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
     }
 
     /// Lets time pass on a living feed.
@@ -192,185 +198,37 @@ impl Rig {
     }
 }
 
-impl World {
-    pub(crate) fn new() -> Self {
-        let source = Source {
-            incarnation: 1,
-            revisions: HashMap::new(),
-            holds_for: None,
-            trouble: None,
-        };
-        Self {
-            sources: Mutex::new([source.clone(), source]),
-            stops: std::array::from_fn(|_| std::array::from_fn(|_| Stop::new())),
-            requests: Mutex::default(),
-            spans: Mutex::default(),
-            weight: AtomicU32::new(1),
-            on_render: Mutex::default(),
-        }
-    }
-
-    pub(crate) fn stop(&self, source: SourceId, step: Step) -> &Stop {
-        &self.stops[source.0][step as usize]
-    }
-
-    pub(crate) fn set(&self, source: SourceId, change: impl FnOnce(&mut Source)) {
-        change(&mut self.sources.lock().unwrap()[source.0]);
-    }
-
-    /// A mutation, committed and acknowledged when this returns: the new revision.
-    pub(crate) fn mutate(&self, source: SourceId, entity: u64) -> u64 {
-        let mut sources = self.sources.lock().unwrap();
-        let revision = sources[source.0].revisions.entry(entity).or_insert(1);
-        *revision += 1;
-        *revision
-    }
-
-    pub(crate) fn on_next_render(&self, hook: impl FnOnce() + Send + 'static) {
-        *self.on_render.lock().unwrap() = Some(Hook(Box::new(hook)));
-    }
-
-    /// Calls what the next render would have called.
-    pub(crate) fn unless_rendered(&self) {
-        let hook = self.on_render.lock().unwrap().take();
-        if let Some(Hook(hook)) = hook {
-            hook();
-        }
-    }
-
-    /// The requests since the last call.
-    pub(crate) fn take_requests(&self) -> Vec<Request> {
-        std::mem::take(&mut self.requests.lock().unwrap())
-    }
-
-    /// The source looks at its data.
-    fn look(&self, source: SourceId, entity: u64) -> Result<Shown, Down> {
-        let sources = self.sources.lock().unwrap();
-        let Source {
-            incarnation,
-            ref revisions,
-            holds_for,
-            trouble,
-        } = sources[source.0];
-        let revision = match trouble {
-            Some(Trouble::Lags(revision)) => revision,
-            Some(Trouble::Down) => return Err(Down),
-            _ => revisions.get(&entity).copied().unwrap_or(1),
-        };
-        Ok(Shown {
-            version: Version {
-                incarnation,
-                revision,
-            },
-            holds_for,
-        })
-    }
-
-    fn trouble(&self, source: SourceId) -> Option<Trouble> {
-        self.sources.lock().unwrap()[source.0].trouble
-    }
-}
-
-impl Composer for Pages {
-    type Key = u64;
-    type Body = Shown;
-    type Page = Vec<Option<u64>>;
-    type Error = Down;
-
-    fn dependencies(&self, key: &u64) -> Vec<(SourceId, u64)> {
-        vec![(ACCOUNTS, *key), (METRICS, *key)]
-    }
-
-    async fn admit(&self, source: SourceId) -> Result<Option<OwnedSemaphorePermit>, Down> {
-        self.0.stop(source, Step::Admit).pass().await;
-        Ok(None)
-    }
-
-    async fn fetch(
-        &self,
-        key: &u64,
-        source: SourceId,
-        known: Option<&Part<Shown>>,
-    ) -> Result<Fetched<Shown>, Down> {
-        let world = &self.0;
-        world.stop(source, Step::Ask).pass().await;
-        world.requests.lock().unwrap().push(Request {
-            source,
-            known: known.map(|part| part.version.revision),
-        });
-        world
-            .spans
-            .lock()
-            .unwrap()
-            .extend(tracing::Span::current().metadata().map(tracing::Metadata::name));
-        let trouble = world.trouble(source);
-        assert_ne!(trouble, Some(Trouble::Panics), "the source's client");
-        let shown = world.look(source, *key)?;
-        world.stop(source, Step::Answer).pass().await;
-        let Shown { version, holds_for } = shown;
-        if trouble == Some(Trouble::SaysNotModified) || known.is_some_and(|part| part.version == version) {
-            return Ok(Fetched::NotModified { holds_for });
-        }
-        Ok(Fetched::New {
-            version,
-            body: shown,
-            holds_for,
-        })
-    }
-
-    fn render(&self, _key: &u64, parts: &[PartState<Shown>]) -> Vec<Option<u64>> {
-        self.0.unless_rendered();
-        parts
-            .iter()
-            .map(|part| part.part().map(|part| part.body.version.revision))
-            .collect()
-    }
-
-    fn weight(&self, _page: &Vec<Option<u64>>) -> u32 {
-        self.0.weight.load(Ordering::SeqCst)
-    }
-}
-
-impl Stop {
-    fn new() -> Self {
-        Self {
-            held: AtomicBool::new(false),
-            arrived: Semaphore::new(0),
-            go: Semaphore::new(0),
-        }
-    }
-
-    /// From now on, fetches wait here.
-    pub(crate) fn hold(&self) {
-        self.held.store(true, Ordering::SeqCst);
-    }
-
-    /// Waits until a fetch waits here.
-    pub(crate) async fn arrived(&self) {
-        self.arrived.acquire().await.unwrap().forget();
-    }
-
-    /// Lets the one that waits here go on, and the others pass.
-    pub(crate) fn release(&self) {
-        self.held.store(false, Ordering::SeqCst);
-        self.go.add_permits(1);
-    }
-
-    async fn pass(&self) {
-        if self.held.load(Ordering::SeqCst) {
-            self.arrived.add_permits(1);
-            self.go.acquire().await.unwrap().forget();
-        }
-    }
-}
-
-impl std::fmt::Debug for Hook {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.write_str("Hook")
-    }
-}
-
 /// The revision of one source that an answer shows.
 pub(crate) fn revision(answer: &Answer<Pages>, source: SourceId) -> Option<u64> {
     answer.entry.page()[source.0]
+}
+
+/// The version with this revision, in the incarnation that sources begin with.
+pub(crate) const fn version(revision: u64) -> Version {
+    Version {
+        incarnation: 1,
+        revision,
+    }
+}
+
+/// A fragment as an event carries it.
+pub(crate) fn carried(version: Version, committed: Moment) -> Carried {
+    Carried {
+        version,
+        data: Bytes::from_static(b"readable"),
+        committed,
+    }
+}
+
+/// A conditional request.
+pub(crate) const fn asked_about(source: SourceId, revision: u64) -> Request {
+    Request {
+        source,
+        known: Some(revision),
+    }
+}
+
+/// A request for a full answer.
+pub(crate) const fn asked_in_full(source: SourceId) -> Request {
+    Request { source, known: None }
 }
