@@ -82,8 +82,8 @@ impl Config {
                 replicas: crate::rig::REPLICAS,
             },
             PaceName::Short => Pace {
-                fewest: 2,
-                most: 2,
+                fewest: 3,
+                most: 3,
                 spread: Duration::from_millis(500),
                 longest: Duration::from_millis(1_500),
                 replicas: crate::rig::REPLICAS,

@@ -10,8 +10,8 @@ use crate::history::Arm;
 use crate::schedule::{Kind, Schedule};
 use crate::tally::Tally;
 
-/// How many violations are told in full.
-const TOLD: usize = 20;
+/// How many violations of a rule are told in full: those that follow are mostly the same again.
+const TOLD: usize = 5;
 
 /// Everything that a run found so far.
 #[derive(Debug, Default)]
@@ -34,7 +34,7 @@ pub struct Report {
     pub naive_wrong: (usize, usize),
     /// How many pages of the control were still wrong at the end.
     pub naive_wrong_at_the_end: usize,
-    /// What the pages on trial broke, each with the schedule of its round; at most a few of them.
+    /// What the pages on trial broke, each with the schedule of its round; a few of each rule.
     told: Vec<String>,
     /// How often each rule was broken, by whom.
     pub broken: BTreeMap<(Arm, Rule), usize>,
@@ -107,8 +107,9 @@ impl Report {
         self.naive_wrong.0 += outcome.naive_wrong;
         self.naive_wrong.1 += outcome.pages;
         for violation in outcome.violations {
-            *self.broken.entry((violation.arm, violation.rule)).or_default() += 1;
-            if violation.arm == Arm::Page && self.told.len() < TOLD {
+            let count = self.broken.entry((violation.arm, violation.rule)).or_default();
+            *count += 1;
+            if violation.arm == Arm::Page && *count <= TOLD {
                 let told = text::violation(round, schedule, &violation);
                 println!("{told}");
                 self.told.push(told);

@@ -66,6 +66,7 @@ fn hit(revision: u64, milliseconds: u64) -> Response {
         marks: [Mark::None; 3],
         parts: [Some(part(OLD, revision)), None, None],
         demanded: None,
+        afresh: false,
         asked: Asked::default(),
     }
 }

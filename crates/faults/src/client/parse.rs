@@ -98,6 +98,7 @@ pub(super) fn response(head: &Head, body: &[u8], wanted: &Wanted) -> Result<Resp
         marks: marks(status),
         parts,
         demanded: wanted.token.as_ref().map(|token| (token.source, token.version)),
+        afresh: wanted.afresh,
         asked: asked(head.text("server-timing").unwrap_or_default()),
     })
 }

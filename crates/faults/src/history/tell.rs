@@ -1,0 +1,108 @@
+//! What is remembered, as one line each of a report.
+
+use std::fmt;
+
+use super::{Arm, Incarnation, Mark, Mutation, Outage, Outcome, Replica, Response, Source, Version};
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl fmt::Display for Arm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Page => "page",
+            Self::Naive => "naive-page",
+        })
+    }
+}
+
+impl fmt::Display for Replica {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.arm {
+            Arm::Page => write!(f, "page-{}", self.index),
+            Arm::Naive => write!(f, "naive-page"),
+        }
+    }
+}
+
+impl fmt::Display for Incarnation {
+    /// The first digits, to be looked up in a log.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:08x}…", self.0 >> 32)
+    }
+}
+
+impl fmt::Display for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}={}", self.incarnation, self.revision)
+    }
+}
+
+impl fmt::Display for Mutation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let what = format!("{:?}", self.what).to_lowercase();
+        write!(
+            f,
+            "mutation #{} of account {} at {}: {what}, now {}; sent {}, acknowledged {}",
+            self.serial, self.account, self.source, self.version, self.sent_at, self.acked_at
+        )
+    }
+}
+
+impl fmt::Display for Response {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{}{} of account {} ({}) by {}",
+            self.status,
+            match self.outcome {
+                Outcome::Hit => " hit",
+                Outcome::Forwarded { collapsed: true } => " forwarded, collapsed",
+                Outcome::Forwarded { collapsed: false } => " forwarded",
+            },
+            self.account,
+            self.window.name(),
+            self.replica
+        )?;
+        match self.life {
+            Some(life) => write!(f, ", life {life}")?,
+            None => write!(f, ", in one of two lives")?,
+        }
+        write!(f, "; sent {}, received {}", self.sent_at, self.received_at)?;
+        if let Some(date) = self.fresh_as_of {
+            write!(f, ", Fresh-As-Of {date}")?;
+        }
+        if let Some((source, version)) = self.demanded {
+            write!(f, ", asked with {source} {version}")?;
+        }
+        if self.afresh {
+            write!(f, ", asked with no-cache")?;
+        }
+        write!(f, "; shows")?;
+        for (source, part) in self.shown() {
+            write!(f, " {source} {}", part.version)?;
+            if let Some(serial) = part.serial {
+                write!(f, " (#{serial})")?;
+            }
+        }
+        for source in Source::ALL {
+            if self.mark(source) != Mark::None {
+                write!(f, ", {source} marked {:?}", self.mark(source))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Outage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} was broken from {} to {}",
+            self.place, self.from, self.until
+        )
+    }
+}

@@ -1,0 +1,66 @@
+//! The promise, under every kind of fault; that the faults are worth it, by what they do to a cache without it; and that a
+//! broken promise is found.
+
+use clap::Parser as _;
+use faults::check::Rule;
+use faults::config::Config;
+use faults::history::Arm;
+use faults::report::{Report, Verdict};
+use faults::run::run;
+use faults::schedule::{Kind, Schedule};
+
+use crate::one_at_a_time;
+
+/// Any other would do: none is known to fail.
+const SEED: u64 = 3;
+
+async fn short_run(rounds: usize, more: &[&str]) -> Report {
+    let _turn = one_at_a_time().await;
+    let rounds = rounds.to_string();
+    let arguments = ["faults", "--pace", "short", "--rounds", &rounds];
+    let config = Config::parse_from([&arguments, more].concat());
+    let mut report = Report::default();
+    run(&config, SEED, &mut report).await;
+    println!("{report}");
+    report
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_page_keeps_its_promises_under_faults_that_the_naive_page_does_not_survive() {
+    let lap = Schedule::lap(Config::parse_from(["faults", "--pace", "short"]).pace());
+    let report = short_run(lap, &[]).await;
+    assert_eq!(report.verdict(), Verdict::Kept);
+    assert_eq!(
+        report.kinds.len(),
+        Kind::ALL.len(),
+        "every kind of fault was injected"
+    );
+    let exercised = report.exercised;
+    for (what, count) in [
+        ("dated", exercised.dated_parts),
+        ("ordered", exercised.ordered_parts),
+        ("in the dark", exercised.lifeless_parts),
+        ("contents", exercised.contents),
+        ("of deleted accounts", exercised.deleted),
+        ("asked with a token", exercised.tokens),
+    ] {
+        assert!(count > 0, "no parts to check: {what}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_that_believes_itself_for_a_while_is_found_out() {
+    let report = short_run(
+        1,
+        &["--page-1=--strategy ttl --ttl-seconds 30", "--calm-within", "1"],
+    )
+    .await;
+    assert_eq!(report.verdict(), Verdict::Broken);
+    for rule in [Rule::TooOld, Rule::StaleUnmarked, Rule::NotConverged] {
+        assert!(
+            report.broken.contains_key(&(Arm::Page, rule)),
+            "{rule}: {:?}",
+            report.broken
+        );
+    }
+}
