@@ -1,7 +1,7 @@
 //! One page service between three sources; its methods are a reader's verbs.
 
 use std::net::SocketAddr;
-use std::sync::Mutex;
+use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
 
 use clap::Parser as _;
@@ -42,14 +42,24 @@ impl TestApp {
 
     /// A page service that hears its sources over a real broker, and trusts them by now.
     pub(crate) async fn spawn_hearing() -> Self {
+        Self::spawn_hearing_with(&[]).await
+    }
+
+    pub(crate) async fn spawn_hearing_with(flags: &[&str]) -> Self {
+        let (sources, nats) = Self::announcing_sources().await;
+        let app = Self::spawn_between(sources, Some(nats), flags).await;
+        app.until_trusting().await;
+        app
+    }
+
+    /// Sources that announce, and the broker between them and those who listen.
+    pub(crate) async fn announcing_sources() -> ([FakeSource; 3], NatsServer) {
         let nats = NatsServer::start();
         let mut sources = Self::sources().await;
         for source in &mut sources {
             source.connect(&nats.url()).await;
         }
-        let app = Self::spawn_between(sources, Some(nats), &[]).await;
-        app.until_trusting().await;
-        app
+        (sources, nats)
     }
 
     async fn sources() -> [FakeSource; 3] {
@@ -60,7 +70,11 @@ impl TestApp {
         ]
     }
 
-    async fn spawn_between(sources: [FakeSource; 3], nats: Option<NatsServer>, flags: &[&str]) -> Self {
+    pub(crate) async fn spawn_between(
+        sources: [FakeSource; 3],
+        nats: Option<NatsServer>,
+        flags: &[&str],
+    ) -> Self {
         let [accounts, endpoints, metrics] = sources;
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -99,6 +113,24 @@ impl TestApp {
 
     pub(crate) async fn get(&self, path: &str) -> Response {
         self.request(path).send().await.unwrap()
+    }
+
+    /// Account 1, asked for by a program.
+    pub(crate) async fn get_as_json(&self) -> Response {
+        let request = self.request("/accounts/1").header("accept", "application/json");
+        request.send().await.unwrap()
+    }
+
+    /// Account 1, asked for by a program with this header.
+    pub(crate) async fn get_with(&self, name: &str, value: &str) -> Response {
+        let request = self.request("/accounts/1").header("accept", "application/json");
+        request.header(name, value).send().await.unwrap()
+    }
+
+    /// What a program is told under this path, with success or not.
+    pub(crate) async fn json_or_problem(&self, path: &str) -> Value {
+        let request = self.request(path).header("accept", "application/json");
+        request.send().await.unwrap().json().await.unwrap()
     }
 
     /// Account 1, as a program reads it.
@@ -147,10 +179,29 @@ impl TestApp {
         .await
     }
 
+    /// The sum over the series of a metric that have all of these labels. Where tests share a process they share its
+    /// meters, so that it may be more than one of them did.
+    pub(crate) async fn metric(&self, name: &str, labels: &[&str]) -> Option<f64> {
+        let text = self.get("/metrics").await.text().await.unwrap();
+        let series = text.lines().filter(|line| {
+            let rest = line.strip_prefix(name);
+            let named = rest.is_some_and(|rest| rest.starts_with(['{', ' ']));
+            named && labels.iter().all(|label| line.contains(label))
+        });
+        let values = series.map(|line| line.rsplit(' ').next().unwrap().parse::<f64>().unwrap());
+        values.reduce(|sum, value| sum + value)
+    }
+
     /// How many requests each source got.
     pub(crate) fn asked(&self) -> [usize; 3] {
         [&self.accounts, &self.endpoints, &self.metrics].map(|source| source.asked().len())
     }
+}
+
+/// Traces and metrics, of which a process has one. Kept, because the last lines are written as long as it lives.
+pub(crate) fn start_telemetry() {
+    static STARTED: OnceLock<telemetry::Telemetry> = OnceLock::new();
+    STARTED.get_or_init(|| telemetry::start("page", &telemetry::TelemetryConfig::default()).unwrap());
 }
 
 pub(crate) fn header<'a>(response: &'a Response, name: &str) -> &'a str {

@@ -10,12 +10,16 @@ use axum::response::{IntoResponse, Response};
 use event_bus::outbox::{self, Announcement};
 use event_bus::{Broker, Relay, Topology};
 use group_commit::Database;
+use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use test_support::eventually;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
+
+use crate::app::LONG;
 
 pub(crate) const INCARNATION: &str = "0199f7c5a1b27cc38d4e5f6071829304";
 
@@ -138,6 +142,11 @@ impl FakeSource {
         script.revision
     }
 
+    /// Nobody listens any more; what it announced stays announced.
+    pub(crate) fn go_down(&self) {
+        self.server.abort();
+    }
+
     /// What it was asked so far.
     pub(crate) fn asked(&self) -> Vec<Asked> {
         self.script().asked.clone()
@@ -147,6 +156,12 @@ impl FakeSource {
     pub(crate) async fn connect(&mut self, nats_url: &str) {
         let folder = tempfile::tempdir().unwrap();
         let database = Database::open(&folder.path().join("outbox.db"), &[outbox::MIGRATION]).unwrap();
+        // Its events and its answers are of one database.
+        let named = database.write(|transaction| {
+            let named = transaction.execute("UPDATE outbox_state SET incarnation = ?1", [INCARNATION]);
+            named.map_err(group_commit::Error::from)
+        });
+        named.await.unwrap();
         let topology = Topology {
             stream: "EVENTS".to_owned(),
             prefix: "events".to_owned(),
@@ -168,19 +183,61 @@ impl FakeSource {
     }
 
     pub(crate) async fn announce_about(&self, entity: i64, kind: &'static str, revision: u64) {
-        let data = json!({ "account_id": entity });
+        self.publish(entity, kind, revision, None).await;
+    }
+
+    /// Announces what account 1 is now, with the answer in it.
+    pub(crate) async fn announce_carrying(&self, kind: &'static str) {
+        let (revision, body) = {
+            let script = self.script();
+            (script.revision, script.body(""))
+        };
+        self.publish(1, kind, revision, Some(RawValue::from_string(body).unwrap()))
+            .await;
+    }
+
+    /// Announces that an account is at this revision, with this for an answer.
+    pub(crate) async fn announce_fragment(
+        &self,
+        entity: i64,
+        kind: &'static str,
+        revision: u64,
+        fragment: &Value,
+    ) {
+        self.publish(entity, kind, revision, Some(to_raw_value(fragment).unwrap()))
+            .await;
+    }
+
+    async fn publish(&self, entity: i64, kind: &'static str, revision: u64, fragment: Option<Box<RawValue>>) {
         let announcement = Announcement {
             kind,
             entity,
             revision,
-            data,
-            fragment: None,
+            data: json!({ "account_id": entity }),
+            fragment,
         };
         let database = &self.announcer.as_ref().unwrap().database;
         let written = database.write(move |transaction| {
             outbox::announce(transaction, &announcement).map_err(group_commit::Error::from)
         });
         written.await.unwrap();
+    }
+
+    /// Waits until all that was announced is on the stream.
+    pub(crate) async fn until_published(&self) {
+        let database = &self.announcer.as_ref().unwrap().database;
+        eventually(LONG, async || {
+            let waiting = database.read(|transaction| {
+                let count =
+                    transaction.query_row("SELECT count(*) FROM outbox", [], |row| row.get::<_, i64>(0));
+                count.map_err(group_commit::Error::from)
+            });
+            match waiting.await.unwrap() {
+                0 => Ok(()),
+                waiting => Err(format!("{waiting} wait")),
+            }
+        })
+        .await;
     }
 
     fn script(&self) -> MutexGuard<'_, Script> {
@@ -218,10 +275,14 @@ impl Script {
         match &self.behaviour {
             Behaviour::Status(status) => StatusCode::from_u16(*status).unwrap().into_response(),
             Behaviour::Body(body) => ([(header::ETAG, etag)], body.clone()).into_response(),
-            Behaviour::StrangeTag => ([(header::ETAG, "\"1\"")], self.body(asked)).into_response(),
+            Behaviour::StrangeTag => ([(header::ETAG, "\"1\"")], self.body(&asked.path)).into_response(),
             _ if asked.if_none_match.as_ref() == Some(&etag) => self.head(StatusCode::NOT_MODIFIED, etag),
             _ if self.body.is_none() => self.head(StatusCode::NOT_FOUND, etag),
-            _ => (self.head(StatusCode::OK, etag).into_parts().0, self.body(asked)).into_response(),
+            _ => (
+                self.head(StatusCode::OK, etag).into_parts().0,
+                self.body(&asked.path),
+            )
+                .into_response(),
         }
     }
 
@@ -236,10 +297,10 @@ impl Script {
     }
 
     /// The body, at the current revision, about the window that was asked for.
-    fn body(&self, asked: &Asked) -> String {
+    fn body(&self, path: &str) -> String {
         let mut body = self.body.clone().unwrap_or_default();
         body["revision"] = json!(self.revision);
-        if let Some((_, window)) = asked.path.split_once("window=") {
+        if let Some((_, window)) = path.split_once("window=") {
             body["window"] = json!(window);
         }
         body.to_string()

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::app::{TestApp, header};
+use crate::app::{TestApp, header, start_telemetry};
 
 #[tokio::test]
 async fn a_page_is_composed_of_the_answers_of_three_sources() {
@@ -240,9 +240,7 @@ async fn it_is_ready_and_documents_itself_without_a_broker() {
 
 #[tokio::test]
 async fn the_foot_links_the_trace_where_it_is_told_how() {
-    telemetry::start("page", &telemetry::TelemetryConfig::default())
-        .map(drop)
-        .ok();
+    start_telemetry();
     let app =
         TestApp::spawn_with(&["--trace-url-pattern=http://traces.example/t/{trace_id}?from=page"]).await;
     let page = app.get("/accounts/1").await;

@@ -1,0 +1,173 @@
+//! `Consistency-Token`: readers who know more than the feed has told (rule 13).
+
+use serde_json::{Value, json};
+
+use crate::app::{TestApp, header};
+use crate::fake_source::{Behaviour, INCARNATION};
+
+const NAME: &str = "consistency-token";
+
+fn token(source: &str, account: u64, revision: u64) -> String {
+    format!("{source}/{account}/{INCARNATION}={revision}")
+}
+
+/// A write that no event tells of: the feed is as good as lost, and nobody knows.
+fn rename_in_silence(app: &TestApp, name: &str) -> u64 {
+    app.accounts.change(|account| account["name"] = json!(name))
+}
+
+#[tokio::test]
+async fn a_reader_with_the_token_sees_the_write_before_its_event() {
+    let app = TestApp::spawn_hearing().await;
+    let revision = rename_in_silence(&app, "Fjord & Sons");
+    let others = app.until_served_as("page; hit").await.text().await.unwrap();
+    assert!(others.contains("<h1>Fjord Hosting</h1>"), "nobody told them");
+
+    let mine = app.get_with(NAME, &token("accounts", 1, revision)).await;
+    let status = header(&mine, "cache-status").to_owned();
+    assert!(
+        status.starts_with("page; fwd=request") && !status.contains("detail"),
+        "{status}"
+    );
+    let mine: Value = mine.json().await.unwrap();
+    assert_eq!(mine["account"]["name"], "Fjord & Sons");
+    // The page is as good as any for those without a token, and for the same reader the next time.
+    let asked = app.asked();
+    let again = app.get_with(NAME, &token("accounts", 1, revision)).await;
+    assert_eq!(header(&again, "cache-status"), "page; hit");
+    assert_eq!(app.json().await["account"]["name"], "Fjord & Sons");
+    assert_eq!(app.asked(), asked);
+}
+
+#[tokio::test]
+async fn only_the_source_that_the_token_is_of_is_asked() {
+    let app = TestApp::spawn_hearing().await;
+    let asked = app.asked();
+    let revision = app.endpoints.change(|list| list["endpoints"] = json!([]));
+    let page = app.get_with(NAME, &token("endpoints", 1, revision)).await;
+    let page: Value = page.json().await.unwrap();
+    assert_eq!(page["endpoints"]["endpoints"], json!([]));
+    assert_eq!(app.asked(), [asked[0], asked[1] + 1, asked[2]]);
+}
+
+#[tokio::test]
+async fn a_token_of_the_future_is_answered_and_the_answer_says_that_it_falls_short() {
+    let app = TestApp::spawn_hearing().await;
+    let asked = app.accounts.asked().len();
+    let page = app.get_with(NAME, &token("accounts", 1, 99)).await;
+    assert_eq!(page.status(), 200);
+    let status = header(&page, "cache-status").to_owned();
+    assert!(
+        status.starts_with("page; fwd=request") && status.ends_with("; detail=\"accounts behind\""),
+        "{status}"
+    );
+    assert_eq!(
+        header(&page, NAME).split(", ").next(),
+        Some(&*token("accounts", 1, 1))
+    );
+    assert_eq!(
+        app.accounts.asked().len(),
+        asked + 1,
+        "asked once, and then answered"
+    );
+    // Clients may lie: nobody else is served any worse for it.
+    assert_eq!(header(&app.get("/accounts/1").await, "cache-status"), "page; hit");
+}
+
+#[tokio::test]
+async fn a_token_of_another_incarnation_is_one_that_nothing_satisfies() {
+    let app = TestApp::spawn_hearing().await;
+    let other = format!("accounts/1/{}=1", "f".repeat(32));
+    let page = app.get_with(NAME, &other).await;
+    assert_eq!(page.status(), 200);
+    let status = header(&page, "cache-status");
+    assert!(status.ends_with("; detail=\"accounts behind\""), "{status}");
+}
+
+#[tokio::test]
+async fn while_its_source_fails_a_token_is_answered_from_what_is_known_and_the_answer_says_so() {
+    let app = TestApp::spawn_hearing().await;
+    app.accounts.behave(Behaviour::Status(500));
+    for _ in 0..3 {
+        let page = app.get_with(NAME, &token("accounts", 1, 2)).await;
+        assert_eq!(page.status(), 200);
+        let status = header(&page, "cache-status").to_owned();
+        assert!(status.contains("accounts behind"), "{status}");
+        let page: Value = page.json().await.unwrap();
+        assert_eq!(page["account"]["name"], "Fjord Hosting");
+    }
+}
+
+#[tokio::test]
+async fn a_token_that_is_none_is_refused_in_the_readers_form() {
+    let app = TestApp::spawn().await;
+    for malformed in [
+        "nonsense",
+        "accounts/1=1",
+        &token("weather", 1, 1),
+        &format!("{};v=2", token("accounts", 1, 1)),
+    ] {
+        let problem = app.get_with(NAME, malformed).await;
+        assert_eq!(
+            (problem.status().as_u16(), header(&problem, "content-type")),
+            (400, "application/problem+json"),
+            "{malformed}"
+        );
+        let problem: Value = problem.json().await.unwrap();
+        assert_eq!(problem["type"], "/problems/invalid-header", "{malformed}");
+        assert_eq!(problem["errors"][0]["field"], "Consistency-Token", "{malformed}");
+
+        let page = app.request("/accounts/1").header(NAME, malformed);
+        let page = page.send().await.unwrap();
+        assert_eq!(page.status(), 400);
+        let text = page.text().await.unwrap();
+        assert!(
+            text.contains("A header of this request is not quite right"),
+            "{text}"
+        );
+    }
+    assert_eq!(app.asked(), [0, 0, 0], "no source is bothered");
+}
+
+#[tokio::test]
+async fn tokens_of_other_accounts_are_no_demand_on_this_page() {
+    let app = TestApp::spawn_hearing().await;
+    let asked = app.asked();
+    let page = app.get_with(NAME, &token("accounts", 2, 99)).await;
+    assert_eq!(header(&page, "cache-status"), "page; hit");
+    assert_eq!(app.asked(), asked);
+}
+
+#[tokio::test]
+async fn a_page_hands_out_the_versions_that_it_shows_and_takes_them_back() {
+    let app = TestApp::spawn_hearing().await;
+    app.metrics.change(|_| {});
+    let page = app.get_with("cache-control", "no-cache").await;
+    let shown = header(&page, NAME).to_owned();
+    let expected = [("accounts", 1), ("endpoints", 1), ("metrics", 2)];
+    let expected = expected.map(|(source, revision)| token(source, 1, revision));
+    assert_eq!(shown, expected.join(", "));
+    let asked = app.asked();
+    let again = app.get_with(NAME, &shown).await;
+    assert_eq!(
+        (header(&again, "cache-status"), header(&again, NAME)),
+        ("page; hit", &*shown)
+    );
+    assert_eq!(app.asked(), asked);
+}
+
+#[tokio::test]
+async fn a_part_that_is_missing_has_no_token_and_a_missing_account_has_one() {
+    let app = TestApp::spawn().await;
+    app.metrics.behave(Behaviour::Status(500));
+    let page = app.get("/accounts/1").await;
+    let expected = [token("accounts", 1, 1), token("endpoints", 1, 1)];
+    assert_eq!(header(&page, NAME), expected.join(", "));
+
+    let app = TestApp::spawn().await;
+    let revision = app.accounts.remove();
+    let page = app.get("/accounts/1").await;
+    assert_eq!(page.status(), 404);
+    let first = header(&page, NAME).split(", ").next();
+    assert_eq!(first, Some(&*token("accounts", 1, revision)));
+}

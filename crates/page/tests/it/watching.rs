@@ -1,0 +1,119 @@
+//! What the service tells of itself to those who run it: the auditor's finds, and what the caches count.
+
+use serde_json::json;
+use test_support::eventually;
+
+use crate::app::{LONG, TestApp, header, start_telemetry};
+
+/// Waits until a metric is at least this; its value.
+async fn until_at_least(app: &TestApp, name: &str, labels: &[&str], least: f64) -> f64 {
+    eventually(LONG, async || match app.metric(name, labels).await {
+        Some(value) if value >= least => Ok(value),
+        value => Err(format!("{name} {labels:?} is {value:?}")),
+    })
+    .await
+}
+
+#[tokio::test]
+async fn the_auditor_says_that_it_looks_and_when_it_last_did() {
+    start_telemetry();
+    let app = TestApp::spawn_hearing_with(&["--audit-interval-ms=100"]).await;
+    let checks = "page_audit_checks_total";
+    until_at_least(&app, checks, &["result=\"agrees\""], 3.0).await;
+    let last = until_at_least(&app, "page_audit_last_seconds", &[], 1.0).await;
+    let now = jiff::Timestamp::now().as_duration().as_secs_f64();
+    assert!((now - last).abs() < 60.0, "{last}, and it is {now}");
+}
+
+#[tokio::test]
+async fn a_page_that_lies_is_found_and_mended() {
+    start_telemetry();
+    let app = TestApp::spawn_hearing_with(&["--audit-interval-ms=100"]).await;
+    app.until_served_as("page; hit").await;
+    app.accounts
+        .change(|account| account["name"] = json!("Fjord & Sons"));
+    assert_eq!(
+        app.json().await["account"]["name"],
+        "Fjord Hosting",
+        "nobody told it"
+    );
+    eventually(LONG, async || match app.json().await["account"]["name"].clone() {
+        name if name == "Fjord & Sons" => Ok(()),
+        name => Err(name),
+    })
+    .await;
+    for result in ["result=\"suspicious\"", "result=\"lie\""] {
+        until_at_least(&app, "page_audit_checks_total", &[result], 1.0).await;
+    }
+}
+
+#[tokio::test]
+async fn without_an_interval_nothing_is_audited() {
+    let app = TestApp::spawn_hearing_with(&["--audit-interval-ms=0"]).await;
+    let asked = app.asked();
+    // A second is many of the intervals that are usual.
+    let from = app.get("/accounts/1").await;
+    eventually(LONG, async || {
+        let page = app.get("/accounts/1").await;
+        let age = crate::app::fresh_as_of(&page).duration_since(crate::app::fresh_as_of(&from));
+        if age.as_millis() > 1500 { Ok(()) } else { Err(age) }
+    })
+    .await;
+    assert_eq!(app.asked(), asked);
+}
+
+#[tokio::test]
+async fn what_the_caches_count_is_told() {
+    start_telemetry();
+    let app = TestApp::spawn_hearing_with(&["--strategy=prepopulate", "--audit-interval-ms=0"]).await;
+    let token = format!("accounts/1/{}=9", crate::fake_source::INCARNATION);
+    app.get_with("consistency-token", &token).await;
+    app.accounts
+        .announce_carrying("dev.reliable-caching.account.updated.v1")
+        .await;
+    app.metrics.behave(crate::fake_source::Behaviour::Status(500));
+    app.metrics
+        .announce("dev.reliable-caching.samples.recorded.v1", 2)
+        .await;
+    let page = app.until_served_as("page; hit; detail=\"metrics stale\"").await;
+    assert!(!header(&page, "age").is_empty());
+    for (name, label, value) in [
+        ("page_reads_total", "outcome", "miss"),
+        ("page_reads_total", "outcome", "hit"),
+        ("page_reads_total", "outcome", "request"),
+        ("page_doubts_total", "why", "event or loss"),
+        ("page_compositions_total", "result", "all"),
+        ("page_compositions_total", "result", "rendered"),
+        ("page_fetches_total", "result", "all"),
+        ("page_fetches_total", "result", "not modified"),
+        ("page_fetches_total", "result", "failed"),
+        ("page_refreshes_total", "result", "begun"),
+        ("page_refreshes_total", "result", "parts from events"),
+        ("page_degraded_total", "how", "stale"),
+        ("page_degraded_total", "how", "behind"),
+    ] {
+        let label = format!("{label}=\"{value}\"");
+        until_at_least(&app, name, &["strategy=\"prepopulate\"", &label], 1.0).await;
+    }
+    for name in [
+        "page_reads_total",
+        "page_compositions_total",
+        "page_cache_entries",
+        "page_cache_size_bytes",
+    ] {
+        assert!(
+            app.metric(name, &["strategy=\"prepopulate\""]).await.is_some(),
+            "{name}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn each_cache_is_counted_under_its_own_name() {
+    start_telemetry();
+    let app = TestApp::spawn_with(&["--allow-override"]).await;
+    let labels = ["strategy=\"none\"", "outcome=\"bypass\""];
+    let before = app.metric("page_reads_total", &labels).await.unwrap_or_default();
+    app.get_with("cache-strategy", "none").await;
+    until_at_least(&app, "page_reads_total", &labels, before + 1.0).await;
+}
