@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 use test_support::NatsServer;
 use tokio::time::timeout;
 
-use crate::rig::{Hearer, Source};
+use crate::rig::{Hearer, Source, jetstream, make_stream_of_small_messages};
 
 #[tokio::test]
 async fn what_is_announced_is_heard_in_order_and_then_forgotten() {
@@ -82,24 +82,48 @@ async fn a_fragment_arrives_byte_for_byte() {
 #[tokio::test]
 async fn a_row_that_the_stream_refuses_goes_out_without_its_fragment_and_blocks_nothing() {
     let nats = NatsServer::start();
-    let client = async_nats::connect(nats.url()).await.unwrap();
-    let small = async_nats::jetstream::stream::Config {
-        name: "EVENTS".to_owned(),
-        subjects: vec!["events.>".to_owned()],
-        max_message_size: 2000,
-        ..Default::default()
-    };
-    async_nats::jetstream::new(client)
-        .create_stream(small)
-        .await
-        .unwrap();
+    make_stream_of_small_messages(&nats).await;
     let source = Source::start(&nats).await;
     let mut hearer = Hearer::start(&nats).await;
     source
         .announce_carrying(1, serde_json::json!({ "name": "x".repeat(3000) }))
         .await;
+    source.until_published().await; // else both would be on their way at once, and the second be heard first
     source.announce(2).await;
     let (first, second) = (hearer.change().await.0, hearer.change().await.0);
     assert_eq!((first.revision, &first.data[..]), (1, &br#"{"thing":7}"#[..]));
     assert_eq!(second.revision, 2);
+}
+
+#[tokio::test]
+async fn what_was_published_but_not_forgotten_is_not_heard_twice() {
+    let nats = NatsServer::start();
+    let source = Source::start(&nats).await;
+    let mut hearer = Hearer::start(&nats).await;
+    source.publish(7, 1).await;
+    assert_eq!(hearer.change().await.0.revision, 1);
+    // A process that is killed between the acknowledgement and the deletion finds the row again, and publishes it again.
+    let not_forgotten = |c: &rusqlite::Connection| {
+        let row = "INSERT INTO outbox (sequence, kind, entity, revision, time, data)
+             VALUES (1, 'test.changed.v1', '7', 1, '2026-01-01T00:00:00Z', '{}')";
+        c.execute(row, []).map(drop)
+    };
+    let folder = source.stop_after(not_forgotten).await;
+    let source = Source::start_in(folder, &nats).await;
+    source.publish(7, 2).await;
+    let (event, repeat) = hearer.change().await;
+    assert_eq!((event.revision, repeat), (2, false));
+}
+
+#[tokio::test]
+async fn a_stream_that_was_deleted_is_made_anew_by_whoever_publishes() {
+    let nats = NatsServer::start();
+    let source = Source::start(&nats).await;
+    source.publish(7, 1).await;
+    let jetstream = jetstream(&nats).await;
+    jetstream.delete_stream("EVENTS").await.unwrap();
+    timeout(Duration::from_secs(5), source.publish(7, 2))
+        .await
+        .expect("published, though nobody listens who would make the stream");
+    jetstream.get_stream("EVENTS").await.unwrap();
 }

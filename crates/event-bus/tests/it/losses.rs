@@ -89,8 +89,8 @@ async fn a_database_made_anew_is_another_incarnation_whose_first_changes_are_hea
     hearer.change().await;
     drop(source);
     let source = Source::start(&nats).await;
-    source.announce(1).await;
     assert_eq!(hearer.until_loss().await, Cause::NewIncarnation);
+    source.announce(1).await;
     // The broker has seen a first change of this source before; it must not take this one for a repeat.
     let (event, repeat) = hearer.change().await;
     assert_eq!((event.sequence, repeat), (1, false));
@@ -106,25 +106,15 @@ async fn a_renewed_incarnation_keeps_what_was_not_yet_published() {
     nats.kill();
     source.announce(2).await;
     source.announce(3).await;
-    source.relay.abort();
-    let before = source
-        .database
-        .read(|c| outbox::incarnation(c).map_err(Error::from))
-        .await
-        .unwrap();
+    let before = source.incarnation().await;
     source
         .database
         .write(|c| outbox::renew_incarnation(c).map_err(Error::from))
         .await
         .unwrap();
-    let after = source
-        .database
-        .read(|c| outbox::incarnation(c).map_err(Error::from))
-        .await
-        .unwrap();
-    assert_ne!(before, after);
+    assert_ne!(before, source.incarnation().await);
+    // The relay has published the first of the old count: it is not the first of the new one.
     nats.restart();
-    let _source = Source::start_in(source.folder, &nats).await;
     assert_eq!(hearer.until_loss().await, Cause::NewIncarnation);
     let heard =
         [hearer.change().await.0, hearer.change().await.0].map(|event| (event.sequence, event.revision));
@@ -137,19 +127,21 @@ async fn a_message_that_cannot_be_read_is_a_loss_of_its_source_and_what_follows_
     let source = Source::start(&nats).await;
     let mut hearer = Hearer::start(&nats).await;
     put(&nats, "events.things.7").await;
-    let loss = hearer.loss().await;
-    assert_eq!((loss.source, loss.cause), (Some(0), Cause::Unreadable));
     source.announce(1).await;
+    let loss = hearer.loss_before_any_change().await;
+    assert_eq!((loss.source, loss.cause), (Some(0), Cause::Unreadable));
     assert_eq!(hearer.change().await.0.revision, 1);
 }
 
 #[tokio::test]
 async fn a_watermark_that_cannot_be_read_is_a_loss_too() {
     let nats = NatsServer::start();
-    let _source = Source::start(&nats).await;
+    let source = Source::start(&nats).await;
     let mut hearer = Hearer::start(&nats).await;
     put(&nats, "events.things.watermark").await;
-    assert_eq!(hearer.loss().await.cause, Cause::Unreadable);
+    source.announce(1).await;
+    let loss = hearer.loss_before_any_change().await;
+    assert_eq!((loss.source, loss.cause), (Some(0), Cause::Unreadable));
 }
 
 #[tokio::test]
@@ -157,14 +149,16 @@ async fn a_message_that_does_not_say_whose_it_is_is_a_loss_of_every_source() {
     let nats = NatsServer::start();
     let source = Source::start(&nats).await;
     let mut hearer = Hearer::start(&nats).await;
-    for subject in ["events.things", "events.things.7.8"] {
+    for (subject, revision) in [("events.things", 1), ("events.things.7.8", 2)] {
         put(&nats, subject).await;
-        let loss = hearer.loss().await;
+        source.announce(revision).await;
+        let loss = hearer.loss_before_any_change().await;
         assert_eq!((loss.source, loss.cause), (None, Cause::Unreadable), "{subject}");
+        assert_eq!(hearer.change().await.0.revision, revision);
     }
     put(&nats, "events.others.7").await; // a source that this hearer does not care for
-    source.announce(1).await;
-    assert_eq!(hearer.change().await.0.revision, 1);
+    source.announce(3).await;
+    assert_eq!(hearer.change().await.0.revision, 3);
 }
 
 /// What an acknowledged message that the broker lost looks like: its sequence is spent, and nothing is on the stream.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use event_bus::outbox::{self, Announcement};
-use event_bus::{Broker, Cause, Clock, Feed, Heard, Loss, Relay, Topology};
+use event_bus::{Broker, Cause, Clock, Feed, Heard, Incarnation, Loss, Relay, Topology};
 use group_commit::{Database, Error};
 use serde_json::value::{RawValue, to_raw_value};
 use tempfile::TempDir;
@@ -26,6 +26,17 @@ pub(crate) fn topology() -> Topology {
 /// The broker as somebody else uses it.
 pub(crate) async fn jetstream(nats: &NatsServer) -> async_nats::jetstream::Context {
     async_nats::jetstream::new(async_nats::connect(nats.url()).await.unwrap())
+}
+
+/// A stream that takes nothing above two kilobytes.
+pub(crate) async fn make_stream_of_small_messages(nats: &NatsServer) {
+    let small = async_nats::jetstream::stream::Config {
+        name: "EVENTS".to_owned(),
+        subjects: vec!["events.>".to_owned()],
+        max_message_size: 2000,
+        ..Default::default()
+    };
+    jetstream(nats).await.create_stream(small).await.unwrap();
 }
 
 /// Puts a message on the stream that is none of ours.
@@ -81,6 +92,18 @@ impl Source {
         self.folder
     }
 
+    /// Writes while nobody publishes, as a process that is killed after its commit.
+    pub(crate) async fn stop_after<F>(self, write: F) -> TempDir
+    where
+        F: FnOnce(&rusqlite::Connection) -> rusqlite::Result<()> + Send + 'static,
+    {
+        drop(self.stop);
+        self.relay.await.unwrap();
+        let write = move |c: &rusqlite::Connection| write(c).map_err(Error::from);
+        self.database.write(write).await.unwrap();
+        self.folder
+    }
+
     pub(crate) async fn announce(&self, revision: u64) {
         self.announce_carrying(revision, serde_json::json!({ "revision": revision }))
             .await;
@@ -92,16 +115,8 @@ impl Source {
     }
 
     pub(crate) async fn announce_text(&self, revision: u64, fragment: Box<RawValue>) {
-        let announce = move |c: &rusqlite::Connection| {
-            let announcement = Announcement {
-                kind: "test.changed.v1",
-                entity: 7,
-                revision,
-                data: serde_json::json!({ "thing": 7 }),
-                fragment: Some(fragment),
-            };
-            outbox::announce(c, &announcement).map_err(Error::from)
-        };
+        let announce =
+            move |c: &rusqlite::Connection| announce_carrying(c, revision, fragment).map_err(Error::from);
         self.database.write(announce).await.unwrap();
     }
 
@@ -122,6 +137,11 @@ impl Source {
             n => Err(format!("{n} rows are still in the outbox")),
         })
         .await;
+    }
+
+    pub(crate) async fn incarnation(&self) -> Incarnation {
+        let read = |c: &rusqlite::Transaction<'_>| outbox::incarnation(c).map_err(Error::from);
+        self.database.read(read).await.unwrap()
     }
 
     pub(crate) async fn pending(&self) -> u64 {
@@ -168,19 +188,26 @@ impl Hearer {
     }
 
     /// The next loss, past everything else.
-    pub(crate) async fn loss(&mut self) -> Loss {
+    pub(crate) async fn until_loss(&mut self) -> Cause {
         let loss = async {
             loop {
                 if let Heard::Loss(loss) = self.next().await {
-                    return loss;
+                    return loss.cause;
                 }
             }
         };
         timeout(LONG, loss).await.expect("a loss is told")
     }
 
-    pub(crate) async fn until_loss(&mut self) -> Cause {
-        self.loss().await.cause
+    /// The next loss, past watermarks. A change is not expected before it.
+    pub(crate) async fn loss_before_any_change(&mut self) -> Loss {
+        loop {
+            match self.next().await {
+                Heard::Loss(loss) => return loss,
+                Heard::Watermark(_) => {}
+                Heard::Change(change) => panic!("unexpected {change:?}"),
+            }
+        }
     }
 
     /// Until nothing was heard for longer than any source is ever silent.
@@ -236,6 +263,21 @@ fn announce_of(transaction: &rusqlite::Connection, entity: i64, revision: u64) -
         revision,
         data: serde_json::json!({}),
         fragment: None,
+    };
+    outbox::announce(transaction, &announcement)
+}
+
+pub(crate) fn announce_carrying(
+    transaction: &rusqlite::Connection,
+    revision: u64,
+    fragment: Box<RawValue>,
+) -> rusqlite::Result<()> {
+    let announcement = Announcement {
+        kind: "test.changed.v1",
+        entity: 7,
+        revision,
+        data: serde_json::json!({ "thing": 7 }),
+        fragment: Some(fragment),
     };
     outbox::announce(transaction, &announcement)
 }

@@ -1,14 +1,16 @@
 //! What a watermark says is so.
 
-use std::time::Duration;
+use std::sync::mpsc;
 
 use event_bus::{Clock, Heard};
 use group_commit::Error;
 use jiff::SignedDuration;
+use serde_json::value::to_raw_value;
 use test_support::NatsServer;
+use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-use crate::rig::{Hearer, Source, announce};
+use crate::rig::{Hearer, LONG, Source, announce, announce_carrying, make_stream_of_small_messages};
 
 #[tokio::test]
 async fn a_watermark_follows_what_was_committed_before_it_and_is_later_than_it() {
@@ -51,36 +53,54 @@ async fn no_watermark_counts_what_a_limit_left_behind() {
 }
 
 #[tokio::test]
+async fn a_watermark_waits_for_what_the_stream_refused_at_first() {
+    let nats = NatsServer::start();
+    make_stream_of_small_messages(&nats).await;
+    let source = Source::start(&nats).await;
+    let mut hearer = Hearer::start(&nats).await;
+    // It is found when the relay starts, which is when a watermark is due.
+    let large = to_raw_value(&"x".repeat(3000)).unwrap();
+    let folder = source.stop_after(move |c| announce_carrying(c, 1, large)).await;
+    let _source = Source::start_in(folder, &nats).await;
+    assert_eq!(hearer.change().await.0.revision, 1); // a watermark too early would be a loss: panics
+}
+
+/// A source's readers of its database, held one by one.
+struct HeldReaders(Vec<mpsc::Sender<()>>);
+
+impl HeldReaders {
+    /// Holds all four, so that the relay's next read waits; returns once it does.
+    async fn hold(source: &Source, hearer: &mut Hearer) -> Self {
+        let held = (0..4).map(|_| Self::queue(source).0).collect();
+        hearer.until_silent().await;
+        Self(held)
+    }
+
+    /// One more reader that waits its turn, says when that has come, and then holds.
+    fn queue(source: &Source) -> (mpsc::Sender<()>, oneshot::Receiver<()>) {
+        let (release, released) = mpsc::channel();
+        let (say, its_turn) = oneshot::channel();
+        let database = source.database.clone();
+        tokio::spawn(async move {
+            let hold = move |_: &rusqlite::Transaction<'_>| {
+                let _ = say.send(());
+                let _ = released.recv();
+                Ok::<_, Error>(())
+            };
+            database.read(hold).await
+        });
+        (release, its_turn)
+    }
+}
+
+#[tokio::test]
 async fn the_moment_of_a_watermark_is_taken_before_the_outbox_is_read() {
     let nats = NatsServer::start();
     let source = Source::start(&nats).await;
     let mut hearer = Hearer::start(&nats).await;
-    // All four readers are held, so that the relay's next read waits.
-    let (go, wait) = std::sync::mpsc::channel::<()>();
-    let wait = std::sync::Arc::new(std::sync::Mutex::new(wait));
-    let held: Vec<_> = (0..4)
-        .map(|_| {
-            let (database, wait) = (source.database.clone(), wait.clone());
-            tokio::spawn(async move {
-                database
-                    .read(move |_| {
-                        let _ = wait.lock().unwrap().recv();
-                        Ok::<_, Error>(())
-                    })
-                    .await
-            })
-        })
-        .collect();
-    // until the watermarks stop: the relay waits for a reader
-    while timeout(Duration::from_millis(600), hearer.heard.recv())
-        .await
-        .is_ok()
-    {}
+    let held = HeldReaders::hold(&source, &mut hearer).await;
     let released = jiff::Timestamp::now();
-    drop(go);
-    for held in held {
-        held.await.unwrap().unwrap();
-    }
+    drop(held);
     let Heard::Watermark(watermark) = hearer.next().await else {
         panic!("a watermark is next")
     };
@@ -88,6 +108,22 @@ async fn the_moment_of_a_watermark_is_taken_before_the_outbox_is_read() {
         watermark.complete_until < released,
         "it was waiting with its moment taken"
     );
+}
+
+#[tokio::test]
+async fn a_watermark_counts_what_there_was_when_its_rows_were_read() {
+    let nats = NatsServer::start();
+    let source = Source::start(&nats).await;
+    let mut hearer = Hearer::start(&nats).await;
+    let mut held = HeldReaders::hold(&source, &mut hearer).await;
+    // The relay reads, and something is committed before anybody could read again.
+    let (release, begun) = HeldReaders::queue(&source);
+    tokio::task::yield_now().await;
+    held.0.pop();
+    timeout(LONG, begun).await.expect("the relay has read").unwrap();
+    source.announce(1).await;
+    drop((release, held));
+    assert_eq!(hearer.change().await.0.revision, 1); // a watermark that counts it already would be a loss: panics
 }
 
 #[tokio::test]
