@@ -22,13 +22,20 @@ pub struct Entry<C: Composer> {
     /// that is fenced or expires while its source is down is as old as its last proof, not as its request.
     complete_until: Box<[AtomicU64]>,
     composed: Moment,
-    /// When, on the monotonic clock, a source that failed is asked again for this page, if nothing of it is heard before.
-    retry_at: Duration,
-    /// What had been heard when it was made.
-    position: Position,
+    /// For how long each source that failed is not asked again.
+    rests: Box<[Option<Rest>]>,
     /// [`UNREAD`], [`READ`] or [`REFRESHING`]: whether anybody read it since its last refresh began (rule 18).
     read: AtomicU8,
     weight: u32,
+}
+
+/// How long a source that failed is not asked again for a page.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rest {
+    /// When it is over, on the monotonic clock.
+    pub(crate) until: Duration,
+    /// What had been heard when the source was asked: whatever is heard of it later ends its rest.
+    pub(crate) position: Position,
 }
 
 /// A refresh made it, and nobody has read it.
@@ -44,8 +51,7 @@ pub(crate) struct Made<C: Composer> {
     pub(crate) parts: Vec<PartState<C::Body>>,
     pub(crate) slots: Arc<[Slot]>,
     pub(crate) composed: Moment,
-    pub(crate) retry_at: Duration,
-    pub(crate) position: Position,
+    pub(crate) rests: Vec<Option<Rest>>,
     pub(crate) read: bool,
     pub(crate) weight: u32,
 }
@@ -57,8 +63,7 @@ impl<C: Composer> Entry<C> {
             parts,
             slots,
             composed,
-            retry_at,
-            position,
+            rests,
             read,
             weight,
         } = made;
@@ -71,8 +76,7 @@ impl<C: Composer> Entry<C> {
             slots,
             complete_until,
             composed,
-            retry_at,
-            position,
+            rests: rests.into(),
             read: AtomicU8::new(if read { READ } else { UNREAD }),
             weight,
         }
@@ -113,6 +117,12 @@ impl<C: Composer> Entry<C> {
         &self.slots
     }
 
+    /// How a source has just failed, if it is not to be asked again yet.
+    pub(crate) fn failed(&self, index: usize, proof: &Proof<'_>) -> Option<(String, Rest)> {
+        let reason = self.parts[index].reason()?;
+        Some((reason.to_owned(), self.rest(index, proof)?))
+    }
+
     /// One part as evidence for a flight: with the latest moment it was proven for.
     pub(crate) fn known(&self, index: usize) -> Option<Part<C::Body>> {
         let mut part = self.parts[index].part()?.clone();
@@ -125,17 +135,29 @@ impl<C: Composer> Entry<C> {
         Some(self.parts[self.place(source)?].part()?.version)
     }
 
+    /// The sources whose part does not reflect these versions, each once.
+    pub fn short_of(&self, versions: &[(SourceId, Version)]) -> Vec<SourceId> {
+        let mut short = Vec::new();
+        for &(source, version) in versions {
+            let shown = self.version(source);
+            let reflected = shown.is_some_and(|shown| shown.reflects(version));
+            if !reflected && self.place(source).is_some() && !short.contains(&source) {
+                short.push(source);
+            }
+        }
+        short
+    }
+
     /// The place of a source's part.
     pub(crate) fn place(&self, source: SourceId) -> Option<usize> {
         self.slots.iter().position(|slot| slot.source() == source)
     }
 
-    /// Whether a source has just failed to give its part, and is not to be asked again yet.
-    pub(crate) fn rests(&self, index: usize, proof: &Proof<'_>) -> bool {
-        let failed = self.parts[index].reason().is_some();
-        failed
-            && proof.monotonic() < self.retry_at
-            && !proof.ledger().passed(self.slots[index], self.position)
+    /// The rest of a source that has just failed to give its part, if it is not over.
+    pub(crate) fn rest(&self, index: usize, proof: &Proof<'_>) -> Option<Rest> {
+        let rest = self.rests[index]?;
+        let over = rest.until <= proof.monotonic() || proof.ledger().passed(self.slots[index], rest.position);
+        (!over).then_some(rest)
     }
 
     /// Whether a page made of these would be this one: every part is there, in the same version.
@@ -194,7 +216,7 @@ impl<C: Composer> Entry<C> {
         tactic: &dyn Tactic,
     ) -> Verdict {
         // For a while a source that failed is not asked again, or its readers would do nothing else.
-        let retry = (!self.rests(index, proof)).then_some(Doubt::Degraded);
+        let retry = self.rest(index, proof).is_none().then_some(Doubt::Degraded);
         let Some(part) = state.part() else {
             // Nothing is shown of it, so nothing can be out of date but the statement that it is missing.
             return Verdict {
@@ -204,9 +226,13 @@ impl<C: Composer> Entry<C> {
         };
         let slot = self.slots[index];
         let verdict = tactic.check(proof, slot, part.evidence());
-        let latest = self.latest(index);
-        if verdict.complete_until > latest {
-            // Relaxed, here and in `latest`: each date is true of a part that never changes, whoever reads it when.
+        let mut latest = self.latest(index);
+        // Relaxed, here and in `latest`: each date is true of a part that never changes, whoever reads it when.
+        if latest > proof.now() {
+            // Our clock was set back since: see `Proof::date`.
+            latest = verdict.complete_until;
+            self.complete_until[index].store(latest.as_micros(), Ordering::Relaxed);
+        } else if verdict.complete_until > latest {
             self.complete_until[index].fetch_max(verdict.complete_until.as_micros(), Ordering::Relaxed);
         }
         let doubt = match state {

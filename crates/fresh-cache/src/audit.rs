@@ -6,10 +6,13 @@
 
 use std::fmt;
 use std::hash::{BuildHasher as _, RandomState};
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
+use futures::FutureExt as _;
+
 use crate::answer::Entry;
-use crate::cache::{FreshCache, Inner};
+use crate::cache::{Demand, FreshCache, Inner};
 use crate::clock::Moment;
 use crate::composer::Composer;
 use crate::ledger::SourceId;
@@ -25,7 +28,7 @@ pub enum Audit<C: Composer> {
     Agrees,
     /// A source has something newer. To be looked at again after a second.
     Suspicious(Suspicion<C::Key>),
-    /// The page claims to be complete beyond a moment at which its source had something newer. It was dropped.
+    /// The page claims to be complete beyond a moment at which its source had something newer. It was composed anew.
     Lies(Lie<C>),
 }
 
@@ -100,8 +103,8 @@ impl<C: Composer> FreshCache<C> {
         Audit::Agrees
     }
 
-    /// Looks again at what was suspicious a second ago. A lie is repaired: the page is dropped, and the next read composes
-    /// it anew.
+    /// Looks again at what was suspicious a second ago. A lie is repaired: every page that may show the same part is
+    /// dropped, and composed anew.
     pub async fn audit_again(&self, suspicion: Suspicion<C::Key>) -> Audit<C> {
         let inner = &self.inner;
         inner.stats.audits.add();
@@ -118,13 +121,40 @@ impl<C: Composer> FreshCache<C> {
             return Audit::Agrees;
         }
         inner.stats.lies.add();
-        self.forget(&suspicion.key).await;
+        self.repair(&suspicion, &entry).await;
         Audit::Lies(Lie {
             shown: part.version,
             suspicion,
             claimed,
             entry: Arc::clone(&entry),
         })
+    }
+}
+
+impl<C: Composer> FreshCache<C> {
+    /// Dropping is not enough: a flight that is in the air, and keeps the part, would store it again. So the pages are
+    /// composed afresh, after that flight.
+    async fn repair(&self, suspicion: &Suspicion<C::Key>, entry: &Entry<C>) {
+        let inner = &self.inner;
+        let dependencies = inner.guard(|| inner.composer.dependencies(&suspicion.key));
+        let entity = entry
+            .place(suspicion.source)
+            .and_then(|place| dependencies?.get(place).copied());
+        let pages =
+            entity.and_then(|(source, entity)| inner.guard(|| inner.composer.pages_of(source, entity)));
+        let mut pages = pages.unwrap_or_default();
+        if !pages.contains(&suspicion.key) {
+            pages.push(suspicion.key.clone());
+        }
+        for key in pages {
+            if inner.pages.contains_key(&key) {
+                self.forget(&key).await;
+                // A panic of the composer was counted.
+                _ = AssertUnwindSafe(self.read(&key, Demand::Afresh))
+                    .catch_unwind()
+                    .await;
+            }
+        }
     }
 }
 
@@ -140,11 +170,15 @@ impl<C: Composer> Inner<C> {
 
     /// What a source says now.
     async fn look(&self, key: &C::Key, source: SourceId) -> Option<(Version, C::Body)> {
-        let _permit = self.composer.admit(source).await.ok()?;
-        match self.composer.fetch(key, source, None).await.ok()? {
-            Fetched::New { version, body, .. } => Some((version, body)),
-            Fetched::NotModified { .. } => None,
-        }
+        let asked = async {
+            let _permit = self.composer.admit(source).await.ok()?;
+            match self.composer.fetch(key, source, None).await.ok()? {
+                Fetched::New { version, body, .. } => Some((version, body)),
+                Fetched::NotModified { .. } => None,
+            }
+        };
+        let asked = AssertUnwindSafe(asked).catch_unwind().await;
+        asked.inspect_err(|_| self.stats.panics.add()).ok()?
     }
 
     /// Whether a part does not show what its source had a second ago.

@@ -18,6 +18,9 @@ use crate::slots::{Landed, Slots, Ticket, Wish};
 use crate::stats::Stats;
 use crate::strategy::{Strategy, Tactic};
 
+/// What even an empty body that is remembered takes, with its place in the store, in bytes.
+const REMEMBERED: usize = 256;
+
 /// How a [`FreshCache`] is made.
 ///
 /// ```
@@ -97,7 +100,9 @@ impl<C: Composer> FreshCache<C> {
             .build();
         let remembered = Cache::builder()
             .max_capacity(options.remembered_bytes)
-            .weigher(|_, carried: &Carried| u32::try_from(carried.data.len()).unwrap_or(u32::MAX))
+            .weigher(|_, carried: &Carried| {
+                u32::try_from(REMEMBERED + carried.data.len()).unwrap_or(u32::MAX)
+            })
             .build();
         Self {
             inner: Arc::new(Inner {
@@ -148,7 +153,7 @@ impl<C: Composer> FreshCache<C> {
                     }
                     Some(doubt) => {
                         inner.stats.count_doubt(doubt);
-                        if entry.reject() {
+                        if entry.reject() && inner.tactic.refreshes() {
                             inner.stats.refreshes_wasted.add();
                         }
                         Forward::Stale
@@ -207,7 +212,10 @@ impl<C: Composer> FreshCache<C> {
         fetches: Arc<[Fetch]>,
         demand: Demand<'_>,
     ) -> Answer<C> {
-        let behind = behind(&entry, demand);
+        let behind = match demand {
+            Demand::AtLeast(versions) => entry.short_of(versions),
+            Demand::Any | Demand::Afresh => Vec::new(),
+        };
         if !behind.is_empty() {
             self.inner.stats.behind.add();
         }
@@ -313,6 +321,7 @@ impl<C: Composer> Inner<C> {
         legs.iter().zip(slots).all(|(leg, &slot)| match leg {
             Leg::Keep(part) => self.tactic.check(proof, slot, part.evidence()).doubt.is_none(),
             Leg::Ask { position, .. } => self.tactic.shares(&self.ledger, slot, *position),
+            Leg::Rest { rest, .. } => !self.ledger.passed(slot, rest.position),
         })
     }
 }
@@ -327,7 +336,8 @@ fn wish<C: Composer>(
     let short = |source: SourceId, version: Version| {
         let place = slots.iter().position(|slot| slot.source() == source)?;
         let settled = resident.is_some_and(|entry| {
-            entry.rests(place, proof) || entry.version(source).is_some_and(|shown| shown.reflects(version))
+            entry.rest(place, proof).is_some()
+                || entry.version(source).is_some_and(|shown| shown.reflects(version))
         });
         (!settled).then_some(place)
     };
@@ -345,17 +355,6 @@ fn wish<C: Composer>(
             ..Wish::any()
         },
     }
-}
-
-/// The sources of which the reader knows more than the page shows.
-fn behind<C: Composer>(entry: &Entry<C>, demand: Demand<'_>) -> Vec<SourceId> {
-    let Demand::AtLeast(versions) = demand else {
-        return Vec::new();
-    };
-    let short = versions.iter().filter(|&&(source, version)| {
-        entry.place(source).is_some() && !entry.version(source).is_some_and(|shown| shown.reflects(version))
-    });
-    short.map(|&(source, _)| source).collect()
 }
 
 impl<C: Composer> Clone for FreshCache<C> {

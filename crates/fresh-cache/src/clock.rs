@@ -35,6 +35,12 @@ impl Moment {
     pub fn saturating_add(self, duration: Duration) -> Self {
         Self(self.0.saturating_add(micros(duration)))
     }
+
+    /// This moment, moved back; not before the epoch.
+    #[must_use]
+    pub fn saturating_sub(self, duration: Duration) -> Self {
+        Self(self.0.saturating_sub(micros(duration)))
+    }
 }
 
 /// Where the cache reads the time.

@@ -65,6 +65,13 @@ impl Hearing {
         self.ledger.store_floor(source, position);
     }
 
+    /// The source's database is another one than before (rule 4): all that was heard of it is void, its watermark included,
+    /// which the former one said. A stray message of the former is no evidence either, until the next watermark.
+    pub fn replaced(&mut self, source: SourceId) {
+        self.lost(source);
+        self.ledger.store_watermark(source, Moment::default());
+    }
+
     /// Something was missed, and it does not even say of whom (rule 7).
     pub fn lost_all(&mut self) {
         for source in 0..self.heard.len() {
@@ -157,6 +164,19 @@ mod tests {
             ledger.passed(ledger.slot(ACCOUNTS, 8), before),
             "its other entities too"
         );
+    }
+
+    #[test]
+    fn nothing_that_was_heard_of_a_database_vouches_for_the_one_that_replaced_it() {
+        let (ledger, mut hearing) = Ledger::new(1, LedgerOptions::default());
+        hearing.watermark(ACCOUNTS, ledger.clock().now());
+        let before = ledger.position();
+        assert!(ledger.trusted(ACCOUNTS));
+        hearing.replaced(ACCOUNTS);
+        assert!(!ledger.trusted(ACCOUNTS) && ledger.watermark(ACCOUNTS).is_none());
+        assert!(ledger.passed(ledger.slot(ACCOUNTS, 42), before));
+        hearing.watermark(ACCOUNTS, ledger.clock().now());
+        assert!(ledger.trusted(ACCOUNTS));
     }
 
     #[test]

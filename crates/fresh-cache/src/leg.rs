@@ -7,7 +7,7 @@ use std::panic::AssertUnwindSafe;
 
 use futures::FutureExt as _;
 
-use crate::answer::{Brought, Fetch};
+use crate::answer::{Brought, Fetch, Rest};
 use crate::cache::Inner;
 use crate::composer::Composer;
 use crate::ledger::{Position, Slot};
@@ -26,6 +26,15 @@ pub(crate) enum Leg<B> {
         /// The answer will reflect the events up to this position at the least.
         position: Position,
     },
+    /// The source has just failed, and is not asked again yet.
+    Rest {
+        /// What is known of the part.
+        known: Option<Part<B>>,
+        /// How it failed.
+        reason: String,
+        /// For how long.
+        rest: Rest,
+    },
 }
 
 /// How one leg ended.
@@ -36,23 +45,58 @@ pub(crate) struct Arrival<B> {
     pub(crate) part: Result<Part<B>, String>,
     /// The request, if one was made.
     pub(crate) fetch: Option<Fetch>,
+    /// How long the source is not to be asked again for this page, if it failed.
+    pub(crate) rest: Option<Rest>,
+}
+
+/// Why a source gave nothing.
+struct Failure {
+    reason: String,
+    /// Whether it was asked at all.
+    asked: bool,
+}
+
+impl Failure {
+    fn of_a_request(reason: String) -> Self {
+        Self { reason, asked: true }
+    }
 }
 
 impl<C: Composer> Inner<C> {
     /// Flies one leg, whatever happens on it.
     pub(crate) async fn arrive(&self, key: &C::Key, leg: &Leg<C::Body>, slot: Slot) -> Arrival<C::Body> {
-        let (known, conditional) = match leg {
-            Leg::Keep(part) => {
-                return Arrival {
-                    known: None,
-                    part: Ok(part.clone()),
-                    fetch: None,
-                };
-            }
+        match leg {
+            Leg::Keep(part) => Arrival {
+                known: None,
+                part: Ok(part.clone()),
+                fetch: None,
+                rest: None,
+            },
+            Leg::Rest { known, reason, rest } => Arrival {
+                known: known.clone(),
+                part: Err(reason.clone()),
+                fetch: None,
+                rest: Some(*rest),
+            },
             Leg::Ask {
-                known, conditional, ..
-            } => (known, *conditional),
-        };
+                known,
+                conditional,
+                position,
+            } => {
+                self.fly_leg(key, slot, known.clone(), *conditional, *position)
+                    .await
+            }
+        }
+    }
+
+    async fn fly_leg(
+        &self,
+        key: &C::Key,
+        slot: Slot,
+        known: Option<Part<C::Body>>,
+        conditional: bool,
+        position: Position,
+    ) -> Arrival<C::Body> {
         let clock = self.ledger.clock();
         let began = clock.monotonic();
         let asked = AssertUnwindSafe(self.ask(key, slot, known.as_ref(), conditional))
@@ -60,24 +104,28 @@ impl<C: Composer> Inner<C> {
             .await;
         let asked = asked.unwrap_or_else(|panic| {
             self.stats.panics.add();
-            Err(format!("panicked: {}", message(&*panic)))
+            Err(Failure::of_a_request(format!("panicked: {}", message(&*panic))))
         });
-        let (part, brought) = match asked {
-            Ok((part, brought)) => (Ok(part), brought),
-            Err(reason) => {
+        let (part, brought, rest) = match asked {
+            Ok((part, brought)) => (Ok(part), brought, None),
+            Err(Failure { reason, asked }) => {
                 self.stats.failures.add();
-                (Err(reason), Brought::Failure)
+                // Who was not let through has cost the source nothing, and may try again soon.
+                let share = if asked { 1 } else { 10 };
+                let until = began.saturating_add(self.options.retry_after / share);
+                (Err(reason), Brought::Failure, Some(Rest { until, position }))
             }
         };
-        let took = clock.monotonic().saturating_sub(began);
+        let fetch = Fetch {
+            source: slot.source(),
+            took: clock.monotonic().saturating_sub(began),
+            brought,
+        };
         Arrival {
-            known: known.clone(),
+            known,
             part,
-            fetch: Some(Fetch {
-                source: slot.source(),
-                took,
-                brought,
-            }),
+            fetch: Some(fetch),
+            rest,
         }
     }
 
@@ -87,7 +135,7 @@ impl<C: Composer> Inner<C> {
         slot: Slot,
         known: Option<&Part<C::Body>>,
         conditional: bool,
-    ) -> Result<(Part<C::Body>, Brought), String> {
+    ) -> Result<(Part<C::Body>, Brought), Failure> {
         let Inner {
             composer,
             ledger,
@@ -95,7 +143,10 @@ impl<C: Composer> Inner<C> {
             ..
         } = self;
         let source = slot.source();
-        let _permit = composer.admit(source).await.map_err(|error| chain(&error))?;
+        let _permit = composer.admit(source).await.map_err(|error| Failure {
+            reason: chain(&error),
+            asked: false,
+        })?;
         // Position and time after the wait for a permit, before the request goes out (rule 9).
         let stamp = ledger.stamp();
         stats.fetches.add();
@@ -103,14 +154,14 @@ impl<C: Composer> Inner<C> {
         let fetched = composer
             .fetch(key, source, asked_about)
             .await
-            .map_err(|error| chain(&error))?;
+            .map_err(|error| Failure::of_a_request(chain(&error)))?;
         match fetched {
             Fetched::New {
                 version,
                 body,
                 holds_for,
             } => {
-                self.believe(key, known, version)?;
+                self.believe(key, known, version).map_err(Failure::of_a_request)?;
                 Ok((
                     Part::answered(source, stamp, version, body, holds_for),
                     Brought::New,
@@ -118,8 +169,10 @@ impl<C: Composer> Inner<C> {
             }
             // It confirms the part that was asked about, not what may be resident by now (rule 9).
             Fetched::NotModified { holds_for } => {
+                let unasked =
+                    || "said that nothing was modified, though it was not asked about anything".to_owned();
                 let known = asked_about
-                    .ok_or("said that nothing was modified, though it was not asked about anything")?
+                    .ok_or_else(|| Failure::of_a_request(unasked()))?
                     .clone();
                 stats.not_modified.add();
                 Ok((known.confirmed(stamp, holds_for), Brought::NotModified))

@@ -9,12 +9,12 @@ use futures::FutureExt as _;
 use futures::future::join_all;
 use tracing::Instrument as _;
 
-use crate::answer::{Brought, Entry, Fetch, Made};
+use crate::answer::{Brought, Entry, Fetch, Made, Rest};
 use crate::cache::Inner;
 use crate::composer::Composer;
-use crate::ledger::{Position, Slot, Watermarks};
+use crate::ledger::{Position, Slot, SourceId, Watermarks};
 use crate::leg::{Arrival, Leg, message};
-use crate::part::{Part, PartState};
+use crate::part::{Carried, Part, PartState};
 use crate::proof::Proof;
 use crate::slots::{Departure, Landed, Wish};
 use crate::strategy::Tactic;
@@ -62,7 +62,7 @@ impl<C: Composer> Pilot<C> {
         self.ended = true; // it never had a slot
         let watermarks = self.inner.ledger.watermarks();
         let nothing = self.slots.iter().map(|_| None).collect();
-        let legs = self.plan(&watermarks, nothing, Wish::any());
+        let legs = self.plan(&watermarks, nothing, None, Wish::any());
         self.fly(&legs).await
     }
 
@@ -70,20 +70,19 @@ impl<C: Composer> Pilot<C> {
     async fn depart(&self) -> Departure<C> {
         // The watermarks first, the page and its proof second (rule 10).
         let watermarks = self.inner.ledger.watermarks();
-        let known = self.known().await;
-        self.inner
-            .slots
-            .depart(&self.key, |wish| self.plan(&watermarks, known, wish))
+        let resident = self.inner.pages.get(&self.key).await;
+        let known = self.known(resident.as_deref()).await;
+        self.inner.slots.depart(&self.key, |wish| {
+            self.plan(&watermarks, known, resident.as_deref(), wish)
+        })
     }
 
     /// What is known of each part: from the page that is resident, from the flights before this one, or else from what was
     /// remembered of the past.
-    async fn known(&self) -> Vec<Option<Part<C::Body>>> {
-        let resident = self.inner.pages.get(&self.key).await;
+    async fn known(&self, resident: Option<&Entry<C>>) -> Vec<Option<Part<C::Body>>> {
         let mut known = Vec::with_capacity(self.landed.len());
         for (index, landed) in self.landed.iter().enumerate() {
-            let resident = resident.as_ref().and_then(|entry| entry.known(index));
-            let part = merge(landed.clone(), resident);
+            let part = merge(landed.clone(), resident.and_then(|entry| entry.known(index)));
             known.push(match part {
                 Some(part) => Some(part),
                 None => self.inner.remembered(&self.key, index).await,
@@ -96,6 +95,7 @@ impl<C: Composer> Pilot<C> {
         &self,
         watermarks: &Watermarks,
         mut known: Vec<Option<Part<C::Body>>>,
+        resident: Option<&Entry<C>>,
         wish: Wish<C::Body>,
     ) -> Arc<[Leg<C::Body>]> {
         let Inner {
@@ -111,13 +111,20 @@ impl<C: Composer> Pilot<C> {
         let proof = Proof::new(ledger, watermarks);
         let leg = |(index, known): (usize, Option<Part<C::Body>>)| {
             let asked = wish.afresh || wish.ask.contains(&index);
-            match known.map(|part| proven(part, self.slots[index], &proof, &**tactic)) {
-                Some(Ok(part)) if !asked => Leg::Keep(part),
-                known => Leg::Ask {
-                    known: known.map(|(Ok(part) | Err(part))| part),
-                    conditional: !wish.afresh && tactic.asks_about_known(),
-                    position: ledger.position(),
-                },
+            let known = match known.map(|part| proven(part, self.slots[index], &proof, &**tactic)) {
+                Some(Ok(part)) if !asked => return Leg::Keep(part),
+                known => known.map(|(Ok(part) | Err(part))| part),
+            };
+            let failed = resident
+                .filter(|_| !asked)
+                .and_then(|entry| entry.failed(index, &proof));
+            if let Some((reason, rest)) = failed {
+                return Leg::Rest { known, reason, rest };
+            }
+            Leg::Ask {
+                known,
+                conditional: !wish.afresh && tactic.asks_about_known(),
+                position: ledger.position(),
             }
         };
         known.into_iter().enumerate().map(leg).collect()
@@ -141,6 +148,7 @@ impl<C: Composer> Pilot<C> {
         let resident = self.inner.pages.get(&self.key).await;
         let proof = Proof::new(&self.inner.ledger, &watermarks);
         let mut states = Vec::with_capacity(arrivals.len());
+        let rests = arrivals.iter().map(|arrival| arrival.rest).collect();
         for (index, arrival) in arrivals.into_iter().enumerate() {
             let resident = resident.as_ref().and_then(|entry| entry.known(index));
             let known = merge(arrival.known, resident);
@@ -149,7 +157,7 @@ impl<C: Composer> Pilot<C> {
             self.landed[index] = state.part().cloned().or(known);
             states.push(state);
         }
-        let entry = self.make(states, resident.as_deref(), &fetches, &proof);
+        let entry = self.make(states, rests, resident.as_deref(), &fetches, &proof);
         let stored = self.inner.store(&self.key, &entry).await;
         Landed {
             entry,
@@ -203,16 +211,12 @@ impl<C: Composer> Pilot<C> {
     fn make(
         &self,
         states: Vec<PartState<C::Body>>,
+        rests: Vec<Option<Rest>>,
         resident: Option<&Entry<C>>,
         fetches: &[Fetch],
         proof: &Proof<'_>,
     ) -> Arc<Entry<C>> {
-        let Inner {
-            composer,
-            options,
-            stats,
-            ..
-        } = &*self.inner;
+        let Inner { composer, stats, .. } = &*self.inner;
         let nothing_new = fetches.iter().all(|fetch| fetch.brought != Brought::New);
         let same = resident.filter(|entry| nothing_new && entry.shows(&states));
         let (page, weight) = if let Some(entry) = same {
@@ -228,8 +232,7 @@ impl<C: Composer> Pilot<C> {
             parts: states,
             slots: Arc::clone(&self.slots),
             composed: proof.now(),
-            retry_at: proof.monotonic().saturating_add(options.retry_after),
-            position: proof.ledger().position(),
+            rests,
             read: resident.is_some_and(Entry::was_read),
             weight,
         }))
@@ -254,17 +257,29 @@ impl<C: Composer> Inner<C> {
 
     /// What was remembered of one part of a page: a body, and no evidence (rule 19).
     async fn remembered(&self, key: &C::Key, index: usize) -> Option<Part<C::Body>> {
-        let (source, entity) = *self.composer.dependencies(key).get(index)?;
+        let dependencies = self.guard(|| self.composer.dependencies(key))?;
+        let (source, entity) = *dependencies.get(index)?;
         let carried = self.remembered.get(&(source, entity)).await?;
-        let body = self.composer.read_carried(key, source, &carried)?;
+        self.part_of(key, source, Position::ZERO, &carried)
+    }
+
+    /// The part that an event's fragment makes.
+    pub(crate) fn part_of(
+        &self,
+        key: &C::Key,
+        source: SourceId,
+        position: Position,
+        carried: &Carried,
+    ) -> Option<Part<C::Body>> {
+        let body = self.guard(|| self.composer.read_carried(key, source, carried))??;
         let committed = self.ledger.believable(carried.committed);
-        Some(Part::carried(
-            source,
-            Position::ZERO,
-            carried.version,
-            body,
-            committed,
-        ))
+        Some(Part::carried(source, position, carried.version, body, committed))
+    }
+
+    /// Calls the composer where nobody waits who could be told of its panic.
+    pub(crate) fn guard<T>(&self, call: impl FnOnce() -> T) -> Option<T> {
+        let called = std::panic::catch_unwind(AssertUnwindSafe(call));
+        called.inspect_err(|_| self.stats.panics.add()).ok()
     }
 }
 
@@ -309,7 +324,6 @@ mod tests {
     use crate::part::{Fetched, Version};
     use std::convert::Infallible;
     use std::sync::OnceLock;
-    use std::time::Duration;
 
     /// A composer whose page becomes newer while its source answers, as if something else had written it.
     #[derive(Default)]
@@ -329,8 +343,7 @@ mod tests {
                 parts: vec![PartState::Current(part)],
                 slots,
                 composed: Moment::default(),
-                retry_at: Duration::ZERO,
-                position: Position::ZERO,
+                rests: vec![None],
                 read: false,
                 weight: 1,
             }))

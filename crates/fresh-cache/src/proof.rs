@@ -17,6 +17,8 @@ pub(crate) enum Doubt {
     Distrusted,
     /// It was stale or missing when the page was composed.
     Degraded,
+    /// The strategy takes nobody's word.
+    Unasked,
 }
 
 /// What a check found.
@@ -75,16 +77,26 @@ impl<'a> Proof<'a> {
             // T is a weak statement, not a false one, and a part that a revalidation stands in for passed the same check.
             None | Some(Doubt::Distrusted) => {
                 let watermark = self.watermarks.usable(slot.source(), self.now);
-                watermark.map_or(part.complete_until, |watermark| {
-                    watermark.max(part.complete_until)
-                })
+                watermark.unwrap_or_default().max(self.date(part))
             }
-            Some(Doubt::Passed | Doubt::Expired | Doubt::Degraded) => part.complete_until,
+            Some(Doubt::Passed | Doubt::Expired | Doubt::Degraded | Doubt::Unasked) => self.date(part),
         };
         Verdict {
             doubt,
             complete_until,
         }
+    }
+
+    /// Up to when a part is complete by its own evidence alone.
+    pub(crate) fn date(&self, part: Evidence) -> Moment {
+        if part.complete_until <= self.now {
+            return part.complete_until;
+        }
+        // Our clock was set back since. What that date was is not known by it; how long ago the last request began is.
+        part.started.map_or(Moment::default(), |started| {
+            let ago = self.monotonic.saturating_sub(started.monotonic);
+            self.now.saturating_sub(ago)
+        })
     }
 
     fn doubt(&self, slot: Slot, part: Evidence) -> Option<Doubt> {

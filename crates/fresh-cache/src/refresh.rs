@@ -17,7 +17,7 @@ use tracing::{Instrument as _, Span};
 use crate::cache::{FreshCache, Inner};
 use crate::composer::Composer;
 use crate::ledger::{Position, SourceId};
-use crate::part::{Carried, Part};
+use crate::part::Carried;
 use crate::slots::Wish;
 
 /// The bounds of pre-populating.
@@ -85,10 +85,25 @@ impl Inbox {
     }
 }
 
+/// One page's refresh.
+struct Due {
+    /// The latest event of each source: the newest state wins (rule 16).
+    latest: Vec<(SourceId, Position, Option<Carried>)>,
+    span: Span,
+}
+
+impl Due {
+    fn note(&mut self, source: SourceId, position: Position, carried: Option<Carried>, span: Span) {
+        self.latest.retain(|(of, ..)| *of != source);
+        self.latest.push((source, position, carried));
+        self.span = span;
+    }
+}
+
 /// The pages that wait to be refreshed, each once.
 struct Waiting<C: Composer> {
     order: VecDeque<C::Key>,
-    wishes: HashMap<C::Key, (Wish<C::Body>, Span)>,
+    due: HashMap<C::Key, Due>,
     /// The pages that are being refreshed. None of them is begun a second time meanwhile: one page that is stuck would
     /// take the place of all the others.
     flying: HashSet<C::Key>,
@@ -96,15 +111,15 @@ struct Waiting<C: Composer> {
 
 impl<C: Composer> Waiting<C> {
     /// The next page to be refreshed, if there is one and it may be.
-    fn begin(&mut self, at_once: usize) -> Option<(C::Key, Wish<C::Body>, Span)> {
+    fn begin(&mut self, at_once: usize) -> Option<(C::Key, Due)> {
         if self.flying.len() >= at_once.max(1) {
             return None;
         }
         let next = self.order.iter().position(|key| !self.flying.contains(key))?;
         let key = self.order.remove(next)?;
-        let (wish, span) = self.wishes.remove(&key)?;
+        let due = self.due.remove(&key)?;
         self.flying.insert(key.clone());
-        Some((key, wish, span))
+        Some((key, due))
     }
 }
 
@@ -133,7 +148,7 @@ impl<C: Composer> FreshCache<C> {
         let mut inbox = self.inner.inbox.receiver.lock().await;
         let mut waiting = Waiting {
             order: VecDeque::new(),
-            wishes: HashMap::new(),
+            due: HashMap::new(),
             flying: HashSet::new(),
         };
         let mut flights = JoinSet::new();
@@ -141,8 +156,9 @@ impl<C: Composer> FreshCache<C> {
             tokio::select! {
                 Some((announcement, span)) = inbox.recv() => {
                     self.inner.enqueue(announcement, span, &mut waiting).await;
-                    // All of a burst, before the first of it is refreshed.
-                    while let Ok((announcement, span)) = inbox.try_recv() {
+                    // All of a burst, before the first of it is refreshed; but not more, or nothing ever would be.
+                    for _ in 0..self.inner.options.refresh.waiting {
+                        let Ok((announcement, span)) = inbox.try_recv() else { break };
                         self.inner.enqueue(announcement, span, &mut waiting).await;
                     }
                 }
@@ -150,11 +166,11 @@ impl<C: Composer> FreshCache<C> {
                     waiting.flying.remove(&key);
                 }
             }
-            while let Some((key, wish, span)) = waiting.begin(self.inner.options.refresh.at_once) {
-                let cache = self.clone();
+            while let Some((key, due)) = waiting.begin(self.inner.options.refresh.at_once) {
+                let (cache, span) = (self.clone(), due.span.clone());
                 let renewing = async move {
                     // A panic of the composer is its readers' business, and was counted.
-                    _ = AssertUnwindSafe(cache.renew(&key, wish)).catch_unwind().await;
+                    _ = AssertUnwindSafe(cache.renew(&key, due)).catch_unwind().await;
                     key
                 };
                 flights.spawn(renewing.instrument(span));
@@ -163,7 +179,7 @@ impl<C: Composer> FreshCache<C> {
     }
 
     /// Refreshes one page.
-    async fn renew(&self, key: &C::Key, wish: Wish<C::Body>) {
+    async fn renew(&self, key: &C::Key, due: Due) {
         let Inner {
             ledger, pages, stats, ..
         } = &*self.inner;
@@ -174,6 +190,14 @@ impl<C: Composer> FreshCache<C> {
         }
         stats.refreshes.add();
         let slots = resident.map_or_else(|| self.inner.slots_of(key), |entry| Arc::clone(entry.slots()));
+        let carried = due.latest.into_iter().filter_map(|(source, position, carried)| {
+            let place = slots.iter().position(|slot| slot.source() == source)?;
+            Some((place, self.inner.part_of(key, source, position, &carried?)?))
+        });
+        let wish = Wish {
+            carried: carried.collect(),
+            ..Wish::any()
+        };
         // One flight, shared with whoever reads the page meanwhile.
         self.fly(key, wish, &slots, &watermarks).await;
     }
@@ -188,24 +212,18 @@ impl<C: Composer> Inner<C> {
             position,
             carried,
         } = announcement;
-        for key in self.composer.pages_of(source, entity) {
+        let pages = self.guard(|| self.composer.pages_of(source, entity));
+        for key in pages.unwrap_or_default() {
             if !self.wants_refresh(&key, waiting).await {
                 continue;
             }
-            let carried = carried
-                .as_ref()
-                .and_then(|carried| self.carried(&key, source, position, carried));
             let span = tracing::info_span!(parent: &event, "refresh page");
-            let wish = Wish {
-                carried: carried.into_iter().collect(),
-                ..Wish::any()
-            };
-            if let Some((waiting, of)) = waiting.wishes.get_mut(&key) {
-                waiting.absorb(wish);
-                *of = span;
+            if let Some(due) = waiting.due.get_mut(&key) {
+                due.note(source, position, carried.clone(), span);
             } else if waiting.order.len() < self.options.refresh.waiting {
                 waiting.order.push_back(key.clone());
-                waiting.wishes.insert(key, (wish, span));
+                let latest = vec![(source, position, carried.clone())];
+                waiting.due.insert(key, Due { latest, span });
             } else {
                 self.stats.refreshes_degraded.add();
             }
@@ -213,7 +231,7 @@ impl<C: Composer> Inner<C> {
     }
 
     async fn wants_refresh(&self, key: &C::Key, waiting: &Waiting<C>) -> bool {
-        if waiting.wishes.contains_key(key) {
+        if waiting.due.contains_key(key) {
             return true;
         }
         let resident = self.pages.get(key).await;
@@ -229,23 +247,5 @@ impl<C: Composer> Inner<C> {
             // An event never creates a page that nobody asked for (rule 17).
             (Refresh::Read | Refresh::Resident, None) => false,
         }
-    }
-
-    /// The part that an event brought, and its place in the page (rule 17).
-    fn carried(
-        &self,
-        key: &C::Key,
-        source: SourceId,
-        position: Position,
-        carried: &Carried,
-    ) -> Option<(usize, Part<C::Body>)> {
-        let dependencies = self.composer.dependencies(key);
-        let place = dependencies.iter().position(|&(of, _)| of == source)?;
-        let body = self.composer.read_carried(key, source, carried)?;
-        let committed = self.ledger.believable(carried.committed);
-        Some((
-            place,
-            Part::carried(source, position, carried.version, body, committed),
-        ))
     }
 }

@@ -102,6 +102,7 @@ impl Stats {
             Doubt::Expired => self.rejected_by_time.add(),
             Doubt::Distrusted => self.rejected_by_distrust.add(),
             Doubt::Degraded => self.rejected_as_degraded.add(),
+            Doubt::Unasked => {}
         }
     }
 

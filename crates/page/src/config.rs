@@ -81,7 +81,8 @@ pub struct Config {
     #[arg(long, env = "REFRESH", value_enum, default_value_t = RefreshName::Read)]
     pub refresh: RefreshName,
 
-    /// Lets a request choose another strategy (`Cache-Strategy: none`), for comparison. Each then has a cache of its own.
+    /// Lets a request choose another strategy (`Cache-Strategy: none`), for comparison. Each then has a cache of its own, of
+    /// `--cache-bytes`.
     #[arg(long, env = "ALLOW_OVERRIDE")]
     pub allow_override: bool,
 

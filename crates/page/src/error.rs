@@ -22,9 +22,9 @@ pub enum RunError {
     /// The listener failed.
     #[error("cannot serve")]
     Serve(#[source] std::io::Error),
-    /// The task that hears the feed did not end by itself.
-    #[error("the feed ended")]
-    Feed(#[source] tokio::task::JoinError),
+    /// The task that hears the feed, refreshes pages or audits them did not end by itself.
+    #[error("a task that the pages' freshness rests on has ended")]
+    Background(#[source] tokio::task::JoinError),
 }
 
 /// Why a request gets no page.

@@ -186,9 +186,15 @@ impl Fragment {
         carried: &Carried,
     ) -> Result<Option<Self>, FragmentError> {
         let Carrying { fragment } = read(&carried.data)?;
-        let json = fragment.map(|fragment| carried.data.slice_ref(fragment.get().as_bytes()));
+        // Copied: the event is a slice of all that the broker's client read with it, and the fragment outlives both.
+        let json = fragment.map(|fragment| Bytes::copy_from_slice(fragment.get().as_bytes()));
         json.map(|json| Self::parse(source, key, Tag::of(carried.version), json))
             .transpose()
+    }
+
+    /// Whether an event carries a fragment.
+    pub(crate) fn is_carried(carried: &Carried) -> bool {
+        read(&carried.data).is_ok_and(|Carrying { fragment }| fragment.is_some())
     }
 
     /// Whether two answers say the same, however they are written.

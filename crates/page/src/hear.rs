@@ -102,6 +102,7 @@ impl Hearer {
 
     fn hear_loss(&mut self, source: Option<usize>, cause: Cause) {
         match source {
+            Some(source) if cause == Cause::NewIncarnation => self.hearing.replaced(SourceId(source)),
             Some(source) => self.hearing.lost(SourceId(source)),
             None => self.hearing.lost_all(),
         }

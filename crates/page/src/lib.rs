@@ -76,7 +76,9 @@ pub async fn run(config: Config, listener: TcpListener, stop: CancellationToken)
     let broker = Broker::connect(&config.nats_url, "page", topology).await?;
     let history = History::new(broker.clone(), &Source::ALL.map(Source::name), PAST);
     let mut background = JoinSet::new();
-    background.spawn(warm::warm(history, caches.clone()));
+    // Ends by itself, before long; and with this, if that comes first.
+    let mut warming = JoinSet::new();
+    warming.spawn(warm::warm(history, caches.clone()));
     if let Some(cache) = caches.prepopulated().cloned() {
         background.spawn(async move { cache.refresh().await });
     }
@@ -85,7 +87,7 @@ pub async fn run(config: Config, listener: TcpListener, stop: CancellationToken)
         background.spawn(Auditor::new(caches.default().clone(), every).run());
     }
     let feed = Feed::new(broker, &Source::ALL.map(Source::name));
-    let feed = tokio::spawn(feed.run(stop.clone(), move |heard| hearer.hear(heard)));
+    background.spawn(feed.run(stop.clone(), move |heard| hearer.hear(heard)));
 
     let app = App::new(caches, upstreams, Traces(config.trace_url_pattern));
     let options = EdgeOptions {
@@ -93,10 +95,11 @@ pub async fn run(config: Config, listener: TcpListener, stop: CancellationToken)
         ..EdgeOptions::default()
     };
     let router = http_edge::edge(routes::router(app), Readiness::always(), options);
-    http_edge::serve(listener, router, stop)
-        .await
-        .map_err(RunError::Serve)?;
-    feed.await.map_err(RunError::Feed)
+    tokio::select! {
+        served = http_edge::serve(listener, router, stop) => served.map_err(RunError::Serve),
+        // A replica that cannot hear, refresh or audit any more must not look as if all were well.
+        Some(Err(panic)) = background.join_next() => Err(RunError::Background(panic)),
+    }
 }
 
 fn ledger_options(config: &Config) -> LedgerOptions {

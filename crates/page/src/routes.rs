@@ -193,12 +193,17 @@ async fn show_page(
         }
     };
     let began = Instant::now();
-    let demand = if wants_afresh(&headers) {
+    let afresh = wants_afresh(&headers);
+    let demand = if afresh {
         Demand::Afresh
     } else {
         Demand::AtLeast(&tokens.0)
     };
-    let answer = app.read(cache, &key, demand).await;
+    let mut answer = app.read(cache, &key, demand).await;
+    if afresh {
+        // Who wants it afresh is held to what the reader knows as well.
+        answer.behind = answer.entry.short_of(&tokens.0);
+    }
     Outgoing {
         key,
         answer: &answer,

@@ -32,11 +32,11 @@ impl Tokens {
         for line in headers.get_all(CONSISTENCY_TOKEN) {
             let line = line.to_str().map_err(|_| NotAToken)?;
             for word in line.split(',').map(str::trim).filter(|word| !word.is_empty()) {
+                if tokens.len() == MOST {
+                    return Err(NotAToken);
+                }
                 tokens.push(parse(word).ok_or(NotAToken)?);
             }
-        }
-        if tokens.len() > MOST {
-            return Err(NotAToken);
         }
         let here = tokens.into_iter().filter(|(of, ..)| *of == account);
         Ok(Self(here.map(|(_, source, version)| (source, version)).collect()))

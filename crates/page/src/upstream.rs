@@ -20,7 +20,7 @@ use crate::tag::{NotATag, Tag};
 
 /// How long a request may wait for its turn, before its own deadline begins.
 const TURN_WITHIN: Duration = Duration::from_millis(100);
-/// How long a source that let a deadline pass is left alone.
+/// How long a source that let a deadline pass is left alone, from the start of the request that found out.
 const REST: Duration = Duration::from_secs(1);
 
 /// Where a source is, and what it may cost.
@@ -44,7 +44,7 @@ pub(crate) struct Upstream {
     permits: Arc<Semaphore>,
     /// Whether the last request failed: an outage is logged when it begins and when it ends, not per request.
     failing: AtomicBool,
-    /// When it last let a deadline pass, if it has not answered since.
+    /// The start of the last request whose deadline it let pass, if it has not answered since.
     last_timeout: Mutex<Option<Instant>>,
 }
 
@@ -173,7 +173,8 @@ impl Upstream {
             "no answer"
         );
         if error.is_timeout() {
-            *self.last_timeout() = Some(Instant::now());
+            // Counted from the request's start: what it waited is a part of the rest.
+            *self.last_timeout() = Instant::now().checked_sub(self.options.deadline);
             UpstreamError::TooSlow {
                 deadline: self.options.deadline,
             }

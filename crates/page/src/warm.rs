@@ -3,10 +3,12 @@
 
 use std::collections::HashSet;
 
+use bytes::Bytes;
 use event_bus::{Event, history::History};
-use fresh_cache::SourceId;
+use fresh_cache::{Carried, SourceId};
 
 use crate::caches::Caches;
+use crate::fragment::Fragment;
 use crate::hear::{carried, is_deletion};
 use crate::source::Source;
 
@@ -44,7 +46,14 @@ async fn forget(caches: &Caches, account: u64) {
 }
 
 async fn remember(caches: &Caches, source: usize, account: u64, event: &Event) {
+    let carried = carried(event);
+    if !Fragment::is_carried(&carried) {
+        return;
+    }
+    // Copied, because the event is a slice of all that the broker's client read with it; once for all caches.
+    let data = Bytes::copy_from_slice(&carried.data);
+    let carried = Carried { data, ..carried };
     for (_, cache) in caches.all() {
-        cache.remember(SourceId(source), account, carried(event)).await;
+        cache.remember(SourceId(source), account, carried.clone()).await;
     }
 }
