@@ -1,7 +1,9 @@
-//! A proxy in front of a source that can hold a request before it goes on, or its answer before it comes back.
+//! A proxy in front of a source that counts requests, can hold one before it goes on, or its answer before it comes back,
+//! and can answer in the source's place that nothing works.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
@@ -28,6 +30,9 @@ struct GateState {
     after: watch::Sender<bool>,
     /// Told of every request that is held, at either place.
     held: Notify,
+    /// Whether every request is answered with 500, and the source is not asked.
+    failing: AtomicBool,
+    requests: AtomicU64,
 }
 
 impl Gate {
@@ -48,6 +53,8 @@ impl Gate {
             before,
             after,
             held: Notify::new(),
+            failing: AtomicBool::new(false),
+            requests: AtomicU64::new(0),
         });
         let router = Router::new().fallback(pass).with_state(Arc::clone(&state));
         let server = tokio::spawn(async move { axum::serve(listener, router).await.unwrap_or_default() });
@@ -78,8 +85,19 @@ impl Gate {
         self.state.held.notified().await;
     }
 
+    /// Answers every request with 500, in the source's place.
+    pub fn fail(&self) {
+        self.state.failing.store(true, Ordering::Relaxed);
+    }
+
+    /// How many requests arrived here.
+    pub fn requests(&self) -> u64 {
+        self.state.requests.load(Ordering::Relaxed)
+    }
+
     /// Lets everything pass.
     pub fn open(&self) {
+        self.state.failing.store(false, Ordering::Relaxed);
         self.state.before.send_replace(false);
         self.state.after.send_replace(false);
     }
@@ -102,6 +120,10 @@ impl GateState {
 }
 
 async fn pass(State(gate): State<Arc<GateState>>, request: Request) -> Result<Response, StatusCode> {
+    gate.requests.fetch_add(1, Ordering::Relaxed);
+    if gate.failing.load(Ordering::Relaxed) {
+        return Err(StatusCode::INTERNAL_SERVER_ERROR);
+    }
     gate.wait(&gate.before).await;
     let answer = gate.forward(request).await;
     gate.wait(&gate.after).await;

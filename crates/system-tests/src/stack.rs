@@ -1,13 +1,17 @@
 //! A broker, three sources, and as many page replicas as asked for.
 
-use std::time::Duration;
+use std::path::PathBuf;
 
 use reqwest::{Client, Method, RequestBuilder, Response};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use test_support::NatsServer;
 
-use crate::{Gate, Process};
+use crate::{Gate, Link, Process};
+
+mod reading;
+
+pub use self::reading::Page;
 
 /// What to start.
 #[derive(Debug, Clone)]
@@ -16,6 +20,8 @@ pub struct Options {
     pub replicas: usize,
     /// Flags that every service is given, such as where its traces go.
     pub flags: Vec<String>,
+    /// Flags that every page service is given.
+    pub page_flags: Vec<String>,
 }
 
 impl Default for Options {
@@ -23,6 +29,7 @@ impl Default for Options {
         Self {
             replicas: 1,
             flags: Vec::new(),
+            page_flags: Vec::new(),
         }
     }
 }
@@ -42,8 +49,11 @@ pub struct Stack {
     pub gate: Gate,
     /// The page services.
     pub pages: Vec<Process>,
+    /// Between each page service and the broker.
+    pub links: Vec<Link>,
     client: Client,
-    _folder: TempDir,
+    page_flags: Vec<String>,
+    folder: TempDir,
 }
 
 impl Stack {
@@ -67,36 +77,55 @@ impl Stack {
         let (accounts, endpoints, metrics) =
             tokio::join!(source("accounts"), source("endpoints"), source("metrics"));
         let gate = Gate::start(accounts.url("")).await;
-        let mut pages = Vec::new();
-        for _ in 0..options.replicas {
-            let urls = [
-                "--accounts-url",
-                &gate.url(),
-                "--endpoints-url",
-                &endpoints.url(""),
-            ];
-            let more = ["--metrics-url", &metrics.url(""), "--nats-url", &nats.url()];
-            let flags = urls
-                .into_iter()
-                .chain(more)
-                .map(str::to_owned)
-                .chain(options.flags.clone());
-            pages.push(Process::start("page", flags.collect()).await);
-        }
-        let stack = Self {
+        let mut stack = Self {
             nats,
             accounts,
             endpoints,
             metrics,
             gate,
-            pages,
+            pages: Vec::new(),
+            links: Vec::new(),
             client: Client::new(),
-            _folder: folder,
+            page_flags: [options.flags, options.page_flags].concat(),
+            folder,
         };
+        for _ in 0..options.replicas {
+            stack.add_page(&[]).await;
+        }
         for page in &stack.pages {
             stack.until_trusted(page).await;
         }
         stack
+    }
+
+    /// Starts one more page service, with other settings where `changed` says so; its place among [`pages`](Self::pages).
+    ///
+    /// Does not wait for it to hear anything.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub async fn add_page(&mut self, changed: &[(&str, String)]) -> usize {
+        let link = Link::start(&self.nats.url()).await;
+        let usual = [
+            ("--accounts-url", self.gate.url()),
+            ("--endpoints-url", self.endpoints.url("")),
+            ("--metrics-url", self.metrics.url("")),
+            ("--nats-url", link.url()),
+        ];
+        let unchanged = usual
+            .iter()
+            .filter(|(name, _)| changed.iter().all(|(other, _)| other != name));
+        let settings = unchanged.chain(changed);
+        let flags = settings.flat_map(|(name, value)| [(*name).to_owned(), value.clone()]);
+        let flags = flags.chain(self.page_flags.clone()).collect();
+        self.pages.push(Process::start("page", flags).await);
+        self.links.push(link);
+        self.pages.len() - 1
+    }
+
+    /// The file of a source's database.
+    pub fn database(&self, source: &str) -> PathBuf {
+        self.folder.path().join(format!("{source}.db"))
     }
 
     /// Sends a request and expects it to be answered with success.
@@ -171,129 +200,4 @@ impl Stack {
         );
         self.send(request.json(&json!({ "samples": [sample] }))).await
     }
-
-    /// Reads a page as JSON.
-    ///
-    /// # Panics
-    /// When the page service does not answer.
-    pub async fn page(&self, replica: usize, account: i64) -> Page {
-        let url = self.pages[replica].url(&format!("/accounts/{account}"));
-        let request = self
-            .request(Method::GET, url)
-            .header("accept", "application/json");
-        let response = request.send().await.expect("the page service answers");
-        let header = |name| {
-            response
-                .headers()
-                .get(name)
-                .and_then(|v| v.to_str().ok())
-                .unwrap_or_default()
-                .to_owned()
-        };
-        let (cache_status, fresh_as_of, trace_id) =
-            (header("cache-status"), header("fresh-as-of"), header("trace-id"));
-        let status = response.status().as_u16();
-        let body = response.json().await.expect("a page asked for as JSON is JSON");
-        Page {
-            status,
-            cache_status,
-            fresh_as_of,
-            trace_id,
-            body,
-        }
-    }
-
-    /// Reads until the page comes from the cache: the events of what was just created may still be on their way.
-    pub async fn cached_page(&self, replica: usize, account: i64) -> Page {
-        test_support::eventually(Duration::from_secs(20), async || {
-            let page = self.page(replica, account).await;
-            if page.cache_status.starts_with("page; hit") {
-                Ok(page)
-            } else {
-                Err(page.cache_status)
-            }
-        })
-        .await
-    }
-
-    /// Waits until a replica has applied `count` more events of a source than `since`.
-    pub async fn until_applied(&self, replica: usize, source: &str, since: u64) {
-        test_support::eventually(Duration::from_secs(20), async || {
-            match self.applied(replica, source).await {
-                now if now > since => Ok(()),
-                now => Err(format!("{now} events of {source} were applied")),
-            }
-        })
-        .await;
-    }
-}
-
-/// A page as a reader got it.
-#[derive(Debug)]
-pub struct Page {
-    /// The status code.
-    pub status: u16,
-    /// How it was served.
-    pub cache_status: String,
-    /// Up to when it is complete.
-    pub fresh_as_of: String,
-    /// The trace of the request.
-    pub trace_id: String,
-    /// The document.
-    pub body: Value,
-}
-
-impl Stack {
-    /// How many events of a source a replica has applied.
-    pub async fn applied(&self, replica: usize, source: &str) -> u64 {
-        let labels = [format!("source=\"{source}\""), "result=\"applied\"".to_owned()];
-        let sum: f64 = metric(
-            &self.metrics_of(&self.pages[replica]).await,
-            "page_events_total",
-            &labels,
-        )
-        .sum();
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count")]
-        let count = sum as u64;
-        count
-    }
-
-    /// Waits until a replica is answering this many readers at once.
-    pub async fn until_under_way(&self, replica: usize, readers: u32) {
-        test_support::eventually(Duration::from_secs(20), async || {
-            let text = self.metrics_of(&self.pages[replica]).await;
-            let active: f64 = metric(&text, "http_server_active_requests", &[]).sum();
-            if active >= f64::from(readers) {
-                Ok(())
-            } else {
-                Err(format!("{active} readers are inside"))
-            }
-        })
-        .await;
-    }
-
-    async fn until_trusted(&self, page: &Process) {
-        test_support::eventually(Duration::from_secs(20), async || {
-            let trusted: f64 = metric(&self.metrics_of(page).await, "page_source_trusted", &[]).sum();
-            if trusted > 2.5 {
-                Ok(())
-            } else {
-                Err(format!("{trusted} of 3 sources are trusted"))
-            }
-        })
-        .await;
-    }
-
-    async fn metrics_of(&self, page: &Process) -> String {
-        let response = self.send(self.request(Method::GET, page.url("/metrics"))).await;
-        response.text().await.expect("metrics are text")
-    }
-}
-
-/// The values of a metric's series that have all of `labels`, from Prometheus text.
-fn metric<'a>(text: &'a str, name: &'a str, labels: &'a [String]) -> impl Iterator<Item = f64> + 'a {
-    let series = text
-        .lines()
-        .filter(move |line| line.starts_with(name) && labels.iter().all(|label| line.contains(label)));
-    series.filter_map(|line| line.rsplit(' ').next()?.parse().ok())
 }

@@ -1,10 +1,14 @@
 //! The whole stack: real processes, a real broker, real databases.
 #![expect(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
 
+mod auditing;
+mod cold_start;
 mod contracts;
 mod faults;
 mod freshness;
 mod links;
 mod pauses;
 mod race;
+mod storm;
+mod tokens;
 mod traces;

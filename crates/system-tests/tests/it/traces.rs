@@ -8,7 +8,15 @@ use test_support::{CollectedSpan, OtlpSink};
 async fn traced_stack(replicas: usize) -> (Stack, OtlpSink) {
     let sink = OtlpSink::spawn().await;
     let flags = vec!["--otel-exporter-otlp-endpoint".to_owned(), sink.endpoint()];
-    (Stack::start_with(Options { replicas, flags }).await, sink)
+    (
+        Stack::start_with(Options {
+            replicas,
+            flags,
+            ..Options::default()
+        })
+        .await,
+        sink,
+    )
 }
 
 /// The spans of a trace, once `complete` holds of them: exporters send in batches.
