@@ -181,6 +181,26 @@ async fn what_a_repeat_carries_would_be_a_lie() {
     }
 }
 
+/// A message of a database that another one replaced: the word of the one says nothing about the other.
+#[tokio::test]
+async fn what_a_stray_event_of_a_former_database_carries_is_not_shown_as_the_latest() {
+    let mut rig = Rig::refreshing_read(Refresh::Read).await;
+    let former = rig.carried(ACCOUNTS);
+    rig.world.set(ACCOUNTS, |source| source.incarnation = 2);
+    rig.hearing.replaced(ACCOUNTS);
+    rig.live(Duration::from_secs(1));
+    rig.hearing.replaced(ACCOUNTS);
+    let position = rig.hearing.changed(ACCOUNTS, PAGE);
+    rig.announce(ACCOUNTS, position, Some(former));
+    rig.settle().await;
+    rig.read().await;
+    assert_eq!(rig.world.take_requests()[0], asked_about(ACCOUNTS, 1));
+    assert_eq!(
+        rig.read().await.entry.version(ACCOUNTS),
+        Some(rig.world.version(ACCOUNTS, PAGE))
+    );
+}
+
 #[tokio::test]
 async fn a_date_that_an_event_carries_counts_unless_it_is_in_the_future() {
     for (ahead, believed) in [(Duration::ZERO, true), (TICK, false)] {

@@ -1,16 +1,21 @@
-//! Two linearizable sources and their feed, with everything that can go wrong on the way: for random histories.
+//! Two linearizable sources with everything that can go wrong with them, for random histories.
 
-use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use bytes::Bytes;
 use fresh_cache::{
-    Clock as _, Composer, Fetched, Hearing, ManualClock, Moment, Part, PartState, SourceId, Version,
+    Carried, Clock as _, Composer, Fetched, ManualClock, Moment, Part, PartState, SourceId, Version,
 };
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
+use crate::feed::Message;
+
 pub(crate) const ENTITIES: usize = 3;
-/// The second source's answers change by the clock too, at every multiple of this.
+/// The source whose events carry its answer.
+pub(crate) const CARRYING: SourceId = SourceId(0);
+/// The source whose answers change by the clock too, at every multiple of [`BUCKET`] microseconds.
+const BY_THE_CLOCK: SourceId = SourceId(1);
 const BUCKET: u64 = 500_000;
 
 /// Numbers that are random enough, and the same for the same seed.
@@ -37,38 +42,28 @@ pub(crate) struct Shown {
     pub(crate) bucket: u64,
 }
 
+/// One state of an entity.
 #[derive(Clone, Copy, Debug)]
-enum Message {
-    Event {
-        entity: usize,
-        state: usize,
-        deleted: bool,
-        sequence: u64,
-        incarnation: u128,
-    },
-    Watermark {
-        complete_until: Moment,
-        sequence: u64,
-        incarnation: u128,
-    },
+pub(crate) struct State {
+    pub(crate) version: Version,
+    /// When it was committed, by the wall clock.
+    pub(crate) committed: Moment,
+    /// The same by the clock that nobody sets: by this one truth is told.
+    pub(crate) at: Duration,
 }
 
-/// One source, its relay, and what one replica heard of it.
+/// One source and its relay.
 #[derive(Debug, Default)]
 pub(crate) struct Source {
-    incarnation: u128,
-    /// Of every entity, when each of its states was committed, and the version it has.
-    pub(crate) states: [Vec<(Moment, Version)>; ENTITIES],
+    pub(crate) incarnation: u128,
+    pub(crate) states: [Vec<State>; ENTITIES],
     sequence: u64,
     outbox: Vec<Message>,
-    channel: VecDeque<Message>,
-    /// For duplicates.
-    delivered: Vec<Message>,
-    heard: (u128, u64),
-    /// Of every entity, the latest state that an event was applied of, and the latest deletion.
-    pub(crate) applied: [usize; ENTITIES],
-    pub(crate) deleted: [usize; ENTITIES],
     pub(crate) down: bool,
+    /// When it last gave no answer about each entity.
+    pub(crate) failed: [Option<Duration>; ENTITIES],
+    /// The latest moment of which anything that it said to the replica could be evidence.
+    pub(crate) vouched: Duration,
 }
 
 /// Everything outside of the cache.
@@ -76,28 +71,38 @@ pub(crate) struct Source {
 pub(crate) struct Sea {
     pub(crate) clock: ManualClock,
     pub(crate) sources: [Mutex<Source>; 2],
-    /// The fetches that wait for the test to let them take their next step.
-    waiting: Mutex<Vec<oneshot::Sender<()>>>,
+    /// The fetches that wait for the test to let them take their next step; `None` if they need not.
+    waiting: Option<Mutex<Vec<oneshot::Sender<()>>>>,
 }
 
 impl Sea {
-    pub(crate) fn new(clock: ManualClock) -> Self {
+    /// Sources whose fetches take a step when the test says so.
+    pub(crate) fn held(clock: ManualClock) -> Self {
+        Self {
+            waiting: Some(Mutex::default()),
+            ..Self::free(clock)
+        }
+    }
+
+    /// Sources that answer at once.
+    pub(crate) fn free(clock: ManualClock) -> Self {
         let sea = Self {
             clock,
             sources: Default::default(),
-            waiting: Mutex::default(),
+            waiting: None,
         };
         for source in &sea.sources {
-            let mut source = source.lock().unwrap();
-            source.incarnation = 1;
-            (0..ENTITIES).for_each(|entity| source.commit(entity, 0, sea.clock.now()));
+            source.lock().unwrap().reset(&sea.clock);
         }
         sea
     }
 
     /// Lets some fetch take its next step; whether there was one.
     pub(crate) fn step_a_fetch(&self, dice: &mut Dice) -> bool {
-        let mut waiting = self.waiting.lock().unwrap();
+        let Some(waiting) = &self.waiting else {
+            return false;
+        };
+        let mut waiting = waiting.lock().unwrap();
         if waiting.is_empty() {
             return false;
         }
@@ -109,131 +114,96 @@ impl Sea {
     }
 
     async fn turn(&self) {
+        let Some(waiting) = &self.waiting else {
+            return;
+        };
         let (go, gone) = oneshot::channel();
-        self.waiting.lock().unwrap().push(go);
+        waiting.lock().unwrap().push(go);
         gone.await.expect("the test lets everybody go");
     }
 
-    pub(crate) fn bucket(&self, source: usize) -> u64 {
-        if source == 1 {
-            self.clock.now().as_micros() / BUCKET
+    pub(crate) fn bucket(&self, source: SourceId) -> u64 {
+        if source == BY_THE_CLOCK {
+            self.micros() / BUCKET
         } else {
             0
         }
     }
+
+    /// How long the answer of a source holds that is given now.
+    fn holds_for(&self, source: SourceId) -> Option<Duration> {
+        (source == BY_THE_CLOCK).then(|| Duration::from_micros(BUCKET - self.micros() % BUCKET))
+    }
+
+    fn micros(&self) -> u64 {
+        u64::try_from(self.clock.monotonic().as_micros()).expect("a history is short")
+    }
 }
 
 impl Source {
-    fn commit(&mut self, entity: usize, revision: u64, now: Moment) {
+    fn commit(&mut self, entity: usize, revision: u64, clock: &ManualClock) -> State {
         let version = Version {
             incarnation: self.incarnation,
             revision,
         };
-        self.states[entity].push((now, version));
+        let state = State {
+            version,
+            committed: clock.now(),
+            at: clock.monotonic(),
+        };
+        self.states[entity].push(state);
+        state
+    }
+
+    pub(crate) fn latest(&self, entity: usize) -> State {
+        *self.states[entity].last().expect("there is a first state")
     }
 
     /// A mutation and its event, in one transaction.
-    pub(crate) fn mutate(&mut self, entity: usize, deleted: bool, now: Moment) {
-        let (_, last) = *self.states[entity].last().expect("there is a first state");
-        self.commit(entity, last.revision + 1, now);
+    pub(crate) fn mutate(&mut self, entity: usize, deleted: bool, clock: &ManualClock) {
+        let revision = self.latest(entity).version.revision + 1;
+        let committed = self.commit(entity, revision, clock);
         self.sequence += 1;
-        let (state, sequence) = (self.states[entity].len() - 1, self.sequence);
         self.outbox.push(Message::Event {
             entity,
-            state,
+            state: self.states[entity].len() - 1,
             deleted,
-            sequence,
-            incarnation: self.incarnation,
+            sequence: self.sequence,
+            committed,
         });
     }
 
     /// A database that begins again: every entity is in a new state, and no event tells of it.
-    pub(crate) fn reset(&mut self, now: Moment) {
+    pub(crate) fn reset(&mut self, clock: &ManualClock) {
         self.incarnation += 1;
         self.sequence = 0;
         self.outbox.clear();
-        (0..ENTITIES).for_each(|entity| self.commit(entity, 0, now));
+        (0..ENTITIES).for_each(|entity| _ = self.commit(entity, 0, clock));
     }
 
-    /// The relay publishes what is in the outbox, and a watermark; some of it is lost on the way.
-    pub(crate) fn publish(&mut self, now: Moment, losses: bool, dice: &mut Dice) {
-        let (sequence, incarnation) = (self.sequence, self.incarnation);
+    /// What the relay publishes: what is in the outbox, and a watermark.
+    pub(crate) fn publish(&mut self, clock: &ManualClock) -> Vec<Message> {
         self.outbox.push(Message::Watermark {
-            complete_until: now,
-            sequence,
-            incarnation,
+            complete_until: clock.now(),
+            at: clock.monotonic(),
+            sequence: self.sequence,
+            incarnation: self.incarnation,
         });
-        for message in std::mem::take(&mut self.outbox) {
-            if !(losses && dice.one_in(8)) {
-                self.channel.push_back(message);
-            }
-        }
+        std::mem::take(&mut self.outbox)
     }
 
-    /// Some message comes a second time, after all that is under way.
-    pub(crate) fn duplicate(&mut self, dice: &mut Dice) {
-        let count = self.delivered.len();
-        if count > 0 {
-            let index = dice.below(count);
-            self.channel.push_back(self.delivered[index]);
-        }
+    /// Notes that the replica was told something of this moment.
+    pub(crate) fn vouch(&mut self, at: Duration) {
+        self.vouched = self.vouched.max(at);
     }
+}
 
-    /// The replica hears one message (rules 6 and 7); whether there was one.
-    pub(crate) fn hear(&mut self, source: SourceId, hearing: &mut Hearing) -> bool {
-        let Some(message) = self.channel.pop_front() else {
-            return false;
-        };
-        self.delivered.push(message);
-        match message {
-            Message::Event {
-                entity,
-                state,
-                deleted,
-                sequence,
-                incarnation,
-            } => {
-                self.notice_loss(source, incarnation, sequence, sequence - 1, hearing);
-                self.applied[entity] = self.applied[entity].max(state);
-                if deleted {
-                    hearing.deleted(source, entity as u64);
-                    self.deleted[entity] = self.deleted[entity].max(state);
-                } else {
-                    hearing.changed(source, entity as u64);
-                }
-            }
-            Message::Watermark {
-                complete_until,
-                sequence,
-                incarnation,
-            } => {
-                self.notice_loss(source, incarnation, sequence, sequence, hearing);
-                hearing.watermark(source, complete_until);
-            }
-        }
-        true
-    }
-
-    fn notice_loss(
-        &mut self,
-        source: SourceId,
-        incarnation: u128,
-        sequence: u64,
-        needed: u64,
-        hearing: &mut Hearing,
-    ) {
-        let (of, heard) = self.heard;
-        if of != incarnation || heard < needed {
-            hearing.lost(source);
-        }
-        self.heard = (
-            incarnation,
-            if of == incarnation {
-                heard.max(sequence)
-            } else {
-                sequence
-            },
-        );
+/// What an event of this state carries.
+pub(crate) fn carried(state: usize, committed: State) -> Carried {
+    Carried {
+        version: committed.version,
+        data: Bytes::from(state.to_string()),
+        committed: committed.committed,
     }
 }
 
@@ -269,21 +239,19 @@ impl Composer for Ships {
     ) -> Result<Fetched<Shown>, Down> {
         self.0.turn().await;
         let (version, shown) = {
-            let looked_at = self.0.sources[source.0].lock().unwrap();
+            let mut looked_at = self.0.sources[source.0].lock().unwrap();
             if looked_at.down {
+                looked_at.failed[*key] = Some(self.0.clock.monotonic());
                 return Err(Down);
             }
-            let states = &looked_at.states[*key];
-            (
-                states[states.len() - 1].1,
-                Shown {
-                    state: states.len() - 1,
-                    bucket: self.0.bucket(source.0),
-                },
-            )
+            looked_at.vouch(self.0.clock.monotonic());
+            let shown = Shown {
+                state: looked_at.states[*key].len() - 1,
+                bucket: self.0.bucket(source),
+            };
+            (looked_at.latest(*key).version, shown)
         };
-        let until_the_bucket_ends = BUCKET - self.0.clock.now().as_micros() % BUCKET;
-        let holds_for = (source.0 == 1).then(|| Duration::from_micros(until_the_bucket_ends));
+        let holds_for = self.0.holds_for(source);
         self.0.turn().await;
         if known.is_some_and(|part| part.version == version && part.body.bucket == shown.bucket) {
             return Ok(Fetched::NotModified { holds_for });
@@ -304,5 +272,14 @@ impl Composer for Ships {
 
     fn weight(&self, _page: &Vec<Option<Shown>>) -> u32 {
         1
+    }
+
+    fn pages_of(&self, _source: SourceId, entity: u64) -> Vec<usize> {
+        vec![usize::try_from(entity).expect("there are few")]
+    }
+
+    fn read_carried(&self, _key: &usize, _source: SourceId, carried: &Carried) -> Option<Shown> {
+        let state = std::str::from_utf8(&carried.data).ok()?.parse().ok()?;
+        Some(Shown { state, bucket: 0 })
     }
 }

@@ -1,0 +1,171 @@
+//! The invariants of the design, checked on one answer.
+
+use std::time::Duration;
+
+use fresh_cache::{Answer, Brought, Clock as _, Fetch, Outcome, PartState, SourceId, Strategy, Version};
+
+use crate::feed::Channel;
+use crate::sea::{ENTITIES, Sea, Ships, State};
+
+const SOURCES: [SourceId; 2] = [SourceId(0), SourceId(1)];
+
+/// Per entity, the latest states that any answer showed.
+pub(crate) type ShownSoFar = [[usize; 2]; ENTITIES];
+
+/// What a reader knew when it arrived: per source, as indexes of states.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Floor {
+    arrived: Duration,
+    applied: [usize; 2],
+    deleted: [usize; 2],
+    shown: [usize; 2],
+}
+
+impl Floor {
+    pub(crate) fn of(entity: usize, sea: &Sea, channels: &[Channel; 2], shown: &ShownSoFar) -> Self {
+        Self {
+            arrived: sea.clock.monotonic(),
+            applied: [0, 1].map(|source| channels[source].applied[entity]),
+            deleted: [0, 1].map(|source| channels[source].deleted[entity]),
+            shown: shown[entity],
+        }
+    }
+}
+
+/// A version that a reader knows of, and the state it names; `None` if the reader made it up.
+pub(crate) type Token = (SourceId, Version, Option<usize>);
+
+/// One answer, and everything it is held against.
+pub(crate) struct Witness<'a> {
+    pub(crate) sea: &'a Sea,
+    pub(crate) strategy: Strategy,
+    pub(crate) entity: usize,
+    pub(crate) floor: Floor,
+    pub(crate) tokens: &'a [Token],
+    pub(crate) answer: &'a Answer<Ships>,
+    /// Which history this is.
+    pub(crate) place: String,
+}
+
+impl Witness<'_> {
+    pub(crate) fn check(&self) {
+        self.check_date();
+        for source in SOURCES {
+            if let Some(part) = self.answer.entry.page()[source.0] {
+                self.check_evidence(source);
+                self.check_truth(source, part.state);
+                if matches!(self.strategy, Strategy::Invalidate | Strategy::Prepopulate) {
+                    self.check_order(source, part.state);
+                    self.check_bucket(source, part.bucket);
+                }
+            }
+        }
+        self.tokens.iter().for_each(|token| self.check_token(token));
+    }
+
+    /// The date of the answer, on the clock that nobody sets.
+    fn date(&self) -> Duration {
+        let clock = &self.sea.clock;
+        let age = clock.now().saturating_since(self.answer.fresh_as_of);
+        clock.monotonic().saturating_sub(age)
+    }
+
+    fn unmarked(&self) -> bool {
+        self.answer.degraded().next().is_none()
+    }
+
+    /// I3: the date is none of the future, and that of a hit is of the last second.
+    fn check_date(&self) {
+        let (now, date) = (self.sea.clock.now(), self.answer.fresh_as_of);
+        assert!(date <= now, "{}: a date in the future", self.place);
+        let proves = !matches!(self.strategy, Strategy::Ttl(_));
+        if self.answer.outcome == Outcome::Hit && self.unmarked() && proves {
+            let age = now.saturating_since(date);
+            assert!(
+                age < Duration::from_secs(1),
+                "{}: a hit that is {age:?} old",
+                self.place
+            );
+        }
+    }
+
+    /// I4: no answer is dated after the last word of any of its sources.
+    fn check_evidence(&self, source: SourceId) {
+        let vouched = self.sea.sources[source.0].lock().unwrap().vouched;
+        let date = self.date();
+        assert!(
+            date <= vouched,
+            "{}, {source:?}, I4: dated {date:?}, last heard or asked of {vouched:?}",
+            self.place
+        );
+    }
+
+    /// I3: what was committed before the date is shown.
+    fn check_truth(&self, source: SourceId, shown: usize) {
+        let next = self.sea.sources[source.0].lock().unwrap().states[self.entity]
+            .get(shown + 1)
+            .copied();
+        if let Some(State { at, .. }) = next {
+            let date = self.date();
+            assert!(
+                at >= date,
+                "{}, {source:?}, I3: lacks what was committed at {at:?}, dated {date:?}",
+                self.place
+            );
+        }
+    }
+
+    /// I1 and I2: neither what was heard nor what was shown is undone; not even marked, if it was heard to be deleted.
+    fn check_order(&self, source: SourceId, shown: usize) {
+        let (floor, place) = (&self.floor, &self.place);
+        assert!(
+            shown >= floor.deleted[source.0],
+            "{place}, {source:?}: shows what was heard to be deleted"
+        );
+        if matches!(self.answer.entry.parts()[source.0], PartState::Current(_)) {
+            assert!(
+                shown >= floor.applied[source.0],
+                "{place}, {source:?}, I1: an event that was applied is undone"
+            );
+            assert!(
+                shown >= floor.shown[source.0],
+                "{place}, {source:?}, I2: back in time"
+            );
+        }
+    }
+
+    fn check_bucket(&self, source: SourceId, shown: u64) {
+        let bucket = self.sea.bucket(source);
+        assert!(
+            self.answer.outcome != Outcome::Hit || !self.unmarked() || shown == bucket,
+            "{}, {source:?}: past its time",
+            self.place
+        );
+    }
+
+    /// Rule 13: the answer reflects what its reader knew of, or says that it does not, and then not for want of asking.
+    fn check_token(&self, &(source, version, state): &Token) {
+        let Self { answer, place, .. } = self;
+        let named = answer.behind.contains(&source);
+        let shown = answer.entry.page()[source.0].map(|part| part.state);
+        if !named {
+            assert!(
+                state.is_some() && shown >= state,
+                "{place}, {source:?}: shows {shown:?} to one who knows of {version:?}, and does not say so"
+            );
+            return;
+        }
+        let source_now = self.sea.sources[source.0].lock().unwrap();
+        // What rested when the reader arrived may be awake by now.
+        let rests = source_now.failed[self.entity]
+            .is_some_and(|failed| self.floor.arrived.saturating_sub(failed) < Duration::from_secs(1));
+        let failed = |fetch: &Fetch| fetch.source == source && fetch.brought == Brought::Failure;
+        assert!(
+            state.is_none()
+                || version.incarnation != source_now.incarnation
+                || rests
+                || answer.fetches.iter().any(failed),
+            "{place}, {source:?}: {version:?} was not asked for"
+        );
+    }
+}
