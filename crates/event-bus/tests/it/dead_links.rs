@@ -87,14 +87,16 @@ async fn a_stream_made_anew_meanwhile_is_noticed_though_it_is_longer_than_the_ol
 }
 
 #[tokio::test]
-async fn the_relay_goes_on_when_its_dead_link_is_replaced() {
+async fn what_the_relay_sent_into_a_dead_link_is_published_when_the_link_is_replaced() {
     let nats = NatsServer::start();
     let link = Link::to(&nats.url()).await;
     let source = Source::start_at("things", tempfile::tempdir().unwrap(), &link.url()).await;
     let mut hearer = Hearer::start(&nats).await;
+    // Just behind a watermark: the relay is idle, and sends at once.
+    hearer.nothing_lost_for(1).await;
     link.die();
-    hearer.until_silent().await;
     source.announce(1).await;
+    hearer.until_silent().await;
     link.replace();
     let replaced = Instant::now();
     assert_eq!(hearer.change().await.0.revision, 1);
