@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
 
-use crate::schedule::Pace;
+use crate::schedule::{Kind, Pace};
 
 /// Starts the whole stack on free ports, breaks it at random, and checks every answer that was given meanwhile.
 ///
@@ -33,6 +33,10 @@ pub struct Config {
     /// How hard and how long the faults are.
     #[arg(long, value_enum, default_value_t)]
     pub pace: PaceName,
+
+    /// Which kinds of faults alone, separated by commas; to be used to look for one thing.
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "KINDS")]
+    pub only: Vec<Kind>,
 
     /// How many reads each replica gets in a second.
     #[arg(long, default_value_t = 120, value_name = "PER_SECOND")]
@@ -72,9 +76,14 @@ pub enum PaceName {
 
 impl Config {
     /// How hard it is.
-    pub const fn pace(&self) -> Pace {
+    pub fn pace(&self) -> Pace {
+        let kinds = match &self.only[..] {
+            [] => Kind::ALL.to_vec(),
+            only => only.to_vec(),
+        };
         match self.pace {
             PaceName::Full => Pace {
+                kinds,
                 fewest: 1,
                 most: 3,
                 spread: Duration::from_secs(2),
@@ -82,6 +91,7 @@ impl Config {
                 replicas: crate::rig::REPLICAS,
             },
             PaceName::Short => Pace {
+                kinds,
                 fewest: 3,
                 most: 3,
                 spread: Duration::from_millis(500),

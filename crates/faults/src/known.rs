@@ -154,16 +154,6 @@ impl Known {
             deletions.map(|(_, mutation)| (*account, mutation.version.incarnation))
         })
     }
-
-    /// Everything that is known, by source and account.
-    pub fn keys(&self) -> impl Iterator<Item = (Source, u64)> {
-        self.lines.keys().copied()
-    }
-
-    /// How many mutations were acknowledged.
-    pub fn mutations(&self) -> usize {
-        self.lines.values().map(|line| line.mutations.len()).sum()
-    }
 }
 
 impl Line {

@@ -100,6 +100,7 @@ impl Report {
     pub fn end(&mut self, round: u32, schedule: &Schedule, outcome: RoundReport) {
         println!("{}", text::round(&outcome));
         self.rounds += 1;
+        self.mutations += outcome.mutations;
         for fault in &schedule.faults {
             *self.kinds.entry(fault.kind).or_default() += 1;
         }

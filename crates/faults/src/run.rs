@@ -87,7 +87,7 @@ impl Run<'_> {
         let until = Instant::now() + Duration::from_secs_f64(self.config.minutes * 60.0);
         let mut round = self.config.first;
         loop {
-            let schedule = Schedule::of(self.seed, round, self.config.pace());
+            let schedule = Schedule::of(self.seed, round, &self.config.pace());
             report.begin(round, &schedule);
             let go_on = if round.is_multiple_of(2) {
                 GO_ON
@@ -106,7 +106,6 @@ impl Run<'_> {
             }
         }
         self.look_at_the_control_for_the_last_time(report).await;
-        report.mutations = checker.known().mutations();
     }
 
     fn start_readers_and_writers(&self) -> JoinSet<()> {

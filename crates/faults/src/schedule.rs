@@ -26,7 +26,7 @@ pub enum Place {
 }
 
 /// The kinds of faults; each lap of rounds has all of them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, clap::ValueEnum)]
 pub enum Kind {
     /// A source is killed and started again.
     KillSource,
@@ -116,8 +116,10 @@ pub struct Fault {
 }
 
 /// How hard a run is.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Pace {
+    /// Which kinds of faults there are.
+    pub kinds: Vec<Kind>,
     /// How many faults a round has at least.
     pub fewest: usize,
     /// How many it has at most.
@@ -141,15 +143,15 @@ impl Schedule {
     /// The schedule of a round. No process and no link has two faults in it.
     ///
     /// The first kinds of each round are dealt from a shuffled deck, so that a lap of rounds leaves no kind out.
-    pub fn of(seed: u64, round: u32, pace: Pace) -> Self {
+    pub fn of(seed: u64, round: u32, pace: &Pace) -> Self {
         let mut random = Random::new(seed, u64::from(round) + 1);
         let mut schedule = Self::default();
-        for kind in dealt(seed, round as usize, pace.fewest) {
+        for kind in dealt(seed, round as usize, pace) {
             schedule.add(kind, pace, &mut random);
         }
         let more = random.below(pace.most.saturating_sub(pace.fewest) + 1);
         for _ in 0..more {
-            let kind = random.choose(&Kind::ALL);
+            let kind = random.choose(&pace.kinds);
             schedule.add(kind, pace, &mut random);
         }
         schedule.faults.sort_by_key(|fault| fault.at);
@@ -157,11 +159,11 @@ impl Schedule {
     }
 
     /// How many rounds it takes until every kind was dealt.
-    pub const fn lap(pace: Pace) -> usize {
-        Kind::ALL.len().div_ceil(pace.fewest)
+    pub const fn lap(pace: &Pace) -> usize {
+        pace.kinds.len().div_ceil(pace.fewest)
     }
 
-    fn add(&mut self, kind: Kind, pace: Pace, random: &mut Random) {
+    fn add(&mut self, kind: Kind, pace: &Pace, random: &mut Random) {
         // Two faults of one round may want the same place; some other place of the kind is free, mostly.
         for _ in 0..16 {
             let fault = draw::fault(kind, pace, random);
@@ -181,18 +183,20 @@ impl Schedule {
 }
 
 /// The round's hand of the deck, which is shuffled anew after each lap.
-fn dealt(seed: u64, round: usize, hand: usize) -> Vec<Kind> {
-    let rounds = Kind::ALL.len().div_ceil(hand);
+fn dealt(seed: u64, round: usize, pace: &Pace) -> Vec<Kind> {
+    let (hand, rounds) = (pace.fewest, Schedule::lap(pace));
     let lap = u64::try_from(round / rounds).unwrap_or_default();
     let mut random = Random::new(seed, u64::MAX - lap);
-    let mut deck = Kind::ALL;
-    loop {
+    let mut deck = pace.kinds.clone();
+    // Two cards of a hand that want the same place would be one fault, and a lap would leave a kind out. Where kinds were
+    // chosen by hand there may be no other way.
+    for _ in 0..1_000 {
         random.shuffle(&mut deck);
-        // Two cards of a hand that want the same place would be one fault, and a lap would leave a kind out.
         if deck.chunks(hand).all(|hand| !collide(hand)) {
-            return deck.chunks(hand).nth(round % rounds).unwrap_or_default().to_vec();
+            break;
         }
     }
+    deck.chunks(hand).nth(round % rounds).unwrap_or_default().to_vec()
 }
 
 /// Whether two of the kinds always want the same place.
@@ -209,17 +213,20 @@ mod tests {
 
     use super::*;
 
-    const PACE: Pace = Pace {
-        fewest: 2,
-        most: 3,
-        spread: Duration::from_secs(2),
-        longest: Duration::from_secs(5),
-        replicas: 2,
-    };
+    fn pace() -> Pace {
+        Pace {
+            kinds: Kind::ALL.to_vec(),
+            fewest: 2,
+            most: 3,
+            spread: Duration::from_secs(2),
+            longest: Duration::from_secs(5),
+            replicas: 2,
+        }
+    }
 
     fn lap(seed: u64) -> Vec<Schedule> {
-        (0..u32::try_from(Schedule::lap(PACE)).unwrap())
-            .map(|round| Schedule::of(seed, round, PACE))
+        (0..u32::try_from(Schedule::lap(&pace())).unwrap())
+            .map(|round| Schedule::of(seed, round, &pace()))
             .collect()
     }
 
@@ -227,7 +234,7 @@ mod tests {
     fn a_schedule_follows_from_the_seed_and_the_round_alone() {
         assert_eq!(lap(42), lap(42));
         assert_ne!(lap(42), lap(43));
-        assert_eq!(lap(42)[3], Schedule::of(42, 3, PACE));
+        assert_eq!(lap(42)[3], Schedule::of(42, 3, &pace()));
     }
 
     #[test]
@@ -255,9 +262,10 @@ mod tests {
 
     #[test]
     fn faults_keep_to_the_pace() {
+        let pace = pace();
         for seed in 0..200 {
             for fault in lap(seed).iter().flat_map(|schedule| &schedule.faults) {
-                assert!(fault.at <= PACE.spread && fault.lasts <= PACE.longest, "{fault}");
+                assert!(fault.at <= pace.spread && fault.lasts <= pace.longest, "{fault}");
                 assert!(!fault.places.is_empty());
             }
         }

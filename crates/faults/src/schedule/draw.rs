@@ -13,7 +13,7 @@ const fn ms(milliseconds: u64) -> Duration {
     Duration::from_millis(milliseconds)
 }
 
-pub(super) fn fault(kind: Kind, pace: Pace, random: &mut Random) -> Fault {
+pub(super) fn fault(kind: Kind, pace: &Pace, random: &mut Random) -> Fault {
     let (action, places) = what(kind, pace, random);
     let (least, most) = lasts(kind);
     Fault {
@@ -38,7 +38,7 @@ fn lasts(kind: Kind) -> (Duration, Duration) {
     }
 }
 
-fn what(kind: Kind, pace: Pace, random: &mut Random) -> (Action, Vec<Place>) {
+fn what(kind: Kind, pace: &Pace, random: &mut Random) -> (Action, Vec<Place>) {
     let source = random.choose(&Source::ALL);
     let replica = random.below(pace.replicas);
     let black_hole = Action::BlackHole {
@@ -84,7 +84,7 @@ fn link(source: Source, replica: usize, random: &mut Random) -> Place {
     ])
 }
 
-fn to_source(source: Source, pace: Pace) -> Vec<Place> {
+fn to_source(source: Source, pace: &Pace) -> Vec<Place> {
     (0..pace.replicas)
         .map(|replica| Place::ReplicaToSource(replica, source))
         .collect()

@@ -27,7 +27,7 @@ async fn short_run(rounds: usize, more: &[&str]) -> Report {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_page_keeps_its_promises_under_faults_that_the_naive_page_does_not_survive() {
-    let lap = Schedule::lap(Config::parse_from(["faults", "--pace", "short"]).pace());
+    let lap = Schedule::lap(&Config::parse_from(["faults", "--pace", "short"]).pace());
     let report = short_run(lap, &[]).await;
     assert_eq!(report.verdict(), Verdict::Kept);
     assert_eq!(
