@@ -39,8 +39,8 @@ async fn a_feed_of_silent_sources_stays_subscribed_and_hears_the_first_that_spea
     let folder = source.stop().await;
     hearer.until_silent().await;
     let mut questions = questions(&nats).await;
-    // Two silences: it asks whether the stream has ended, once for each, and does not subscribe anew.
-    for _ in 0..2 {
+    // Three silences: it asks whether the stream has ended, once for each. To subscribe anew takes two questions more.
+    for _ in 0..3 {
         let asked = timeout(LONG, questions.next()).await.unwrap().unwrap();
         assert_eq!(asked.subject.as_str(), "$JS.API.STREAM.INFO.EVENTS");
     }
