@@ -136,6 +136,10 @@ fn lose(hearing: &mut Hearing) {
     hearing.lost(SOURCE);
 }
 
+fn replace(hearing: &mut Hearing) {
+    hearing.replaced(SOURCE);
+}
+
 #[test]
 fn no_watermark_vouches_for_a_part_that_an_event_before_it_passed() {
     check_a_resident_part(Scene::new, change);
@@ -145,6 +149,7 @@ fn no_watermark_vouches_for_a_part_that_an_event_before_it_passed() {
 #[test]
 fn no_watermark_vouches_for_a_part_that_a_loss_before_it_passed() {
     check_a_resident_part(Scene::new, lose);
+    check_a_resident_part(Scene::new, replace);
 }
 
 #[test]
@@ -161,6 +166,7 @@ fn no_watermark_vouches_for_an_answer_that_its_event_overtook() {
 #[test]
 fn no_watermark_vouches_for_an_answer_that_its_loss_overtook() {
     check_a_part_in_flight(lose);
+    check_a_part_in_flight(replace);
 }
 
 /// Who finds a part passed and asks for it again is not below the same fence again.
