@@ -6,6 +6,7 @@ mod cold_start;
 mod contracts;
 mod faults;
 mod freshness;
+mod history;
 mod links;
 mod pauses;
 mod race;

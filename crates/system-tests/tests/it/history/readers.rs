@@ -1,0 +1,118 @@
+//! Those who read while it happens.
+
+use std::collections::HashMap;
+
+use jiff::Timestamp;
+use reqwest::Client;
+use serde_json::{Value, json};
+use system_tests::Stack;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+use super::{WINDOWS, shown};
+
+/// How many read at once.
+const READERS: usize = 4;
+
+/// The readers: each reads when it is told to, and none waits for the writer.
+pub(super) struct Readers {
+    orders: Vec<mpsc::UnboundedSender<(i64, &'static str)>>,
+    accounts: Vec<i64>,
+    tasks: Vec<JoinHandle<Vec<Answer>>>,
+}
+
+/// What one of them got.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) account: i64,
+    window: &'static str,
+    pub(super) fresh_as_of: Timestamp,
+    /// Whether a part was missing or stale, and said so.
+    pub(super) marked: bool,
+    /// The revision of the list, and the ids on it.
+    pub(super) endpoints: (u64, Vec<i64>),
+    pub(super) metrics: u64,
+}
+
+impl Readers {
+    pub(super) fn start(stack: &Stack, accounts: &[i64]) -> Self {
+        let url = stack.pages[0].url("/accounts");
+        let (mut orders, mut tasks) = (Vec::new(), Vec::new());
+        for _ in 0..READERS {
+            let (sender, receiver) = mpsc::unbounded_channel();
+            orders.push(sender);
+            tasks.push(tokio::spawn(read(url.clone(), receiver)));
+        }
+        Self {
+            orders,
+            accounts: accounts.to_vec(),
+            tasks,
+        }
+    }
+
+    /// Has one reader read one page: all accounts in turn, of the windows mostly the one that the page opens with.
+    pub(super) fn read_one(&self, number: usize) {
+        let account = self.accounts[number % self.accounts.len()];
+        let turn = number / self.accounts.len();
+        let window = match turn % 4 {
+            0 => WINDOWS[0],
+            1 => WINDOWS[2],
+            _ => WINDOWS[1],
+        };
+        let order = self.orders[turn % READERS].send((account, window));
+        order.expect("a reader reads until it is told no more");
+    }
+
+    /// What they got, once they have read all that they were told to.
+    pub(super) async fn finish(self) -> Vec<Answer> {
+        drop(self.orders);
+        let mut seen = Vec::new();
+        for task in self.tasks {
+            let answers = task.await.unwrap();
+            check_never_back(&answers);
+            seen.extend(answers);
+        }
+        seen
+    }
+}
+
+async fn read(url: String, mut orders: mpsc::UnboundedReceiver<(i64, &'static str)>) -> Vec<Answer> {
+    let client = Client::new();
+    let mut answers = Vec::new();
+    while let Some((account, window)) = orders.recv().await {
+        let url = format!("{url}/{account}?window={window}");
+        let request = client.get(url).header("accept", "application/json");
+        let answer = request.send().await.unwrap();
+        assert_eq!(answer.status(), 200);
+        let fresh_as_of = answer.headers()["fresh-as-of"].to_str().unwrap();
+        let fresh_as_of = fresh_as_of.parse().unwrap();
+        let page: Value = answer.json().await.unwrap();
+        let marked = page["missing"] != json!([]) || page["stale"] != json!([]);
+        // A part that is missing shows nothing that could be wrong.
+        if page["missing"] == json!([]) {
+            answers.push(Answer {
+                account,
+                window,
+                fresh_as_of,
+                marked,
+                endpoints: shown(&page),
+                metrics: page["metrics"]["revision"].as_u64().unwrap(),
+            });
+        }
+    }
+    answers
+}
+
+/// For one reader no page goes back in time, but in a marked stale answer.
+fn check_never_back(answers: &[Answer]) {
+    let mut latest: HashMap<(i64, &str), (u64, u64)> = HashMap::new();
+    for answer in answers.iter().filter(|answer| !answer.marked) {
+        let now = (answer.endpoints.0, answer.metrics);
+        let before = latest.insert((answer.account, answer.window), now);
+        let (endpoints, metrics) = before.unwrap_or_default();
+        assert!(
+            now.0 >= endpoints && now.1 >= metrics,
+            "{answer:?} after {before:?}"
+        );
+    }
+}
