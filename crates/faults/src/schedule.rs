@@ -48,6 +48,8 @@ pub enum Kind {
     BlackHoleLink,
     /// A source answers every replica late.
     SlowSource,
+    /// A source publishes late, or a replica hears late.
+    SlowFeed,
     /// A source cannot be asked by any replica, and lives.
     FailSource,
     /// A replica reaches nobody and hears nobody.
@@ -60,7 +62,7 @@ pub enum Kind {
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::KillSource,
         Self::KillReplica,
         Self::KillBroker,
@@ -71,6 +73,7 @@ impl Kind {
         Self::CutLink,
         Self::BlackHoleLink,
         Self::SlowSource,
+        Self::SlowFeed,
         Self::FailSource,
         Self::IsolateReplica,
         Self::StepClock,

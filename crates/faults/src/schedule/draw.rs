@@ -32,9 +32,12 @@ fn lasts(kind: Kind) -> (Duration, Duration) {
         Kind::StepClock => (ms(1_000), ms(4_000)),
         // Trust ends after a second, a flight's deadline is below one: both sides of these are to be met.
         Kind::PauseSource | Kind::PauseReplica | Kind::PauseBroker => (ms(200), ms(5_000)),
-        Kind::CutLink | Kind::BlackHoleLink | Kind::SlowSource | Kind::FailSource | Kind::IsolateReplica => {
-            (ms(500), ms(5_000))
-        }
+        Kind::CutLink
+        | Kind::BlackHoleLink
+        | Kind::SlowSource
+        | Kind::SlowFeed
+        | Kind::FailSource
+        | Kind::IsolateReplica => (ms(500), ms(5_000)),
     }
 }
 
@@ -59,6 +62,12 @@ fn what(kind: Kind, pace: &Pace, random: &mut Random) -> (Action, Vec<Place>) {
             // Some of it below the deadline of 900 ms, some above.
             let by = random.between(ms(50), ms(1_500));
             (Action::Slow(by), to_source(source, pace))
+        }
+        Kind::SlowFeed => {
+            // A watermark that is heard a second late is no evidence; one that is heard a little late is.
+            let by = random.between(ms(20), ms(1_200));
+            let way = [Place::SourceToBroker(source), Place::ReplicaToBroker(replica)];
+            (Action::Slow(by), one(random.choose(&way)))
         }
         Kind::FailSource => (Action::Cut, to_source(source, pace)),
         Kind::IsolateReplica => {

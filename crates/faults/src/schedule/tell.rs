@@ -30,6 +30,7 @@ impl fmt::Display for Kind {
             Self::CutLink => "a link cut",
             Self::BlackHoleLink => "a link black-holed",
             Self::SlowSource => "a source slow",
+            Self::SlowFeed => "a link to the broker slow",
             Self::FailSource => "a source out of reach of all pages",
             Self::IsolateReplica => "a page out of reach of everything",
             Self::StepClock => "a source's clock stepped, and back",
