@@ -114,4 +114,9 @@ async fn pages_that_are_right_are_looked_at_and_nothing_is_found() {
     })
     .await;
     assert_eq!(checks(&stack, "result=\"lie\"").await, 0);
+    let last = stack
+        .metric(&stack.pages[0], "page_audit_last_seconds", &[])
+        .await;
+    let now = jiff::Timestamp::now().as_duration().as_secs_f64();
+    assert!((now - last).abs() < 60.0, "{last}, and it is {now}");
 }
