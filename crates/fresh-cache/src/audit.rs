@@ -75,6 +75,23 @@ impl<C: Composer> FreshCache<C> {
     }
 
     /// Asks every source of a resident page for a full answer, and compares.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/pages.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// # let (ledger, _hearing) = Ledger::new(1, LedgerOptions::default());
+    /// # let accounts = Accounts::default();
+    /// # let cache = FreshCache::new(accounts.clone(), ledger, CacheOptions::default());
+    /// cache.read(&7, Demand::Any).await;
+    /// assert!(matches!(cache.audit(&7).await, Audit::Agrees));
+    ///
+    /// accounts.change(); // either its event is under way, or there is none
+    /// let Audit::Suspicious(suspicion) = cache.audit(&7).await else { panic!("it differs") };
+    /// // A second later:
+    /// assert!(!matches!(cache.audit_again(suspicion).await, Audit::Lies(_)), "it claims no more than before");
+    /// # }
+    /// ```
     pub async fn audit(&self, key: &C::Key) -> Audit<C> {
         let inner = &self.inner;
         let Some((entry, _)) = inner.proven(key).await else {

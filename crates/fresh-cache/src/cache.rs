@@ -59,6 +59,22 @@ impl Default for CacheOptions {
 }
 
 /// What a reader asks for.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/pages.rs"));
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// # let (ledger, _hearing) = Ledger::new(1, LedgerOptions::default());
+/// # let accounts = Accounts::default();
+/// # let cache = FreshCache::new(accounts.clone(), ledger, CacheOptions::default());
+/// cache.read(&7, Demand::Any).await;
+/// let written = accounts.change(); // its event may still be under way
+///
+/// let answer = cache.read(&7, Demand::AtLeast(&[(ACCOUNTS, written)])).await;
+/// assert_eq!(answer.entry.page(), "account 7: revision 1");
+/// assert!(answer.behind.is_empty());
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Demand<'a> {
     /// A page that is proven, or composed for this read.
@@ -123,6 +139,24 @@ impl<C: Composer> FreshCache<C> {
     ///
     /// Must be called on a tokio runtime; a flight runs there as a task of its own, in the reader's tracing span, and goes
     /// on if the reader goes away.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/pages.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let (ledger, mut hearing) = Ledger::new(1, LedgerOptions::default());
+    /// let cache = FreshCache::new(Accounts::default(), ledger, CacheOptions::default());
+    ///
+    /// let answer = cache.read(&7, Demand::Any).await;
+    /// assert_eq!(answer.entry.page(), "account 7: revision 0");
+    /// assert_eq!(answer.degraded().count(), 0, "no part is stale or missing");
+    /// println!("complete until {:?}, {:?}", answer.fresh_as_of, answer.outcome);
+    ///
+    /// assert_eq!(cache.read(&7, Demand::Any).await.outcome, Outcome::Hit);
+    /// hearing.changed(ACCOUNTS, 7);
+    /// assert_ne!(cache.read(&7, Demand::Any).await.outcome, Outcome::Hit);
+    /// # }
+    /// ```
     ///
     /// # Panics
     ///
@@ -269,6 +303,25 @@ impl<C: Composer> FreshCache<C> {
     /// Keeps what a source said of an entity some time ago, before this replica heard the feed (rule 19): for as long as
     /// nothing better is known, it is what the source is asked about, and what is shown, marked as stale, while the source
     /// cannot be asked. Never a proof.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/pages.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// # let (ledger, _hearing) = Ledger::new(1, LedgerOptions::default());
+    /// # let accounts = Accounts::default();
+    /// # let cache = FreshCache::new(accounts.clone(), ledger, CacheOptions::default());
+    /// let carried = Carried {
+    ///     version: accounts.version(),
+    ///     data: "what an event of the last week said".into(),
+    ///     committed: Moment::from_micros(1_750_000_000_000_000),
+    /// };
+    /// cache.remember(ACCOUNTS, 7, carried).await;
+    ///
+    /// cache.read(&7, Demand::Any).await;
+    /// assert_eq!(cache.stats().not_modified.get(), 1, "the source was asked about it");
+    /// # }
+    /// ```
     pub async fn remember(&self, source: SourceId, entity: u64, carried: Carried) {
         self.inner.remembered.insert((source, entity), carried).await;
     }

@@ -91,6 +91,18 @@ impl Clock for SystemClock {
 /// A clock that stands still until it is told to move: for tests and for simulated time.
 ///
 /// Clones show the same time.
+///
+/// ```
+/// use fresh_cache::{Clock as _, Ledger, LedgerOptions, ManualClock, Moment, SourceId};
+/// use std::{sync::Arc, time::Duration};
+///
+/// let clock = ManualClock::at(Moment::from_micros(1_750_000_000_000_000));
+/// let (ledger, mut hearing) = Ledger::with_clock(1, LedgerOptions::default(), Arc::new(clock.clone()));
+/// hearing.watermark(SourceId(0), clock.now());
+/// assert!(ledger.trusted(SourceId(0)));
+/// clock.advance(Duration::from_secs(1));
+/// assert!(!ledger.trusted(SourceId(0)), "it may have died since");
+/// ```
 #[derive(Clone, Debug)]
 pub struct ManualClock {
     wall: Arc<AtomicU64>,

@@ -60,7 +60,8 @@ pub trait Composer: Send + Sync + 'static {
         Vec::new()
     }
 
-    /// Makes the body of a page's part of what an event carried; `None` if it is of no use. By default it is not.
+    /// Makes the body of a page's part of what an event carried; `None` if it is of no use, as it always is if the answer
+    /// depends on the clock. By default it is not.
     fn read_carried(&self, _key: &Self::Key, _source: SourceId, _carried: &Carried) -> Option<Self::Body> {
         None
     }

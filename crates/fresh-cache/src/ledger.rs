@@ -74,6 +74,20 @@ impl Default for LedgerOptions {
 }
 
 /// What one replica heard, for everyone to read without a lock.
+///
+/// ```
+/// use fresh_cache::{Clock as _, Ledger, LedgerOptions, Position, SourceId, SystemClock};
+///
+/// let accounts = SourceId(0);
+/// let (ledger, mut hearing) = Ledger::new(1, LedgerOptions::default());
+/// assert!(ledger.position() > Position::ZERO && ledger.watermark(accounts).is_none());
+///
+/// let heard = hearing.changed(accounts, 42); // by the one task that hears the feed
+/// assert_eq!(ledger.position(), heard); // by whoever fetches something
+///
+/// hearing.watermark(accounts, SystemClock::new().now());
+/// assert!(ledger.trusted(accounts));
+/// ```
 pub struct Ledger {
     options: LedgerOptions,
     clock: Arc<dyn Clock>,

@@ -205,6 +205,22 @@ impl<B> Part<B> {
 }
 
 /// One part of a page, as its render sees it.
+///
+/// ```
+/// use fresh_cache::{Part, PartState, SourceId, Version};
+///
+/// fn render(part: &PartState<String>) -> String {
+///     match part {
+///         PartState::Current(part) => part.body.clone(),
+///         PartState::Stale { part, reason } => format!("{} (as last known: accounts {reason})", part.body),
+///         PartState::Missing { reason } => format!("nothing to show: accounts {reason}"),
+///     }
+/// }
+///
+/// let part = Part::unproven(SourceId(0), Version { incarnation: 1, revision: 7 }, "Ada".to_owned());
+/// let stale = PartState::Stale { part, reason: "did not answer in time".into() };
+/// assert_eq!(render(&stale), "Ada (as last known: accounts did not answer in time)");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PartState<B> {
     /// The source's answer, proven when the page was composed, or fetched for it.

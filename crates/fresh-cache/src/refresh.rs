@@ -127,6 +127,30 @@ impl<C: Composer> FreshCache<C> {
     /// Tells of an event that was applied to the ledger, so that its pages are composed anew. Never waits: for the task
     /// that hears the feed, right after [`Hearing::changed`](crate::Hearing::changed). Nothing happens unless the strategy is
     /// [`Strategy::Prepopulate`](crate::Strategy::Prepopulate) and [`refresh`](Self::refresh) runs.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/pages.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// # let (ledger, mut hearing) = Ledger::new(1, LedgerOptions::default());
+    /// # let accounts = Accounts::default();
+    /// let options = CacheOptions { strategy: Strategy::Prepopulate, ..CacheOptions::default() };
+    /// let cache = FreshCache::new(accounts.clone(), ledger, options);
+    /// let refreshing = cache.clone();
+    /// tokio::spawn(async move { refreshing.refresh().await }); // once
+    ///
+    /// cache.read(&7, Demand::Any).await;
+    /// accounts.change();
+    /// let position = hearing.changed(ACCOUNTS, 7); // the event is heard …
+    /// cache.announce(Announcement { source: ACCOUNTS, entity: 7, position, carried: None }); // … and its pages refreshed
+    /// # while cache.stats().refreshes.get() == 0 || cache.flights() > 0 {
+    /// #     tokio::task::yield_now().await;
+    /// # }
+    ///
+    /// let answer = cache.read(&7, Demand::Any).await;
+    /// assert_eq!((answer.outcome, answer.entry.page().as_str()), (Outcome::Hit, "account 7: revision 1"));
+    /// # }
+    /// ```
     pub fn announce(&self, announcement: Announcement) {
         if !self.inner.tactic.refreshes() {
             return;
