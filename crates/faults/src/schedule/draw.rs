@@ -64,8 +64,9 @@ fn what(kind: Kind, pace: &Pace, random: &mut Random) -> (Action, Vec<Place>) {
             (Action::Slow(by), to_source(source, pace))
         }
         Kind::SlowFeed => {
-            // A watermark that is heard a second late is no evidence; one that is heard a little late is.
-            let by = random.between(ms(20), ms(1_200));
+            // A watermark that is heard a second late is no evidence; one that is heard a little late is, and says most.
+            let most = random.choose(&[200, 400, 1_200]);
+            let by = random.between(ms(20), ms(most));
             let way = [Place::SourceToBroker(source), Place::ReplicaToBroker(replica)];
             (Action::Slow(by), one(random.choose(&way)))
         }
