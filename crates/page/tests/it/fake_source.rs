@@ -134,6 +134,11 @@ impl FakeSource {
         script.revision
     }
 
+    /// Changes what it answers, and not even the revision tells.
+    pub(crate) fn change_without_revision(&self, change: impl FnOnce(&mut Value)) {
+        change(self.script().body.get_or_insert(Value::Null));
+    }
+
     /// The account is gone, or was never there.
     pub(crate) fn remove(&self) -> u64 {
         let mut script = self.script();
