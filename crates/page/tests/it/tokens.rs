@@ -1,5 +1,7 @@
 //! `Consistency-Token`: readers who know more than the feed has told (rule 13).
 
+use std::time::Instant;
+
 use serde_json::{Value, json};
 
 use crate::app::{TestApp, header};
@@ -85,10 +87,24 @@ async fn a_token_of_another_incarnation_is_one_that_nothing_satisfies() {
 }
 
 #[tokio::test]
-async fn while_its_source_fails_a_token_is_answered_from_what_is_known_and_the_answer_says_so() {
+async fn a_page_composed_afresh_is_held_to_the_token_too() {
+    let app = TestApp::spawn().await;
+    for (revision, behind) in [(1, false), (99, true)] {
+        let request = app.request("/accounts/1").header("cache-control", "no-cache");
+        let page = request.header(NAME, token("accounts", 1, revision)).send().await;
+        let page = page.unwrap();
+        let status = header(&page, "cache-status");
+        assert!(status.starts_with("page; fwd=request"), "{status}");
+        assert_eq!(status.contains("accounts behind"), behind, "{status}");
+    }
+}
+
+#[tokio::test]
+async fn while_its_source_fails_a_token_is_answered_from_what_is_known_and_asks_once_a_second() {
     let app = TestApp::spawn_hearing().await;
     app.accounts.behave(Behaviour::Status(500));
-    for _ in 0..3 {
+    let (asked, began) = (app.accounts.asked().len(), Instant::now());
+    for _ in 0..20 {
         let page = app.get_with(NAME, &token("accounts", 1, 2)).await;
         assert_eq!(page.status(), 200);
         let status = header(&page, "cache-status").to_owned();
@@ -96,6 +112,12 @@ async fn while_its_source_fails_a_token_is_answered_from_what_is_known_and_the_a
         let page: Value = page.json().await.unwrap();
         assert_eq!(page["account"]["name"], "Fjord Hosting");
     }
+    let asked = app.accounts.asked().len() - asked;
+    let most = 1 + began.elapsed().as_secs();
+    assert!(
+        asked > 0 && asked as u64 <= most,
+        "{asked} requests for 20 readers"
+    );
 }
 
 #[tokio::test]
