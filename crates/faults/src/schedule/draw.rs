@@ -59,8 +59,9 @@ fn what(kind: Kind, pace: &Pace, random: &mut Random) -> (Action, Vec<Place>) {
         Kind::CutLink => (Action::Cut, one(link(source, replica, random))),
         Kind::BlackHoleLink => (black_hole, one(link(source, replica, random))),
         Kind::SlowSource => {
-            // Some of it below the deadline of 900 ms, some above.
-            let by = random.between(ms(50), ms(1_500));
+            // There and back: mostly within the deadline of 900 ms, so that events overtake the answer; sometimes not.
+            let most = random.choose(&[200, 400, 1_500]);
+            let by = random.between(ms(50), ms(most));
             (Action::Slow(by), to_source(source, pace))
         }
         Kind::SlowFeed => {
