@@ -30,8 +30,10 @@ pub struct Entry<C: Composer> {
 }
 
 /// How long a source that failed is not asked again for a page.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Rest {
+    /// How it failed, without what became of its part.
+    pub(crate) reason: Arc<str>,
     /// When it is over, on the monotonic clock.
     pub(crate) until: Duration,
     /// What had been heard when the source was asked: whatever is heard of it later ends its rest.
@@ -118,9 +120,9 @@ impl<C: Composer> Entry<C> {
     }
 
     /// How a source has just failed, if it is not to be asked again yet.
-    pub(crate) fn failed(&self, index: usize, proof: &Proof<'_>) -> Option<(String, Rest)> {
-        let reason = self.parts[index].reason()?;
-        Some((reason.to_owned(), self.rest(index, proof)?))
+    pub(crate) fn failed(&self, index: usize, proof: &Proof<'_>) -> Option<Rest> {
+        let degraded = self.parts[index].reason().is_some();
+        self.rest(index, proof).filter(|_| degraded).cloned()
     }
 
     /// One part as evidence for a flight: with the latest moment it was proven for.
@@ -154,8 +156,8 @@ impl<C: Composer> Entry<C> {
     }
 
     /// The rest of a source that has just failed to give its part, if it is not over.
-    pub(crate) fn rest(&self, index: usize, proof: &Proof<'_>) -> Option<Rest> {
-        let rest = self.rests[index]?;
+    pub(crate) fn rest(&self, index: usize, proof: &Proof<'_>) -> Option<&Rest> {
+        let rest = self.rests[index].as_ref()?;
         let over = rest.until <= proof.monotonic() || proof.ledger().passed(self.slots[index], rest.position);
         (!over).then_some(rest)
     }

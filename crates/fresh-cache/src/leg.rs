@@ -30,9 +30,7 @@ pub(crate) enum Leg<B> {
     Rest {
         /// What is known of the part.
         known: Option<Part<B>>,
-        /// How it failed.
-        reason: String,
-        /// For how long.
+        /// How it failed, and for how long it rests.
         rest: Rest,
     },
 }
@@ -72,11 +70,11 @@ impl<C: Composer> Inner<C> {
                 fetch: None,
                 rest: None,
             },
-            Leg::Rest { known, reason, rest } => Arrival {
+            Leg::Rest { known, rest } => Arrival {
                 known: known.clone(),
-                part: Err(reason.clone()),
+                part: Err(rest.reason.to_string()),
                 fetch: None,
-                rest: Some(*rest),
+                rest: Some(rest.clone()),
             },
             Leg::Ask {
                 known,
@@ -113,7 +111,12 @@ impl<C: Composer> Inner<C> {
                 // Who was not let through has cost the source nothing, and may try again soon.
                 let share = if asked { 1 } else { 10 };
                 let until = began.saturating_add(self.options.retry_after / share);
-                (Err(reason), Brought::Failure, Some(Rest { until, position }))
+                let rest = Rest {
+                    reason: reason.as_str().into(),
+                    until,
+                    position,
+                };
+                (Err(reason), Brought::Failure, Some(rest))
             }
         };
         let fetch = Fetch {

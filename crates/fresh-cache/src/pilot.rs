@@ -118,8 +118,8 @@ impl<C: Composer> Pilot<C> {
             let failed = resident
                 .filter(|_| !asked)
                 .and_then(|entry| entry.failed(index, &proof));
-            if let Some((reason, rest)) = failed {
-                return Leg::Rest { known, reason, rest };
+            if let Some(rest) = failed {
+                return Leg::Rest { known, rest };
             }
             Leg::Ask {
                 known,
@@ -148,7 +148,7 @@ impl<C: Composer> Pilot<C> {
         let resident = self.inner.pages.get(&self.key).await;
         let proof = Proof::new(&self.inner.ledger, &watermarks);
         let mut states = Vec::with_capacity(arrivals.len());
-        let rests = arrivals.iter().map(|arrival| arrival.rest).collect();
+        let rests = arrivals.iter().map(|arrival| arrival.rest.clone()).collect();
         for (index, arrival) in arrivals.into_iter().enumerate() {
             let resident = resident.as_ref().and_then(|entry| entry.known(index));
             let known = merge(arrival.known, resident);

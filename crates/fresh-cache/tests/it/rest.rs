@@ -115,3 +115,45 @@ async fn a_part_that_is_missing_rests_too() {
     rig.read().await;
     assert_eq!(rig.world.take_requests(), [asked_in_full(METRICS)]);
 }
+
+#[tokio::test]
+async fn however_often_the_page_is_composed_meanwhile_the_reason_is_told_once() {
+    let mut rig = Rig::with(CacheOptions {
+        max_stale: Duration::ZERO,
+        ..CacheOptions::default()
+    });
+    rig.read().await;
+    let past = rig.carried(ACCOUNTS);
+    rig.cache.remember(ACCOUNTS, PAGE, past).await;
+    rig.live(TICK);
+    rig.change(ACCOUNTS);
+    rig.world
+        .set(ACCOUNTS, |source| source.trouble = Some(Trouble::Down));
+    for _ in 0..3 {
+        rig.change(METRICS);
+        let answer = rig.read().await;
+        assert_eq!(
+            answer.degraded().collect::<Vec<_>>(),
+            [(ACCOUNTS, "is down; what was known is too old")]
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_source_that_rests_is_not_asked_for_another_sources_sake_and_does_not_rest_longer_for_it() {
+    let mut rig = failed_once().await;
+    for _ in 0..9 {
+        rig.live(Duration::from_millis(100));
+        rig.change(METRICS);
+        rig.read().await;
+    }
+    let requests = rig.world.take_requests();
+    assert!(
+        requests.iter().all(|request| request.source == METRICS),
+        "{requests:?}"
+    );
+    assert_eq!(requests.len(), 9);
+    rig.live(Duration::from_millis(100));
+    rig.read().await;
+    assert_eq!(rig.world.take_requests(), [asked_about(ACCOUNTS, 1)]);
+}
