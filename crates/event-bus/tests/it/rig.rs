@@ -181,7 +181,7 @@ impl Hearer {
     }
 
     pub(crate) async fn next(&mut self) -> Heard {
-        timeout(LONG, self.heard.recv())
+        timeout(LONG / 2, self.heard.recv())
             .await
             .expect("something is heard")
             .unwrap()
