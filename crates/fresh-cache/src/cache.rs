@@ -276,11 +276,12 @@ impl<C: Composer> FreshCache<C> {
         loop {
             let proof = Proof::new(&inner.ledger, watermarks);
             let suffices = |legs: &[Leg<C::Body>]| inner.suffices(legs, slots, &proof);
+            let since = proof.monotonic().saturating_sub(inner.ledger.trust());
             let Ticket {
                 mut landing,
                 collapsed,
                 first,
-            } = inner.slots.board(key, wish.clone(), suffices);
+            } = inner.slots.board(key, wish.clone(), since, suffices);
             if first {
                 tokio::spawn(Pilot::new(Arc::clone(inner), key.clone(), Arc::clone(slots)).fly_all());
             }

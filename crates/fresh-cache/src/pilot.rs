@@ -72,7 +72,8 @@ impl<C: Composer> Pilot<C> {
         let watermarks = self.inner.ledger.watermarks();
         let resident = self.inner.pages.get(&self.key).await;
         let known = self.known(resident.as_deref()).await;
-        self.inner.slots.depart(&self.key, |wish| {
+        let departed = self.inner.ledger.clock().monotonic();
+        self.inner.slots.depart(&self.key, departed, |wish| {
             self.plan(&watermarks, known, resident.as_deref(), wish)
         })
     }

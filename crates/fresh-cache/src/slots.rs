@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::watch;
 use tracing::Span;
@@ -109,6 +110,8 @@ struct FlightSlot<C: Composer> {
 /// The flight in the air.
 struct Running<C: Composer> {
     legs: Arc<[Leg<C::Body>]>,
+    /// When it began, on the monotonic clock.
+    departed: Duration,
     landing: Receiver<C>,
 }
 
@@ -126,11 +129,13 @@ impl<C: Composer> Slots<C> {
         }
     }
 
-    /// Boards a flight of this page: the one in the air if it `suffices`, else the next.
+    /// Boards a flight of this page: the one in the air if it `suffices` and began after `since`, else the next.
+    /// One that hangs would bring its latest passengers an answer of the time it began.
     pub(crate) fn board(
         &self,
         key: &C::Key,
         wish: Wish<C::Body>,
+        since: Duration,
         suffices: impl FnOnce(&[Leg<C::Body>]) -> bool,
     ) -> Ticket<C> {
         let mut slots = self.lock();
@@ -143,7 +148,7 @@ impl<C: Composer> Slots<C> {
         if let Some(running) = slot
             .running
             .as_ref()
-            .filter(|running| wish.may_share() && suffices(&running.legs))
+            .filter(|running| wish.may_share() && running.departed > since && suffices(&running.legs))
         {
             return Ticket {
                 landing: running.landing.clone(),
@@ -166,6 +171,7 @@ impl<C: Composer> Slots<C> {
     pub(crate) fn depart(
         &self,
         key: &C::Key,
+        departed: Duration,
         plan: impl FnOnce(Wish<C::Body>) -> Arc<[Leg<C::Body>]>,
     ) -> Departure<C> {
         let mut slots = self.lock();
@@ -179,6 +185,7 @@ impl<C: Composer> Slots<C> {
         let legs = plan(wish);
         slot.running = Some(Running {
             legs: Arc::clone(&legs),
+            departed,
             landing: landing.subscribe(),
         });
         Departure { legs, landing, span }

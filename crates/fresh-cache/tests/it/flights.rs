@@ -1,6 +1,7 @@
 //! One flight per page, at most one more waiting, begun late enough for whoever boards it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use fresh_cache::{Demand, Forward, Outcome};
 use futures::future::join_all;
@@ -190,4 +191,26 @@ async fn a_reader_who_wants_it_afresh_turns_the_waiting_flight_into_one_that_ask
     join_all([first, second, third, fourth]).await;
     assert_eq!(rig.world.take_requests(), [ACCOUNTS, METRICS].map(asked_in_full));
     assert_eq!(rig.cache.stats().flights.get(), 3);
+}
+
+#[tokio::test]
+async fn a_reader_does_not_join_a_flight_that_has_been_in_the_air_for_a_second() {
+    let mut rig = Rig::new();
+    rig.world.stop(ACCOUNTS, Step::Answer).hold();
+    let first = rig.waiting(Demand::Any).await;
+    rig.world.stop(ACCOUNTS, Step::Answer).arrived().await;
+    rig.live(Duration::from_millis(999));
+    let second = rig.waiting(Demand::Any).await;
+    rig.live(TICK);
+    let third = rig.waiting(Demand::Any).await;
+    rig.world.stop(ACCOUNTS, Step::Answer).release();
+    let answers = join_all([first, second, third]).await;
+    let collapsed = answers.iter().map(|answer| answer.outcome).map(|outcome| {
+        let Outcome::Forwarded { collapsed, .. } = outcome else {
+            panic!("it waited")
+        };
+        collapsed
+    });
+    assert_eq!(collapsed.collect::<Vec<_>>(), [false, true, false]);
+    assert_eq!(rig.cache.stats().flights.get(), 2);
 }
