@@ -16,6 +16,7 @@ use crate::ledger::{Position, Slot, SourceId, Watermarks};
 use crate::leg::{Arrival, Leg, message};
 use crate::part::{Carried, Part, PartState};
 use crate::proof::Proof;
+use crate::refresh::Refresh;
 use crate::slots::{Departure, Landed, Wish};
 use crate::strategy::Tactic;
 
@@ -99,14 +100,9 @@ impl<C: Composer> Pilot<C> {
         resident: Option<&Entry<C>>,
         wish: Wish<C::Body>,
     ) -> Arc<[Leg<C::Body>]> {
-        let Inner {
-            ledger,
-            tactic,
-            stats,
-            ..
-        } = &*self.inner;
+        let Inner { ledger, tactic, .. } = &*self.inner;
         for (index, part) in wish.carried {
-            stats.carried.add();
+            let part = self.believe_carried(known[index].as_ref(), part);
             known[index] = merge(known[index].take(), Some(part));
         }
         let proof = Proof::new(ledger, watermarks);
@@ -129,6 +125,22 @@ impl<C: Composer> Pilot<C> {
             }
         };
         known.into_iter().enumerate().map(leg).collect()
+    }
+
+    /// What an event carried, as far as it counts (rule 17): its database may have been replaced, which a flight can know
+    /// before it is heard. Then it is something to ask about, like what is remembered of the past.
+    fn believe_carried(&self, known: Option<&Part<C::Body>>, mut carried: Part<C::Body>) -> Part<C::Body> {
+        let asked_for = known.filter(|known| known.position > Position::ZERO);
+        let counts = match asked_for {
+            Some(known) => known.version.incarnation == carried.version.incarnation,
+            None => self.inner.options.refresh.of == Refresh::All,
+        };
+        if counts {
+            self.inner.stats.carried.add();
+        } else {
+            carried.position = Position::ZERO;
+        }
+        carried
     }
 
     async fn fly(&mut self, legs: &[Leg<C::Body>]) -> Landed<C> {

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fresh_cache::{
-    CacheOptions, Clock as _, Demand, FreshCache, Hearing, Ledger, LedgerOptions, ManualClock, Moment,
-    SourceId, Stats, Strategy,
+    CacheOptions, Demand, FreshCache, Hearing, Ledger, LedgerOptions, ManualClock, Moment, SourceId, Stats,
+    Strategy,
 };
 use futures::FutureExt as _;
 
@@ -19,7 +19,6 @@ use crate::truth::{Floor, ShownSoFar, Token, Witness};
 
 const STEPS: u64 = 400;
 const READERS: usize = 8;
-const HOUR: u64 = 3_600_000_000;
 
 struct History {
     seed: u64,
@@ -38,7 +37,7 @@ struct History {
 impl History {
     fn new(seed: u64, strategy: Strategy) -> Self {
         let clock = ManualClock::at(Moment::from_micros(1_700_000_000_000_000));
-        // So few slots that entities share them.
+        // So few slots that entities share them. Which do is drawn anew for every ledger: a seed fixes all but that.
         let options = LedgerOptions {
             slots: 4,
             ..LedgerOptions::default()
@@ -109,7 +108,7 @@ impl History {
             76 => self.paused = !self.paused,
             77..81 => self.sea.sources[source].lock().unwrap().down = self.dice.one_in(4),
             81 if self.dice.one_in(3) => self.sea.sources[source].lock().unwrap().reset(&self.sea.clock),
-            82 if self.dice.one_in(3) => self.set_the_clock_back(),
+            82 if self.dice.one_in(3) => self.sea.set_the_clock_back(),
             83..103 => self.pass_time(),
             103..109 => self.cache.forget(&entity).await,
             109..143 if self.readers.len() < READERS => self.arrive(entity),
@@ -146,12 +145,6 @@ impl History {
             .iter_mut()
             .for_each(|channel| channel.under_way.clear());
         self.hearing.lost_all();
-    }
-
-    /// By more than any message is delayed: the date of one that was written before cannot be told from a later one.
-    fn set_the_clock_back(&mut self) {
-        let earlier = self.sea.clock.now().as_micros() - HOUR;
-        self.sea.clock.step_to(Moment::from_micros(earlier));
     }
 
     fn pass_time(&mut self) {

@@ -201,6 +201,26 @@ async fn what_a_stray_event_of_a_former_database_carries_is_not_shown_as_the_lat
     );
 }
 
+/// The feed lags behind the answers: what it still has to say of the former database is older than what is shown.
+#[tokio::test]
+async fn a_database_that_was_replaced_unheard_is_not_undone_by_the_events_of_the_former() {
+    let mut rig = Rig::refreshing_read(Refresh::Read).await;
+    rig.world.mutate(ACCOUNTS, PAGE);
+    let former = rig.carried(ACCOUNTS); // its event is under way
+    rig.world.set(ACCOUNTS, |source| {
+        source.incarnation = 2;
+        source.revisions.clear();
+    });
+    rig.reading(Demand::Afresh).await;
+    let shown = rig.world.version(ACCOUNTS, PAGE);
+    rig.world.take_requests();
+    let position = rig.hearing.changed(ACCOUNTS, PAGE);
+    rig.announce(ACCOUNTS, position, Some(former));
+    rig.settle().await;
+    assert_eq!(rig.read().await.entry.version(ACCOUNTS), Some(shown));
+    assert_eq!(rig.world.take_requests(), [asked_about(ACCOUNTS, 1)]);
+}
+
 #[tokio::test]
 async fn a_date_that_an_event_carries_counts_unless_it_is_in_the_future() {
     for (ahead, believed) in [(Duration::ZERO, true), (TICK, false)] {

@@ -71,6 +71,8 @@ pub(crate) struct Source {
 pub(crate) struct Sea {
     pub(crate) clock: ManualClock,
     pub(crate) sources: [Mutex<Source>; 2],
+    /// When the wall clock was last set back, by the one that nobody sets.
+    pub(crate) set_back: Mutex<Option<Duration>>,
     /// The fetches that wait for the test to let them take their next step; `None` if they need not.
     waiting: Option<Mutex<Vec<oneshot::Sender<()>>>>,
 }
@@ -89,12 +91,22 @@ impl Sea {
         let sea = Self {
             clock,
             sources: Default::default(),
+            set_back: Mutex::default(),
             waiting: None,
         };
         for source in &sea.sources {
             source.lock().unwrap().reset(&sea.clock);
         }
         sea
+    }
+
+    /// By more than any message is delayed: the date of one that was written before cannot be told from a later one.
+    pub(crate) fn set_the_clock_back(&self) {
+        // Nothing happens before and after it at one moment of the other clock.
+        self.clock.advance(Duration::from_millis(1));
+        let earlier = self.clock.now().saturating_sub(Duration::from_hours(1));
+        self.clock.step_to(earlier);
+        *self.set_back.lock().unwrap() = Some(self.clock.monotonic());
     }
 
     /// Lets some fetch take its next step; whether there was one.

@@ -50,6 +50,9 @@ pub(crate) struct Witness<'a> {
 impl Witness<'_> {
     pub(crate) fn check(&self) {
         self.check_date();
+        if !matches!(self.strategy, Strategy::Ttl(_)) {
+            self.check_age();
+        }
         for source in SOURCES {
             if let Some(part) = self.answer.entry.page()[source.0] {
                 self.check_evidence(source);
@@ -87,6 +90,21 @@ impl Witness<'_> {
                 self.place
             );
         }
+    }
+
+    /// I3: who waited for an answer that is not marked does not get one of long before: the flight that was joined had
+    /// begun within the second before, and what it kept was proven within the second before that. Unless the clock was set
+    /// back, which leaves of the dates before it no more than the starts of requests.
+    fn check_age(&self) {
+        let (arrived, date) = (self.floor.arrived, self.date());
+        let set_back = *self.sea.set_back.lock().unwrap();
+        assert!(
+            !self.unmarked()
+                || date.saturating_add(Duration::from_secs(2)) > arrived
+                || set_back.is_some_and(|set_back| set_back > date),
+            "{}: dated {date:?} for one who came at {arrived:?}",
+            self.place
+        );
     }
 
     /// I4: no answer is dated after the last word of any of its sources.
@@ -156,9 +174,9 @@ impl Witness<'_> {
             return;
         }
         let source_now = self.sea.sources[source.0].lock().unwrap();
-        // What rested when the reader arrived may be awake by now.
+        // It rested when the reader arrived, or when the flight began that the reader joined.
         let rests = source_now.failed[self.entity]
-            .is_some_and(|failed| self.floor.arrived.saturating_sub(failed) < Duration::from_secs(1));
+            .is_some_and(|failed| self.floor.arrived.saturating_sub(failed) < Duration::from_secs(2));
         let failed = |fetch: &Fetch| fetch.source == source && fetch.brought == Brought::Failure;
         assert!(
             state.is_none()
