@@ -1,0 +1,3 @@
+//! The load test: parse, run, say what was found.
+
+fn main() {}
