@@ -12,11 +12,14 @@ pub use config::Config;
 pub use error::RunError;
 pub use routes::openapi;
 
+use std::time::Duration;
+
 use event_bus::{Broker, Clock, Relay, Topology};
 use http_edge::{EdgeOptions, Readiness};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use crate::routes::Service;
 use crate::store::Store;
 
 /// Wires the service and runs it until `stop`: the store, the relay that publishes its outbox, the routes.
@@ -36,7 +39,15 @@ pub async fn run(config: Config, listener: TcpListener, stop: CancellationToken)
     )
     .with_clock(Clock::ahead_by_milliseconds(config.inject_clock_offset_ms));
     let relay = tokio::spawn(relay.run(stop.clone()));
-    let router = http_edge::edge(routes::router(store), Readiness::always(), EdgeOptions::default());
+    let service = Service {
+        store,
+        injected_latency: Duration::from_millis(config.inject_latency_ms),
+    };
+    let router = http_edge::edge(
+        routes::router(service),
+        Readiness::always(),
+        EdgeOptions::default(),
+    );
     http_edge::serve(listener, router, stop)
         .await
         .map_err(RunError::Serve)?;

@@ -1,8 +1,10 @@
 //! The HTTP of the service.
 
+use std::time::Duration;
+
 use axum::Router;
-use axum::extract::State;
-use axum::http::{HeaderMap, HeaderName, StatusCode, header};
+use axum::extract::{FromRef, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use event_bus::Version;
@@ -17,17 +19,29 @@ use crate::error::StoreError;
 use crate::store::{Found, Store, Stored};
 
 const CONSISTENCY_TOKEN: HeaderName = HeaderName::from_static("consistency-token");
+const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 const LIST_LIMIT: u32 = 100;
 
 #[derive(OpenApi)]
 #[openapi(info(title = "accounts", description = "Owns accounts: the names on the pages."))]
 struct Document;
 
-pub(crate) fn router(store: Store) -> Router {
+/// What the handlers work with.
+#[derive(Debug, Clone, FromRef)]
+pub(crate) struct Service {
+    pub(crate) store: Store,
+    /// For lessons; zero in earnest.
+    pub(crate) injected_latency: Duration,
+}
+
+pub(crate) fn router(service: Service) -> Router {
+    if !service.injected_latency.is_zero() {
+        tracing::warn!(latency = ?service.injected_latency, "latency is injected into GET an account, as it was asked for");
+    }
     let (router, api) = documented().split_for_parts();
     router
         .route("/openapi.json", get(async || Json(api)))
-        .with_state(store)
+        .with_state(service)
 }
 
 /// The OpenAPI document of this service.
@@ -35,7 +49,7 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
     documented().into_openapi()
 }
 
-fn documented() -> OpenApiRouter<Store> {
+fn documented() -> OpenApiRouter<Service> {
     OpenApiRouter::with_openapi(Document::openapi())
         .routes(routes!(list_accounts, create_account))
         .routes(routes!(get_account, update_account, delete_account))
@@ -116,26 +130,44 @@ async fn create_account(
 
 /// The account, or 304 if `If-None-Match` names its version.
 #[utoipa::path(get, path = "/accounts/{id}", params(("id" = i64, Path)), responses(
-    (status = 200, body = AccountAnswer, headers(("ETag" = String, description = "\"incarnation-revision\""))),
+    (status = 200, body = AccountAnswer, headers(
+        ("ETag" = String, description = "\"incarnation-revision\""),
+        ("Server-Timing" = String, description = "injected;dur: only where latency is injected, in milliseconds"),
+    )),
     (status = 304, description = "not modified"),
     (status = 404, description = "no such account; the ETag is the absence's", body = Problem, content_type = "application/problem+json"),
 ))]
-async fn get_account(
-    State(store): State<Store>,
-    Path(id): Path<i64>,
-    headers: HeaderMap,
-) -> Result<Response, StoreError> {
-    let Found { version, account } = store.find_account(AccountId(id)).await?;
+async fn get_account(State(service): State<Service>, Path(id): Path<i64>, headers: HeaderMap) -> Response {
+    let answer = answer(&service.store, AccountId(id), &headers).await;
+    service.hold_back(answer.into_response()).await
+}
+
+async fn answer(store: &Store, id: AccountId, headers: &HeaderMap) -> Result<Response, StoreError> {
+    let Found { version, account } = store.find_account(id).await?;
     let etag = etag(version);
     // `*` asks for anything at all, and an absence is nothing (RFC 9110, 13.1.2).
     let anything = headers
         .get(header::IF_NONE_MATCH)
         .is_some_and(|wanted| wanted == "*");
-    if conditional::not_modified(&headers, &etag) && (account.is_some() || !anything) {
+    if conditional::not_modified(headers, &etag) && (account.is_some() || !anything) {
         return Ok((StatusCode::NOT_MODIFIED, [(header::ETAG, etag)]).into_response());
     }
     let account = account.ok_or(StoreError::NoSuchAccount(version))?;
     Ok(([(header::ETAG, etag)], Json(AccountAnswer::from(&account))).into_response())
+}
+
+impl Service {
+    /// After the answer was made, and holding nothing: what goes out is as old as that of a slow query would be.
+    async fn hold_back(&self, mut response: Response) -> Response {
+        if self.injected_latency.is_zero() {
+            return response;
+        }
+        tokio::time::sleep(self.injected_latency).await;
+        let timing = format!("injected;dur={}", self.injected_latency.as_millis());
+        let timing = HeaderValue::try_from(timing).expect("digits are a header's");
+        response.headers_mut().insert(SERVER_TIMING, timing);
+        response
+    }
 }
 
 #[derive(Debug, Deserialize, ToSchema)]

@@ -35,6 +35,17 @@ pub struct Config {
     #[arg(long, env = "RENEW_INCARNATION")]
     pub renew_incarnation: bool,
 
+    /// For lessons: hold every answer of `GET /accounts/{id}/endpoints` back for so many milliseconds, at most 9000. The
+    /// answer is already made by then, as by a slow query, and says so in `Server-Timing`.
+    #[arg(
+        long = "inject-latency",
+        env = "INJECT_LATENCY_MS",
+        value_name = "MS",
+        default_value_t = 0,
+        value_parser = clap::value_parser!(u64).range(..=9_000)
+    )]
+    pub inject_latency_ms: u64,
+
     /// For lessons and fault tests: how far ahead of the machine's clock this source's shall be (behind it, if negative) in
     /// all that its events say of when something was committed and up to when all is out. Times in the data stay true.
     #[arg(

@@ -1,8 +1,10 @@
 //! The HTTP of the service.
 
+use std::time::Duration;
+
 use axum::Router;
-use axum::extract::State;
-use axum::http::{HeaderMap, HeaderName, StatusCode, header};
+use axum::extract::{FromRef, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use event_bus::Version;
@@ -17,6 +19,7 @@ use crate::error::StoreError;
 use crate::store::{Store, Stored};
 
 const CONSISTENCY_TOKEN: HeaderName = HeaderName::from_static("consistency-token");
+const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 
 #[derive(OpenApi)]
 #[openapi(info(
@@ -25,11 +28,22 @@ const CONSISTENCY_TOKEN: HeaderName = HeaderName::from_static("consistency-token
 ))]
 struct Document;
 
-pub(crate) fn router(store: Store) -> Router {
+/// What the handlers work with.
+#[derive(Debug, Clone, FromRef)]
+pub(crate) struct Service {
+    pub(crate) store: Store,
+    /// For lessons; zero in earnest.
+    pub(crate) injected_latency: Duration,
+}
+
+pub(crate) fn router(service: Service) -> Router {
+    if !service.injected_latency.is_zero() {
+        tracing::warn!(latency = ?service.injected_latency, "latency is injected into GET the endpoints of an account, as it was asked for");
+    }
     let (router, api) = documented().split_for_parts();
     router
         .route("/openapi.json", get(async || Json(api)))
-        .with_state(store)
+        .with_state(service)
 }
 
 /// The OpenAPI document of this service.
@@ -37,7 +51,7 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
     documented().into_openapi()
 }
 
-fn documented() -> OpenApiRouter<Store> {
+fn documented() -> OpenApiRouter<Service> {
     OpenApiRouter::with_openapi(Document::openapi())
         .routes(routes!(list_endpoints, add_endpoint))
         .routes(routes!(get_endpoint, change_endpoint, remove_endpoint))
@@ -47,21 +61,39 @@ fn documented() -> OpenApiRouter<Store> {
 ///
 /// Of an account that was never heard of: an empty list of revision 0.
 #[utoipa::path(get, path = "/accounts/{id}/endpoints", params(("id" = i64, Path)), responses(
-    (status = 200, body = EndpointListAnswer, headers(("ETag" = String, description = "\"incarnation-revision\""))),
+    (status = 200, body = EndpointListAnswer, headers(
+        ("ETag" = String, description = "\"incarnation-revision\""),
+        ("Server-Timing" = String, description = "injected;dur: only where latency is injected, in milliseconds"),
+    )),
     (status = 304, description = "not modified"),
 ))]
 async fn list_endpoints(
-    State(store): State<Store>,
+    State(service): State<Service>,
     Path(id): Path<i64>,
     headers: HeaderMap,
 ) -> Result<Response, StoreError> {
     let held = move |version| conditional::not_modified(&headers, &etag(version));
-    let listed = store.list_endpoints(AccountId(id), held).await?;
+    let listed = service.store.list_endpoints(AccountId(id), held).await?;
     let etag = [(header::ETAG, etag(listed.version))];
-    Ok(match listed.list {
+    let response = match listed.list {
         Some(list) => (etag, Json(EndpointListAnswer::from(&list))).into_response(),
         None => (StatusCode::NOT_MODIFIED, etag).into_response(),
-    })
+    };
+    Ok(service.hold_back(response).await)
+}
+
+impl Service {
+    /// After the answer was made, and holding nothing: what goes out is as old as that of a slow query would be.
+    async fn hold_back(&self, mut response: Response) -> Response {
+        if self.injected_latency.is_zero() {
+            return response;
+        }
+        tokio::time::sleep(self.injected_latency).await;
+        let timing = format!("injected;dur={}", self.injected_latency.as_millis());
+        let timing = HeaderValue::try_from(timing).expect("digits are a header's");
+        response.headers_mut().insert(SERVER_TIMING, timing);
+        response
+    }
 }
 
 #[derive(Debug, Deserialize, ToSchema)]

@@ -24,7 +24,11 @@ pub(crate) struct TestApp {
 
 impl TestApp {
     pub(crate) async fn spawn() -> Self {
-        Self::spawn_in(tempfile::tempdir().unwrap(), NatsServer::start(), &[]).await
+        Self::spawn_with(&[]).await
+    }
+
+    pub(crate) async fn spawn_with(flags: &[&str]) -> Self {
+        Self::spawn_in(tempfile::tempdir().unwrap(), NatsServer::start(), flags).await
     }
 
     async fn spawn_in(folder: TempDir, nats: NatsServer, flags: &[&str]) -> Self {

@@ -1,5 +1,7 @@
 //! What a reader gets.
 
+use std::time::{Duration, Instant};
+
 use serde_json::{Value, json};
 
 use crate::app::{TestApp, an_endpoint, header, path_of};
@@ -114,6 +116,25 @@ async fn a_missing_endpoint_is_a_problem_under_its_accounts_version() {
         "removing twice is told apart"
     );
     assert_eq!(app.list(1).await["revision"], 2, "none of that is a change");
+}
+
+#[tokio::test]
+async fn injected_latency_is_felt_by_readers_alone_and_always_named() {
+    let app = TestApp::spawn().await.respawn(&["--inject-latency", "150"]).await;
+    let written = app.post(1, &an_endpoint("a")).await;
+    assert!(written.headers().get("server-timing").is_none());
+    let asked = Instant::now();
+    let slow = app.get(LIST).await;
+    assert!(asked.elapsed() >= Duration::from_millis(150));
+    assert_eq!(header(&slow, "server-timing"), "injected;dur=150");
+    let unchanged = app.get_if_none_match(LIST, header(&slow, "etag")).await;
+    assert_eq!(
+        (unchanged.status().as_u16(), header(&unchanged, "server-timing")),
+        (304, "injected;dur=150")
+    );
+
+    let app = app.respawn(&[]).await;
+    assert!(app.get(LIST).await.headers().get("server-timing").is_none());
 }
 
 #[tokio::test]
