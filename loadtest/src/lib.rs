@@ -1,3 +1,10 @@
 #![doc = include_str!("../README.md")]
 
+pub mod client;
+pub mod histogram;
+pub mod known;
+pub mod plan;
+pub mod random;
 pub mod results;
+pub mod source;
+pub mod strategy;

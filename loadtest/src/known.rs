@@ -1,0 +1,295 @@
+//! What was written and when, to judge what is read by.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+
+use crate::client::{Acknowledged, Answer};
+use crate::source::Source;
+
+/// An unmarked answer that lacks a change of more than this ago is stale: the page promises less.
+pub const STALE_AFTER: Duration = Duration::from_secs(1);
+
+/// How many changes of one account at one source are remembered each; of older ones, that there were some.
+const REMEMBERED: usize = 10_000;
+
+/// Every change that was acknowledged, by source and account.
+#[derive(Debug, Default)]
+pub struct Known(Mutex<Books>);
+
+/// How an answer compares to what was acknowledged before it was asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Judgement {
+    /// How long before its request the first change that it lacks had been acknowledged; none if it lacks none.
+    pub behind: Option<Duration>,
+    /// Whether it lacks one that had been acknowledged before its own `Fresh-As-Of`.
+    pub lied: bool,
+}
+
+/// A version comes from another database of its source than all before: nothing can be said of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AnotherDatabase(pub Source);
+
+#[derive(Debug, Default)]
+struct Books {
+    /// By [`Source::index`]: the one database that each source had from the start of the run.
+    incarnations: [Option<u128>; 3],
+    lines: HashMap<(Source, u64), Line>,
+}
+
+/// The changes of one account at one source, by revision.
+#[derive(Debug, Default)]
+struct Line {
+    changes: VecDeque<Change>,
+    /// The highest of those that are no longer in `changes`.
+    forgotten: Option<Change>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Change {
+    revision: u64,
+    at: Instant,
+    wall: Timestamp,
+}
+
+impl Known {
+    /// Remembers a change.
+    pub fn learn(&self, change: &Acknowledged) -> Result<(), AnotherDatabase> {
+        let mut books = self.books();
+        books.meet(change.source, change.version.incarnation)?;
+        let line = books.lines.entry((change.source, change.account)).or_default();
+        line.insert(Change {
+            revision: change.version.revision,
+            at: change.at,
+            wall: change.wall,
+        });
+        Ok(())
+    }
+
+    /// Compares an answer with what is known.
+    pub fn judge(&self, answer: &Answer) -> Result<Judgement, AnotherDatabase> {
+        let mut books = self.books();
+        let mut judgement = Judgement::default();
+        for source in Source::ALL {
+            let Some(version) = answer.versions[source.index()] else {
+                continue;
+            };
+            books.meet(source, version.incarnation)?;
+            if let Some(line) = books.lines.get(&(source, answer.account)) {
+                let lacking = || line.beyond(version.revision);
+                let behind = lacking()
+                    .filter_map(|change| answer.sent.checked_duration_since(change.at))
+                    .filter(|behind| !behind.is_zero());
+                judgement.behind = judgement.behind.max(behind.max());
+                judgement.lied |= lacking().any(|change| change.wall < answer.fresh_as_of);
+            }
+        }
+        Ok(judgement)
+    }
+
+    fn books(&self) -> MutexGuard<'_, Books> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Books {
+    /// The first database of a source that is met is the one.
+    fn meet(&mut self, source: Source, incarnation: u128) -> Result<(), AnotherDatabase> {
+        let known = self.incarnations[source.index()].get_or_insert(incarnation);
+        if *known == incarnation {
+            Ok(())
+        } else {
+            Err(AnotherDatabase(source))
+        }
+    }
+}
+
+impl Line {
+    /// Acknowledgements may arrive in another order than the changes were made in.
+    fn insert(&mut self, change: Change) {
+        let place = self
+            .changes
+            .partition_point(|known| known.revision < change.revision);
+        self.changes.insert(place, change);
+        if self.changes.len() > REMEMBERED {
+            self.forgotten = self
+                .forgotten
+                .into_iter()
+                .chain(self.changes.pop_front())
+                .max_by_key(|change| change.revision);
+        }
+    }
+
+    /// The changes that an answer of this revision lacks; the forgotten ones as one, the last of them.
+    fn beyond(&self, revision: u64) -> impl Iterator<Item = &Change> {
+        let first = self.changes.partition_point(|known| known.revision <= revision);
+        let forgotten = self
+            .forgotten
+            .iter()
+            .filter(move |known| known.revision > revision);
+        forgotten.chain(self.changes.range(first..))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::client::{Outcome, Version};
+
+    /// A clock whose two faces go together.
+    struct Clock(Instant, Timestamp);
+
+    impl Clock {
+        fn new() -> Self {
+            Self(Instant::now(), "2026-11-22T21:18:03Z".parse().unwrap())
+        }
+
+        fn at(&self, ms: u64) -> Instant {
+            self.0 + Duration::from_millis(ms)
+        }
+
+        fn wall(&self, ms: u64) -> Timestamp {
+            self.1 + Duration::from_millis(ms)
+        }
+
+        fn change(&self, revision: u64, ms: u64) -> Acknowledged {
+            Acknowledged {
+                source: Source::Endpoints,
+                account: 7,
+                version: version(revision),
+                sent: self.at(ms),
+                at: self.at(ms),
+                wall: self.wall(ms),
+            }
+        }
+
+        /// Sent at one time, dated another.
+        fn answer(&self, revision: u64, sent_ms: u64, dated_ms: u64) -> Answer {
+            Answer {
+                account: 7,
+                sent: self.at(sent_ms),
+                ended: self.at(sent_ms + 1),
+                versions: [Some(version(0)), Some(version(revision)), None],
+                fresh_as_of: self.wall(dated_ms),
+                outcome: Outcome::Hit,
+                collapsed: false,
+                marked: false,
+                length: 0,
+            }
+        }
+    }
+
+    fn version(revision: u64) -> Version {
+        Version {
+            incarnation: 1,
+            revision,
+        }
+    }
+
+    fn known(changes: &[Acknowledged]) -> Known {
+        let known = Known::default();
+        for change in changes {
+            known.learn(change).unwrap();
+        }
+        known
+    }
+
+    fn behind_ms(known: &Known, answer: &Answer) -> Option<u128> {
+        known
+            .judge(answer)
+            .unwrap()
+            .behind
+            .map(|behind| behind.as_millis())
+    }
+
+    #[test]
+    fn an_answer_is_behind_since_the_first_change_that_it_lacks() {
+        let clock = Clock::new();
+        let known = known(&[clock.change(2, 100), clock.change(3, 200), clock.change(4, 300)]);
+        let behind = |revision| behind_ms(&known, &clock.answer(revision, 1000, 0));
+        assert_eq!(behind(1), Some(900));
+        assert_eq!(behind(2), Some(800));
+        assert_eq!(behind(3), Some(700));
+        assert_eq!(behind(4), None);
+        assert_eq!(behind(5), None, "somebody else may write too");
+    }
+
+    #[test]
+    fn only_what_was_acknowledged_before_the_request_is_due() {
+        let clock = Clock::new();
+        let known = known(&[clock.change(2, 100)]);
+        assert_eq!(behind_ms(&known, &clock.answer(1, 99, 0)), None);
+        assert_eq!(behind_ms(&known, &clock.answer(1, 100, 0)), None);
+        assert_eq!(behind_ms(&known, &clock.answer(1, 101, 0)), Some(1));
+    }
+
+    #[test]
+    fn a_later_revision_that_was_acknowledged_sooner_counts() {
+        let clock = Clock::new();
+        let known = known(&[clock.change(3, 100), clock.change(2, 200)]);
+        assert_eq!(behind_ms(&known, &clock.answer(1, 150, 0)), Some(50));
+        assert_eq!(behind_ms(&known, &clock.answer(2, 150, 0)), Some(50));
+        assert_eq!(behind_ms(&known, &clock.answer(3, 250, 0)), None);
+    }
+
+    #[test]
+    fn an_answer_lies_if_it_is_dated_after_a_change_that_it_lacks() {
+        let clock = Clock::new();
+        let known = known(&[clock.change(2, 100)]);
+        let lied = |revision, dated| known.judge(&clock.answer(revision, 50, dated)).unwrap().lied;
+        assert!(!lied(1, 99));
+        assert!(!lied(1, 100), "complete up to then, not including it");
+        assert!(lied(1, 101));
+        assert!(!lied(2, 101));
+    }
+
+    #[test]
+    fn accounts_and_sources_do_not_answer_for_each_other() {
+        let clock = Clock::new();
+        let known = known(&[clock.change(2, 100)]);
+        let other = Answer {
+            account: 8,
+            ..clock.answer(1, 500, 500)
+        };
+        assert_eq!(known.judge(&other), Ok(Judgement::default()));
+        let missing = Answer {
+            versions: [Some(version(1)), None, Some(version(1))],
+            ..clock.answer(1, 500, 500)
+        };
+        assert_eq!(
+            known.judge(&missing),
+            Ok(Judgement::default()),
+            "a part that is not shown"
+        );
+    }
+
+    #[test]
+    fn another_database_is_not_passed_over() {
+        let clock = Clock::new();
+        let known = known(&[clock.change(2, 100)]);
+        let mut answer = clock.answer(9, 500, 0);
+        answer.versions[1] = Some(Version {
+            incarnation: 2,
+            revision: 9,
+        });
+        assert_eq!(known.judge(&answer), Err(AnotherDatabase(Source::Endpoints)));
+        let mut change = clock.change(10, 600);
+        change.version.incarnation = 2;
+        assert_eq!(known.learn(&change), Err(AnotherDatabase(Source::Endpoints)));
+    }
+
+    #[test]
+    fn what_is_forgotten_still_counts_by_its_last_change() {
+        let clock = Clock::new();
+        let known = Known::default();
+        for number in 1..=12_000 {
+            known.learn(&clock.change(number, number)).unwrap();
+        }
+        assert_eq!(behind_ms(&known, &clock.answer(0, 20_000, 0)), Some(18_000));
+        assert_eq!(behind_ms(&known, &clock.answer(11_999, 20_000, 0)), Some(8000));
+        let line = &known.books().lines[&(Source::Endpoints, 7)];
+        assert_eq!(line.changes.len(), REMEMBERED);
+    }
+}
