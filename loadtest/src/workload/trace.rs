@@ -1,0 +1,308 @@
+//! A recorded sequence of reads and writes, with times.
+
+use std::collections::{HashMap, HashSet};
+use std::fmt;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use flate2::read::GzDecoder;
+use serde::Deserialize;
+
+use super::rank;
+
+/// The recordings that can be replayed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum TraceName {
+    /// 88 minutes of a cache in production at Twitter; its writes are inferred.
+    Twitter52,
+    /// The first hour of a virtual machine's disk: more writes than reads.
+    Cloudphysics,
+}
+
+/// What is replayed.
+#[derive(Clone, Debug)]
+pub struct Trace {
+    /// Which recording it is.
+    pub name: TraceName,
+    /// In the order in which they were recorded.
+    pub requests: Vec<Request>,
+    /// How many keys are asked for.
+    pub keys: usize,
+    /// One of so many keys was kept.
+    pub one_in: u32,
+}
+
+/// One request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Request {
+    /// When, from the start of the recording.
+    pub at: Duration,
+    /// What for: numbers from 0, by first appearance.
+    pub key: u32,
+    /// Whether it changes what is asked for.
+    pub write: bool,
+}
+
+#[derive(Clone, Copy, Deserialize)]
+struct Row {
+    t: f64,
+    key: u32,
+    op: Operation,
+}
+
+#[derive(Clone, Copy, Deserialize, PartialEq, Eq)]
+enum Operation {
+    #[serde(rename = "r")]
+    Read,
+    #[serde(rename = "w")]
+    Write,
+}
+
+impl TraceName {
+    /// What the recording is, in words.
+    pub const fn describe(self) -> &'static str {
+        match self {
+            Self::Twitter52 => "88 minutes of a production cache at Twitter, cluster 52, writes inferred",
+            Self::Cloudphysics => {
+                "the first hour of a virtual machine's disk, CloudPhysics: storage, not web"
+            }
+        }
+    }
+
+    const fn file(self) -> &'static str {
+        match self {
+            Self::Twitter52 => "twitter52_keys00_88min.csv.gz",
+            Self::Cloudphysics => "cloudphysics_hour1.csv.gz",
+        }
+    }
+}
+
+impl fmt::Display for TraceName {
+    /// The name on the command line.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Twitter52 => "twitter52",
+            Self::Cloudphysics => "cloudphysics",
+        })
+    }
+}
+
+impl Trace {
+    /// Reads all requests for one in so many keys.
+    pub fn read(folder: &Path, name: TraceName, one_in: u32) -> Result<Self> {
+        ensure!(one_in > 0, "one in 0 keys are no keys: choose 1 for all of them");
+        let trace = Self::sample(name, &rows(folder, name)?, one_in);
+        ensure!(
+            !trace.requests.is_empty(),
+            "one in {one_in} keys of {name} are no keys"
+        );
+        Ok(trace)
+    }
+
+    fn sample(name: TraceName, rows: &[Row], one_in: u32) -> Self {
+        let kept = kept_keys(rows, one_in);
+        let mut numbers: HashMap<u32, u32> = HashMap::new();
+        let mut requests = Vec::new();
+        // Spread before keys are left out: a second is as full as it was recorded.
+        for (row, at) in rows
+            .iter()
+            .zip(spread(rows))
+            .filter(|(row, _)| kept.contains(&row.key))
+        {
+            let next = u32::try_from(numbers.len()).unwrap_or(u32::MAX);
+            requests.push(Request {
+                at,
+                key: *numbers.entry(row.key).or_insert(next),
+                write: row.op == Operation::Write,
+            });
+        }
+        Self {
+            name,
+            requests,
+            keys: numbers.len(),
+            one_in,
+        }
+    }
+
+    /// How many of the requests are writes.
+    pub fn writes(&self) -> usize {
+        self.requests.iter().filter(|request| request.write).count()
+    }
+
+    /// From the start of the recording to its last request.
+    pub fn length(&self) -> Duration {
+        self.requests.last().map_or(Duration::ZERO, |request| request.at)
+    }
+
+    /// The share of reads that a cache answers by itself which forgets nothing and hears of every write at once.
+    pub fn best_hit_ratio(&self) -> f64 {
+        let mut held = HashSet::new();
+        let (mut reads, mut hits) = (0_u32, 0_u32);
+        for request in &self.requests {
+            if request.write {
+                held.remove(&request.key);
+            } else {
+                reads += 1;
+                hits += u32::from(!held.insert(request.key));
+            }
+        }
+        f64::from(hits) / f64::from(reads.max(1))
+    }
+}
+
+fn rows(folder: &Path, name: TraceName) -> Result<Vec<Row>> {
+    let path = folder.join(name.file());
+    let mut reader = csv::Reader::from_reader(GzDecoder::new(super::open(&path)?));
+    reader
+        .deserialize()
+        .collect::<Result<_, _>>()
+        .with_context(|| format!("reading {}", path.display()))
+}
+
+/// One in so many keys, all their requests: of the samples that there are, the one whose number of requests is nearest to its share.
+///
+/// A few keys make up much of a workload. A sample with one of them would have far more hits than the whole, one of the many
+/// without any of them somewhat fewer; so the choice is not left to chance (compare SHARDS-adj).
+fn kept_keys(rows: &[Row], one_in: u32) -> HashSet<u32> {
+    let sample_of = |key| rank(key) % u64::from(one_in);
+    let mut sizes: HashMap<u64, usize> = HashMap::new();
+    for row in rows {
+        *sizes.entry(sample_of(row.key)).or_default() += 1;
+    }
+    let wanted = rows.len() / one_in as usize;
+    let nearest = sizes
+        .into_iter()
+        .min_by_key(|(sample, size)| (size.abs_diff(wanted), *sample))
+        .map(|(sample, _)| sample);
+    rows.iter()
+        .map(|row| row.key)
+        .filter(|key| Some(sample_of(*key)) == nearest)
+        .collect()
+}
+
+/// When each request was made. Where several have one time, they are laid evenly until the next time, over a
+/// second at most: a clock of whole seconds says no more of them than their order.
+fn spread(rows: &[Row]) -> impl Iterator<Item = Duration> {
+    #[expect(clippy::float_cmp, reason = "the same text is the same number")]
+    let together: Vec<_> = rows.chunk_by(|one, other| one.t == other.t).collect();
+    let ends: Vec<_> = together
+        .iter()
+        .skip(1)
+        .map(|next| next[0].t)
+        .chain(together.last().map(|last| last[0].t + 1.0))
+        .collect();
+    together.into_iter().zip(ends).flat_map(|(same, end)| {
+        let (start, count) = (same[0].t, u32::try_from(same.len()).unwrap_or(u32::MAX));
+        let step = (end - start).clamp(0.0, 1.0) / f64::from(count);
+        (0..count).map(move |place| Duration::from_secs_f64(step.mul_add(f64::from(place), start)))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(name: TraceName, one_in: u32) -> Trace {
+        Trace::read(&super::super::traces(), name, one_in).unwrap()
+    }
+
+    fn percent(trace: &Trace) -> f64 {
+        (trace.best_hit_ratio() * 1_000.0).round() / 10.0
+    }
+
+    #[test]
+    fn the_whole_recordings_are_read() {
+        let twitter = read(TraceName::Twitter52, 1);
+        assert_eq!(
+            (twitter.requests.len(), twitter.keys, twitter.writes()),
+            (179_260, 18_530, 2_265)
+        );
+        assert_eq!(twitter.length().as_secs(), 5_293);
+        assert!((percent(&twitter) - 88.8).abs() < 0.05, "{}", percent(&twitter));
+        let disk = read(TraceName::Cloudphysics, 1);
+        assert_eq!(
+            (disk.requests.len(), disk.keys, disk.writes()),
+            (55_918, 8_950, 33_591)
+        );
+        assert!((percent(&disk) - 62.8).abs() < 0.05, "{}", percent(&disk));
+    }
+
+    #[test]
+    fn a_sample_of_keys_keeps_about_the_hit_ratio() {
+        let rows = rows(&super::super::traces(), TraceName::Twitter52).unwrap();
+        let whole = percent(&Trace::sample(TraceName::Twitter52, &rows, 1));
+        for one_in in [2, 4, 8, 16] {
+            let sample = Trace::sample(TraceName::Twitter52, &rows, one_in);
+            let share = 179_260 / one_in as usize;
+            assert!(
+                (share * 3 / 4..share * 5 / 4).contains(&sample.requests.len()),
+                "1 in {one_in}"
+            );
+            assert!(
+                (percent(&sample) - whole).abs() < 4.0,
+                "1 in {one_in}: {}",
+                percent(&sample)
+            );
+        }
+    }
+
+    #[test]
+    fn requests_keep_their_order_and_one_second_of_them_is_spread_over_it() {
+        let trace = read(TraceName::Twitter52, 1);
+        assert!(trace.requests.is_sorted_by_key(|request| request.at));
+        assert_eq!(trace.requests[0].key, 0);
+        let whole_seconds = trace
+            .requests
+            .iter()
+            .filter(|request| request.at.subsec_nanos() == 0);
+        let seconds: HashSet<_> = trace
+            .requests
+            .iter()
+            .map(|request| request.at.as_secs())
+            .collect();
+        assert_eq!(whole_seconds.count(), seconds.len(), "only the first of each");
+    }
+
+    #[test]
+    fn requests_of_one_time_are_laid_until_the_next_but_not_over_a_pause() {
+        let row = |t| Row {
+            t,
+            key: 1,
+            op: Operation::Read,
+        };
+        let rows = [
+            row(0.0),
+            row(0.0),
+            row(0.5),
+            row(1.0),
+            row(1.0),
+            row(9.0),
+            row(9.0),
+        ];
+        let times: Vec<_> = spread(&rows).map(|at| at.as_secs_f64()).collect();
+        assert_eq!(times, [0.0, 0.25, 0.5, 1.0, 1.5, 9.0, 9.5]);
+    }
+
+    #[test]
+    fn a_cache_that_forgets_nothing_misses_first_reads_and_reads_after_writes() {
+        let row = |key, op| Row { t: 0.0, key, op };
+        let (r, w) = (Operation::Read, Operation::Write);
+        let rows = [
+            row(1, r),
+            row(1, r),
+            row(1, w),
+            row(1, r),
+            row(2, w),
+            row(2, r),
+            row(1, r),
+        ];
+        let trace = Trace::sample(TraceName::Twitter52, &rows, 1);
+        assert!((trace.best_hit_ratio() - 0.4).abs() < 1e-9);
+    }
+
+    #[test]
+    fn no_keys_are_no_sample() {
+        assert!(Trace::read(&super::super::traces(), TraceName::Twitter52, 0).is_err());
+    }
+}
