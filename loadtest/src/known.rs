@@ -1,6 +1,7 @@
 //! What was written and when, to judge what is read by.
 
 use std::collections::{HashMap, VecDeque};
+use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -31,6 +32,14 @@ pub struct Judgement {
 /// A version comes from another database of its source than all before: nothing can be said of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AnotherDatabase(pub Source);
+
+impl fmt::Display for AnotherDatabase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "another database of {}", self.0)
+    }
+}
+
+impl std::error::Error for AnotherDatabase {}
 
 #[derive(Debug, Default)]
 struct Books {

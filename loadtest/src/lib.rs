@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 pub mod client;
+pub mod generator;
 pub mod histogram;
 pub mod known;
 pub mod plan;
@@ -8,4 +9,3 @@ pub mod random;
 pub mod results;
 pub mod source;
 pub mod strategy;
-pub mod workload;

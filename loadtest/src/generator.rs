@@ -1,0 +1,158 @@
+//! Asks what a plan says, when it says so, whatever became of what was asked before.
+//!
+//! The load is open: a stalled server gets no fewer requests, and each is timed from the moment it was *due*. So a stall
+//! counts for everyone whom it would have kept waiting, not only for who happened to be asking when it began.
+
+mod pace;
+mod tally;
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::task::JoinSet;
+
+use crate::client::{Account, Change, Client};
+use crate::known::Known;
+use crate::plan::{Arrival, Plan, What};
+use crate::source::Source;
+use crate::strategy::Strategy;
+
+pub use tally::{Heard, Tally};
+
+/// Whom the load is meant for; copies are the same.
+#[derive(Clone, Debug)]
+pub struct Target {
+    /// Who asks.
+    pub client: Client,
+    /// How the page is to answer; none for as it likes.
+    pub strategy: Option<Strategy>,
+    /// Whose pages are read and changed, by the places that a plan speaks of.
+    pub accounts: Arc<[Account]>,
+    /// Learns of every change, and judges every answer.
+    pub known: Arc<Known>,
+    /// How many changes there were: no two say the same.
+    changes: Arc<AtomicU64>,
+}
+
+/// What bounds a turn.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Below which an answer is within the budget.
+    pub budget: Duration,
+    /// How many requests may be under way; what would be beyond is not sent, and counts as failed.
+    pub in_flight: usize,
+}
+
+impl Target {
+    /// A target of which nothing is known yet.
+    pub fn new(client: Client, strategy: Option<Strategy>, accounts: Vec<Account>) -> Self {
+        Self {
+            client,
+            strategy,
+            accounts: accounts.into(),
+            known: Arc::default(),
+            changes: Arc::default(),
+        }
+    }
+
+    /// The next change of an account at a source.
+    pub fn next_change(&self, source: Source, account: &Account) -> Change {
+        Change::numbered(source, account, self.changes.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+/// Does all that a plan says, and waits for the last answer. Dropped, it lets go of everything under way.
+///
+/// # Panics
+/// If the plan speaks of an account that the target does not have.
+pub async fn drive(target: &Target, plan: &Plan, limits: Limits) -> Tally {
+    let mut due = pace::start(plan.arrivals.iter().map(|arrival| arrival.at).collect());
+    let turn = Arc::new(Turn {
+        target: target.clone(),
+        limits,
+        began: due.began,
+        tally: Mutex::new(Tally::new(plan.lasting)),
+    });
+    let mut under_way = JoinSet::new();
+    while let Some(index) = due.next.recv().await {
+        while under_way.try_join_next().is_some() {}
+        let arrival = plan.arrivals[index];
+        if under_way.len() < limits.in_flight {
+            under_way.spawn(Arc::clone(&turn).meet(arrival));
+        } else {
+            let reason = format!("not sent: {} in flight", limits.in_flight);
+            turn.tally(|tally| tally.failed(arrival, reason));
+        }
+    }
+    while under_way.join_next().await.is_some() {}
+    // A turn without an arrival at its end is as long as any.
+    tokio::time::sleep_until((due.began + plan.lasting).into()).await;
+    turn.tally(|tally| {
+        tally.took = due.began.elapsed().max(plan.lasting);
+        std::mem::replace(tally, Tally::new(plan.lasting))
+    })
+}
+
+/// What the requests of a turn share.
+#[derive(Debug)]
+struct Turn {
+    target: Target,
+    limits: Limits,
+    began: Instant,
+    tally: Mutex<Tally>,
+}
+
+impl Turn {
+    async fn meet(self: Arc<Self>, arrival: Arrival) {
+        let late = (self.began + arrival.at).elapsed();
+        self.tally(|tally| tally.sent(late));
+        let account = &self.target.accounts[arrival.account as usize];
+        match arrival.what {
+            What::Read => self.read(arrival, account).await,
+            What::Write(source) => self.write(arrival, source, account).await,
+        }
+    }
+
+    async fn read(&self, arrival: Arrival, account: &Account) {
+        let answer = self.target.client.read(account.id, self.target.strategy).await;
+        let heard = answer.map_err(|failure| failure.to_string()).and_then(|answer| {
+            let judgement = self
+                .target
+                .known
+                .judge(&answer)
+                .map_err(|other| other.to_string())?;
+            Ok(Heard {
+                latency: answer.ended.duration_since(self.began + arrival.at),
+                budget: self.limits.budget,
+                answer,
+                judgement,
+            })
+        });
+        self.tally(|tally| match heard {
+            Ok(heard) => tally.answered(arrival, &heard),
+            Err(reason) => tally.failed(arrival, reason),
+        });
+    }
+
+    async fn write(&self, arrival: Arrival, source: Source, account: &Account) {
+        let change = self.target.next_change(source, account);
+        let acknowledged = self.target.client.change(&change).await;
+        let learned = acknowledged
+            .map_err(|failure| failure.to_string())
+            .and_then(|change| {
+                self.target
+                    .known
+                    .learn(&change)
+                    .map_err(|other| other.to_string())
+            });
+        self.tally(|tally| match learned {
+            Ok(()) => tally.written(),
+            Err(reason) => tally.failed(arrival, reason),
+        });
+    }
+
+    fn tally<T>(&self, note: impl FnOnce(&mut Tally) -> T) -> T {
+        note(&mut self.tally.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}

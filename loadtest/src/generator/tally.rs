@@ -1,0 +1,347 @@
+//! What became of the requests of a turn, or of several.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::client::{Answer, Outcome};
+use crate::histogram::{Durations, micros};
+use crate::known::{Judgement, STALE_AFTER};
+use crate::plan::{Arrival, What};
+use crate::results::{Distribution, Numbers, Second};
+
+/// Counts and times of one strategy's requests.
+#[derive(Clone, Debug, Default)]
+pub struct Tally {
+    /// How long it took, from the first moment to the last answer; at least as long as was planned.
+    pub took: Duration,
+    counts: Counts,
+    latency: Durations,
+    behind: Durations,
+    late: Durations,
+    seconds: Vec<OneSecond>,
+}
+
+/// An answer, how it was found to be, and how long it took.
+#[derive(Clone, Debug)]
+pub struct Heard {
+    /// The answer.
+    pub answer: Answer,
+    /// How it compares with what was acknowledged before.
+    pub judgement: Judgement,
+    /// From the moment it was due.
+    pub latency: Duration,
+    /// Below which that is within the budget.
+    pub budget: Duration,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Counts {
+    reads: u64,
+    errors: BTreeMap<String, u64>,
+    within_budget: u64,
+    outcomes: BTreeMap<&'static str, u64>,
+    collapsed: u64,
+    marked: u64,
+    behind: u64,
+    stale: u64,
+    lies: u64,
+    writes: u64,
+    write_errors: u64,
+}
+
+#[derive(Clone, Debug, Default)]
+struct OneSecond {
+    /// In microseconds; few enough to be kept one by one.
+    latencies: Vec<u64>,
+    hits: u64,
+    behind: u64,
+    stale: u64,
+}
+
+impl Tally {
+    /// Of a turn of this length.
+    pub(super) fn new(lasting: Duration) -> Self {
+        let seconds = usize::try_from(lasting.as_millis().div_ceil(1000)).unwrap_or_default();
+        Self {
+            took: lasting,
+            seconds: vec![OneSecond::default(); seconds],
+            ..Self::default()
+        }
+    }
+
+    /// A request went out, so much after it was due.
+    pub(super) fn sent(&mut self, late: Duration) {
+        self.late.record(late);
+    }
+
+    /// A read was answered.
+    pub(super) fn answered(&mut self, arrival: Arrival, heard: &Heard) {
+        self.counts.answered(heard);
+        self.latency.record(heard.latency);
+        let unmarked_behind = heard.judgement.behind.filter(|_| !heard.answer.marked);
+        if let Some(behind) = unmarked_behind {
+            self.behind.record(behind);
+        }
+        let place = usize::try_from(arrival.at.as_secs()).unwrap_or(usize::MAX);
+        if let Some(second) = self.seconds.get_mut(place) {
+            second.latencies.push(micros(heard.latency));
+            second.hits += u64::from(heard.answer.outcome == Outcome::Hit);
+            second.behind += u64::from(unmarked_behind.is_some());
+            second.stale += u64::from(unmarked_behind > Some(STALE_AFTER));
+        }
+    }
+
+    /// A request brought nothing.
+    pub(super) fn failed(&mut self, arrival: Arrival, reason: String) {
+        match arrival.what {
+            What::Read => {
+                self.counts.reads += 1;
+                *self.counts.errors.entry(reason).or_default() += 1;
+            }
+            What::Write(_) => self.counts.write_errors += 1,
+        }
+    }
+
+    /// A change was acknowledged.
+    pub(super) fn written(&mut self) {
+        self.counts.writes += 1;
+    }
+
+    /// Adds another turn.
+    pub fn add(&mut self, other: &Self) {
+        self.took += other.took;
+        self.counts.add(&other.counts);
+        self.latency.add(&other.latency);
+        self.behind.add(&other.behind);
+        self.late.add(&other.late);
+        self.seconds.extend_from_slice(&other.seconds);
+    }
+
+    /// What it says of the results' numbers; those that it does not know are absent.
+    pub fn numbers(&self) -> Numbers {
+        let counts = self.counts.clone();
+        let outcomes = counts.outcomes.into_iter();
+        Numbers {
+            seconds: self.took.as_secs_f64(),
+            reads: counts.reads,
+            errors: counts.errors,
+            within_budget: counts.within_budget,
+            latency_us: self.latency.quantiles(),
+            outcomes: outcomes.map(|(name, count)| (name.to_owned(), count)).collect(),
+            collapsed: counts.collapsed,
+            marked: counts.marked,
+            behind: counts.behind,
+            stale: counts.stale,
+            lies: counts.lies,
+            behind_us: self.behind.quantiles_if_any(),
+            writes: counts.writes,
+            write_errors: counts.write_errors,
+            late_us: self.late.quantiles(),
+            ..Numbers::default()
+        }
+    }
+
+    /// All latencies.
+    pub fn latency(&self) -> Distribution {
+        self.latency.distribution()
+    }
+
+    /// How far behind those were that were behind.
+    pub fn staleness(&self) -> Distribution {
+        self.behind.distribution()
+    }
+
+    /// Its seconds, the first of which is the strategy's `from`th, in this round.
+    pub fn seconds(&self, round: u32, from: u32) -> Vec<Second> {
+        let numbered = (from..).zip(&self.seconds);
+        numbered.map(|(second, of)| of.told(round, second)).collect()
+    }
+}
+
+impl Counts {
+    fn answered(&mut self, heard: &Heard) {
+        let (answer, judgement) = (&heard.answer, heard.judgement);
+        self.reads += 1;
+        self.within_budget += u64::from(heard.latency < heard.budget);
+        *self.outcomes.entry(answer.outcome.name()).or_default() += 1;
+        self.collapsed += u64::from(answer.collapsed);
+        self.lies += u64::from(judgement.lied);
+        // What says of itself that it is stale deceives nobody.
+        if answer.marked {
+            self.marked += 1;
+        } else {
+            self.behind += u64::from(judgement.behind.is_some());
+            self.stale += u64::from(judgement.behind > Some(STALE_AFTER));
+        }
+    }
+
+    fn add(&mut self, other: &Self) {
+        self.reads += other.reads;
+        for (reason, count) in &other.errors {
+            *self.errors.entry(reason.clone()).or_default() += count;
+        }
+        self.within_budget += other.within_budget;
+        for (name, count) in &other.outcomes {
+            *self.outcomes.entry(name).or_default() += count;
+        }
+        self.collapsed += other.collapsed;
+        self.marked += other.marked;
+        self.behind += other.behind;
+        self.stale += other.stale;
+        self.lies += other.lies;
+        self.writes += other.writes;
+        self.write_errors += other.write_errors;
+    }
+}
+
+impl OneSecond {
+    fn told(&self, round: u32, second: u32) -> Second {
+        let mut latencies = self.latencies.clone();
+        latencies.sort_unstable();
+        let rank = (latencies.len() * 99).div_ceil(100);
+        Second {
+            round,
+            second,
+            answers: latencies.len() as u64,
+            hits: self.hits,
+            behind: self.behind,
+            stale: self.stale,
+            p99_us: latencies[..rank].last().copied().unwrap_or_default(),
+            upstream_requests: None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+
+    const BUDGET: Duration = Duration::from_millis(250);
+
+    fn arrival(at_ms: u64) -> Arrival {
+        Arrival {
+            at: Duration::from_millis(at_ms),
+            account: 0,
+            what: What::Read,
+        }
+    }
+
+    fn heard(latency_ms: u64) -> Heard {
+        let now = Instant::now();
+        let answer = Answer {
+            account: 7,
+            sent: now,
+            ended: now,
+            versions: [None; 3],
+            fresh_as_of: "2026-11-22T21:18:03Z".parse().unwrap(),
+            outcome: Outcome::Hit,
+            collapsed: false,
+            marked: false,
+            length: 0,
+        };
+        Heard {
+            answer,
+            judgement: Judgement::default(),
+            latency: Duration::from_millis(latency_ms),
+            budget: BUDGET,
+        }
+    }
+
+    fn behind(ms: u64) -> Judgement {
+        Judgement {
+            behind: Some(Duration::from_millis(ms)),
+            lied: false,
+        }
+    }
+
+    #[test]
+    fn stale_is_what_is_more_than_a_second_behind_and_says_nothing_of_it() {
+        let mut tally = Tally::new(Duration::from_secs(1));
+        for (ms, marked) in [(1000, false), (1001, false), (5000, true)] {
+            let mut heard = heard(1);
+            heard.judgement = behind(ms);
+            heard.answer.marked = marked;
+            tally.answered(arrival(0), &heard);
+        }
+        let numbers = tally.numbers();
+        assert_eq!((numbers.behind, numbers.stale, numbers.marked), (2, 1, 1));
+        assert_eq!(numbers.behind_us.unwrap().count, 2);
+        let second = tally.seconds(0, 0)[0];
+        assert_eq!((second.behind, second.stale), (2, 1));
+    }
+
+    #[test]
+    fn a_lie_is_one_marked_or_not() {
+        let mut tally = Tally::new(Duration::from_secs(1));
+        for marked in [true, false] {
+            let mut heard = heard(1);
+            heard.judgement.lied = true;
+            heard.answer.marked = marked;
+            tally.answered(arrival(0), &heard);
+        }
+        assert_eq!(tally.numbers().lies, 2);
+    }
+
+    #[test]
+    fn the_budget_is_an_upper_bound_that_is_not_met() {
+        let mut tally = Tally::new(Duration::from_secs(1));
+        tally.answered(arrival(0), &heard(249));
+        tally.answered(arrival(0), &heard(250));
+        assert_eq!(tally.numbers().within_budget, 1);
+    }
+
+    #[test]
+    fn failed_reads_are_reads_and_failed_writes_are_not() {
+        let mut tally = Tally::new(Duration::from_secs(1));
+        tally.answered(arrival(0), &heard(1));
+        tally.failed(arrival(0), "timeout".to_owned());
+        let write = Arrival {
+            what: What::Write(crate::source::Source::Metrics),
+            ..arrival(0)
+        };
+        tally.failed(write, "timeout".to_owned());
+        tally.written();
+        let numbers = tally.numbers();
+        assert_eq!((numbers.reads, numbers.latency_us.count), (2, 1));
+        assert_eq!(numbers.errors, [("timeout".to_owned(), 1)].into());
+        assert_eq!((numbers.writes, numbers.write_errors), (1, 1));
+    }
+
+    #[test]
+    fn seconds_are_those_that_the_reads_were_due_in() {
+        let mut tally = Tally::new(Duration::from_millis(1500));
+        for number in 1..=100 {
+            tally.answered(arrival(999), &heard(number));
+        }
+        tally.answered(arrival(1000), &heard(7));
+        let seconds = tally.seconds(3, 10);
+        let told: Vec<_> = seconds
+            .iter()
+            .map(|second| (second.round, second.second, second.answers, second.p99_us))
+            .collect();
+        assert_eq!(told, [(3, 10, 100, 99_000), (3, 11, 1, 7000)]);
+    }
+
+    #[test]
+    fn two_turns_together_are_what_they_are_one_by_one() {
+        let turn = |ms: u64| {
+            let mut tally = Tally::new(Duration::from_secs(1));
+            tally.sent(Duration::from_micros(ms));
+            tally.answered(arrival(0), &heard(ms));
+            tally.failed(arrival(0), "503".to_owned());
+            tally.written();
+            tally
+        };
+        let mut both = turn(10);
+        both.add(&turn(300));
+        let numbers = both.numbers();
+        assert_eq!((numbers.reads, numbers.within_budget, numbers.writes), (4, 1, 2));
+        assert_eq!(numbers.errors["503"], 2);
+        assert_eq!(numbers.outcomes["hit"], 2);
+        assert_eq!((numbers.latency_us.count, numbers.late_us.count), (2, 2));
+        assert!((numbers.seconds - 2.0).abs() < 1e-9);
+        assert_eq!(both.seconds(0, 0).len(), 2);
+    }
+}

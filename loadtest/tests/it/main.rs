@@ -1,0 +1,5 @@
+//! The load test against servers that do as they are told, and against the real stack.
+#![expect(clippy::unwrap_used, reason = "a test stops at what it did not expect")]
+
+mod fake;
+mod generator;
