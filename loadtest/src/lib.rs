@@ -9,3 +9,4 @@ pub mod random;
 pub mod results;
 pub mod source;
 pub mod strategy;
+pub mod workload;
