@@ -2,6 +2,7 @@
 
 mod config;
 mod logs;
+mod process;
 mod propagation;
 mod start;
 

@@ -17,7 +17,7 @@ use tracing_subscriber::filter::{LevelFilter, ParseError};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 
-use crate::{TelemetryConfig, logs};
+use crate::{TelemetryConfig, logs, process};
 
 /// How long the last spans may take to leave at exit: a collector that is gone must not hold a service up.
 const FLUSH_DEADLINE: Duration = Duration::from_secs(2);
@@ -101,6 +101,7 @@ pub fn start(service: &'static str, config: &TelemetryConfig) -> Result<Telemetr
         .map_err(StartError::AlreadyStarted)?;
     global::set_tracer_provider(tracer_provider.clone());
     global::set_meter_provider(meter_provider(resource)?);
+    process::observe(&global::meter("telemetry"));
     Ok(Telemetry {
         tracer_provider: Some(tracer_provider),
         _log_writer: log_writer,

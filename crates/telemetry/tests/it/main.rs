@@ -1,6 +1,8 @@
 //! Telemetry as a service starts it: once per process, so this is one test.
 
-use std::time::Duration;
+#![expect(clippy::unwrap_used, reason = "a step that fails fails its test")]
+
+use std::time::{Duration, Instant};
 
 use opentelemetry::KeyValue;
 use opentelemetry::global;
@@ -49,4 +51,26 @@ async fn a_process_sends_its_spans_before_it_ends_and_counts_in_prometheus_text(
 
     let text = telemetry::prometheus_text();
     assert!(text.contains("renames_total{source=\"accounts\"} 2"), "{text}");
+    assert!(
+        text.contains("# TYPE process_cpu_time_seconds_total counter"),
+        "{text}"
+    );
+    assert!(
+        value(&text, "process_memory_usage_bytes") > 100_000.0,
+        "no program is as small: {text}"
+    );
+    let before = value(&text, "process_cpu_time_seconds_total");
+    let began = Instant::now();
+    while began.elapsed() < Duration::from_millis(50) {
+        std::hint::spin_loop();
+    }
+    let spent = value(&telemetry::prometheus_text(), "process_cpu_time_seconds_total") - before;
+    assert!(spent > 0.0 && spent < 5.0, "{spent} s of work");
+}
+
+/// What the line of this name says, which has no labels.
+fn value(text: &str, name: &str) -> f64 {
+    let line = text.lines().find(|line| line.starts_with(&format!("{name} ")));
+    let line = line.unwrap_or_else(|| panic!("no {name} in {text}"));
+    line.rsplit(' ').next().unwrap().parse().unwrap()
 }
