@@ -1,5 +1,6 @@
 //! One service as a process that can be killed.
 
+use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::Stdio;
@@ -30,24 +31,32 @@ impl Process {
     /// # Panics
     /// When it does not: with what it logged.
     pub async fn start(name: &'static str, arguments: Vec<String>) -> Self {
+        let started = Self::try_start(name, arguments).await;
+        started.unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// The same, for programs that have to tell a person what is missing.
+    pub async fn try_start(name: &'static str, arguments: Vec<String>) -> Result<Self, String> {
         Self::start_on(name, arguments, "127.0.0.1:0").await
     }
 
-    async fn start_on(name: &'static str, arguments: Vec<String>, listen: &str) -> Self {
+    async fn start_on(name: &'static str, arguments: Vec<String>, listen: &str) -> Result<Self, String> {
         let log = Arc::default();
-        let (child, lines) = spawn(name, &arguments, listen);
+        let (child, lines) = spawn(name, &arguments, listen).map_err(|error| {
+            format!("{name} does not start: {error}; build it first: cargo build -p {name}")
+        })?;
         let address = timeout(STARTS_WITHIN, follow(lines, Arc::clone(&log)))
             .await
             .ok()
             .flatten();
-        let address = address.unwrap_or_else(|| panic!("{name} does not listen; it logged {}", text(&log)));
-        Self {
+        let address = address.ok_or_else(|| format!("{name} does not listen; it logged {}", text(&log)))?;
+        Ok(Self {
             name,
             arguments,
             address,
             child,
             log,
-        }
+        })
     }
 
     /// Where it listens.
@@ -109,11 +118,15 @@ impl Process {
     }
 
     /// Starts it again on the same port, with other arguments where `change` says so.
+    ///
+    /// # Panics
+    /// When it does not start.
     pub async fn restart(&mut self, change: impl FnOnce(&mut Vec<String>)) {
         self.kill().await;
         let mut arguments = self.arguments.clone();
         change(&mut arguments);
-        *self = Self::start_on(self.name, arguments, &self.address.to_string()).await;
+        let started = Self::start_on(self.name, arguments, &self.address.to_string()).await;
+        *self = started.unwrap_or_else(|error| panic!("{error}"));
     }
 
     /// What it logged so far, one JSON object per line.
@@ -126,7 +139,11 @@ impl Process {
     }
 }
 
-fn spawn(name: &str, arguments: &[String], listen: &str) -> (Child, Lines<BufReader<ChildStderr>>) {
+fn spawn(
+    name: &str,
+    arguments: &[String],
+    listen: &str,
+) -> io::Result<(Child, Lines<BufReader<ChildStderr>>)> {
     let mut child = Command::new(binary(name))
         .args(["--listen", listen, "--log-format", "json"])
         .args(arguments)
@@ -134,12 +151,9 @@ fn spawn(name: &str, arguments: &[String], listen: &str) -> (Child, Lines<BufRea
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
         .kill_on_drop(true)
-        .spawn()
-        .unwrap_or_else(|error| {
-            panic!("{name} does not start: {error}; run `cargo build --workspace` first")
-        });
+        .spawn()?;
     let stderr = child.stderr.take().expect("stderr is piped");
-    (child, BufReader::new(stderr).lines())
+    Ok((child, BufReader::new(stderr).lines()))
 }
 
 /// Reads until the line that says where it listens, and goes on reading in the background: a full pipe would block it.

@@ -21,16 +21,21 @@ impl NatsServer {
     /// # Panics
     /// When there is no nats-server: `scripts/fetch-nats-server` gets one.
     pub fn start() -> Self {
-        let store = tempfile::tempdir().expect("a temporary folder can be made");
+        Self::try_start().expect("nats-server starts; scripts/fetch-nats-server gets one")
+    }
+
+    /// The same, for programs that have to tell a person what is missing.
+    pub fn try_start() -> io::Result<Self> {
+        let store = tempfile::tempdir()?;
         // The server picks the port and writes it down: nobody else can take it in between.
         let mut server = Self {
             process: None,
             port: 0,
             store,
         };
-        server.spawn("-1");
-        server.port = server.read_port();
-        server
+        server.spawn("-1")?;
+        server.port = server.read_port()?;
+        Ok(server)
     }
 
     /// Where to connect.
@@ -63,10 +68,14 @@ impl NatsServer {
     }
 
     /// Starts it again on the same port, with what its store holds.
+    ///
+    /// # Panics
+    /// When it does not start.
     pub fn restart(&mut self) {
         self.kill();
-        self.spawn(&self.port.to_string());
-        self.await_listening();
+        self.spawn(&self.port.to_string())
+            .and_then(|()| self.await_listening())
+            .expect("nats-server starts again");
     }
 
     /// Forgets everything that was stored; to be called between [`kill`](Self::kill) and [`restart`](Self::restart).
@@ -82,13 +91,17 @@ impl NatsServer {
         self.store.path().join("jetstream")
     }
 
-    fn id(&self) -> u32 {
+    /// The number by which the system knows it.
+    ///
+    /// # Panics
+    /// When it does not run.
+    pub fn id(&self) -> u32 {
         self.process.as_ref().expect("the server was not killed").id()
     }
 
-    fn spawn(&mut self, port: &str) {
+    fn spawn(&mut self, port: &str) -> io::Result<()> {
         let _ = std::fs::remove_dir_all(self.ports_dir());
-        std::fs::create_dir_all(self.ports_dir()).expect("a folder can be made");
+        std::fs::create_dir_all(self.ports_dir())?;
         let process = Command::new(binary())
             .args([
                 "--addr",
@@ -103,17 +116,17 @@ impl NatsServer {
             .arg(self.store.path())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
-            .spawn()
-            .expect("nats-server starts; scripts/fetch-nats-server gets one");
+            .spawn()?;
         self.process = Some(process);
+        Ok(())
     }
 
     fn ports_dir(&self) -> PathBuf {
         self.store.path().join("ports")
     }
 
-    fn read_port(&self) -> u16 {
-        poll("nats-server writes down its port", || {
+    fn read_port(&self) -> io::Result<u16> {
+        poll(|| {
             let file = std::fs::read_dir(self.ports_dir())?
                 .next()
                 .ok_or(io::ErrorKind::NotFound)??;
@@ -127,10 +140,8 @@ impl NatsServer {
         })
     }
 
-    fn await_listening(&self) {
-        poll("nats-server listens", || {
-            std::net::TcpStream::connect(("127.0.0.1", self.port)).map(drop)
-        });
+    fn await_listening(&self) -> io::Result<()> {
+        poll(|| std::net::TcpStream::connect(("127.0.0.1", self.port)).map(drop))
     }
 }
 
@@ -141,14 +152,13 @@ impl Drop for NatsServer {
 }
 
 /// Blocking, because a server is started before there is anything to wait with.
-fn poll<T>(what: &str, ask: impl Fn() -> io::Result<T>) -> T {
+fn poll<T>(ask: impl Fn() -> io::Result<T>) -> io::Result<T> {
     let until = Instant::now() + Duration::from_secs(10);
     loop {
         match ask() {
-            Ok(value) => return value,
-            Err(error) => assert!(Instant::now() < until, "{what}: {error}"),
+            Err(_) if Instant::now() < until => std::thread::sleep(Duration::from_millis(2)),
+            answer => return answer,
         }
-        std::thread::sleep(Duration::from_millis(2));
     }
 }
 
