@@ -1,6 +1,9 @@
 #![doc = include_str!("../README.md")]
 
 pub mod client;
+mod derived;
+mod describe;
+mod figures;
 pub mod generator;
 pub mod histogram;
 pub mod known;
@@ -9,4 +12,6 @@ pub mod random;
 pub mod results;
 pub mod source;
 pub mod strategy;
+pub mod table;
+pub mod verdict;
 pub mod workload;

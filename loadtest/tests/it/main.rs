@@ -2,4 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test stops at what it did not expect")]
 
 mod fake;
+mod fixture;
 mod generator;
+mod tables;
+mod verdicts;

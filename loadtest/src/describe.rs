@@ -1,0 +1,88 @@
+//! What was compared, and how, in sentences: the head of the table and of the report.
+
+use crate::figures::{brief, grouped, listed};
+use crate::results::{Injected, Kind, Results, Setup};
+
+/// What this run did, for a reader who knows nothing of it yet.
+pub(crate) fn sentences(results: &Results) -> Vec<String> {
+    let setup = &results.setup;
+    let mut sentences = vec![
+        asked(results),
+        load(setup),
+        format!(
+            "An answer is within the budget if it came within {} ms.{}",
+            setup.budget_ms,
+            ttl(results)
+        ),
+    ];
+    sentences.push(injected(&setup.injected));
+    sentences
+}
+
+fn asked(results: &Results) -> String {
+    let names = listed(&results.names());
+    let setup = &results.setup;
+    let turns = format!("{} of {} s each", turns(setup.rounds), brief(setup.turn_seconds));
+    match results.kind {
+        Kind::Compare => format!(
+            "The caching strategies {names} under the same load, one after the other: {turns} for every strategy, in rounds."
+        ),
+        Kind::Replay => format!(
+            "A recorded workload was replayed{} with the caching strategies {names}: {turns} for every strategy, in rounds.",
+            setup
+                .compression
+                .map(|times| format!(", {} times as fast,", brief(times)))
+                .unwrap_or_default()
+        ),
+        Kind::Capacity => format!(
+            "The highest rate of reads was searched that each of the caching strategies {names} holds."
+        ),
+    }
+}
+
+fn turns(rounds: u32) -> String {
+    if rounds == 1 {
+        "1 turn".to_owned()
+    } else {
+        format!("{rounds} turns")
+    }
+}
+
+fn load(setup: &Setup) -> String {
+    let rate = if setup.rate_per_second > 0.0 {
+        format!("{} requests arrive per second", brief(setup.rate_per_second))
+    } else {
+        "Requests arrive".to_owned()
+    };
+    format!(
+        "{rate}, whether or not earlier ones were answered, on {} accounts; popularity of pages: {}; mix: {}.",
+        grouped(setup.accounts as u64),
+        setup.popularity,
+        setup.mix
+    )
+}
+
+fn ttl(results: &Results) -> String {
+    if results.names().iter().any(|name| name == crate::verdict::TTL) {
+        format!(
+            " The strategy ttl shows a page for {} s without asking.",
+            results.setup.ttl_seconds
+        )
+    } else {
+        String::new()
+    }
+}
+
+fn injected(injected: &[Injected]) -> String {
+    if injected.is_empty() {
+        return "No latency was injected: sources answered as fast as they could.".to_owned();
+    }
+    let sources: Vec<String> = injected
+        .iter()
+        .map(|it| format!("{} ms into {}", it.latency_ms, it.source))
+        .collect();
+    format!(
+        "Latency was injected: {}, added to each of its full answers.",
+        listed(&sources)
+    )
+}

@@ -1,0 +1,199 @@
+//! Which figures are told of a run, in tables by subject; the text and the report show the same.
+
+use crate::figures::{ABSENT, brief, grouped, known, milliseconds, percent, share};
+use crate::results::{CapacityResults, Kind, Numbers, Quantiles, Results, Trial};
+
+/// One table: units are in the title or in the heads.
+#[derive(Clone, Debug)]
+pub(crate) struct Figures {
+    /// What it is about.
+    pub(crate) title: String,
+    /// The head of each column; the first is that of the names.
+    pub(crate) heads: Vec<String>,
+    /// A row for each strategy, its name first.
+    pub(crate) rows: Vec<Vec<String>>,
+}
+
+/// How one figure is told of the numbers of a strategy.
+type Tell<'a> = Box<dyn Fn(&Numbers) -> String + 'a>;
+/// A column: its head and its figure.
+type Column<'a> = (String, Tell<'a>);
+
+/// All tables of a run.
+pub(crate) fn figures(results: &Results) -> Vec<Figures> {
+    match results.kind {
+        Kind::Capacity => vec![capacity(results)],
+        Kind::Compare | Kind::Replay => {
+            vec![
+                latency(results),
+                truth(results),
+                visible(results),
+                sources(results),
+                cpu(results),
+            ]
+        }
+    }
+}
+
+fn column<'a>(head: &str, tell: impl Fn(&Numbers) -> String + 'a) -> Column<'a> {
+    (head.to_owned(), Box::new(tell))
+}
+
+fn by_strategy(results: &Results, title: &str, columns: Vec<Column<'_>>) -> Figures {
+    let row = |name: &str, numbers: &Numbers| {
+        let figures = columns.iter().map(|(_, tell)| tell(numbers));
+        std::iter::once(name.to_owned()).chain(figures).collect()
+    };
+    let rows = results
+        .strategies
+        .iter()
+        .map(|it| row(&it.strategy, &it.total))
+        .collect();
+    let heads = std::iter::once(String::new())
+        .chain(columns.into_iter().map(|(head, _)| head))
+        .collect();
+    Figures {
+        title: title.to_owned(),
+        heads,
+        rows,
+    }
+}
+
+/// The columns of a distribution.
+fn quantiles<'a>(of: impl Fn(&Numbers) -> Option<Quantiles> + Copy + 'a) -> Vec<Column<'a>> {
+    let at = move |head: &str, pick: fn(&Quantiles) -> u64| {
+        column(head, move |it| {
+            let measured = of(it).filter(|quantiles| quantiles.count > 0);
+            known(measured, |quantiles| milliseconds(pick(&quantiles)))
+        })
+    };
+    vec![
+        at("p50", |it| it.p50),
+        at("p90", |it| it.p90),
+        at("p99", |it| it.p99),
+        at("p99.9", |it| it.p999),
+        at("max", |it| it.max),
+    ]
+}
+
+fn latency(results: &Results) -> Figures {
+    let mut columns = vec![
+        column("reads", |it| grouped(it.reads)),
+        column("failed, %", |it| known(it.failed_share(), percent)),
+    ];
+    columns.extend(quantiles(|it| Some(it.latency_us)));
+    let within = format!("≤ {} ms, %", results.setup.budget_ms);
+    columns.push(column(&within, |it| known(it.within_share(), percent)));
+    columns.push(column("late p50", |it| late(it, |late| late.p50)));
+    columns.push(column("late p99", |it| late(it, |late| late.p99)));
+    let title =
+        "Latency in ms, from the intended send time to the last byte; late: how much later requests left";
+    by_strategy(results, title, columns)
+}
+
+fn late(numbers: &Numbers, pick: fn(&Quantiles) -> u64) -> String {
+    let measured = (numbers.late_us.count > 0).then_some(&numbers.late_us);
+    known(measured, |late| milliseconds(pick(late)))
+}
+
+fn truth(results: &Results) -> Figures {
+    let mut columns = vec![
+        column("answers", |it| grouped(it.answers())),
+        column("marked", |it| grouped(it.marked)),
+        column("behind", |it| grouped(it.behind)),
+        column("behind, %", |it| known(it.behind_share(), percent)),
+        column("stale (> 1 s)", |it| grouped(it.stale)),
+        column("lies", |it| grouped(it.lies)),
+    ];
+    columns.extend(quantiles(|it| it.behind_us));
+    let title = "Truth: answers that lacked an acknowledged change without saying so, and how far they were behind, in ms";
+    by_strategy(results, title, columns)
+}
+
+fn visible(results: &Results) -> Figures {
+    let mut columns = vec![
+        column("changes", |it| grouped(it.writes)),
+        column("failed", |it| grouped(it.write_errors)),
+        column("looked for", |it| grouped(it.probes)),
+        column("never seen", |it| {
+            if it.probes > 0 {
+                grouped(it.never_visible)
+            } else {
+                ABSENT.to_owned()
+            }
+        }),
+    ];
+    columns.extend(quantiles(|it| it.visible_us));
+    by_strategy(
+        results,
+        "Changes, and the time in ms from the answer to a change until a read showed it",
+        columns,
+    )
+}
+
+fn sources(results: &Results) -> Figures {
+    let per_page = |count: fn(&Numbers) -> Option<u64>| {
+        move |it: &Numbers| known(count(it).and_then(|count| share(count, it.answers())), brief)
+    };
+    let columns = vec![
+        column("hits, %", |it| known(it.hit_ratio(), percent)),
+        column("shared, %", |it| {
+            known(share(it.collapsed, it.answers()), percent)
+        }),
+        column("upstream requests per page", |it| {
+            known(it.upstream_per_page(), brief)
+        }),
+        column("renders per page", per_page(|it| it.renders)),
+        column("refreshes", |it| known(it.refreshes, grouped)),
+        column("wasted, %", |it| known(it.wasted_share(), percent)),
+    ];
+    by_strategy(results, "The cache, and what it asked of the sources", columns)
+}
+
+fn cpu(results: &Results) -> Figures {
+    let services = results.services().into_iter();
+    let mut columns: Vec<Column<'_>> = services
+        .map(|name| column(name, move |it| known(it.cpu_per_page(name), brief)))
+        .collect();
+    columns.push(column("stack", |it| known(it.stack_cpu_per_page(), brief)));
+    let title = "CPU time per page answered, in µs; stack: all but the load test itself";
+    by_strategy(results, title, columns)
+}
+
+fn capacity(results: &Results) -> Figures {
+    let heads = ["", "held", "missed", "trials", "p99 at it, ms", "ended by"]
+        .map(str::to_owned)
+        .to_vec();
+    let rows = results.capacity.iter().map(limit).collect();
+    Figures {
+        title: "The highest rate that was held, and the lowest that was not, in reads/s".to_owned(),
+        heads,
+        rows,
+    }
+}
+
+fn limit(found: &CapacityResults) -> Vec<String> {
+    let best = found
+        .trials
+        .iter()
+        .filter(|trial| trial.held)
+        .max_by(|a, b| a.rate.total_cmp(&b.rate));
+    vec![
+        found.strategy.clone(),
+        known(found.held, brief),
+        known(found.missed, brief),
+        grouped(found.trials.len() as u64),
+        known(best, |trial| milliseconds(trial.latency_us.p99)),
+        ended(found),
+    ]
+}
+
+fn ended(found: &CapacityResults) -> String {
+    let missed = found.trials.iter().filter(|trial| !trial.held);
+    let first = missed.min_by(|a, b| a.rate.total_cmp(&b.rate));
+    match first.and_then(|trial: &Trial| trial.why.clone()) {
+        _ if found.generator_limited => "the generator".to_owned(),
+        Some(why) => why,
+        None => ABSENT.to_owned(),
+    }
+}

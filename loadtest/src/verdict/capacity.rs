@@ -1,0 +1,92 @@
+//! Whether the search found the limit of each strategy, and whether caching moved it.
+
+use super::{EVENT_DRIVEN, Finding, NONE, check};
+use crate::figures::{brief, listed};
+use crate::results::{CapacityResults, Check, Outcome, Results};
+
+pub(super) fn checks(results: &Results) -> Vec<Check> {
+    [Some(found(results)), raised(results)]
+        .into_iter()
+        .flatten()
+        .collect()
+}
+
+fn found(results: &Results) -> Check {
+    let promise = "The search found the limit of each strategy.";
+    let findings: Vec<Finding> = results.capacity.iter().map(limit).collect();
+    check(promise, &findings).unwrap_or(Check {
+        promise: promise.to_owned(),
+        outcome: Outcome::Undecided,
+        evidence: "no strategy was searched".to_owned(),
+    })
+}
+
+fn limit(found: &CapacityResults) -> Finding {
+    let undecided = |says: String| Finding::new(&found.strategy, Outcome::Undecided, says);
+    let rate = |rate| format!("{} reads/s", brief(rate));
+    match (found.held, found.missed) {
+        (Some(held), _) if found.generator_limited => undecided(format!(
+            "holds at least {}: there, the generator was the limit",
+            rate(held)
+        )),
+        (None, _) if found.generator_limited => {
+            undecided("was not reached: the generator was the limit".to_owned())
+        }
+        (Some(held), Some(missed)) => {
+            let says = format!("holds {} and not {}", rate(held), rate(missed));
+            Finding::new(&found.strategy, Outcome::Pass, says)
+        }
+        (Some(held), None) => undecided(format!("held all that was tried, up to {}", rate(held))),
+        (None, Some(missed)) => undecided(format!(
+            "did not hold even {}, the lowest rate tried",
+            rate(missed)
+        )),
+        (None, None) => undecided("was not tried".to_owned()),
+    }
+}
+
+/// What is held is a lower bound even where the generator ended the search.
+fn raised(results: &Results) -> Option<Check> {
+    let none = results.capacity.iter().find(|it| it.strategy == NONE)?;
+    let event_driven = results
+        .capacity
+        .iter()
+        .filter(|it| EVENT_DRIVEN.contains(&it.strategy.as_str()));
+    let findings: Vec<Finding> = event_driven.map(|it| compared(it, none)).collect();
+    let names: Vec<String> = findings.iter().map(|it| it.strategy.clone()).collect();
+    check(
+        &format!(
+            "With {}, a higher rate is held than without a cache.",
+            listed(&names)
+        ),
+        &findings,
+    )
+}
+
+fn compared(with: &CapacityResults, without: &CapacityResults) -> Finding {
+    let (higher, bound) = match (with.held, without.held, without.missed) {
+        (Some(held), Some(least), _) => (
+            held > least,
+            format!("{}, and without {}", brief(held), brief(least)),
+        ),
+        (Some(held), None, Some(missed)) => (
+            held >= missed,
+            format!("{}, and without not even {}", brief(held), brief(missed)),
+        ),
+        _ => {
+            return Finding::new(
+                &with.strategy,
+                Outcome::Undecided,
+                "cannot be compared".to_owned(),
+            );
+        }
+    };
+    let limited = with.generator_limited || without.generator_limited;
+    let otherwise = if limited {
+        Outcome::Undecided
+    } else {
+        Outcome::Fail
+    };
+    let kept = higher && !without.generator_limited;
+    Finding::kept(&with.strategy, kept, otherwise, format!("{bound} reads/s"))
+}

@@ -1,0 +1,124 @@
+//! Whether the load was what it claims to be, so that the other checks mean what they say.
+
+use std::fmt::Write;
+
+use super::{Finding, NONE, check};
+use crate::figures::{duration, grouped, percent};
+use crate::results::{Check, Numbers, Outcome, Results};
+
+/// The least number of answers: with fewer, not even ten are beyond the 99th percentile.
+const ENOUGH_ANSWERS: u64 = 1_000;
+/// The largest share of reads, and of changes, that may fail.
+const TOLERATED_FAILURES: f64 = 0.001;
+/// Half of the requests may leave this late whatever is measured: timers have a resolution of a millisecond.
+const TOLERATED_LATENESS_US: u64 = 2_000;
+
+pub(super) fn checks(results: &Results) -> Vec<Check> {
+    let checks = [
+        Some(enough(results)),
+        kept_up(results),
+        failures(results),
+        write_failures(results),
+    ];
+    checks.into_iter().flatten().collect()
+}
+
+/// Late requests are slow ones by our own doing, and fewer than was said: small means a tenth of what is measured.
+fn kept_up(results: &Results) -> Option<Check> {
+    let budget_us = results.setup.budget_ms.saturating_mul(1_000);
+    let findings = results.strategies.iter().map(|it| {
+        let (late, latency) = (it.total.late_us, it.total.latency_us);
+        let tail = late.p99 <= budget_us.max(latency.p99) / 10;
+        let middle = late.p50 <= TOLERATED_LATENESS_US.max(latency.p50 / 2);
+        let mut says = format!("{} (p50) and {} (p99)", duration(late.p50), duration(late.p99));
+        if !(tail && middle) {
+            let _ = write!(
+                says,
+                ", of {} and {} measured",
+                duration(latency.p50),
+                duration(latency.p99)
+            );
+            says.push_str(": the generator was the limit");
+        }
+        Finding::kept(&it.strategy, tail && middle, Outcome::Undecided, says)
+    });
+    check(
+        "Requests left when they were due: their lateness is small against what is measured.",
+        &findings.collect::<Vec<_>>(),
+    )
+}
+
+fn enough(results: &Results) -> Check {
+    let findings = results.strategies.iter().map(|it| {
+        let answers = it.total.answers();
+        let says = format!("{} answers", grouped(answers));
+        Finding::kept(&it.strategy, answers >= ENOUGH_ANSWERS, Outcome::Undecided, says)
+    });
+    let promise = format!(
+        "There are enough answers for a 99th percentile: {} of each strategy.",
+        grouped(ENOUGH_ANSWERS)
+    );
+    check(&promise, &findings.collect::<Vec<_>>()).unwrap_or(Check {
+        promise,
+        outcome: Outcome::Undecided,
+        evidence: "no strategy was measured".to_owned(),
+    })
+}
+
+/// Of `none`, failures leave the comparison undecided: the rate was beyond what it holds, and its latencies are those of
+/// the survivors.
+fn failures(results: &Results) -> Option<Check> {
+    let findings = results.strategies.iter().filter_map(|it| {
+        let share = it.total.failed_share()?;
+        let otherwise = if it.strategy == NONE {
+            Outcome::Undecided
+        } else {
+            Outcome::Fail
+        };
+        let says = format!("{} %{}", percent(share), kinds(&it.total));
+        Some(Finding::kept(
+            &it.strategy,
+            share <= TOLERATED_FAILURES,
+            otherwise,
+            says,
+        ))
+    });
+    check(
+        "At most 0.1 % of the reads failed.",
+        &findings.collect::<Vec<_>>(),
+    )
+}
+
+/// ` (timeout 7, 503 2)`, or nothing.
+fn kinds(numbers: &Numbers) -> String {
+    let kinds = numbers.errors.iter().filter(|(_, count)| **count > 0);
+    let kinds: Vec<String> = kinds
+        .map(|(kind, count)| format!("{kind} {}", grouped(*count)))
+        .collect();
+    if kinds.is_empty() {
+        String::new()
+    } else {
+        format!(" ({})", kinds.join(", "))
+    }
+}
+
+fn write_failures(results: &Results) -> Option<Check> {
+    let findings = results.strategies.iter().filter_map(|it| {
+        let share = it.total.failed_write_share()?;
+        let says = format!(
+            "{} of {}",
+            grouped(it.total.write_errors),
+            grouped(it.total.writes)
+        );
+        Some(Finding::kept(
+            &it.strategy,
+            share <= TOLERATED_FAILURES,
+            Outcome::Fail,
+            says,
+        ))
+    });
+    check(
+        "At most 0.1 % of the changes failed.",
+        &findings.collect::<Vec<_>>(),
+    )
+}
