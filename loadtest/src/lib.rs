@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 pub mod client;
+pub mod config;
 mod derived;
 mod describe;
 mod figures;
@@ -8,6 +9,7 @@ pub mod generator;
 pub mod histogram;
 pub mod known;
 pub mod plan;
+pub mod probe;
 pub mod random;
 pub mod results;
 pub mod source;

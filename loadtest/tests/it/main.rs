@@ -4,5 +4,6 @@
 mod fake;
 mod fixture;
 mod generator;
+mod probe;
 mod tables;
 mod verdicts;

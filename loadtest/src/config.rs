@@ -1,0 +1,351 @@
+//! Every setting: a flag, a default, and why.
+
+mod values;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+use reqwest::Url;
+
+use crate::client::Addresses;
+use crate::results::Injected;
+use crate::strategy::Strategy;
+use crate::workload::TraceName;
+
+pub use values::MixName;
+
+/// What did caching buy, what did it cost, and was anything stale?
+///
+/// Without a command: compare. It starts the stack itself, on free ports, and ends it.
+///
+/// Ends with 0 if every promise was kept, 1 if one was not, 2 if it cannot be said; 64 if it was called wrongly, 69 if the
+/// run could not be done, 130 if it was interrupted.
+#[derive(Debug, Parser)]
+#[command(version, args_conflicts_with_subcommands = true)]
+pub struct Config {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+
+    /// Settings of the comparison, if no command is given.
+    #[command(flatten)]
+    pub compare: CompareConfig,
+}
+
+/// What is run.
+#[derive(Clone, Debug, Subcommand)]
+pub enum Command {
+    /// All strategies on the same load, in turns.
+    Compare(CompareConfig),
+    /// A recorded workload, on one strategy after the other.
+    Replay(ReplayConfig),
+    /// The highest rate of reads that each strategy holds.
+    Capacity(CapacityConfig),
+    /// Renders the table, the verdict and the report of a kept run again.
+    Report(ReportConfig),
+}
+
+/// Settings of `compare`.
+#[derive(Args, Clone, Debug)]
+pub struct CompareConfig {
+    /// Requests per second while a strategy has its turn, reads and writes together. They come at random, like those of many
+    /// readers, and whether or not earlier ones were answered.
+    #[arg(long, default_value_t = 150.0, value_parser = values::positive)]
+    pub rate: f64,
+
+    /// How often each strategy has its turn; the order of the strategies rotates.
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub rounds: u32,
+
+    /// How long each turn is.
+    #[arg(long, default_value_t = 5.0, value_parser = values::positive)]
+    pub turn_seconds: f64,
+
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would show it as the help of this part's flags")]
+    pub load: LoadConfig,
+
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would show it as the help of this part's flags")]
+    pub stack: StackConfig,
+
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would show it as the help of this part's flags")]
+    pub output: OutputConfig,
+}
+
+/// Settings of `replay`.
+#[derive(Args, Clone, Debug)]
+pub struct ReplayConfig {
+    /// Which recording.
+    #[arg(long, value_enum, default_value = "twitter52")]
+    pub trace: TraceName,
+
+    /// How many times faster than it was recorded.
+    #[arg(long, default_value_t = 60.0, value_parser = values::positive)]
+    pub compression: f64,
+
+    /// Keeps one key in so many, with all its requests.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    pub one_key_in: u32,
+
+    /// The strategies that it is replayed with, separated by commas.
+    #[arg(long, value_enum, value_delimiter = ',', default_values = ["ttl", "invalidate", "prepopulate"])]
+    pub strategies: Vec<Strategy>,
+
+    /// Decides what the recording leaves open; the same seed asks the same.
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+
+    /// Below which an answer is within the budget.
+    #[arg(long, default_value_t = 250, value_parser = clap::value_parser!(u64).range(1..=5000))]
+    pub budget_ms: u64,
+
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would show it as the help of this part's flags")]
+    pub stack: StackConfig,
+
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would show it as the help of this part's flags")]
+    pub output: OutputConfig,
+}
+
+/// Settings of `capacity`.
+#[derive(Args, Clone, Debug)]
+pub struct CapacityConfig {
+    /// The rate of the first trial, in requests per second.
+    #[arg(long, default_value_t = 100.0, value_parser = values::positive)]
+    pub from: f64,
+
+    /// Beyond which the search ends.
+    #[arg(long, default_value_t = 20_000.0, value_parser = values::positive)]
+    pub to: f64,
+
+    /// How long each trial is.
+    #[arg(long, default_value_t = 5.0, value_parser = values::positive)]
+    pub trial_seconds: f64,
+
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would show it as the help of this part's flags")]
+    pub load: LoadConfig,
+
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would show it as the help of this part's flags")]
+    pub stack: StackConfig,
+
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would show it as the help of this part's flags")]
+    pub output: OutputConfig,
+}
+
+/// Settings of `report`.
+#[derive(Args, Clone, Debug)]
+pub struct ReportConfig {
+    /// The `results.json` of a run.
+    pub results: PathBuf,
+
+    /// Another one, which it is compared with.
+    #[arg(long, value_name = "FILE")]
+    pub baseline: Option<PathBuf>,
+}
+
+/// What is asked.
+#[derive(Args, Clone, Debug)]
+pub struct LoadConfig {
+    /// Accounts of each strategy: nobody else touches its pages while it waits for its turn.
+    #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u16).range(1..))]
+    pub accounts: u16,
+
+    /// Reads to each write: `lobsters` (61, as lobste.rs counted), `write-heavy` (1, as in YCSB's workload A), a number, or
+    /// `read-only`.
+    #[arg(long, default_value = "lobsters", value_parser = values::mix)]
+    pub mix: MixName,
+
+    /// The strategies that are compared, separated by commas.
+    #[arg(long, value_enum, value_delimiter = ',')]
+    #[arg(default_values = ["none", "ttl", "versioned", "invalidate", "prepopulate"])]
+    pub strategies: Vec<Strategy>,
+
+    /// Decides when and what is asked; the same seed asks the same.
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+
+    /// Below which an answer is within the budget.
+    #[arg(long, default_value_t = 250, value_parser = clap::value_parser!(u64).range(1..=5000))]
+    pub budget_ms: u64,
+}
+
+/// Which stack, and what is done to it.
+#[derive(Args, Clone, Debug)]
+pub struct StackConfig {
+    /// Adds latency to a source's full answers, such as `metrics=500ms`; may be repeated. Only of a stack of its own.
+    #[arg(long, value_name = "SOURCE=TIME", value_parser = values::injected, conflicts_with = "page_url")]
+    pub inject: Vec<Injected>,
+
+    /// How long the strategy `ttl` shows a page without asking. Of a running stack: what it was started with.
+    #[arg(long, default_value_t = 60)]
+    pub ttl_seconds: u32,
+
+    /// The page of a running stack that lets readers choose (`--allow-override`); accounts are created in it, and deleted in the end.
+    #[arg(long, requires_all = ["accounts_url", "endpoints_url", "metrics_url"], value_parser = values::root)]
+    pub page_url: Option<Url>,
+
+    /// The accounts service of that stack.
+    #[arg(long, requires = "page_url", value_parser = values::root)]
+    pub accounts_url: Option<Url>,
+
+    /// The endpoints service of that stack.
+    #[arg(long, requires = "page_url", value_parser = values::root)]
+    pub endpoints_url: Option<Url>,
+
+    /// The metrics service of that stack.
+    #[arg(long, requires = "page_url", value_parser = values::root)]
+    pub metrics_url: Option<Url>,
+
+    /// The nats-server to run; without it, the one on PATH.
+    #[arg(long, env = "NATS_SERVER", default_value = "nats-server")]
+    pub nats_server: PathBuf,
+
+    /// Where the services' programs are; without it, beside this one.
+    #[arg(long, env = "PROGRAMS")]
+    pub programs: Option<PathBuf>,
+
+    /// The recorded workloads.
+    #[arg(long, default_value = "data/traces")]
+    pub traces: PathBuf,
+}
+
+/// What becomes of what was found.
+#[derive(Args, Clone, Debug)]
+pub struct OutputConfig {
+    /// Where `results.json` and `report.html` are written; without it, a new folder in `loadtest-results`.
+    #[arg(long, value_name = "FOLDER")]
+    pub out: Option<PathBuf>,
+
+    /// The `results.json` of a kept run that this one is compared with: by ratios, never by absolute times.
+    #[arg(long, value_name = "FILE")]
+    pub baseline: Option<PathBuf>,
+}
+
+impl Config {
+    /// What is to be done.
+    pub fn wanted(self) -> Command {
+        self.command.unwrap_or(Command::Compare(self.compare))
+    }
+}
+
+impl LoadConfig {
+    /// Below which an answer is within the budget.
+    pub const fn budget(&self) -> Duration {
+        Duration::from_millis(self.budget_ms)
+    }
+}
+
+impl StackConfig {
+    /// The running stack, if one was given.
+    pub fn running(&self) -> Option<Addresses> {
+        Some(Addresses {
+            page: self.page_url.clone()?,
+            accounts: self.accounts_url.clone()?,
+            endpoints: self.endpoints_url.clone()?,
+            metrics: self.metrics_url.clone()?,
+        })
+    }
+}
+
+/// The command as it was given: what repeats the run.
+pub fn command_line() -> String {
+    let words = std::env::args().skip(1).map(|word| quoted(&word));
+    ["scripts/loadtest".to_owned()]
+        .into_iter()
+        .chain(words)
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+fn quoted(word: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_=./:,@%+".contains(&byte);
+    if !word.is_empty() && word.bytes().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    fn parse(arguments: &str) -> Result<Config, clap::Error> {
+        Config::try_parse_from(["loadtest"].into_iter().chain(arguments.split_whitespace()))
+    }
+
+    fn compare(arguments: &str) -> CompareConfig {
+        match parse(arguments).unwrap().wanted() {
+            Command::Compare(config) => config,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn flags_are_consistent() {
+        Config::command().debug_assert();
+    }
+
+    #[test]
+    fn without_a_command_it_compares_and_takes_its_flags() {
+        assert_eq!(compare("").load.strategies, Strategy::ALL);
+        assert_eq!(compare("--rounds 2").rounds, 2);
+        assert_eq!(compare("compare --rounds 2").rounds, 2);
+        let two = compare("--strategies none,invalidate").load.strategies;
+        assert_eq!(two, [Strategy::None, Strategy::Invalidate]);
+    }
+
+    #[test]
+    fn a_running_stack_is_given_whole_or_not_at_all() {
+        let urls = "--page-url http://h:1 --accounts-url http://h:2 --endpoints-url http://h:3";
+        assert!(parse(urls).is_err());
+        assert!(parse("--accounts-url http://h:2").is_err());
+        let whole = format!("{urls} --metrics-url http://h:4/base");
+        let running = compare(&whole).stack.running().unwrap();
+        assert_eq!(running.metrics.as_str(), "http://h:4/base");
+        assert!(
+            parse(&format!("{whole} --inject metrics=1ms")).is_err(),
+            "it is not ours to slow"
+        );
+        assert_eq!(compare("").stack.running(), None);
+    }
+
+    #[test]
+    fn what_cannot_be_run_is_refused() {
+        for arguments in [
+            "--rate 0",
+            "--rate NaN",
+            "--rounds 0",
+            "--turn-seconds -1",
+            "--accounts 0",
+            "--mix sometimes",
+            "--mix 0",
+            "--strategies often",
+            "--inject metrics",
+            "--inject page=1ms",
+            "--inject metrics=500",
+            "--page-url ftp://h --accounts-url http://h --endpoints-url http://h --metrics-url http://h",
+            "report",
+            "capacity --from 0",
+        ] {
+            assert!(parse(arguments).is_err(), "{arguments}");
+        }
+    }
+
+    #[test]
+    fn words_are_quoted_where_a_shell_needs_it() {
+        assert_eq!(quoted("--inject=metrics=500ms"), "--inject=metrics=500ms");
+        assert_eq!(quoted("my results"), "'my results'");
+        assert_eq!(quoted("it's"), r"'it'\''s'");
+        assert_eq!(quoted(""), "''");
+    }
+}
