@@ -2,10 +2,12 @@
 
 use clap::{Args, ValueEnum};
 
+use crate::{Sampler, SamplerArgumentError, TracesSampler};
+
 /// Flags and variables of [`start`](crate::start); flatten it into a service's own settings.
 ///
-/// Only what this crate must know is here. The other standard variables (`OTEL_TRACES_SAMPLER`,
-/// `OTEL_BSP_*`, `OTEL_EXPORTER_OTLP_HEADERS`, …) are read by the OpenTelemetry SDK itself.
+/// Only what this crate must know is here. The other standard variables (`OTEL_BSP_*`,
+/// `OTEL_EXPORTER_OTLP_HEADERS`, …) are read by the OpenTelemetry SDK itself.
 #[derive(Args, Clone, Debug)]
 pub struct TelemetryConfig {
     /// How log lines are written: `text` for people, `json` for machines.
@@ -28,6 +30,16 @@ pub struct TelemetryConfig {
     #[arg(long, env = "OTEL_SERVICE_NAME")]
     pub otel_service_name: Option<String>,
 
+    /// Which requests are traced, where no caller says so: `parentbased_ratelimiting` (up to so many a second),
+    /// `parentbased_traceidratio` (a share), `parentbased_always_on`, `parentbased_always_off`; `always_on` and
+    /// `always_off` heed no caller.
+    #[arg(long, env = "OTEL_TRACES_SAMPLER", default_value = "parentbased_ratelimiting", value_parser = parse_sampler)]
+    pub otel_traces_sampler: TracesSampler,
+
+    /// The sampler's argument: traces per second (100 if not given), or a share from 0 to 1 (1 if not given).
+    #[arg(long, env = "OTEL_TRACES_SAMPLER_ARG")]
+    pub otel_traces_sampler_arg: Option<String>,
+
     /// `true` turns traces and metrics off; logs stay, and incoming trace context is still passed on.
     #[arg(long, env = "OTEL_SDK_DISABLED", default_value = "false", num_args = 0..=1,
           default_missing_value = "true", value_parser = parse_standard_boolean)]
@@ -46,6 +58,8 @@ impl Default for TelemetryConfig {
             otel_exporter_otlp_endpoint: None,
             otel_exporter_otlp_traces_endpoint: None,
             otel_service_name: None,
+            otel_traces_sampler: TracesSampler::default(),
+            otel_traces_sampler_arg: None,
             otel_sdk_disabled: false,
         }
     }
@@ -59,6 +73,17 @@ impl TelemetryConfig {
         signal
             .map(str::to_owned)
             .or_else(|| base.map(|base| format!("{}/v1/traces", base.trim_end_matches('/'))))
+    }
+
+    /// What decides which requests are traced.
+    pub(crate) fn sampler(&self) -> Result<Sampler, SamplerArgumentError> {
+        if self.otel_sdk_disabled {
+            return Ok(Sampler::passing_on());
+        }
+        // What is no number is out of every range.
+        let argument = given(self.otel_traces_sampler_arg.as_ref());
+        let argument = argument.map(|text| text.parse().unwrap_or(f64::NAN));
+        Sampler::new(self.otel_traces_sampler, argument)
     }
 
     /// The service's name if it was set.
@@ -75,6 +100,20 @@ fn given(setting: Option<&String>) -> Option<&str> {
 #[expect(clippy::unnecessary_wraps, reason = "clap's value parsers return a Result")]
 fn parse_standard_boolean(text: &str) -> Result<bool, std::convert::Infallible> {
     Ok(text.trim().eq_ignore_ascii_case("true"))
+}
+
+/// A sampler by its name; an empty variable counts as unset.
+fn parse_sampler(text: &str) -> Result<TracesSampler, String> {
+    match text.trim() {
+        "" => Ok(TracesSampler::default()),
+        name => TracesSampler::from_str(name, true).map_err(|_| {
+            let known = TracesSampler::value_variants()
+                .iter()
+                .filter_map(ValueEnum::to_possible_value);
+            let known: Vec<_> = known.map(|name| name.get_name().to_owned()).collect();
+            format!("one of: {}", known.join(", "))
+        }),
+    }
 }
 
 /// How log lines are written.
@@ -130,6 +169,36 @@ mod tests {
     fn empty_settings_count_as_unset() {
         let config = parse(&["--otel-exporter-otlp-endpoint=", "--otel-service-name="]);
         assert_eq!((config.traces_endpoint(), config.service_name()), (None, None));
+    }
+
+    #[test]
+    fn samplers_have_the_names_of_the_standard_and_arguments_that_fit() {
+        assert_eq!(parse(&[]).otel_traces_sampler, TracesSampler::default());
+        let of = |name: &str, argument: &str| {
+            let name = format!("--otel-traces-sampler={name}");
+            parse(&[&name, &format!("--otel-traces-sampler-arg={argument}")]).sampler()
+        };
+        for name in [
+            "",
+            "always_on",
+            "always_off",
+            "parentbased_always_on",
+            "parentbased_always_off",
+        ] {
+            assert!(of(name, "").is_ok(), "{name}");
+        }
+        assert!(of("parentbased_traceidratio", "0.1").is_ok());
+        assert_eq!(
+            of("parentbased_traceidratio", "2").unwrap_err(),
+            SamplerArgumentError::Share
+        );
+        assert!(of("parentbased_ratelimiting", "2").is_ok());
+        assert_eq!(of("", "many").unwrap_err(), SamplerArgumentError::Rate);
+        let unknown = Program::try_parse_from(["program", "--otel-traces-sampler=xray"]).unwrap_err();
+        assert!(
+            unknown.to_string().contains("parentbased_ratelimiting"),
+            "{unknown}"
+        );
     }
 
     #[test]

@@ -1,13 +1,21 @@
 #![doc = include_str!("../README.md")]
 
 mod config;
+mod gate;
 mod logs;
 mod process;
 mod propagation;
+mod sampling;
 mod start;
+mod traceparent;
+mod unsampled;
 
 pub use config::{LogFormat, TelemetryConfig};
+pub use gate::SpanGate;
 pub use propagation::{
-    context_from, context_from_traceparent, current_trace_id, inject_current, traceparent,
+    context_from, context_from_traceparent, context_to_trace, current_trace_id, inject_current, is_sampled,
+    named_trace_id, traceparent,
 };
+pub use sampling::{Decision, Sampler, SamplerArgumentError, TracesSampler, sampler};
 pub use start::{StartError, Telemetry, prometheus_text, start};
+pub use unsampled::Unsampled;

@@ -126,13 +126,14 @@ mod tests {
     use std::io;
     use std::sync::{Arc, Mutex};
 
-    use opentelemetry::trace::TracerProvider;
+    use opentelemetry::trace::{TraceId, TracerProvider};
     use opentelemetry_sdk::trace::SdkTracerProvider;
     use serde_json::Value;
     use tracing::info_span;
     use tracing_subscriber::layer::SubscriberExt;
 
     use super::*;
+    use crate::Unsampled;
     use crate::propagation::{context_from_traceparent, traceparent};
 
     const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
@@ -198,6 +199,16 @@ mod tests {
             span_id, "b7ad6b7169203331",
             "entering a span makes it the current one"
         );
+    }
+
+    #[test]
+    fn a_line_of_a_request_that_is_not_traced_names_what_its_answer_names() {
+        for log_format in [LogFormat::Text, LogFormat::Json] {
+            let mut request = Unsampled::new(TraceId::INVALID, true);
+            let text = lines(log_format, || request.enter(|| tracing::warn!("failed")));
+            let named = request.named_trace_id().unwrap().to_string();
+            assert!(text.contains("trace_id") && text.contains(&named), "{text}");
+        }
     }
 
     #[test]

@@ -10,31 +10,63 @@ use opentelemetry::propagation::{Extractor, Injector, TextMapPropagator};
 use opentelemetry::trace::{SpanContext, TraceContextExt};
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 
+use crate::sampling::Decided;
+use crate::unsampled;
+
 /// The `traceparent` of the current span, to be stored with work that is done later (an outbox row).
 ///
-/// None outside of any span.
+/// In a request that is not traced it says just that. None outside of any span and request.
 pub fn traceparent() -> Option<String> {
-    let span = current_span()?;
+    let span = active_span().or_else(unsampled::name_to_others)?;
     let flags = span.trace_flags().to_u8();
     Some(format!("00-{}-{}-{flags:02x}", span.trace_id(), span.span_id()))
 }
 
-/// The current trace's id, 32 hexadecimal digits, as people search for it. None outside of any span.
+/// The current trace's id, 32 hexadecimal digits, as people search for it. None where there is nothing to be found.
 pub fn current_trace_id() -> Option<String> {
+    let id = active_span().map(|span| span.trace_id());
+    id.or_else(unsampled::named).map(|id| id.to_string())
+}
+
+/// As [`current_trace_id`], for who is told of something that the log tells too: a request that is not traced gets an
+/// id now, which all its lines from here on have. None outside of any span and request.
+pub fn named_trace_id() -> Option<String> {
     current_span().map(|span| span.trace_id().to_string())
 }
 
-/// The current span's identity, local or remote, if there is one.
+/// Whether what is done now is recorded.
+pub fn is_sampled() -> bool {
+    active_span().is_some_and(|span| span.is_sampled())
+}
+
+/// The current span's identity, local or remote, or one made up for a request that has none.
 pub(crate) fn current_span() -> Option<SpanContext> {
+    active_span().or_else(unsampled::name)
+}
+
+fn active_span() -> Option<SpanContext> {
     Context::map_current(|context| {
-        let span = context.span().span_context().clone();
-        span.is_valid().then_some(span)
+        let span = context.span();
+        let span = span.span_context();
+        span.is_valid().then(|| span.clone())
     })
 }
 
 /// Writes the current context into a message's headers.
 pub fn inject_current(headers: &mut dyn Injector) {
-    TraceContextPropagator::new().inject(headers);
+    let propagator = TraceContextPropagator::new();
+    if active_span().is_some() {
+        propagator.inject(headers);
+    } else if let Some(unsampled) = unsampled::name_to_others() {
+        let context = Context::new().with_remote_span_context(unsampled);
+        propagator.inject_context(&context, headers);
+    }
+}
+
+/// The context below which a request's span is begun once it is decided that the request is traced: its caller's, if
+/// its headers carry one.
+pub fn context_to_trace(headers: &dyn Extractor) -> Context {
+    context_from(headers).with_value(Decided)
 }
 
 /// The context that a message's headers carry, to be set as the parent of the span that handles it.

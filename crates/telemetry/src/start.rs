@@ -17,8 +17,11 @@ use tracing_subscriber::filter::{LevelFilter, ParseError};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 
-use crate::{TelemetryConfig, logs, process};
+use crate::sampling::{Follow, set_sampler};
+use crate::{Sampler, SamplerArgumentError, SpanGate, TelemetryConfig, logs, process};
 
+/// Spans of this level and above are traced.
+const TRACED: LevelFilter = LevelFilter::INFO;
 /// How long the last spans may take to leave at exit: a collector that is gone must not hold a service up.
 const FLUSH_DEADLINE: Duration = Duration::from_secs(2);
 
@@ -42,6 +45,15 @@ pub enum StartError {
         /// What is wrong with it.
         #[source]
         source: ExporterBuildError,
+    },
+    /// The sampler refused its argument.
+    #[error("the argument {argument:?} does not suit the sampler of traces")]
+    Sampler {
+        /// What was given.
+        argument: String,
+        /// What is wrong with it.
+        #[source]
+        source: SamplerArgumentError,
     },
     /// The Prometheus registry refused the exporter.
     #[error("the Prometheus exporter cannot be made")]
@@ -72,13 +84,18 @@ pub fn start(service: &'static str, config: &TelemetryConfig) -> Result<Telemetr
             directives: config.log.clone(),
             source,
         })?;
+    let sampler = sampler(config)?;
+    // Nobody sees more than the traces' level or the log's.
+    let max_level = logs.max_level_hint().unwrap_or(LevelFilter::TRACE).max(TRACED);
     global::set_text_map_propagator(TraceContextPropagator::new());
     logs::log_panics();
     if config.otel_sdk_disabled {
         tracing_subscriber::registry()
             .with(logs)
+            .with(SpanGate::closed(max_level))
             .try_init()
             .map_err(StartError::AlreadyStarted)?;
+        set_sampler(sampler);
         return Ok(Telemetry {
             tracer_provider: None,
             _log_writer: log_writer,
@@ -86,19 +103,21 @@ pub fn start(service: &'static str, config: &TelemetryConfig) -> Result<Telemetr
     }
 
     let resource = resource(service, config);
-    let tracer_provider = tracer_provider(config, resource.clone())?;
+    let tracer_provider = tracer_provider(config, sampler.clone(), resource.clone())?;
     // Not the log's filter: who asks for fewer lines does not ask for traces with holes.
     let spans = tracing_opentelemetry::layer()
         .with_tracer(tracer_provider.tracer(service))
         .with_location(false)
         .with_threads(false)
         .with_tracked_inactivity(false)
-        .with_filter(LevelFilter::INFO);
+        .with_filter(TRACED);
     tracing_subscriber::registry()
         .with(logs)
         .with(spans)
+        .with(SpanGate::new(max_level))
         .try_init()
         .map_err(StartError::AlreadyStarted)?;
+    set_sampler(sampler);
     global::set_tracer_provider(tracer_provider.clone());
     global::set_meter_provider(meter_provider(resource)?);
     process::observe(&global::meter("telemetry"));
@@ -143,9 +162,22 @@ fn resource(service: &'static str, config: &TelemetryConfig) -> Resource {
     }
 }
 
+fn sampler(config: &TelemetryConfig) -> Result<Sampler, StartError> {
+    config.sampler().map_err(|source| StartError::Sampler {
+        argument: config.otel_traces_sampler_arg.clone().unwrap_or_default(),
+        source,
+    })
+}
+
 /// Makes trace ids always, and sends spans only if there is a place to send them to.
-fn tracer_provider(config: &TelemetryConfig, resource: Resource) -> Result<SdkTracerProvider, StartError> {
-    let provider = SdkTracerProvider::builder().with_resource(resource);
+fn tracer_provider(
+    config: &TelemetryConfig,
+    sampler: Sampler,
+    resource: Resource,
+) -> Result<SdkTracerProvider, StartError> {
+    let provider = SdkTracerProvider::builder()
+        .with_resource(resource)
+        .with_sampler(Follow(sampler));
     let Some(endpoint) = config.traces_endpoint() else {
         return Ok(provider.build());
     };
@@ -179,13 +211,17 @@ mod tests {
 
     use super::*;
 
+    fn provider(config: &TelemetryConfig) -> Result<SdkTracerProvider, StartError> {
+        tracer_provider(config, sampler(config)?, resource("test", config))
+    }
+
     /// A telemetry that sends to `address`, as `start` makes it, but without the process's globals.
     fn sending_to(address: &str) -> Telemetry {
         let config = TelemetryConfig {
             otel_exporter_otlp_endpoint: Some(address.to_owned()),
             ..Default::default()
         };
-        let provider = tracer_provider(&config, resource("test", &config)).unwrap();
+        let provider = provider(&config).unwrap();
         Telemetry {
             tracer_provider: Some(provider),
             _log_writer: tracing_appender::non_blocking(std::io::sink()).1,
@@ -236,14 +272,13 @@ mod tests {
             otel_exporter_otlp_endpoint: Some("http://no host".to_owned()),
             ..Default::default()
         };
-        let error = tracer_provider(&config, resource("test", &config)).unwrap_err();
+        let error = provider(&config).unwrap_err();
         assert!(matches!(error, StartError::Exporter { .. }), "{error}");
     }
 
     #[test]
     fn a_trace_has_an_id_without_a_collector() {
-        let config = TelemetryConfig::default();
-        let provider = tracer_provider(&config, resource("test", &config)).unwrap();
+        let provider = provider(&TelemetryConfig::default()).unwrap();
         let span = provider.tracer("test").start("work");
         assert!(span.span_context().is_valid() && span.span_context().is_sampled());
     }

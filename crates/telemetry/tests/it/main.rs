@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use opentelemetry::KeyValue;
 use opentelemetry::global;
-use telemetry::{StartError, TelemetryConfig};
+use telemetry::{Decision, Sampler, StartError, TelemetryConfig, Unsampled};
 use test_support::OtlpSink;
 use tracing::{debug_span, info_span};
 
@@ -28,6 +28,11 @@ async fn a_process_sends_its_spans_before_it_ends_and_counts_in_prometheus_text(
         debug_span!("too fine to be traced")
             .in_scope(|| info_span!("inner", account = 7).in_scope(telemetry::current_trace_id))
     });
+    let unsampled = exhaust(&telemetry::sampler());
+    let mut request = unsampled.expect("a thousand requests at once are not all traced");
+    let quoted = request.enter(|| info_span!("not traced").in_scope(telemetry::named_trace_id));
+    assert_ne!(quoted, None);
+
     global::meter("test")
         .u64_counter("renames")
         .build()
@@ -66,6 +71,14 @@ async fn a_process_sends_its_spans_before_it_ends_and_counts_in_prometheus_text(
     }
     let spent = value(&telemetry::prometheus_text(), "process_cpu_time_seconds_total") - before;
     assert!(spent > 0.0 && spent < 5.0, "{spent} s of work");
+}
+
+/// The first request of many that is not traced.
+fn exhaust(sampler: &Sampler) -> Option<Unsampled> {
+    (0..1_000).find_map(|_| match sampler.decide(None, Instant::now()) {
+        Decision::Traced => None,
+        Decision::Unsampled(unsampled) => Some(unsampled),
+    })
 }
 
 /// What the line of this name says, which has no labels.

@@ -1,0 +1,89 @@
+//! What a `traceparent` says, read without making anything of it.
+
+use opentelemetry::trace::{SpanId, TraceId};
+
+/// The caller's trace, and whether it is traced (W3C Trace Context, 3.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Traceparent {
+    pub(crate) trace_id: TraceId,
+    pub(crate) sampled: bool,
+}
+
+impl Traceparent {
+    /// Reads one of the version in use, or what later versions are to begin with; none if it is not valid.
+    pub(crate) fn read(text: &str) -> Option<Self> {
+        let (version, rest) = text.split_once('-')?;
+        let (trace_id, rest) = rest.split_once('-')?;
+        let (span_id, flags) = rest.split_once('-')?;
+        let flags = match flags.split_once('-') {
+            Some(_) if version == "00" => return None,
+            Some((flags, _)) => flags,
+            None => flags,
+        };
+        if version == "ff" {
+            return None;
+        }
+        hexadecimal(version, 2)?;
+        let trace_id = TraceId::from_hex(hexadecimal(trace_id, 32)?).ok()?;
+        let span_id = SpanId::from_hex(hexadecimal(span_id, 16)?).ok()?;
+        let flags = u8::from_str_radix(hexadecimal(flags, 2)?, 16).ok()?;
+        (trace_id != TraceId::INVALID && span_id != SpanId::INVALID).then_some(Self {
+            trace_id,
+            sampled: flags & 1 == 1,
+        })
+    }
+}
+
+/// The text, if it is as many hexadecimal digits, in lower case as the standard asks.
+fn hexadecimal(text: &str, digits: usize) -> Option<&str> {
+    let good = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+    (text.len() == digits && text.bytes().all(good)).then_some(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use opentelemetry::trace::TraceContextExt;
+
+    use super::*;
+    use crate::context_from_traceparent;
+
+    const TRACED: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+
+    #[test]
+    fn trace_and_flag_are_read() {
+        let read = Traceparent::read(TRACED).unwrap();
+        assert_eq!(read.trace_id.to_string(), "0af7651916cd43dd8448eb211c80319c");
+        assert!(read.sampled);
+        let untraced = TRACED.replace("-01", "-00");
+        assert!(!Traceparent::read(&untraced).unwrap().sampled);
+    }
+
+    #[test]
+    fn only_what_the_standard_allows_is_valid() {
+        let valid = [
+            TRACED.to_owned(),
+            TRACED.replace("-01", "-03"),
+            TRACED.replace("00-", "cc-").replace("-01", "-01-more"),
+        ];
+        for text in valid {
+            assert!(Traceparent::read(&text).is_some(), "{text}");
+            assert!(context_from_traceparent(&text).has_active_span(), "{text}");
+        }
+        let invalid = [
+            TRACED.replace("-01", "-0"),
+            TRACED.replace("-01", "-01-more"),
+            TRACED.replace("-01", "-0g"),
+            TRACED.replace("00-", "ff-"),
+            TRACED.replace('a', "A"),
+            TRACED.replace("0af7651916cd43dd8448eb211c80319c", &"0".repeat(32)),
+            TRACED.replace("b7ad6b7169203331", &"0".repeat(16)),
+            TRACED.replace("b7ad6b7169203331", "+7ad6b7169203331"),
+            String::new(),
+            "00".to_owned(),
+            "é".to_owned(),
+        ];
+        for text in invalid {
+            assert_eq!(Traceparent::read(&text), None, "{text}");
+        }
+    }
+}
