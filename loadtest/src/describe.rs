@@ -1,6 +1,6 @@
 //! What was compared, and how, in sentences: the head of the table and of the report.
 
-use crate::figures::{brief, grouped, listed};
+use crate::figures::{chosen, grouped, listed};
 use crate::results::{Injected, Kind, Results, Setup};
 
 /// What this run did, for a reader who knows nothing of it yet.
@@ -22,7 +22,7 @@ pub(crate) fn sentences(results: &Results) -> Vec<String> {
 fn asked(results: &Results) -> String {
     let names = listed(&results.names());
     let setup = &results.setup;
-    let turns = format!("{} of {} s each", turns(setup.rounds), brief(setup.turn_seconds));
+    let turns = format!("{} of {} s each", turns(setup.rounds), chosen(setup.turn_seconds));
     match results.kind {
         Kind::Compare => format!(
             "The caching strategies {names} under the same load, one after the other: {turns} for every strategy, in rounds."
@@ -31,7 +31,7 @@ fn asked(results: &Results) -> String {
             "A recorded workload was replayed{} with the caching strategies {names}: {turns} for every strategy, in rounds.",
             setup
                 .compression
-                .map(|times| format!(", {} times as fast,", brief(times)))
+                .map(|times| format!(", {} times as fast,", chosen(times)))
                 .unwrap_or_default()
         ),
         Kind::Capacity => format!(
@@ -50,7 +50,7 @@ fn turns(rounds: u32) -> String {
 
 fn load(setup: &Setup) -> String {
     let rate = if setup.rate_per_second > 0.0 {
-        format!("{} requests arrive per second", brief(setup.rate_per_second))
+        format!("{} requests arrive per second", chosen(setup.rate_per_second))
     } else {
         "Requests arrive".to_owned()
     };

@@ -60,6 +60,16 @@ fn whole(number: f64) -> String {
     }
 }
 
+/// A number that somebody chose, such as `20` or `0.25`: as it is, to three decimals.
+pub(crate) fn chosen(number: f64) -> String {
+    let rounded = (number * 1e3).round() / 1e3;
+    if rounded.fract() == 0.0 {
+        whole(rounded)
+    } else {
+        format!("{rounded}")
+    }
+}
+
 /// Microseconds as a number of milliseconds, such as `3.14`.
 pub(crate) fn milliseconds(us: u64) -> String {
     brief(float(us) / 1e3)
@@ -115,6 +125,7 @@ mod tests {
         ];
         assert_eq!(told, expected);
         assert_eq!(brief(f64::NAN), ABSENT);
+        assert_eq!([20.0, 0.25, 1200.0].map(chosen), ["20", "0.25", "1,200"]);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The load test against servers that do as they are told, and against the real stack.
 #![expect(clippy::unwrap_used, reason = "a test stops at what it did not expect")]
 
+mod baselines;
 mod fake;
 mod fixture;
 mod generator;
