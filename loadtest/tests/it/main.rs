@@ -6,5 +6,6 @@ mod fake;
 mod fixture;
 mod generator;
 mod probe;
+mod stack;
 mod tables;
 mod verdicts;

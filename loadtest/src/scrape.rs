@@ -1,0 +1,183 @@
+//! What the services have counted, and what their processes have cost: looked at before and after a turn.
+
+mod process;
+mod text;
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context as _, Result};
+use reqwest::{Client, Url};
+
+use crate::stack::Stack;
+use crate::strategy::Strategy;
+
+use text::Samples;
+
+/// Looks at the services of a stack.
+#[derive(Clone, Debug)]
+pub struct Scraper {
+    http: Client,
+    /// Each service's name, and where it tells what it counted.
+    services: [(&'static str, Url); 4],
+    /// The broker's number, if it can be known.
+    broker: Option<u32>,
+}
+
+/// What was there to be seen at one moment.
+#[derive(Clone, Debug, Default)]
+pub struct Look {
+    services: BTreeMap<&'static str, Samples>,
+    /// Processes that do not tell of themselves.
+    cpu_us: BTreeMap<&'static str, u64>,
+}
+
+/// What happened between two looks. What could not be read is absent, never zero.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Work {
+    /// Requests to the sources, refreshes included.
+    pub upstream_requests: Option<u64>,
+    /// Pages rendered.
+    pub renders: Option<u64>,
+    /// Refreshes begun because of an event.
+    pub refreshes: Option<u64>,
+    /// Of these, those that nobody read before the next one.
+    pub refreshes_wasted: Option<u64>,
+    /// CPU time by service, and of this program.
+    pub cpu_us: BTreeMap<String, u64>,
+}
+
+const PAGE: &str = "page";
+const CPU_SECONDS: &str = "process_cpu_time_seconds_total";
+
+impl Scraper {
+    /// A scraper of this stack.
+    pub fn new(stack: &Stack) -> Result<Self> {
+        let of = |root: &Url| root.join("metrics");
+        let http = Client::builder().no_proxy().build();
+        Ok(Self {
+            http: http.context("making a client")?,
+            services: [
+                (PAGE, of(&stack.addresses.page)?),
+                ("accounts", of(&stack.addresses.accounts)?),
+                ("endpoints", of(&stack.addresses.endpoints)?),
+                ("metrics", of(&stack.addresses.metrics)?),
+            ],
+            broker: stack.broker_process(),
+        })
+    }
+
+    /// Looks at everything. Who does not answer is not in it.
+    pub async fn look(&self) -> Look {
+        let mut look = Look::default();
+        for (name, url) in &self.services {
+            look.services
+                .extend(self.read(url).await.map(|samples| (*name, samples)));
+        }
+        let broker = self.broker.and_then(process::cpu_us_of);
+        look.cpu_us.extend(broker.map(|cpu| ("nats", cpu)));
+        look.cpu_us
+            .extend(process::own_cpu_us().map(|cpu| ("loadtest", cpu)));
+        look
+    }
+
+    /// Looks at the page alone, and there at one number: the requests that it sent to the sources for this strategy. For
+    /// those who look every second.
+    pub async fn upstream_requests(&self, strategy: Strategy) -> Option<u64> {
+        let (_, url) = &self.services[0];
+        fetches(&self.read(url).await?, strategy)
+    }
+
+    async fn read(&self, url: &Url) -> Option<Samples> {
+        let answer = self.http.get(url.clone()).send().await.ok()?;
+        let text = answer.error_for_status().ok()?.text().await.ok()?;
+        Some(Samples::parse(&text))
+    }
+}
+
+impl Look {
+    /// What this strategy's cache did, and what everything cost, since an earlier look.
+    pub fn since(&self, earlier: &Self, strategy: Strategy) -> Work {
+        let page = |name: &str, result: &str| {
+            let labels = [("strategy", strategy.name()), ("result", result)];
+            let read = |look: &Self| look.services.get(PAGE)?.whole(name, &labels);
+            read(self)?.checked_sub(read(earlier)?)
+        };
+        Work {
+            upstream_requests: page("page_fetches_total", "all"),
+            renders: page("page_compositions_total", "rendered"),
+            refreshes: page("page_refreshes_total", "begun"),
+            refreshes_wasted: page("page_refreshes_total", "wasted"),
+            cpu_us: self.cpu_since(earlier),
+        }
+    }
+
+    fn cpu_since(&self, earlier: &Self) -> BTreeMap<String, u64> {
+        let told = self.services.iter().filter_map(|(name, samples)| {
+            let before = earlier.services.get(name)?.micros(CPU_SECONDS)?;
+            Some((*name, samples.micros(CPU_SECONDS)?.checked_sub(before)?))
+        });
+        let seen = self
+            .cpu_us
+            .iter()
+            .filter_map(|(name, now)| Some((*name, now.checked_sub(*earlier.cpu_us.get(name)?)?)));
+        told.chain(seen)
+            .map(|(name, cpu)| (name.to_owned(), cpu))
+            .collect()
+    }
+}
+
+fn fetches(page: &Samples, strategy: Strategy) -> Option<u64> {
+    page.whole(
+        "page_fetches_total",
+        &[("strategy", strategy.name()), ("result", "all")],
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn look(fetches: u32, cpu: &str) -> Look {
+        let text = format!(
+            "page_fetches_total{{result=\"all\",strategy=\"ttl\"}} {fetches}\n\
+             page_fetches_total{{result=\"failed\",strategy=\"ttl\"}} 7\n\
+             page_fetches_total{{result=\"all\",strategy=\"none\"}} 1000\n{cpu}"
+        );
+        Look {
+            services: BTreeMap::from([(PAGE, Samples::parse(&text))]),
+            cpu_us: BTreeMap::from([("loadtest", u64::from(fetches))]),
+        }
+    }
+
+    #[test]
+    fn only_the_strategys_own_counts_are_taken_and_what_was_not_told_is_absent() {
+        let work = look(30, "").since(&look(10, ""), Strategy::Ttl);
+        let expected = Work {
+            upstream_requests: Some(20),
+            cpu_us: BTreeMap::from([("loadtest".to_owned(), 20)]),
+            ..Work::default()
+        };
+        assert_eq!(work, expected);
+        assert_eq!(
+            look(30, "")
+                .since(&look(10, ""), Strategy::Versioned)
+                .upstream_requests,
+            None
+        );
+    }
+
+    #[test]
+    fn a_counter_that_went_back_belongs_to_another_process_and_says_nothing() {
+        let work = look(5, "").since(&look(10, ""), Strategy::Ttl);
+        assert_eq!(work, Work::default());
+    }
+
+    #[test]
+    fn cpu_time_is_told_in_seconds_and_kept_in_microseconds() {
+        let before = look(1, "process_cpu_time_seconds_total{cpu_mode=\"user\"} 1.5\n");
+        let after = look(1, "process_cpu_time_seconds_total{cpu_mode=\"user\"} 1.75\n");
+        let work = after.since(&before, Strategy::None);
+        assert_eq!(work.cpu_us[PAGE], 250_000);
+        assert_eq!(look(1, "").since(&before, Strategy::None).cpu_us.get(PAGE), None);
+    }
+}
