@@ -1,4 +1,4 @@
-//! HTML or JSON: what the reader would rather have (RFC 9110, section 12.5.1).
+//! HTML or JSON, compressed or not: what the reader would rather have (RFC 9110, sections 12.5.1 and 12.5.3).
 
 use axum::http::{HeaderMap, header};
 
@@ -36,6 +36,25 @@ impl Format {
     }
 }
 
+/// Whether the reader takes gzip: it is named, or everything is, and not with a quality of zero.
+pub(crate) fn takes_gzip(headers: &HeaderMap) -> bool {
+    let lines = headers
+        .get_all(header::ACCEPT_ENCODING)
+        .iter()
+        .filter_map(|line| line.to_str().ok());
+    let mut everything = false;
+    for element in lines.flat_map(|line| line.split(',')) {
+        let mut words = element.split(';').map(str::trim);
+        let coding = words.next().unwrap_or_default();
+        let taken = quality(words) != Some(0);
+        if coding.eq_ignore_ascii_case("gzip") {
+            return taken;
+        }
+        everything |= coding == "*" && taken;
+    }
+    everything
+}
+
 /// The quality, in thousandths, that the lists give to a media type: the most specific range that matches
 /// decides.
 fn weigh<'a>(lines: impl Iterator<Item = &'a str>, kind: &str, subtype: &str) -> u16 {
@@ -56,11 +75,10 @@ impl<'a> Range<'a> {
     fn parse(text: &'a str) -> Option<Self> {
         let mut words = text.split(';').map(str::trim);
         let (kind, subtype) = words.next()?.split_once('/')?;
-        let quality = words.find_map(|word| word.strip_prefix("q=").or_else(|| word.strip_prefix("Q=")));
         Some(Self {
             kind,
             subtype,
-            quality: quality.map_or(Some(1000), thousandths)?,
+            quality: quality(words)?,
         })
     }
 
@@ -74,6 +92,12 @@ impl<'a> Range<'a> {
             _ => None,
         }
     }
+}
+
+/// The quality among an element's parameters, in thousandths; none if it is no number.
+fn quality<'a>(mut parameters: impl Iterator<Item = &'a str>) -> Option<u16> {
+    let quality = parameters.find_map(|word| word.strip_prefix("q=").or_else(|| word.strip_prefix("Q=")));
+    quality.map_or(Some(1000), thousandths)
 }
 
 /// `0.85` as 850.
@@ -129,6 +153,36 @@ mod tests {
         ] {
             assert_eq!(preferred(&[line]), Format::Json, "{line:?}");
         }
+    }
+
+    #[test]
+    fn gzip_is_for_those_who_take_it() {
+        let takes = |line: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::ACCEPT_ENCODING, line.parse().unwrap());
+            takes_gzip(&headers)
+        };
+        for line in [
+            "gzip",
+            "deflate, GZIP;q=0.5",
+            "*",
+            "br;q=1, *;q=0.1",
+            "gzip, *;q=0",
+        ] {
+            assert!(takes(line), "{line:?}");
+        }
+        for line in [
+            "",
+            "br",
+            "identity",
+            "gzip;q=0",
+            "gzip; q=0.000, *",
+            "*;q=0",
+            "xgzip",
+        ] {
+            assert!(!takes(line), "{line:?}");
+        }
+        assert!(!takes_gzip(&HeaderMap::new()));
     }
 
     #[test]

@@ -1,11 +1,11 @@
 //! The headers by which an answer says how it was served and how fresh it is.
 
+use std::borrow::Cow;
 use std::fmt::Write;
 use std::time::Duration;
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use fresh_cache::{Brought, Fetch, Forward, Outcome};
-use jiff::Timestamp;
 
 use crate::source::Source;
 
@@ -29,7 +29,10 @@ pub(crate) fn wants_afresh(headers: &HeaderMap) -> bool {
 /// `Cache-Status`, such as `page; fwd=miss; stored; detail="metrics missing"`.
 ///
 /// `degraded` says which parts are missing or stale; empty when all is well. It must not hold quotes.
-pub(crate) fn cache_status(outcome: Outcome, degraded: &str) -> String {
+pub(crate) fn cache_status(outcome: Outcome, degraded: &str) -> Cow<'static, str> {
+    if outcome == Outcome::Hit && degraded.is_empty() {
+        return Cow::Borrowed("page; hit");
+    }
     let mut text = "page".to_owned();
     match outcome {
         Outcome::Hit => text.push_str("; hit"),
@@ -46,8 +49,11 @@ pub(crate) fn cache_status(outcome: Outcome, degraded: &str) -> String {
     if !degraded.is_empty() {
         let _ = write!(text, "; detail=\"{degraded}\"");
     }
-    text
+    Cow::Owned(text)
 }
+
+/// Every word that [`outcome_name`] has.
+pub(crate) const OUTCOMES: [&str; 5] = ["hit", "miss", "stale", "bypass", "request"];
 
 /// The outcome as one word: also the label by which answers are counted.
 pub(crate) const fn outcome_name(outcome: Outcome) -> &'static str {
@@ -68,7 +74,8 @@ const fn forward(why: Forward) -> &'static str {
 
 /// `Server-Timing`: the cache's whole time, then each source that was asked.
 pub(crate) fn server_timing(cache: Duration, fetches: &[Fetch]) -> String {
-    let mut text = format!("cache;dur={:.3}", milliseconds(cache));
+    let micros = cache.as_micros();
+    let mut text = format!("cache;dur={}.{:03}", micros / 1000, micros % 1000);
     for fetch in fetches {
         let brought = match fetch.brought {
             Brought::New => "new",
@@ -79,24 +86,18 @@ pub(crate) fn server_timing(cache: Duration, fetches: &[Fetch]) -> String {
         let _ = write!(
             text,
             ", {source};dur={:.3};desc=\"{brought}\"",
-            milliseconds(fetch.took)
+            fetch.took.as_secs_f64() * 1e3
         );
     }
     text
 }
 
-fn milliseconds(duration: Duration) -> f64 {
-    duration.as_secs_f64() * 1e3
-}
-
-/// `Fresh-As-Of`, such as `2026-11-22T21:18:03.042Z`.
-pub(crate) fn fresh_as_of(moment: Timestamp) -> String {
-    format!("{moment:.3}")
-}
-
 /// A header's value from text that this program made.
-pub(crate) fn value(text: String) -> HeaderValue {
-    HeaderValue::try_from(text).expect("the texts of this file are visible ASCII")
+pub(crate) fn value(text: impl Into<Cow<'static, str>>) -> HeaderValue {
+    match text.into() {
+        Cow::Borrowed(text) => HeaderValue::from_static(text),
+        Cow::Owned(text) => HeaderValue::try_from(text).expect("this program's texts are visible ASCII"),
+    }
 }
 
 #[cfg(test)]
@@ -160,11 +161,5 @@ mod tests {
             server_timing(Duration::from_millis(4), &[fetch]),
             "cache;dur=4.000, metrics;dur=3.250;desc=\"not modified\""
         );
-    }
-
-    #[test]
-    fn fresh_as_of_has_milliseconds_even_when_they_are_none() {
-        let moment: Timestamp = "2026-11-22T21:18:03Z".parse().unwrap();
-        assert_eq!(fresh_as_of(moment), "2026-11-22T21:18:03.000Z");
     }
 }

@@ -2,11 +2,13 @@
 
 mod accept;
 mod audit;
+mod body;
 mod caches;
 mod compose;
 mod config;
 mod error;
 mod fragment;
+mod gzip;
 mod headers;
 mod hear;
 mod key;
@@ -28,6 +30,7 @@ pub use routes::openapi;
 
 use std::time::Duration;
 
+use axum::Router;
 use event_bus::history::{Bounds, History};
 use event_bus::{Broker, Feed, Topology};
 use fresh_cache::{CacheOptions, Ledger, LedgerOptions, RefreshOptions};
@@ -50,55 +53,82 @@ const PAST: Bounds = Bounds {
     within: Duration::from_secs(30),
 };
 
-/// Wires the service and runs it until `stop`: the feed that keeps the cache honest, the sources, the cache,
-/// the routes.
+/// Runs the service until `stop`.
 ///
 /// Ready as soon as it listens: before it hears the feed, and while it does not, it serves by asking the
 /// sources (rule 19).
 pub async fn run(config: Config, listener: TcpListener, stop: CancellationToken) -> Result<(), RunError> {
-    let upstreams = Upstreams::new(config.upstreams());
-    let (ledger, hearing) = Ledger::new(Source::ALL.len(), ledger_options(&config));
-    let options = |name| cache_options(name, &config);
-    let caches = Caches::new(
-        &upstreams,
-        &ledger,
-        config.strategy,
-        config.allow_override,
-        options,
-    );
-    let mut hearer = Hearer::new(hearing, &ledger, caches.clone());
-    report::observe(&caches);
+    Service::start(config, &stop).await?.serve(listener, stop).await
+}
 
-    let topology = Topology {
-        stream: config.stream,
-        prefix: config.subject_prefix,
-    };
-    let broker = Broker::connect(&config.nats_url, "page", topology).await?;
-    let history = History::new(broker.clone(), &Source::ALL.map(Source::name), PAST);
-    let mut background = JoinSet::new();
-    // Ends by itself, before long; and with this, if that comes first.
-    let mut warming = JoinSet::new();
-    warming.spawn(warm::warm(history, caches.clone()));
-    if let Some(cache) = caches.prepopulated().cloned() {
-        background.spawn(async move { cache.refresh().await });
-    }
-    if config.audit_interval_ms > 0 {
-        let every = Duration::from_millis(config.audit_interval_ms.into());
-        background.spawn(Auditor::new(caches.default().clone(), every).run());
-    }
-    let feed = Feed::new(broker, &Source::ALL.map(Source::name));
-    background.spawn(feed.run(stop.clone(), move |heard| hearer.hear(heard)));
+/// The service, wired: the feed that keeps the cache honest, the sources, the cache, the routes.
+#[derive(Debug)]
+pub struct Service {
+    router: Router,
+    /// What must go on for as long as pages are served.
+    background: JoinSet<()>,
+    /// Ends by itself, before long; and with this, if that comes first.
+    _warming: JoinSet<()>,
+}
 
-    let app = App::new(caches, upstreams, Traces(config.trace_url_pattern));
-    let options = EdgeOptions {
-        concurrency: config.max_requests.into(),
-        ..EdgeOptions::default()
-    };
-    let router = http_edge::edge(routes::router(app), Readiness::always(), options);
-    tokio::select! {
-        served = http_edge::serve(listener, router, stop) => served.map_err(RunError::Serve),
-        // A replica that cannot hear, refresh or audit any more must not look as if all were well.
-        Some(Err(panic)) = background.join_next() => Err(RunError::Background(panic)),
+impl Service {
+    /// Starts everything but the listening; the feed ends with `stop`, the rest with what is returned.
+    pub async fn start(config: Config, stop: &CancellationToken) -> Result<Self, RunError> {
+        let upstreams = Upstreams::new(config.upstreams());
+        let (ledger, hearing) = Ledger::new(Source::ALL.len(), ledger_options(&config));
+        let options = |name| cache_options(name, &config);
+        let caches = Caches::new(
+            &upstreams,
+            &ledger,
+            config.strategy,
+            config.allow_override,
+            options,
+        );
+        let mut hearer = Hearer::new(hearing, &ledger, caches.clone());
+        report::observe(&caches);
+
+        let topology = Topology {
+            stream: config.stream,
+            prefix: config.subject_prefix,
+        };
+        let broker = Broker::connect(&config.nats_url, "page", topology).await?;
+        let history = History::new(broker.clone(), &Source::ALL.map(Source::name), PAST);
+        let (mut background, mut warming) = (JoinSet::new(), JoinSet::new());
+        warming.spawn(warm::warm(history, caches.clone()));
+        if let Some(cache) = caches.prepopulated().cloned() {
+            background.spawn(async move { cache.refresh().await });
+        }
+        if config.audit_interval_ms > 0 {
+            let every = Duration::from_millis(config.audit_interval_ms.into());
+            background.spawn(Auditor::new(caches.default().clone(), every).run());
+        }
+        let feed = Feed::new(broker, &Source::ALL.map(Source::name));
+        background.spawn(feed.run(stop.clone(), move |heard| hearer.hear(heard)));
+
+        let app = App::new(caches, upstreams, Traces(config.trace_url_pattern));
+        let options = EdgeOptions {
+            concurrency: config.max_requests.into(),
+            ..EdgeOptions::default()
+        };
+        Ok(Self {
+            router: http_edge::edge(routes::router(app), Readiness::always(), options),
+            background,
+            _warming: warming,
+        })
+    }
+
+    /// What answers requests; a benchmark is just another caller.
+    pub fn router(&self) -> Router {
+        self.router.clone()
+    }
+
+    /// Listens until `stop`.
+    pub async fn serve(mut self, listener: TcpListener, stop: CancellationToken) -> Result<(), RunError> {
+        tokio::select! {
+            served = http_edge::serve(listener, self.router, stop) => served.map_err(RunError::Serve),
+            // A replica that cannot hear, refresh or audit any more must not look as if all were well.
+            Some(Err(panic)) = self.background.join_next() => Err(RunError::Background(panic)),
+        }
     }
 }
 

@@ -2,6 +2,8 @@
 
 use fresh_cache::Moment;
 use jiff::Timestamp;
+use jiff::civil::DateTime;
+use jiff::tz::Offset;
 
 /// The cache's date of a date on the wire. What lies before 1970 is no date at all.
 pub(crate) fn moment(time: Timestamp) -> Moment {
@@ -14,6 +16,59 @@ pub(crate) fn timestamp(moment: Moment) -> Timestamp {
     Timestamp::from_millisecond(millis).unwrap_or(Timestamp::MAX)
 }
 
+/// `2026-11-22T21:18:03.042Z`: RFC 3339 with milliseconds, rounded down.
+///
+/// By hand, like [`InWords`]: the library's formatter costs more than all the rest of a cached page's headers.
+pub(crate) fn rfc3339(time: Timestamp) -> String {
+    let time = Offset::UTC.to_datetime(time);
+    let mut text = String::with_capacity(24);
+    digits(&mut text, time.year().unsigned_abs(), 4);
+    text.push('-');
+    digits(&mut text, time.month().unsigned_abs().into(), 2);
+    text.push('-');
+    digits(&mut text, time.day().unsigned_abs().into(), 2);
+    text.push('T');
+    clock(&mut text, &time);
+    text.push('Z');
+    text
+}
+
+/// `22 Nov 21:18:03.042`: for people, in UTC, the milliseconds rounded down.
+pub(crate) struct InWords(pub(crate) Timestamp);
+
+impl maud::Render for InWords {
+    fn render_to(&self, text: &mut String) {
+        const MONTHS: [&str; 12] = [
+            " Jan ", " Feb ", " Mar ", " Apr ", " May ", " Jun ", " Jul ", " Aug ", " Sep ", " Oct ",
+            " Nov ", " Dec ",
+        ];
+        let time = Offset::UTC.to_datetime(self.0);
+        let day = u16::from(time.day().unsigned_abs());
+        digits(text, day, if day < 10 { 1 } else { 2 });
+        text.push_str(MONTHS[usize::from(time.month().unsigned_abs()) - 1]);
+        clock(text, &time);
+    }
+}
+
+/// `21:18:03.042`.
+fn clock(text: &mut String, time: &DateTime) {
+    digits(text, time.hour().unsigned_abs().into(), 2);
+    text.push(':');
+    digits(text, time.minute().unsigned_abs().into(), 2);
+    text.push(':');
+    digits(text, time.second().unsigned_abs().into(), 2);
+    text.push('.');
+    digits(text, time.millisecond().unsigned_abs(), 3);
+}
+
+/// The last `width` digits of a number.
+fn digits(text: &mut String, number: u16, width: u32) {
+    for place in (0..width).rev() {
+        let digit = number / 10_u16.pow(place) % 10;
+        text.push(char::from_digit(digit.into(), 10).expect("a digit is below ten"));
+    }
+}
+
 /// How long ago that was, in seconds; below zero if it is yet to come.
 pub(crate) fn seconds_since(time: Timestamp) -> f64 {
     Timestamp::now().duration_since(time).as_secs_f64()
@@ -21,12 +76,31 @@ pub(crate) fn seconds_since(time: Timestamp) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use maud::Render as _;
+
     use super::*;
 
     #[test]
     fn dates_are_rounded_down() {
         let time: Timestamp = "2026-11-22T21:18:03.042999Z".parse().unwrap();
         assert_eq!(timestamp(moment(time)).to_string(), "2026-11-22T21:18:03.042Z");
+    }
+
+    #[test]
+    fn dates_are_written_as_the_library_writes_them() {
+        for text in [
+            "2026-11-02T07:05:03.0429Z",
+            "2026-12-31T23:59:59.999Z",
+            "1970-01-01T00:00:00Z",
+        ] {
+            let time: Timestamp = text.parse().unwrap();
+            assert_eq!(rfc3339(time), format!("{time:.3}"));
+            assert_eq!(
+                InWords(time).render().into_string(),
+                time.strftime("%-d %b %H:%M:%S%.3f").to_string()
+            );
+        }
+        assert_eq!(rfc3339(Timestamp::MAX).len(), 24);
     }
 
     #[test]

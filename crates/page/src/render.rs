@@ -4,12 +4,16 @@
 //! how fresh it is, which trace it was) is the foot, which [`foot`] renders per answer and which follows
 //! these bytes on the wire.
 
+use std::sync::OnceLock;
+
+use axum::http::HeaderValue;
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
 use crate::fragment::{Content, Fragment};
 use crate::key::PageKey;
 use crate::source::Source;
+use crate::{gzip, headers, token};
 
 mod account;
 mod accounts;
@@ -46,7 +50,7 @@ pub(crate) type Parts<'a> = [Part<'a>; 3];
 #[derive(Debug)]
 pub(crate) enum Page {
     /// There is something to show.
-    Shown(Rendered),
+    Shown(Box<Rendered>),
     /// Accounts says that there is no such account.
     NoAccount,
     /// No source answered, and none ever did: what each of them did instead.
@@ -60,8 +64,10 @@ pub(crate) struct Rendered {
     pub(crate) html: Form,
     /// The whole JSON.
     pub(crate) json: Form,
-    /// The revision of each part at hand.
-    pub(crate) revisions: Vec<(Source, u64)>,
+    /// The versions that are shown, as a token (rule 13).
+    pub(crate) tokens: HeaderValue,
+    /// The revision of each part at hand, for people: `accounts 3 · endpoints 9 · metrics 417`.
+    pub(crate) revisions: String,
     /// The trace in which it was rendered.
     trace_id: Option<String>,
     /// The memory that the fragments behind it take.
@@ -73,8 +79,31 @@ pub(crate) struct Rendered {
 pub(crate) struct Form {
     /// Its bytes, shared by all who read it.
     pub(crate) bytes: Bytes,
-    /// Its validator. Weak, because the foot that follows the HTML is another one each time.
-    pub(crate) etag: String,
+    /// The same compressed, once somebody wanted it so; none if that is not worth it.
+    gzipped: OnceLock<Option<gzip::Opening>>,
+    /// Its validator, compressed or not. Weak, because the foot that follows the HTML is another one each time.
+    pub(crate) etag: HeaderValue,
+}
+
+impl Form {
+    fn new(bytes: Vec<u8>, etag: String) -> Self {
+        Self {
+            bytes: bytes.into(),
+            gzipped: OnceLock::new(),
+            etag: headers::value(etag),
+        }
+    }
+
+    /// The compressed form, made for the first who asks and shared from then on.
+    pub(crate) fn gzipped(&self) -> Option<&gzip::Opening> {
+        let gzipped = self.gzipped.get_or_init(|| gzip::Opening::of(&self.bytes));
+        gzipped.as_ref()
+    }
+
+    /// The memory it takes, the compressed form included: it may come later, and is then not weighed again.
+    fn weight(&self) -> usize {
+        self.bytes.len() + gzip::Opening::most(self.bytes.len())
+    }
 }
 
 impl Page {
@@ -91,7 +120,7 @@ impl Page {
         // What even an empty page keeps: key, entry, parts and tags, about 2.2 KiB each by measurement.
         const FLOOR: usize = 2_300;
         let content = match self {
-            Self::Shown(shown) => shown.html.bytes.len() + shown.json.bytes.len() + shown.fragments,
+            Self::Shown(shown) => shown.html.weight() + shown.json.weight() + shown.fragments,
             Self::NoAccount => 0,
             Self::Nothing(reasons) => reasons.iter().map(String::len).sum(),
         };
@@ -118,19 +147,20 @@ pub(crate) fn render(key: &PageKey, parts: &Parts<'_>) -> Page {
                 .collect(),
         );
     }
-    let form = |name, bytes: Vec<u8>| Form {
-        etag: etag(name, key, parts, &bytes),
-        bytes: bytes.into(),
+    let form = |name, bytes: Vec<u8>| {
+        let etag = etag(name, key, parts, &bytes);
+        Form::new(bytes, etag)
     };
-    Page::Shown(Rendered {
+    let shown = fragments().map(|(source, fragment)| (source, fragment.tag.version()));
+    let revisions = fragments().map(|(source, fragment)| format!("{source} {}", fragment.tag.revision));
+    Page::Shown(Box::new(Rendered {
         html: form("html", account::render(key, parts).into_string().into_bytes()),
         json: form("json", json::render(parts)),
-        revisions: fragments()
-            .map(|(source, fragment)| (source, fragment.tag.revision))
-            .collect(),
+        tokens: headers::value(token::write(key.account, shown)),
+        revisions: revisions.collect::<Vec<_>>().join(" · "),
         trace_id: telemetry::current_trace_id(),
         fragments: fragments().map(|(_, fragment)| fragment.weight()).sum(),
-    })
+    }))
 }
 
 /// `W/"html-24h-3.9.417-5f2c9a0b1d3e4f60"`: the variant and the revisions for people to read, a hash for the rest.

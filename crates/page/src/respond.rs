@@ -1,30 +1,32 @@
 //! The cache's answer as an HTTP response.
 //!
-//! On a hit nothing is rendered but the foot: the page's bytes are shared, and the foot goes out behind them.
+//! On a hit nothing is rendered but the foot, and nothing compressed: the page's bytes are shared, and the foot goes out
+//! behind them.
 
-use std::convert::Infallible;
+use std::borrow::Cow;
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::response::Response;
 use bytes::Bytes;
 use fresh_cache::{Answer, SourceId};
-use futures::stream;
 use http_edge::conditional;
 use jiff::Timestamp;
 
-use crate::accept::Format;
+use crate::accept::{Format, takes_gzip};
+use crate::body::two_pieces;
 use crate::compose::Upstreams;
 use crate::error::Refusal;
-use crate::headers::{
-    CACHE_STATUS, FRESH_AS_OF, SERVER_TIMING, cache_status, fresh_as_of, server_timing, value,
-};
+use crate::headers::{CACHE_STATUS, FRESH_AS_OF, SERVER_TIMING, cache_status, server_timing, value};
 use crate::key::PageKey;
-use crate::moment::timestamp;
-use crate::render::{CONTENT_SECURITY_POLICY, Page, Rendered, Served, render_foot};
+use crate::moment::{rfc3339, timestamp};
+use crate::render::{CONTENT_SECURITY_POLICY, Form, Page, Rendered, Served, render_foot};
 use crate::source::Source;
 use crate::token::{self, CONSISTENCY_TOKEN};
+
+/// As many as a page has, with room for those that the edge and the server add: the map never grows.
+const HEADERS: usize = 20;
 
 /// Where traces can be looked at: an address with `{trace_id}` in it, if there is one.
 #[derive(Clone, Debug)]
@@ -47,18 +49,46 @@ impl Traces {
 /// One answer of the cache, on its way out.
 pub(crate) struct Outgoing<'a> {
     /// Which page was asked for.
-    pub(crate) key: PageKey,
+    key: PageKey,
     /// What the cache answered.
-    pub(crate) answer: &'a Answer<Upstreams>,
+    answer: &'a Answer<Upstreams>,
     /// How long it took to do so.
-    pub(crate) took: Duration,
+    took: Duration,
     /// Where the foot sends who wants to see the trace.
-    pub(crate) traces: &'a Traces,
+    traces: &'a Traces,
+    /// The words of `Cache-Status`.
+    how: Cow<'static, str>,
+    fresh_as_of: Timestamp,
+    composed_at: Timestamp,
+    age: Duration,
 }
 
-impl Outgoing<'_> {
+impl<'a> Outgoing<'a> {
+    /// The answer of the cache to a question that took so long.
+    pub(crate) fn new(
+        key: PageKey,
+        answer: &'a Answer<Upstreams>,
+        took: Duration,
+        traces: &'a Traces,
+    ) -> Self {
+        let composed_at = timestamp(answer.composed);
+        Self {
+            key,
+            answer,
+            took,
+            traces,
+            how: cache_status(answer.outcome, &degraded(answer)),
+            fresh_as_of: timestamp(answer.fresh_as_of),
+            composed_at,
+            age: Timestamp::now()
+                .duration_since(composed_at)
+                .try_into()
+                .unwrap_or_default(),
+        }
+    }
+
     /// Answers a request that had these headers.
-    pub(crate) fn respond(&self, request: &HeaderMap) -> Response {
+    pub(crate) fn respond(self, request: &HeaderMap) -> Response {
         let format = Format::preferred(request);
         let mut response = match self.answer.entry.page() {
             Page::Shown(shown) => self.show(shown, format, request),
@@ -74,47 +104,60 @@ impl Outgoing<'_> {
             Format::Html => &shown.html,
             Format::Json => &shown.json,
         };
-        let etag = [(header::ETAG, value(form.etag.clone()))];
-        if conditional::not_modified(request, &form.etag) && !navigates(request) {
-            return (StatusCode::NOT_MODIFIED, etag).into_response();
+        let mut headers = HeaderMap::with_capacity(HEADERS);
+        headers.insert(header::ETAG, form.etag.clone());
+        headers.insert(CONSISTENCY_TOKEN, shown.tokens.clone());
+        let mut response = Response::new(Body::empty());
+        let etag = form.etag.to_str().expect("an ETag is made of text");
+        if conditional::not_modified(request, etag) && !navigates(request) {
+            *response.status_mut() = StatusCode::NOT_MODIFIED;
+        } else {
+            let foot = match format {
+                Format::Html => self.foot(&shown.revisions),
+                Format::Json => Bytes::new(),
+            };
+            headers.extend(content_headers(format));
+            *response.body_mut() = body(form, foot, request, &mut headers);
         }
-        let bytes = form.bytes.clone();
-        match format {
-            Format::Html => (etag, html(bytes, self.foot(&shown.revisions))).into_response(),
-            Format::Json => (etag, json(bytes)).into_response(),
-        }
+        *response.headers_mut() = headers;
+        response
     }
 
     fn refuse(&self, refusal: Refusal, format: Format) -> Response {
-        refusal.respond(format, || self.foot(&[]))
+        let mut response = refusal.respond(format, || self.foot(""));
+        response
+            .headers_mut()
+            .insert(CONSISTENCY_TOKEN, value(self.tokens()));
+        response
     }
 
-    fn foot(&self, revisions: &[(Source, u64)]) -> Bytes {
+    fn foot(&self, revisions: &str) -> Bytes {
         self.traces.foot(Served {
-            how: Some(&self.cache_status()),
-            fresh_as_of: Some(timestamp(self.answer.fresh_as_of)),
-            composed_at: Some(timestamp(self.answer.composed)),
-            age: Some(self.age()),
+            how: Some(&self.how),
+            fresh_as_of: Some(self.fresh_as_of),
+            composed_at: Some(self.composed_at),
+            age: Some(self.age),
             revisions,
             ..Served::default()
         })
     }
 
     /// How the answer was served and how fresh it is: on every answer, 304 and refusals included.
-    fn describe(&self, headers: &mut HeaderMap) {
-        let answer = self.answer;
-        headers.insert(header::VARY, HeaderValue::from_static("accept"));
+    fn describe(self, headers: &mut HeaderMap) {
+        headers.insert(header::VARY, HeaderValue::from_static("accept, accept-encoding"));
         // Private: who may see an account is not ours to know. No-cache: every reader asks, which is what
         // makes a page fresh; the ETag makes asking cheap.
         headers.insert(
             header::CACHE_CONTROL,
             HeaderValue::from_static("private, no-cache"),
         );
-        headers.insert(header::AGE, value(self.age().as_secs().to_string()));
-        headers.insert(CACHE_STATUS, value(self.cache_status()));
-        headers.insert(FRESH_AS_OF, value(fresh_as_of(timestamp(answer.fresh_as_of))));
-        headers.insert(CONSISTENCY_TOKEN, value(self.tokens()));
-        headers.insert(SERVER_TIMING, value(server_timing(self.took, &answer.fetches)));
+        headers.insert(header::AGE, self.age.as_secs().into());
+        headers.insert(FRESH_AS_OF, value(rfc3339(self.fresh_as_of)));
+        headers.insert(
+            SERVER_TIMING,
+            value(server_timing(self.took, &self.answer.fetches)),
+        );
+        headers.insert(CACHE_STATUS, value(self.how));
     }
 
     /// What the page shows, for the reader to hold us, or another replica, to (rule 13).
@@ -124,15 +167,6 @@ impl Outgoing<'_> {
             .into_iter()
             .filter_map(|source| Some((source, version(source)?)));
         token::write(self.key.account, shown)
-    }
-
-    fn cache_status(&self) -> String {
-        cache_status(self.answer.outcome, &degraded(self.answer))
-    }
-
-    fn age(&self) -> Duration {
-        let age = Timestamp::now().duration_since(timestamp(self.answer.composed));
-        age.try_into().unwrap_or_default()
     }
 }
 
@@ -148,6 +182,9 @@ fn navigates(request: &HeaderMap) -> bool {
 
 /// `endpoints stale, metrics missing, accounts behind`, or nothing.
 fn degraded(answer: &Answer<Upstreams>) -> String {
+    if answer.degraded().next().is_none() && answer.behind.is_empty() {
+        return String::new();
+    }
     let parts = Source::ALL
         .iter()
         .zip(answer.entry.parts())
@@ -163,33 +200,41 @@ fn degraded(answer: &Answer<Upstreams>) -> String {
     words.chain(behind).collect::<Vec<_>>().join(", ")
 }
 
-/// A page's bytes, and behind them the foot, which closes what they left open.
-pub(crate) fn html(opening: Bytes, foot: Bytes) -> Response {
-    let length = opening.len() + foot.len();
-    let chunks = stream::iter([Ok::<_, Infallible>(opening), Ok(foot)]);
-    let headers = [
-        (
-            header::CONTENT_TYPE,
-            HeaderValue::from_static("text/html; charset=utf-8"),
-        ),
-        (header::CONTENT_LENGTH, HeaderValue::from(length)),
-        (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY.clone()),
-        (
-            header::X_CONTENT_TYPE_OPTIONS,
-            HeaderValue::from_static("nosniff"),
-        ),
-        (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
-    ];
-    (headers, Body::from_stream(chunks)).into_response()
+/// The form and behind it the foot, compressed if the reader takes it so.
+fn body(form: &Form, foot: Bytes, request: &HeaderMap, headers: &mut HeaderMap) -> Body {
+    match takes_gzip(request).then(|| form.gzipped()).flatten() {
+        Some(opening) => {
+            headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+            two_pieces(opening.bytes(), opening.close(&foot))
+        }
+        None => two_pieces(form.bytes.clone(), foot),
+    }
 }
 
-fn json(bytes: Bytes) -> Response {
-    let headers = [
-        (header::CONTENT_TYPE, HeaderValue::from_static("application/json")),
+/// A page's bytes, and behind them the foot, which closes what they left open.
+pub(crate) fn html(opening: Bytes, foot: Bytes) -> Response {
+    let mut response = Response::new(two_pieces(opening, foot));
+    response.headers_mut().extend(content_headers(Format::Html));
+    response
+}
+
+fn content_headers(format: Format) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
+    let (content_type, policies) = match format {
+        Format::Html => ("text/html; charset=utf-8", true),
+        Format::Json => ("application/json", false),
+    };
+    let policies = policies.then(|| {
+        [
+            (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY.clone()),
+            (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
+        ]
+    });
+    let always = [
+        (header::CONTENT_TYPE, HeaderValue::from_static(content_type)),
         (
             header::X_CONTENT_TYPE_OPTIONS,
             HeaderValue::from_static("nosniff"),
         ),
     ];
-    (headers, bytes).into_response()
+    always.into_iter().chain(policies.into_iter().flatten())
 }

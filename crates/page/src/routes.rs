@@ -4,13 +4,13 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use axum::Router;
-use axum::extract::State;
+use axum::extract::{Request, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
 use axum::routing::get;
 use fresh_cache::{Answer, Demand, FreshCache};
 use http_edge::{Json, Path, Problem, Query};
-use opentelemetry::metrics::Counter;
+use opentelemetry::metrics::BoundCounter;
 use opentelemetry::{KeyValue, global};
 use serde::Deserialize;
 use tracing::field::Empty;
@@ -22,7 +22,7 @@ use crate::accept::Format;
 use crate::caches::Caches;
 use crate::compose::{AccountList, Upstreams};
 use crate::error::Refusal;
-use crate::headers::{outcome_name, wants_afresh};
+use crate::headers::{OUTCOMES, outcome_name, wants_afresh};
 use crate::key::{AccountId, PageKey, Window};
 use crate::render::{PageJson, Served, render_accounts};
 use crate::respond::{Outgoing, Traces, html};
@@ -32,26 +32,22 @@ use crate::token::Tokens;
 const LIST_LIMIT: u32 = 60;
 
 /// What the handlers share.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct App {
     caches: Caches,
     upstreams: Upstreams,
-    traces: Arc<Traces>,
-    answers: Counter<u64>,
+    traces: Traces,
+    answers: Answers,
 }
 
 impl App {
     /// Serves from `caches`, and the list of accounts from accounts itself.
     pub(crate) fn new(caches: Caches, upstreams: Upstreams, traces: Traces) -> Self {
-        let answers = global::meter("page")
-            .u64_counter("page.answers")
-            .with_description("Pages answered, by how the cache came by them.")
-            .build();
         Self {
             caches,
             upstreams,
-            traces: Arc::new(traces),
-            answers,
+            traces,
+            answers: Answers::new(),
         }
     }
 
@@ -64,16 +60,8 @@ impl App {
         demand: Demand<'_>,
     ) -> Answer<Upstreams> {
         let answer = cache.read(key, demand).await;
-        let outcome = outcome_name(answer.outcome);
-        let degraded = answer.degraded().next().is_some();
-        tracing::Span::current().record("outcome", outcome);
-        self.answers.add(
-            1,
-            &[
-                KeyValue::new("outcome", outcome),
-                KeyValue::new("degraded", degraded),
-            ],
-        );
+        tracing::Span::current().record("outcome", outcome_name(answer.outcome));
+        self.answers.count(&answer);
         answer
     }
 
@@ -90,6 +78,36 @@ impl App {
     }
 }
 
+/// The answers by their outcome, and whether a part is stale or missing: bound beforehand, because looking a label up costs
+/// as much as proving a page.
+#[derive(Debug)]
+struct Answers(Vec<(&'static str, [BoundCounter<u64>; 2])>);
+
+impl Answers {
+    fn new() -> Self {
+        let counter = global::meter("page")
+            .u64_counter("page.answers")
+            .with_description("Pages answered, by how the cache came by them.")
+            .build();
+        let bind = |outcome, degraded| {
+            counter.bind(&[
+                KeyValue::new("outcome", outcome),
+                KeyValue::new("degraded", degraded),
+            ])
+        };
+        let both = |outcome| (outcome, [bind(outcome, false), bind(outcome, true)]);
+        Self(OUTCOMES.map(both).into())
+    }
+
+    fn count(&self, answer: &Answer<Upstreams>) {
+        let outcome = outcome_name(answer.outcome);
+        let degraded = answer.degraded().next().is_some();
+        let counters = self.0.iter().find(|(name, _)| *name == outcome);
+        let (_, counters) = counters.expect("every outcome has its counters");
+        counters[usize::from(degraded)].add(1);
+    }
+}
+
 #[derive(OpenApi)]
 #[openapi(info(
     title = "page",
@@ -101,7 +119,7 @@ pub(crate) fn router(app: App) -> Router {
     let (router, api) = documented().split_for_parts();
     router
         .route("/openapi.json", get(async || Json(api)))
-        .with_state(app)
+        .with_state(Arc::new(app))
 }
 
 /// The OpenAPI document of this service.
@@ -109,7 +127,7 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
     documented().into_openapi()
 }
 
-fn documented() -> OpenApiRouter<App> {
+fn documented() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::with_openapi(Document::openapi())
         .routes(routes!(list_accounts))
         .routes(routes!(show_page))
@@ -130,7 +148,7 @@ struct ListQuery {
     (status = 503, description = "accounts does not answer", body = Problem, content_type = "application/problem+json"),
 ))]
 async fn list_accounts(
-    State(app): State<App>,
+    State(app): State<Arc<App>>,
     Query(query): Query<ListQuery>,
     headers: HeaderMap,
 ) -> Response {
@@ -176,24 +194,25 @@ struct PageQuery {
     (status = 503, description = "no source answers and nothing is known", body = Problem, content_type = "application/problem+json"),
 ))]
 async fn show_page(
-    State(app): State<App>,
+    State(app): State<Arc<App>>,
     Path(id): Path<String>,
     Query(query): Query<PageQuery>,
-    headers: HeaderMap,
+    request: Request,
 ) -> Response {
+    let headers = request.headers();
     let asked = page_key(&id, query.window.as_deref()).and_then(|key| {
-        let tokens = Tokens::read(&headers, key.account).map_err(Refusal::Token)?;
-        let cache = app.caches.chosen(&headers).map_err(Refusal::Strategy)?;
+        let tokens = Tokens::read(headers, key.account).map_err(Refusal::Token)?;
+        let cache = app.caches.chosen(headers).map_err(Refusal::Strategy)?;
         Ok((key, tokens, cache))
     });
     let (key, tokens, cache) = match asked {
         Ok(asked) => asked,
         Err(refusal) => {
-            return refusal.respond(Format::preferred(&headers), || app.traces.foot(Served::default()));
+            return refusal.respond(Format::preferred(headers), || app.traces.foot(Served::default()));
         }
     };
     let began = Instant::now();
-    let afresh = wants_afresh(&headers);
+    let afresh = wants_afresh(headers);
     let demand = if afresh {
         Demand::Afresh
     } else {
@@ -204,13 +223,7 @@ async fn show_page(
         // Who wants it afresh is held to what the reader knows as well.
         answer.behind = answer.entry.short_of(&tokens.0);
     }
-    Outgoing {
-        key,
-        answer: &answer,
-        took: began.elapsed(),
-        traces: &app.traces,
-    }
-    .respond(&headers)
+    Outgoing::new(key, &answer, began.elapsed(), &app.traces).respond(headers)
 }
 
 fn page_key(id: &str, window: Option<&str>) -> Result<PageKey, Refusal> {

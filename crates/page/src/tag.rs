@@ -28,6 +28,14 @@ impl Tag {
         }
     }
 
+    /// The version that it names.
+    pub(crate) const fn version(&self) -> Version {
+        Version {
+            incarnation: self.incarnation,
+            revision: self.revision,
+        }
+    }
+
     /// Reads `"<incarnation>-<revision>"`, or the same with a bucket's end behind it.
     pub(crate) fn parse(text: &str) -> Result<Self, NotATag> {
         Self::read(text).ok_or_else(|| NotATag {

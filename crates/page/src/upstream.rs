@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
-use fresh_cache::{Fetched, Version};
+use fresh_cache::Fetched;
 use reqwest::{RequestBuilder, Response, StatusCode, header};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
@@ -141,12 +141,8 @@ impl Upstream {
             }
             _ => return Err(UpstreamError::Unexpected { status }),
         };
-        let version = Version {
-            incarnation: body.tag.incarnation,
-            revision: body.tag.revision,
-        };
         Ok(Fetched::New {
-            version,
+            version: body.tag.version(),
             body: Arc::new(body),
             holds_for,
         })

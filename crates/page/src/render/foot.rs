@@ -4,11 +4,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use jiff::Timestamp;
-use maud::{Markup, Render, html};
+use maud::{Markup, html};
 
 use super::layout::END;
-use super::numbers::precise;
-use crate::source::Source;
+use crate::moment::InWords;
 
 /// What the foot says.
 #[derive(Clone, Copy, Debug, Default)]
@@ -21,8 +20,8 @@ pub(crate) struct Served<'a> {
     pub(crate) composed_at: Option<Timestamp>,
     /// How long ago that was.
     pub(crate) age: Option<Duration>,
-    /// The revision of each part at hand.
-    pub(crate) revisions: &'a [(Source, u64)],
+    /// The revision of each part at hand: `accounts 3 · endpoints 9 · metrics 417`.
+    pub(crate) revisions: &'a str,
     /// The trace of this answer.
     pub(crate) trace_id: Option<&'a str>,
     /// Where the trace can be looked at.
@@ -31,33 +30,21 @@ pub(crate) struct Served<'a> {
 
 /// Renders the foot and ends the document.
 pub(crate) fn render_foot(served: &Served<'_>) -> Bytes {
+    // Written out entry by entry: each function between would make a string of its own, in every answer.
     let foot = html! {
         footer.foot aria-label="How this page was served" {
             dl.wide {
-                @if let Some(how) = served.how { (entry("Served", html! { code { (how) } })) }
-                @if let Some(moment) = served.fresh_as_of { (entry("Fresh as of, UTC", precise(moment))) }
-                @if let Some(moment) = served.composed_at { (entry("Composed, UTC", precise(moment))) }
-                @if let Some(age) = served.age { (entry("Age", html! { (age.as_secs()) " s" })) }
-                @if !served.revisions.is_empty() { (entry("Revisions", revisions(served.revisions))) }
-                @if let Some(id) = served.trace_id { (entry("Trace", trace(id, served.trace_url))) }
+                @if let Some(how) = served.how { div { dt { "Served" } dd { code { (how) } } } }
+                @if let Some(time) = served.fresh_as_of { div { dt { "Fresh as of, UTC" } dd { (InWords(time)) } } }
+                @if let Some(time) = served.composed_at { div { dt { "Composed, UTC" } dd { (InWords(time)) } } }
+                @if let Some(age) = served.age { div { dt { "Age" } dd { (age.as_secs()) " s" } } }
+                @if !served.revisions.is_empty() { div { dt { "Revisions" } dd { (served.revisions) } } }
+                @if let Some(id) = served.trace_id { div { dt { "Trace" } dd { (trace(id, served.trace_url)) } } }
             }
         }
         (END)
     };
     Bytes::from(foot.into_string())
-}
-
-fn entry(name: &str, value: impl Render) -> Markup {
-    html! { div { dt { (name) } dd { (value) } } }
-}
-
-/// `accounts 3 · endpoints 9 · metrics 417`.
-fn revisions(revisions: &[(Source, u64)]) -> String {
-    let words: Vec<String> = revisions
-        .iter()
-        .map(|(source, revision)| format!("{source} {revision}"))
-        .collect();
-    words.join(" · ")
 }
 
 fn trace(id: &str, url: Option<&str>) -> Markup {

@@ -33,11 +33,6 @@ pub(super) fn short(time: Timestamp) -> String {
     time.strftime("%-d %b %H:%M").to_string()
 }
 
-/// `22 Nov 21:18:03.042` in UTC, the milliseconds rounded down.
-pub(super) fn precise(time: Timestamp) -> String {
-    time.strftime("%-d %b %H:%M:%S%.3f").to_string()
-}
-
 /// `1 endpoint`, `2 endpoints`.
 pub(super) fn count(number: usize, noun: &str) -> String {
     let plural = if number == 1 { "" } else { "s" };
@@ -72,6 +67,5 @@ mod tests {
     fn times_are_said_in_utc_and_rounded_down() {
         let time: Timestamp = "2026-11-02T07:05:03.0429Z".parse().unwrap();
         assert_eq!(short(time), "2 Nov 07:05");
-        assert_eq!(precise(time), "2 Nov 07:05:03.042");
     }
 }

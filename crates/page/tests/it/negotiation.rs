@@ -1,5 +1,8 @@
 //! Bad addresses and missing accounts, in the form each reader can read; HTML or JSON.
 
+use std::io::Read as _;
+
+use flate2::read::GzDecoder;
 use serde_json::Value;
 
 use crate::app::{TestApp, header};
@@ -28,10 +31,41 @@ async fn the_form_is_the_one_preferred() {
             (200, expected),
             "{accept}"
         );
-        assert_eq!(header(&page, "vary"), "accept");
+        assert_eq!(header(&page, "vary"), "accept, accept-encoding");
     }
     let [accounts, ..] = app.asked();
     assert!(accounts < 5, "both forms are made at once");
+}
+
+#[tokio::test]
+async fn who_takes_gzip_gets_the_same_page_in_fewer_bytes() {
+    let app = TestApp::spawn().await;
+    for (accept, ends_with) in [("text/html", "</html>"), ("application/json", "}")] {
+        let request = || app.request("/accounts/1").header("accept", accept);
+        let plain = request().send().await.unwrap();
+        assert!(plain.headers().get("content-encoding").is_none());
+        let small = request()
+            .header("accept-encoding", "br, gzip")
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(header(&small, "content-encoding"), "gzip");
+        assert_eq!(header(&small, "etag"), header(&plain, "etag"));
+
+        let (plain, small) = (plain.text().await.unwrap(), small.bytes().await.unwrap());
+        assert!(
+            small.len() < plain.len() / 2,
+            "{} of {}",
+            small.len(),
+            plain.len()
+        );
+        let mut unpacked = String::new();
+        GzDecoder::new(&*small).read_to_string(&mut unpacked).unwrap();
+        assert!(unpacked.ends_with(ends_with), "{unpacked}");
+        // What differs between two answers is the foot of a page for people.
+        let body = |text: &str| text.split("<footer").next().map(str::to_owned);
+        assert_eq!(body(&unpacked), body(&plain));
+    }
 }
 
 #[tokio::test]
