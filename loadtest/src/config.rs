@@ -10,6 +10,7 @@ use reqwest::Url;
 
 use crate::client::Addresses;
 use crate::results::Injected;
+use crate::stack::Which;
 use crate::strategy::Strategy;
 use crate::workload::TraceName;
 
@@ -17,7 +18,7 @@ pub use values::MixName;
 
 /// What did caching buy, what did it cost, and was anything stale?
 ///
-/// Without a command: compare. It starts the stack itself, on free ports, and ends it.
+/// Without a command: compare. It needs nothing but this clone: it starts the stack itself, if none is up, and ends it.
 ///
 /// Ends with 0 if every promise was kept, 1 if one was not, 2 if it cannot be said; 64 if it was called wrongly, 69 if the
 /// run could not be done, 130 if it was interrupted.
@@ -157,8 +158,7 @@ pub struct LoadConfig {
     #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u16).range(1..))]
     pub accounts: u16,
 
-    /// Reads to each write: `lobsters` (61, as lobste.rs counted), `write-heavy` (1, as in YCSB's workload A), a number, or
-    /// `read-only`.
+    /// Reads to each write: `lobsters` (61, as lobste.rs counted), `write-heavy` (1, as in YCSB's workload A), or a number.
     #[arg(long, default_value = "lobsters", value_parser = values::mix)]
     pub mix: MixName,
 
@@ -177,17 +177,24 @@ pub struct LoadConfig {
 }
 
 /// Which stack, and what is done to it.
+///
+/// Without an address: the one that is up at the usual addresses, if there is one; else one of its own, on free ports.
 #[derive(Args, Clone, Debug)]
 pub struct StackConfig {
-    /// Adds latency to a source's full answers, such as `metrics=500ms`; may be repeated. Only of a stack of its own.
-    #[arg(long, value_name = "SOURCE=TIME", value_parser = values::injected, conflicts_with = "page_url")]
+    /// Starts a stack of its own even if another one is up.
+    #[arg(long, conflicts_with = "page_url")]
+    pub own_stack: bool,
+
+    /// Adds latency to a source's full answers, such as `metrics=500ms`; may be repeated.
+    #[arg(long, value_name = "SOURCE=TIME", value_parser = values::injected)]
     pub inject: Vec<Injected>,
 
     /// How long the strategy `ttl` shows a page without asking. Of a running stack: what it was started with.
     #[arg(long, default_value_t = 60)]
     pub ttl_seconds: u32,
 
-    /// The page of a running stack that lets readers choose (`--allow-override`); accounts are created in it, and deleted in the end.
+    /// The page of a running stack that lets readers choose (`--allow-override`). Accounts are made in it, and deleted in
+    /// the end.
     #[arg(long, requires_all = ["accounts_url", "endpoints_url", "metrics_url"], value_parser = values::root)]
     pub page_url: Option<Url>,
 
@@ -203,17 +210,13 @@ pub struct StackConfig {
     #[arg(long, requires = "page_url", value_parser = values::root)]
     pub metrics_url: Option<Url>,
 
-    /// The nats-server to run; without it, the one on PATH.
-    #[arg(long, env = "NATS_SERVER", default_value = "nats-server")]
-    pub nats_server: PathBuf,
-
-    /// Where the services' programs are; without it, beside this one.
-    #[arg(long, env = "PROGRAMS")]
-    pub programs: Option<PathBuf>,
-
     /// The recorded workloads.
-    #[arg(long, default_value = "data/traces")]
+    #[arg(long, value_name = "FOLDER", default_value = "data/traces")]
     pub traces: PathBuf,
+
+    /// The recorded checks that accounts are made from.
+    #[arg(long, value_name = "FOLDER", default_value = "data/uptime")]
+    pub data: PathBuf,
 }
 
 /// What becomes of what was found.
@@ -243,8 +246,16 @@ impl LoadConfig {
 }
 
 impl StackConfig {
-    /// The running stack, if one was given.
-    pub fn running(&self) -> Option<Addresses> {
+    /// Which stack is wanted.
+    pub fn which(&self) -> Which {
+        match self.running() {
+            Some(addresses) => Which::At(Box::new(addresses)),
+            None if self.own_stack => Which::Own,
+            None => Which::RunningOrOwn,
+        }
+    }
+
+    fn running(&self) -> Option<Addresses> {
         Some(Addresses {
             page: self.page_url.clone()?,
             accounts: self.accounts_url.clone()?,
@@ -313,10 +324,11 @@ mod tests {
         let running = compare(&whole).stack.running().unwrap();
         assert_eq!(running.metrics.as_str(), "http://h:4/base");
         assert!(
-            parse(&format!("{whole} --inject metrics=1ms")).is_err(),
-            "it is not ours to slow"
+            parse(&format!("{whole} --own-stack")).is_err(),
+            "which of the two?"
         );
-        assert_eq!(compare("").stack.running(), None);
+        assert_eq!(compare("").stack.which(), Which::RunningOrOwn);
+        assert_eq!(compare("--own-stack").stack.which(), Which::Own);
     }
 
     #[test]

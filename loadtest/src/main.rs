@@ -1,3 +1,7 @@
-//! The load test: parse, run, say what was found.
+//! The load test's program; everything is in the library.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    loadtest::main()
+}

@@ -15,8 +15,6 @@ pub enum MixName {
     Lobsters,
     /// As many writes as reads.
     WriteHeavy,
-    /// No writes.
-    ReadOnly,
     /// So many.
     Number(f64),
 }
@@ -25,10 +23,9 @@ pub(super) fn mix(text: &str) -> Result<MixName, String> {
     match text {
         "lobsters" => Ok(MixName::Lobsters),
         "write-heavy" => Ok(MixName::WriteHeavy),
-        "read-only" => Ok(MixName::ReadOnly),
         number => positive(number)
             .map(MixName::Number)
-            .map_err(|_| "`lobsters`, `write-heavy`, `read-only` or a number above 0 is needed".to_owned()),
+            .map_err(|_| "`lobsters`, `write-heavy` or a number above 0 is needed".to_owned()),
     }
 }
 

@@ -1,0 +1,111 @@
+//! All strategies on the same load, in turns that rotate from round to round.
+//!
+//! Whatever happens on the machine meanwhile thus meets all of them, and the rounds show how much of a difference is chance.
+
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::Result;
+
+use crate::arm::Arm;
+use crate::config::{CompareConfig, LoadConfig, MixName};
+use crate::generator::Limits;
+use crate::plan::{Plan, Planner};
+use crate::probe::Probing;
+use crate::results::{Kind, Results, Setup};
+use crate::session::Session;
+use crate::workload::{Mix, Popularity};
+
+/// How many requests may be under way: as many as the page takes before it refuses.
+pub const IN_FLIGHT: usize = 1000;
+
+/// Which pages are asked for, and how many reads come to one write.
+#[derive(Clone, Debug)]
+pub struct Load {
+    /// Whose popularity of pages is used.
+    pub popularity: Popularity,
+    /// Reads to each write.
+    pub reads_per_write: f64,
+    /// The same, in words.
+    pub mix: String,
+}
+
+impl Load {
+    /// Reads what was recorded.
+    pub fn read(config: &LoadConfig, traces: &Path) -> Result<Self> {
+        let popularity = Popularity::read(traces, config.accounts.into())?;
+        let lobsters = Mix::read(traces)?;
+        let (reads_per_write, mix) = match config.mix {
+            MixName::Lobsters => (lobsters.reads_per_write(), lobsters.describe()),
+            MixName::WriteHeavy => (1.0, "1 read to 1 write, as in YCSB's workload A".to_owned()),
+            MixName::Number(number) => (number, format!("{number} reads to 1 write, as it was asked for")),
+        };
+        Ok(Self {
+            popularity,
+            reads_per_write,
+            mix,
+        })
+    }
+}
+
+/// Runs it in an open session.
+pub async fn compare(config: &CompareConfig, load: &Load, session: &mut Session) -> Result<Results> {
+    let mut arms = session
+        .arms(&config.load.strategies, load.popularity.pages())
+        .await?;
+    let lasting = Duration::from_secs_f64(config.turn_seconds);
+    let limits = Limits {
+        budget: config.load.budget(),
+        in_flight: IN_FLIGHT,
+    };
+    let count = u32::try_from(arms.len()).unwrap_or(u32::MAX);
+    session
+        .progress
+        .wait("comparing", lasting * config.rounds * count);
+    for (round, plan) in plans(config, load).into_iter().enumerate() {
+        for place in 0..arms.len() {
+            let arms_count = arms.len();
+            let arm = &mut arms[(round + place) % arms_count];
+            let step = format!("round {} of {}, {}", round + 1, config.rounds, arm.strategy);
+            let progress = session.progress.clone();
+            let turn = arm.turn(session, &plan, limits, Probing::default());
+            progress.during(&step, lasting, turn).await?;
+        }
+    }
+    let strategies = arms.into_iter().map(Arm::results).collect();
+    Ok(session.results(Kind::Compare, setup(config, load, session), strategies))
+}
+
+/// One plan per round, the same for every strategy.
+fn plans(config: &CompareConfig, load: &Load) -> Vec<Plan> {
+    let mut planner = Planner::new(config.load.seed, load.popularity.order(), load.reads_per_write);
+    let lasting = Duration::from_secs_f64(config.turn_seconds);
+    (0..config.rounds)
+        .map(|_| planner.turn(config.rate, lasting))
+        .collect()
+}
+
+fn setup(config: &CompareConfig, load: &Load, session: &Session) -> Setup {
+    let mut setup = session.setup();
+    setup.notes.extend([
+        "Each strategy has accounts of its own, made alike; nobody touches them while the others have their turns, but the clock does: \
+         a TTL goes on, and metrics are aligned to it."
+            .to_owned(),
+        "Every page was read once before the first round.".to_owned(),
+        "Changes are looked for after each turn, when there is no other load; for at most 1 s each, and no more after two in a row that \
+         were not seen."
+            .to_owned(),
+    ]);
+    Setup {
+        seed: config.load.seed,
+        rate_per_second: config.rate,
+        rounds: config.rounds,
+        turn_seconds: config.turn_seconds,
+        accounts: load.popularity.pages(),
+        popularity: load.popularity.describe(),
+        mix: load.mix.clone(),
+        reads_per_write: load.reads_per_write,
+        budget_ms: config.load.budget_ms,
+        ..setup
+    }
+}

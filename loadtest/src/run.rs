@@ -1,0 +1,123 @@
+//! A command from its settings to its exit status.
+
+use anyhow::{Result, anyhow};
+use jiff::Timestamp;
+
+use crate::compare::{Load, compare};
+use crate::config::{Command, CompareConfig, OutputConfig, ReportConfig, StackConfig};
+use crate::output::{self, Output};
+use crate::progress::Progress;
+use crate::results::{Kind, Outcome, Results};
+use crate::session::Session;
+use crate::signals::Signals;
+use crate::{baseline, table, verdict};
+
+/// How a command ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// With a verdict.
+    Verdict(Outcome),
+    /// Somebody wanted it to.
+    Interrupted,
+}
+
+impl Ended {
+    /// The status that the program ends with.
+    pub const fn status(self) -> u8 {
+        match self {
+            Self::Verdict(Outcome::Pass) => 0,
+            Self::Verdict(Outcome::Fail) => 1,
+            Self::Verdict(Outcome::Undecided) => 2,
+            // As shells tell it of a process that Ctrl-C has ended.
+            Self::Interrupted => 130,
+        }
+    }
+}
+
+/// Does what a command says.
+pub async fn run(command: Command) -> Result<Ended> {
+    match command {
+        Command::Compare(config) => run_compare(&config).await,
+        Command::Replay(_) => Err(anyhow!("replay is not there yet")),
+        Command::Capacity(_) => Err(anyhow!("capacity is not there yet")),
+        Command::Report(config) => report(&config),
+    }
+}
+
+async fn run_compare(config: &CompareConfig) -> Result<Ended> {
+    let load = Load::read(&config.load, &config.stack.traces)?;
+    measured(Kind::Compare, &config.stack, &config.output, async |session| {
+        compare(config, &load, session).await
+    })
+    .await
+}
+
+/// Opens a session, measures in it unless somebody interrupts, closes it whatever happened, and tells what was found.
+async fn measured(
+    kind: Kind,
+    stack: &StackConfig,
+    output: &OutputConfig,
+    measure: impl AsyncFnOnce(&mut Session) -> Result<Results>,
+) -> Result<Ended> {
+    // Everything that can be missing is looked for before anything runs.
+    let former = output.baseline.as_deref().map(output::read).transpose()?;
+    let folder = Output::open(output.out.as_deref(), kind, Timestamp::now())?;
+    let mut signals = Signals::new()?;
+    let progress = Progress::new();
+    let mut session = tokio::select! {
+        session = Session::open(stack, progress.clone()) => session?,
+        name = signals.next() => return Ok(interrupted(&progress, name)),
+    };
+    let outcome = tokio::select! {
+        outcome = measure(&mut session) => outcome.map(Some),
+        name = signals.next() => { interrupted(&progress, name); Ok(None) }
+    };
+    progress.end();
+    tokio::select! {
+        closed = session.close() => closed?,
+        _ = signals.next() => {}
+    }
+    match outcome? {
+        None => Ok(Ended::Interrupted),
+        Some(mut results) => {
+            results.verdict = verdict::of(&results);
+            tell(&results, former.as_ref());
+            for line in folder.write(&results, &report_of(&results, former.as_ref()))? {
+                eprintln!("{line}");
+            }
+            Ok(Ended::Verdict(results.verdict.outcome))
+        }
+    }
+}
+
+fn interrupted(progress: &Progress, name: &str) -> Ended {
+    progress.say(format!(
+        "{name}: stopping; what was measured by now says nothing, and is not kept"
+    ));
+    Ended::Interrupted
+}
+
+/// Tells of a kept run again. The verdict is found anew: the results are kept, and what follows from them may have been learned.
+fn report(config: &ReportConfig) -> Result<Ended> {
+    let mut results = output::read(&config.results)?;
+    let former = config.baseline.as_deref().map(output::read).transpose()?;
+    results.verdict = verdict::of(&results);
+    tell(&results, former.as_ref());
+    let line = output::write_report(&config.results, &report_of(&results, former.as_ref()))?;
+    eprintln!("{line}");
+    Ok(Ended::Verdict(results.verdict.outcome))
+}
+
+/// On standard output; a baseline that cannot be compared with leaves the verdict as it is, and is said to be none.
+fn tell(results: &Results, former: Option<&Results>) {
+    println!("{}", table::render(results));
+    match former.map(|former| baseline::compare(results, former)) {
+        Some(Ok(comparison)) => println!("{}", baseline::text(&comparison)),
+        Some(Err(why)) => println!("No comparison with the baseline: {why}.\n"),
+        None => {}
+    }
+}
+
+fn report_of(_results: &Results, _former: Option<&Results>) -> String {
+    String::new()
+}

@@ -1,0 +1,194 @@
+//! A stack, its accounts, and what is noted about both: what every kind of run begins and ends with.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail};
+use jiff::Timestamp;
+
+use crate::arm::Arm;
+use crate::client::Client;
+use crate::config::{self, StackConfig};
+use crate::furnish::Furnisher;
+use crate::generator::{Limits, Target, drive};
+use crate::machine;
+use crate::plan::{Arrival, Plan, What};
+use crate::progress::Progress;
+use crate::results::{FORMAT, Kind, Results, Setup, StrategyResults, Verdict};
+use crate::scrape::Scraper;
+use crate::stack::{Stack, StackOptions};
+use crate::strategy::Strategy;
+
+/// How many pages per second are read while a cache is warmed.
+const WARMING_RATE: u32 = 100;
+
+/// A stack that is ready to be measured.
+#[derive(Debug)]
+pub struct Session {
+    /// The stack.
+    pub stack: Stack,
+    /// Looks at its services.
+    pub scraper: Scraper,
+    /// Says how far the run is.
+    pub progress: Progress,
+    /// What a reader of the results must know, beyond what the stack says; grows while the run goes on.
+    pub notes: Vec<String>,
+    client: Client,
+    furnisher: Furnisher,
+    ttl_seconds: u32,
+    started: Timestamp,
+    began: Instant,
+}
+
+impl Session {
+    /// Finds or starts the stack.
+    pub async fn open(config: &StackConfig, progress: Progress) -> Result<Self> {
+        let (started, began) = (Timestamp::now(), Instant::now());
+        progress.count("looking for the stack", 1);
+        let options = StackOptions {
+            ttl_seconds: config.ttl_seconds,
+            inject: config.inject.clone(),
+            ..StackOptions::default()
+        };
+        let stack = Stack::find(&config.which(), &options).await?;
+        Ok(Self {
+            scraper: Scraper::new(&stack)?,
+            client: Client::new(stack.addresses.clone()),
+            furnisher: Furnisher::new(&stack.addresses, &config.data)?,
+            stack,
+            progress,
+            notes: Vec::new(),
+            ttl_seconds: config.ttl_seconds,
+            started,
+            began,
+        })
+    }
+
+    /// Makes, for each strategy, so many accounts of its own, alike for all, and one more to probe; reads each once.
+    pub async fn arms(&self, strategies: &[Strategy], accounts: usize) -> Result<Vec<Arm>> {
+        let mut strategies = strategies.to_vec();
+        strategies.sort_unstable();
+        strategies.dedup();
+        let each = accounts + 1;
+        self.progress.count("making accounts", each * strategies.len());
+        let mut arms = Vec::with_capacity(strategies.len());
+        for (place, strategy) in strategies.into_iter().enumerate() {
+            let so_far = place * each;
+            let made = self
+                .furnisher
+                .furnish(each, |number| self.progress.counted(so_far + number));
+            let mut made = made.await?;
+            let probed = made.pop().context("one account was made to be probed")?;
+            let target = |accounts| Target::new(self.client.clone(), Some(strategy), accounts);
+            arms.push(Arm::new(strategy, target(made), target(vec![probed])));
+        }
+        if let Some(last) = arms.last() {
+            self.stack.settle(last.probed().accounts[0].id).await?;
+        }
+        self.warm(&arms).await?;
+        Ok(arms)
+    }
+
+    /// Reads every page once, so that what is measured is a cache in use.
+    async fn warm(&self, arms: &[Arm]) -> Result<()> {
+        let plans = arms.iter().map(|arm| once_each(arm.target().accounts.len()));
+        let plans: Vec<_> = plans.collect();
+        let lasting = plans.iter().map(|plan| plan.lasting).sum();
+        self.progress.wait("reading every page once", lasting);
+        let limits = Limits {
+            budget: Duration::from_secs(1),
+            in_flight: 64,
+        };
+        for (arm, plan) in arms.iter().zip(&plans) {
+            let reading = drive(arm.target(), plan, limits);
+            let read = self
+                .progress
+                .during("reading every page once", plan.lasting, reading);
+            let errors = read.await.numbers().errors;
+            if !errors.is_empty() {
+                bail!(
+                    "before anything was measured, pages could not be read by {}: {errors:?}",
+                    arm.strategy
+                );
+            }
+        }
+        Ok(())
+    }
+
+    /// An error if a service of ours has ended.
+    pub fn check_alive(&mut self) -> Result<()> {
+        match self.stack.dead().as_slice() {
+            [] => Ok(()),
+            dead => bail!("a service ended while it was measured: {}", dead.join("; ")),
+        }
+    }
+
+    /// Ends what was started, and removes what was made in a stack that goes on.
+    pub async fn close(self) -> Result<()> {
+        if !self.stack.is_own() {
+            self.furnisher.remove_all().await?;
+        }
+        Ok(())
+    }
+
+    /// What is the same in the setup of every kind of run; the rest is still empty.
+    pub fn setup(&self) -> Setup {
+        let profile = if cfg!(debug_assertions) {
+            "debug"
+        } else {
+            "release"
+        };
+        Setup {
+            command: config::command_line(),
+            stack: self.stack.description.clone(),
+            profile: profile.to_owned(),
+            injected: self.stack.injected.clone(),
+            ttl_seconds: self.ttl_seconds.into(),
+            notes: [self.stack.notes.as_slice(), &self.notes].concat(),
+            ..Setup::default()
+        }
+    }
+
+    /// The results, still without a verdict.
+    pub fn results(&self, kind: Kind, setup: Setup, strategies: Vec<StrategyResults>) -> Results {
+        Results {
+            format: FORMAT,
+            kind,
+            started: self.started,
+            took_seconds: self.began.elapsed().as_secs_f64(),
+            machine: machine::this(),
+            setup,
+            strategies,
+            capacity: Vec::new(),
+            verdict: Verdict::default(),
+        }
+    }
+}
+
+/// Reads each account's page once, one after the other.
+fn once_each(accounts: usize) -> Plan {
+    let accounts = u32::try_from(accounts).unwrap_or(u32::MAX);
+    let step = Duration::from_secs(1) / WARMING_RATE;
+    let arrivals = (0..accounts).map(|account| Arrival {
+        at: step * account,
+        account,
+        what: What::Read,
+    });
+    Plan {
+        lasting: step * accounts,
+        arrivals: arrivals.collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn warming_reads_every_page_once() {
+        let plan = once_each(250);
+        let read: Vec<_> = plan.arrivals.iter().map(|arrival| arrival.account).collect();
+        assert_eq!(read, (0..250).collect::<Vec<_>>());
+        assert!(plan.arrivals.iter().all(|arrival| arrival.at < plan.lasting));
+        assert_eq!(plan.writes(), 0);
+    }
+}
