@@ -47,6 +47,11 @@ pub async fn send(
 }
 
 fn client_span(request: &Request, span_name: &'static str) -> Span {
+    if !telemetry::is_sampled() {
+        // A request is part of somebody's work. That of a request that is not traced begins no trace, not even from a
+        // task of its own, where nothing else says so.
+        return Span::none();
+    }
     let url = request.url();
     tracing::info_span!(
         "http.client",

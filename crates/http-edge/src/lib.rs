@@ -6,8 +6,11 @@ mod edge;
 mod exchange;
 mod extract;
 mod health;
+mod limits;
+mod measure;
 mod problem;
 mod serve;
+mod trace;
 
 pub use client::{client, send};
 pub use edge::{EdgeOptions, edge};

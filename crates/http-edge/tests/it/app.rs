@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use axum::routing::{any, get, post};
 use http_edge::{EdgeOptions, Json, Path, Problem, Query, Readiness};
 use reqwest::{RequestBuilder, Response};
@@ -30,6 +30,7 @@ pub(crate) const OPTIONS: EdgeOptions = EdgeOptions {
     body_limit: 1000,
     deadline: Duration::from_secs(30),
     concurrency: 2,
+    sampler: None,
 };
 
 impl TestApp {
@@ -98,6 +99,9 @@ fn routes(release: Arc<Notify>) -> Router {
         .route("/broken", get(|| async { Problem::internal(Outer(Inner)) }))
         .route("/held", get(|| async move { release.notified().await }))
         .route("/never", any(std::future::pending::<()>))
+        .route("/stuck", get(stuck))
+        .route("/asking", get(ask_another))
+        .route("/status/{code}", get(answer_with))
 }
 
 async fn show_thing(Path(id): Path<u64>) -> Result<String, Problem> {
@@ -110,6 +114,29 @@ async fn show_thing(Path(id): Path<u64>) -> Result<String, Problem> {
 async fn look_up(id: u64) -> Option<String> {
     tracing::info!("looked up");
     (id < 100).then(|| format!("thing {id}"))
+}
+
+/// Asks another service, and says what it told it of its trace.
+async fn ask_another() -> String {
+    let another = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = another.local_addr().unwrap();
+    let told = async |headers: HeaderMap| headers["traceparent"].to_str().unwrap().to_owned();
+    let asked = tokio::spawn(axum::serve(another, Router::new().route("/", get(told))).into_future());
+    let client = http_edge::client();
+    let request = client.get(format!("http://{address}/"));
+    let response = http_edge::send(&client, request, "GET /").await.unwrap();
+    let told = response.text().await.unwrap();
+    asked.abort();
+    told
+}
+
+async fn answer_with(Path(code): Path<u16>) -> StatusCode {
+    StatusCode::from_u16(code).unwrap()
+}
+
+#[tracing::instrument]
+async fn stuck() {
+    std::future::pending().await
 }
 
 async fn panicking() {

@@ -7,7 +7,7 @@ use tracing::Instrument;
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 use crate::app::TestApp;
-use crate::observed::{Trace, attribute};
+use crate::observed::{Trace, all_spans, attribute};
 
 #[tokio::test]
 async fn a_service_called_by_another_is_in_the_same_trace() {
@@ -68,4 +68,15 @@ async fn a_refusal_and_a_service_that_is_gone_are_errors_of_the_call() {
         assert_eq!(attribute(&call, "error.type").as_deref(), Some(error_type));
         assert!(matches!(call.status, Status::Error { .. }), "{name}");
     }
+}
+
+#[tokio::test]
+async fn a_task_without_a_trace_begins_none_by_asking() {
+    let app = TestApp::spawn().await;
+    let response = http_edge::send(&app.client, app.get("/things/7"), "asked without a trace").await;
+    assert_eq!(response.unwrap().status(), 200);
+    let begun = all_spans()
+        .into_iter()
+        .find(|span| span.name == "asked without a trace");
+    assert_eq!(begun, None);
 }

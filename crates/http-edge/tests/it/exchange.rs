@@ -147,3 +147,21 @@ async fn a_client_that_goes_away_is_counted_out_and_its_span_ends() {
         .unwrap();
     assert!(patched.ends_with(" 0"), "{patched}");
 }
+
+#[tokio::test]
+async fn what_a_client_that_goes_away_leaves_open_is_closed_in_its_trace() {
+    let (app, trace) = (TestApp::spawn().await, Trace::new());
+    let request = app.get("/stuck").header("traceparent", trace.parent());
+    let request = request.timeout(Duration::from_millis(200));
+    assert!(request.send().await.unwrap_err().is_timeout());
+    let ended = eventually(Duration::from_secs(5), async || {
+        let names: Vec<_> = trace.spans().into_iter().map(|span| span.name).collect();
+        if names.len() == 2 {
+            Ok(names)
+        } else {
+            Err(format!("{names:?}"))
+        }
+    })
+    .await;
+    assert_eq!(ended, ["stuck", "GET /stuck"]);
+}

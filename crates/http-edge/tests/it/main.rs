@@ -6,6 +6,8 @@ mod app;
 mod client;
 mod exchange;
 mod limits;
+mod measured;
 mod observed;
 mod problems;
+mod sampled;
 mod serving;

@@ -9,6 +9,7 @@ use opentelemetry_sdk::metrics::SdkMeterProvider;
 use opentelemetry_sdk::trace::{
     IdGenerator, InMemorySpanExporter, RandomIdGenerator, SdkTracerProvider, SpanData,
 };
+use telemetry::SpanGate;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Subscriber};
 use tracing_subscriber::filter::LevelFilter;
@@ -34,13 +35,20 @@ impl Trace {
         format!("00-{}-{PARENT_SPAN}-01", self.id)
     }
 
+    /// What it sends if it is not to be traced.
+    pub(crate) fn untraced_parent(&self) -> String {
+        format!("00-{}-{PARENT_SPAN}-00", self.id)
+    }
+
+    /// One that a request says it has.
+    pub(crate) fn named(id: &str) -> Self {
+        Self { id: id.to_owned() }
+    }
+
     /// The spans that have ended.
     pub(crate) fn spans(&self) -> Vec<SpanData> {
-        let spans = OBSERVED.spans.get_finished_spans().unwrap();
-        spans
-            .into_iter()
-            .filter(|span| span.span_context.trace_id().to_string() == self.id)
-            .collect()
+        let of_trace = |span: &SpanData| span.span_context.trace_id().to_string() == self.id;
+        all_spans().into_iter().filter(of_trace).collect()
     }
 
     /// The one span of this name.
@@ -68,6 +76,11 @@ impl Trace {
 /// The span id of the client in [`Trace::parent`].
 pub(crate) const PARENT_SPAN: &str = "b7ad6b7169203331";
 
+/// The spans of all tests that have ended.
+pub(crate) fn all_spans() -> Vec<SpanData> {
+    OBSERVED.spans.get_finished_spans().unwrap()
+}
+
 /// A span's attribute as text.
 pub(crate) fn attribute(span: &SpanData, key: &str) -> Option<String> {
     let attribute = span
@@ -91,7 +104,12 @@ impl Observed {
             .with_simple_exporter(spans.clone())
             .build();
         let layer = tracing_opentelemetry::layer().with_tracer(provider.tracer("test"));
-        registry().with(Lines).with(layer).with(LevelFilter::INFO).init();
+        registry()
+            .with(Lines)
+            .with(layer)
+            .with(LevelFilter::INFO)
+            .with(SpanGate::new(LevelFilter::INFO))
+            .init();
         global::set_tracer_provider(provider);
         let metrics =
             opentelemetry_prometheus::exporter().with_registry(prometheus::default_registry().clone());
@@ -111,7 +129,7 @@ struct Lines;
 
 impl<S: Subscriber> Layer<S> for Lines {
     fn on_event(&self, event: &Event<'_>, _context: Context<'_, S>) {
-        let Some(trace) = telemetry::current_trace_id() else {
+        let Some(trace) = telemetry::named_trace_id() else {
             return;
         };
         let mut line = Line(event.metadata().level().to_string());

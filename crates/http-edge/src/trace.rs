@@ -1,0 +1,115 @@
+//! The trace of a request, or that it has none.
+
+use std::time::Instant;
+
+use axum::extract::Request;
+use axum::http::{HeaderMap, HeaderName, StatusCode, header};
+use opentelemetry::trace::{SpanKind, Status, TraceContextExt, TraceId, Tracer};
+use opentelemetry::{Context, KeyValue};
+use opentelemetry_http::HeaderExtractor;
+use telemetry::{Decision, Unsampled};
+
+use crate::measure::{Labels, Series};
+
+static TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+
+/// What is built for a request: a server span, or nothing.
+pub(crate) enum Trace {
+    /// The context of the span.
+    Traced(Context),
+    Unsampled(Unsampled),
+}
+
+impl Trace {
+    /// Begins the span of a request that is traced.
+    pub(crate) fn begin(series: &Series, labels: Labels, request: &Request, now: Instant) -> Self {
+        let traceparent = request.headers().get(&TRACEPARENT);
+        let traceparent = traceparent.map(|value| value.to_str().unwrap_or_default());
+        match series.shared().sampler.decide(traceparent, now) {
+            Decision::Unsampled(unsampled) => Self::Unsampled(unsampled),
+            Decision::Traced => Self::Traced(server_span(series, labels, request)),
+        }
+    }
+
+    /// Does some of the request's work within it.
+    pub(crate) fn enter<R>(&mut self, work: impl FnOnce() -> R) -> R {
+        match self {
+            Self::Traced(context) => {
+                let _current = context.clone().attach();
+                work()
+            }
+            Self::Unsampled(unsampled) => unsampled.enter(work),
+        }
+    }
+
+    pub(crate) fn answered(&self, status: StatusCode) {
+        self.record(|| KeyValue::new("http.response.status_code", i64::from(status.as_u16())));
+    }
+
+    pub(crate) fn failed(&self, error_type: &str, description: &str) {
+        self.record(|| KeyValue::new("error.type", error_type.to_owned()));
+        if let Self::Traced(context) = self {
+            context.span().set_status(Status::error(description.to_owned()));
+        }
+    }
+
+    fn record(&self, attribute: impl FnOnce() -> KeyValue) {
+        if let Self::Traced(context) = self {
+            context.span().set_attribute(attribute());
+        }
+    }
+
+    /// The id under which the request is to be found: in its trace, or in the log if somebody was told it.
+    pub(crate) fn id(&self) -> Option<TraceId> {
+        match self {
+            Self::Traced(context) => {
+                let id = context.span().span_context().trace_id();
+                (id != TraceId::INVALID).then_some(id)
+            }
+            Self::Unsampled(unsampled) => unsampled.named_trace_id(),
+        }
+    }
+
+    /// Said aloud, because work that goes on in the background may keep a clone of the context.
+    pub(crate) fn end(&self) {
+        if let Self::Traced(context) = self {
+            context.span().end();
+        }
+    }
+}
+
+/// A child of the caller's, named by the route's pattern.
+fn server_span(series: &Series, labels: Labels, request: &Request) -> Context {
+    let parent = telemetry::context_to_trace(&HeaderExtractor(request.headers()));
+    let name = match (labels.method(), series.route()) {
+        ("_OTHER", Some(route)) => format!("HTTP {route}"),
+        ("_OTHER", None) => "HTTP".to_owned(),
+        (method, Some(route)) => format!("{method} {route}"),
+        (method, None) => method.to_owned(),
+    };
+    let mut attributes = labels.of_arrival(series.route());
+    attributes.extend(of_request(request));
+    let tracer = &series.shared().instruments.tracer;
+    let span = tracer
+        .span_builder(name)
+        .with_kind(SpanKind::Server)
+        .with_attributes(attributes);
+    let span = span.start_with_context(tracer, &parent);
+    parent.with_span(span)
+}
+
+fn of_request(request: &Request) -> impl Iterator<Item = KeyValue> {
+    let path = KeyValue::new("url.path", request.uri().path().to_owned());
+    let query = request
+        .uri()
+        .query()
+        .map(|query| KeyValue::new("url.query", query.to_owned()));
+    [Some(path), query, user_agent(request.headers())]
+        .into_iter()
+        .flatten()
+}
+
+fn user_agent(headers: &HeaderMap) -> Option<KeyValue> {
+    let value = headers.get(header::USER_AGENT)?.to_str().ok()?;
+    Some(KeyValue::new("user_agent.original", value.to_owned()))
+}
