@@ -3,6 +3,7 @@
 mod config;
 mod gate;
 mod logs;
+mod outage;
 mod process;
 mod propagation;
 mod sampling;

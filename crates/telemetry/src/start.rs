@@ -17,6 +17,7 @@ use tracing_subscriber::filter::{LevelFilter, ParseError};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 
+use crate::outage::SaidOnce;
 use crate::sampling::{Follow, set_sampler};
 use crate::{Sampler, SamplerArgumentError, SpanGate, TelemetryConfig, logs, process};
 
@@ -186,7 +187,7 @@ fn tracer_provider(
         .with_endpoint(&endpoint)
         .build();
     let exporter = exporter.map_err(|source| StartError::Exporter { endpoint, source })?;
-    Ok(provider.with_batch_exporter(exporter).build())
+    Ok(provider.with_batch_exporter(SaidOnce::new(exporter)).build())
 }
 
 /// Keeps metrics where [`prometheus_text`] reads them.

@@ -1,6 +1,6 @@
 //! What a `traceparent` says, read without making anything of it.
 
-use opentelemetry::trace::{SpanId, TraceId};
+use opentelemetry::trace::TraceId;
 
 /// The caller's trace, and whether it is traced (W3C Trace Context, 3.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,20 +24,29 @@ impl Traceparent {
             return None;
         }
         hexadecimal(version, 2)?;
-        let trace_id = TraceId::from_hex(hexadecimal(trace_id, 32)?).ok()?;
-        let span_id = SpanId::from_hex(hexadecimal(span_id, 16)?).ok()?;
-        let flags = u8::from_str_radix(hexadecimal(flags, 2)?, 16).ok()?;
-        (trace_id != TraceId::INVALID && span_id != SpanId::INVALID).then_some(Self {
+        let trace_id = TraceId::from(hexadecimal(trace_id, 32)?);
+        let span_id = hexadecimal(span_id, 16)?;
+        let flags = hexadecimal(flags, 2)?;
+        (trace_id != TraceId::INVALID && span_id != 0).then_some(Self {
             trace_id,
             sampled: flags & 1 == 1,
         })
     }
 }
 
-/// The text, if it is as many hexadecimal digits, in lower case as the standard asks.
-fn hexadecimal(text: &str, digits: usize) -> Option<&str> {
-    let good = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
-    (text.len() == digits && text.bytes().all(good)).then_some(text)
+/// The number that as many hexadecimal digits say, in lower case as the standard asks.
+fn hexadecimal(text: &str, digits: usize) -> Option<u128> {
+    if text.len() != digits {
+        return None;
+    }
+    text.bytes().try_fold(0, |number, byte| {
+        let digit = match byte {
+            b'0'..=b'9' => byte - b'0',
+            b'a'..=b'f' => byte - b'a' + 10,
+            _ => return None,
+        };
+        Some(number << 4 | u128::from(digit))
+    })
 }
 
 #[cfg(test)]
