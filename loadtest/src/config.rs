@@ -39,7 +39,7 @@ pub struct Config {
 pub enum Command {
     /// All strategies on the same load, in turns.
     Compare(CompareConfig),
-    /// A recorded workload, on one strategy after the other.
+    /// A recorded workload, faster than it was recorded, with all strategies at once.
     Replay(ReplayConfig),
     /// The highest rate of reads that each strategy holds.
     Capacity(CapacityConfig),
@@ -80,24 +80,21 @@ pub struct CompareConfig {
 #[derive(Args, Clone, Debug)]
 pub struct ReplayConfig {
     /// Which recording.
-    #[arg(long, value_enum, default_value = "twitter52")]
+    #[arg(value_enum, default_value = "twitter52")]
     pub trace: TraceName,
 
-    /// How many times faster than it was recorded.
+    /// How many times faster than it was recorded. The TTL shrinks with it, to whole seconds.
     #[arg(long, default_value_t = 60.0, value_parser = values::positive)]
     pub compression: f64,
 
-    /// Keeps one key in so many, with all its requests.
-    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
-    pub one_key_in: u32,
+    /// Keeps one key in so many, with all its requests; without it, so many that a usual machine keeps up.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
+    pub one_key_in: Option<u32>,
 
-    /// The strategies that it is replayed with, separated by commas.
-    #[arg(long, value_enum, value_delimiter = ',', default_values = ["ttl", "invalidate", "prepopulate"])]
+    /// The strategies that it is replayed with at once, separated by commas.
+    #[arg(long, value_enum, value_delimiter = ',')]
+    #[arg(default_values = ["none", "ttl", "versioned", "invalidate", "prepopulate"])]
     pub strategies: Vec<Strategy>,
-
-    /// Decides what the recording leaves open; the same seed asks the same.
-    #[arg(long, default_value_t = 1)]
-    pub seed: u64,
 
     /// Below which an answer is within the budget.
     #[arg(long, default_value_t = 250, value_parser = clap::value_parser!(u64).range(1..=5000))]
@@ -115,7 +112,7 @@ pub struct ReplayConfig {
 /// Settings of `capacity`.
 #[derive(Args, Clone, Debug)]
 pub struct CapacityConfig {
-    /// The rate of the first trial, in requests per second.
+    /// The rate of the first trial, in reads per second.
     #[arg(long, default_value_t = 100.0, value_parser = values::positive)]
     pub from: f64,
 
@@ -124,7 +121,7 @@ pub struct CapacityConfig {
     pub to: f64,
 
     /// How long each trial is.
-    #[arg(long, default_value_t = 5.0, value_parser = values::positive)]
+    #[arg(long, default_value_t = 4.0, value_parser = values::positive)]
     pub trial_seconds: f64,
 
     #[command(flatten)]

@@ -2,6 +2,7 @@
 
 pub mod arm;
 pub mod baseline;
+pub mod capacity;
 pub mod client;
 pub mod compare;
 pub mod config;
@@ -18,6 +19,7 @@ pub mod plan;
 pub mod probe;
 pub mod progress;
 pub mod random;
+pub mod replay;
 pub mod results;
 pub mod run;
 pub mod scrape;

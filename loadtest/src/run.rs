@@ -1,12 +1,16 @@
 //! A command from its settings to its exit status.
 
-use anyhow::{Result, anyhow};
+use anyhow::Result;
 use jiff::Timestamp;
 
+use crate::capacity::capacity;
 use crate::compare::{Load, compare};
-use crate::config::{Command, CompareConfig, OutputConfig, ReportConfig, StackConfig};
+use crate::config::{
+    CapacityConfig, Command, CompareConfig, OutputConfig, ReplayConfig, ReportConfig, StackConfig,
+};
 use crate::output::{self, Output};
 use crate::progress::Progress;
+use crate::replay::{self, replay};
 use crate::results::{Kind, Outcome, Results};
 use crate::session::Session;
 use crate::signals::Signals;
@@ -38,8 +42,8 @@ impl Ended {
 pub async fn run(command: Command) -> Result<Ended> {
     match command {
         Command::Compare(config) => run_compare(&config).await,
-        Command::Replay(_) => Err(anyhow!("replay is not there yet")),
-        Command::Capacity(_) => Err(anyhow!("capacity is not there yet")),
+        Command::Replay(config) => run_replay(&config).await,
+        Command::Capacity(config) => run_capacity(&config).await,
         Command::Report(config) => report(&config),
     }
 }
@@ -48,6 +52,22 @@ async fn run_compare(config: &CompareConfig) -> Result<Ended> {
     let load = Load::read(&config.load, &config.stack.traces)?;
     measured(Kind::Compare, &config.stack, &config.output, async |session| {
         compare(config, &load, session).await
+    })
+    .await
+}
+
+async fn run_replay(config: &ReplayConfig) -> Result<Ended> {
+    let (trace, stack) = (replay::read(config)?, replay::stack(config)?);
+    measured(Kind::Replay, &stack, &config.output, async |session| {
+        replay(config, &trace, session).await
+    })
+    .await
+}
+
+async fn run_capacity(config: &CapacityConfig) -> Result<Ended> {
+    let load = Load::read(&config.load, &config.stack.traces)?;
+    measured(Kind::Capacity, &config.stack, &config.output, async |session| {
+        capacity(config, &load, session).await
     })
     .await
 }

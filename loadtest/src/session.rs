@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result, bail};
 use jiff::Timestamp;
 
 use crate::arm::Arm;
-use crate::client::Client;
+use crate::client::{Account, Client};
 use crate::config::{self, StackConfig};
 use crate::furnish::Furnisher;
 use crate::generator::{Limits, Target, drive};
@@ -86,6 +86,25 @@ impl Session {
         }
         self.warm(&arms).await?;
         Ok(arms)
+    }
+
+    /// Makes so many accounts that all strategies share, none of which anybody has read yet.
+    pub async fn accounts(&self, count: usize) -> Result<Vec<Account>> {
+        self.progress.count("making accounts", count);
+        let made = self
+            .furnisher
+            .furnish(count, |number| self.progress.counted(number));
+        let accounts = made.await?;
+        // One more, to be read until the page has heard of all of them.
+        for last in self.furnisher.furnish(1, |_| {}).await? {
+            self.stack.settle(last.id).await?;
+        }
+        Ok(accounts)
+    }
+
+    /// Who asks: copies share its connections.
+    pub fn client(&self) -> Client {
+        self.client.clone()
     }
 
     /// Reads every page once, so that what is measured is a cache in use.

@@ -7,6 +7,7 @@ mod fake;
 mod fixture;
 mod generator;
 mod probe;
+mod searching;
 mod stack;
 mod tables;
 mod verdicts;

@@ -1,0 +1,288 @@
+//! A recorded workload through the real stack, faster than it was recorded, with all strategies at once.
+//!
+//! A key is an account, a read asks for its page, a write changes it at one of the sources in turn. Each read is sent once for
+//! each strategy, which has a cache of its own; all of them hear the same writes. So they see the same data at the same time.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+use tokio::task::JoinSet;
+
+use crate::compare::IN_FLIGHT;
+use crate::config::{ReplayConfig, StackConfig};
+use crate::generator::{Limits, Tally, Target, drive};
+use crate::plan::{Arrival, Plan, What};
+use crate::results::{Kind, Numbers, Results, Setup, StrategyResults};
+use crate::scrape::Work;
+use crate::session::Session;
+use crate::source::Source;
+use crate::strategy::Strategy;
+use crate::workload::{Trace, TraceName};
+
+/// How long what the last requests set off may go on before it is counted: refreshes, the relays' publishing.
+const AFTERMATH: Duration = Duration::from_millis(500);
+
+/// What a trace is by default made smaller to, so that all strategies together ask for about a thousand pages per second.
+const fn one_key_in(trace: TraceName) -> u32 {
+    match trace {
+        TraceName::Twitter52 => 8,
+        TraceName::Cloudphysics => 4,
+    }
+}
+
+/// Reads the requests that are to be replayed.
+pub fn read(config: &ReplayConfig) -> Result<Trace> {
+    let one_in = config.one_key_in.unwrap_or(one_key_in(config.trace));
+    Trace::read(&config.stack.traces, config.trace, one_in)
+}
+
+/// The stack that a replay needs: one of its own, because a TTL shrinks with the time in which it is replayed. Who names a
+/// running one has seen to that.
+pub fn stack(config: &ReplayConfig) -> Result<StackConfig> {
+    let mut stack = config.stack.clone();
+    if stack.page_url.is_none() {
+        stack.own_stack = true;
+        stack.ttl_seconds = compressed_ttl(stack.ttl_seconds, config.compression)?;
+    }
+    Ok(stack)
+}
+
+fn compressed_ttl(ttl_seconds: u32, compression: f64) -> Result<u32> {
+    let seconds = f64::from(ttl_seconds) / compression;
+    let whole = seconds.round();
+    ensure!(
+        whole >= 1.0 && (seconds - whole).abs() < 1e-9,
+        "a TTL of {ttl_seconds} s, replayed {compression} times as fast, is {seconds:.2} s, and the page counts in whole \
+         seconds: choose a --compression that divides --ttl-seconds"
+    );
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "from 1 to a u32"
+    )]
+    let whole = whole as u32;
+    Ok(whole)
+}
+
+/// Runs it in an open session.
+pub async fn replay(config: &ReplayConfig, trace: &Trace, session: &mut Session) -> Result<Results> {
+    let mut strategies = config.strategies.clone();
+    strategies.sort_unstable();
+    strategies.dedup();
+    let targets = targets(&strategies, trace, session).await?;
+    let plans = Plans::new(trace, config.compression);
+    let limits = Limits {
+        budget: Duration::from_millis(config.budget_ms),
+        in_flight: IN_FLIGHT / targets.len(),
+    };
+    let (lasting, progress) = (plans.reads.lasting, session.progress.clone());
+    progress.wait("replaying", lasting);
+    let before = session.scraper.look().await;
+    let step = format!("replaying {}", trace.name);
+    let mut tallies = progress
+        .during(&step, lasting, drive_all(targets, plans, limits))
+        .await?;
+    tokio::time::sleep(AFTERMATH).await;
+    let after = session.scraper.look().await;
+    session.check_alive()?;
+    let writer = tallies.pop().unwrap_or_default();
+    let found = strategies.iter().zip(tallies).map(|(strategy, tally)| {
+        let work = after.since(&before, *strategy);
+        results(*strategy, &tally, &work, &writer)
+    });
+    let setup = setup(config, trace, session);
+    Ok(session.results(Kind::Replay, setup, found.collect()))
+}
+
+/// One target per strategy, and last the one that is written to: different readers of the same accounts, who know the same.
+async fn targets(strategies: &[Strategy], trace: &Trace, session: &Session) -> Result<Vec<Target>> {
+    let writer = Target::new(session.client(), None, session.accounts(trace.keys).await?);
+    let reader = |strategy: &Strategy| {
+        let mut reader = writer.clone();
+        reader.strategy = Some(*strategy);
+        reader
+    };
+    Ok(strategies.iter().map(reader).chain([writer.clone()]).collect())
+}
+
+/// What is asked of each strategy, and what is written for all of them.
+#[derive(Clone, Debug)]
+struct Plans {
+    reads: Arc<Plan>,
+    writes: Arc<Plan>,
+}
+
+impl Plans {
+    fn new(trace: &Trace, compression: f64) -> Self {
+        let mut sources = Source::ALL.into_iter().cycle();
+        let (writes, reads): (Vec<_>, Vec<_>) = trace
+            .requests
+            .iter()
+            .map(|request| Arrival {
+                at: request.at.div_f64(compression),
+                account: request.key,
+                what: match request.write.then(|| sources.next()).flatten() {
+                    Some(source) => What::Write(source),
+                    None => What::Read,
+                },
+            })
+            .partition(|arrival| matches!(arrival.what, What::Write(_)));
+        let lasting = trace.length().div_f64(compression);
+        let plan = |arrivals| Arc::new(Plan { lasting, arrivals });
+        Self {
+            reads: plan(reads),
+            writes: plan(writes),
+        }
+    }
+}
+
+/// Drives all targets at once, the last of them with the writes.
+async fn drive_all(targets: Vec<Target>, plans: Plans, limits: Limits) -> Result<Vec<Tally>> {
+    let last = targets.len().saturating_sub(1);
+    let mut driving = JoinSet::new();
+    for (place, target) in targets.into_iter().enumerate() {
+        let plan = if place == last {
+            &plans.writes
+        } else {
+            &plans.reads
+        };
+        let plan = Arc::clone(plan);
+        driving.spawn(async move { (place, drive(&target, &plan, limits).await) });
+    }
+    let mut tallies = Vec::with_capacity(last + 1);
+    while let Some(driven) = driving.join_next().await {
+        tallies.push(driven?);
+    }
+    tallies.sort_unstable_by_key(|(place, _)| *place);
+    Ok(tallies.into_iter().map(|(_, tally)| tally).collect())
+}
+
+/// CPU time is left out: all strategies spent it at once.
+fn results(strategy: Strategy, tally: &Tally, work: &Work, writer: &Tally) -> StrategyResults {
+    let written = writer.numbers();
+    let total = Numbers {
+        writes: written.writes,
+        write_errors: written.write_errors,
+        upstream_requests: work.upstream_requests,
+        renders: work.renders,
+        refreshes: work.refreshes,
+        refreshes_wasted: work.refreshes_wasted,
+        ..tally.numbers()
+    };
+    StrategyResults {
+        strategy: strategy.name().to_owned(),
+        rounds: vec![total.clone()],
+        total,
+        latency: tally.latency(),
+        staleness: tally.staleness(),
+        seconds: tally.seconds(0, 0),
+    }
+}
+
+fn setup(config: &ReplayConfig, trace: &Trace, session: &Session) -> Setup {
+    let mut setup = session.setup();
+    let (requests, writes) = (trace.requests.len(), trace.writes());
+    let reads = requests - writes;
+    let lasting = trace.length().div_f64(config.compression);
+    let recorded_ttl = config.stack.ttl_seconds;
+    let ttl = if session.stack.is_own() {
+        format!(
+            "The TTL shrinks with it: {recorded_ttl} s of the recording are {} s here.",
+            setup.ttl_seconds
+        )
+    } else {
+        format!(
+            "The TTL is that of the stack that was up, {recorded_ttl} s if --ttl-seconds was true: {:.0} s of the recording.",
+            f64::from(recorded_ttl) * config.compression
+        )
+    };
+    setup.notes.extend([
+        format!(
+            "Replayed {} times as fast as it was recorded: a second here is {} s of the recording, so an answer that is a few \
+             milliseconds behind here is behind by more there. {ttl}",
+            config.compression, config.compression
+        ),
+        format!(
+            "A cache that forgets nothing and hears of every write at once would answer {:.1} % of these reads by itself; pages are \
+             cold at the beginning, as they were in the recording.",
+            trace.best_hit_ratio() * 100.0
+        ),
+        "Every read was sent once for each strategy, at the same time; each has its own cache, and all heard the same writes. Latencies \
+         are therefore those of a machine that served all strategies at once, and CPU time cannot be told apart."
+            .to_owned(),
+    ]);
+    Setup {
+        rate_per_second: number(requests) / lasting.as_secs_f64(),
+        rounds: 1,
+        turn_seconds: lasting.as_secs_f64(),
+        accounts: trace.keys,
+        popularity: format!(
+            "{}; all {requests} requests for one in {} of its keys, which are {}",
+            trace.name.describe(),
+            trace.one_in,
+            trace.keys
+        ),
+        mix: format!("{reads} reads and {writes} writes, as they were recorded"),
+        reads_per_write: number(reads) / number(writes.max(1)),
+        budget_ms: config.budget_ms,
+        compression: Some(config.compression),
+        ..setup
+    }
+}
+
+fn number(count: usize) -> f64 {
+    u32::try_from(count).map_or(f64::INFINITY, f64::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::workload::Request;
+
+    #[test]
+    fn a_ttl_shrinks_with_the_time_to_whole_seconds() {
+        assert_eq!(compressed_ttl(60, 60.0).unwrap(), 1);
+        assert_eq!(compressed_ttl(60, 7.5).unwrap(), 8);
+        assert_eq!(compressed_ttl(60, 1.0).unwrap(), 60);
+        for compression in [45.0, 120.0, 1000.0] {
+            let refusal = compressed_ttl(60, compression).unwrap_err().to_string();
+            assert!(refusal.contains("--compression"), "{refusal}");
+        }
+    }
+
+    #[test]
+    fn writes_take_sources_in_turn_and_everything_keeps_its_time() {
+        let request = |seconds, key, write| Request {
+            at: Duration::from_secs(seconds),
+            key,
+            write,
+        };
+        let trace = Trace {
+            name: TraceName::Twitter52,
+            requests: vec![
+                request(0, 0, false),
+                request(10, 1, true),
+                request(20, 0, true),
+                request(30, 1, false),
+                request(40, 0, true),
+            ],
+            keys: 2,
+            one_in: 1,
+        };
+        let plans = Plans::new(&trace, 10.0);
+        let told = |plan: &Plan| -> Vec<_> {
+            let arrivals = plan.arrivals.iter();
+            arrivals
+                .map(|arrival| (arrival.at.as_secs(), arrival.account, arrival.what))
+                .collect()
+        };
+        assert_eq!(told(&plans.reads), [(0, 0, What::Read), (3, 1, What::Read)]);
+        let [accounts, endpoints, metrics] = Source::ALL.map(What::Write);
+        assert_eq!(
+            told(&plans.writes),
+            [(1, 1, accounts), (2, 0, endpoints), (4, 0, metrics)]
+        );
+        assert_eq!(plans.writes.lasting, Duration::from_secs(4));
+    }
+}
