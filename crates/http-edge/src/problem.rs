@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 ///
 /// `type` is the relative reference `/problems/<slug>`: a stable name for programs to match on, not an address
 /// to open. A problem that says no more than its status has the type `about:blank`, as the RFC asks.
-/// The id of the current trace is added when the answer is made; a request that is not traced gets one for it.
+/// The id of the current trace is added when the answer is made.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Problem {
     /// A stable name of this kind of problem, or `about:blank`.
@@ -122,6 +122,7 @@ impl Problem {
 
 impl IntoResponse for Problem {
     fn into_response(mut self) -> Response {
+        // A request that is not traced gets an id now, for the log to be searched for.
         self.trace_id = telemetry::named_trace_id().map(String::into_boxed_str);
         let body = serde_json::to_vec(&self).expect("a problem is plain strings and numbers");
         let content_type = (
