@@ -10,6 +10,7 @@ mod tell;
 use jiff::Timestamp;
 use measure::Measure;
 pub use tell::text;
+pub(crate) use tell::{judgement, sentences, spread as told};
 
 use crate::figures::{float, listed};
 use crate::results::{Results, StrategyResults};

@@ -3,20 +3,32 @@
 use crate::figures::{chosen, grouped, listed};
 use crate::results::{Injected, Kind, Results, Setup};
 
-/// What this run did, for a reader who knows nothing of it yet.
-pub(crate) fn sentences(results: &Results) -> Vec<String> {
-    let setup = &results.setup;
-    let mut sentences = vec![
+/// What this run did, for a reader who knows nothing of it yet; but for what was injected.
+pub(crate) fn sentences(results: &Results) -> [String; 3] {
+    let budget = results.setup.budget_ms;
+    [
         asked(results),
-        load(setup),
+        load(&results.setup),
         format!(
-            "An answer is within the budget if it came within {} ms.{}",
-            setup.budget_ms,
+            "An answer is within the budget if it came within {budget} ms.{}",
             ttl(results)
         ),
-    ];
-    sentences.push(injected(&setup.injected));
-    sentences
+    ]
+}
+
+/// What was made slower on purpose.
+pub(crate) fn injected(injected: &[Injected]) -> String {
+    if injected.is_empty() {
+        return "No latency was injected: the sources answered as fast as they could.".to_owned();
+    }
+    let sources: Vec<String> = injected
+        .iter()
+        .map(|it| format!("{} ms into {}", it.latency_ms, it.source))
+        .collect();
+    format!(
+        "Injected on purpose: {}, added to each full answer.",
+        listed(&sources)
+    )
 }
 
 fn asked(results: &Results) -> String {
@@ -71,18 +83,4 @@ fn ttl(results: &Results) -> String {
     } else {
         String::new()
     }
-}
-
-fn injected(injected: &[Injected]) -> String {
-    if injected.is_empty() {
-        return "No latency was injected: sources answered as fast as they could.".to_owned();
-    }
-    let sources: Vec<String> = injected
-        .iter()
-        .map(|it| format!("{} ms into {}", it.latency_ms, it.source))
-        .collect();
-    format!(
-        "Latency was injected: {}, added to each of its full answers.",
-        listed(&sources)
-    )
 }

@@ -38,7 +38,7 @@ pub(crate) fn brief(number: f64) -> String {
     }
     match size {
         _ if number == 0.0 => "0".to_owned(),
-        _ if size < 0.00995 => format!("{number:.4}"),
+        _ if size < 0.00995 => format!("{number:.5}"),
         _ if size < 0.0995 => format!("{number:.3}"),
         _ if size < 9.995 => format!("{number:.2}"),
         _ if size < 99.95 => format!("{number:.1}"),
@@ -121,7 +121,7 @@ mod tests {
         ]
         .map(brief);
         let expected = [
-            "0", "0.0004", "0.042", "0.42", "2.57", "9.97", "25.7", "99.7", "2,568", "-2,568",
+            "0", "0.00042", "0.042", "0.42", "2.57", "9.97", "25.7", "99.7", "2,568", "-2,568",
         ];
         assert_eq!(told, expected);
         assert_eq!(brief(f64::NAN), ABSENT);

@@ -20,6 +20,7 @@ pub mod probe;
 pub mod progress;
 pub mod random;
 pub mod replay;
+pub mod report;
 pub mod results;
 pub mod run;
 pub mod scrape;

@@ -16,7 +16,8 @@ const WIDTH: usize = 120;
 /// Renders all of it.
 pub fn render(results: &Results) -> String {
     let mut text = String::new();
-    for sentence in describe::sentences(results) {
+    let injected = describe::injected(&results.setup.injected);
+    for sentence in describe::sentences(results).into_iter().chain([injected]) {
         text.push_str(&wrapped(&sentence, "", ""));
     }
     for figures in figures(results) {
@@ -28,11 +29,12 @@ pub fn render(results: &Results) -> String {
 
 /// The verdict and its checks.
 fn told(verdict: &Verdict) -> String {
-    let mut text = format!(
-        "Verdict: {}. {}\n",
+    let sentence = format!(
+        "Verdict: {}. {}",
         name(verdict.outcome),
         verdict::sentence(verdict)
     );
+    let mut text = wrapped(&sentence, "", "  ");
     for check in &verdict.checks {
         let head = format!("  {:9}  ", name(check.outcome));
         text.push_str(&wrapped(

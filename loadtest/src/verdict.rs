@@ -42,36 +42,19 @@ pub fn of(results: &Results) -> Verdict {
 /// The verdict in one sentence, without its outcome.
 pub fn sentence(verdict: &Verdict) -> String {
     let all = verdict.checks.len();
-    let with = |outcome| {
-        verdict
-            .checks
-            .iter()
-            .filter(|check| check.outcome == outcome)
-            .count()
-    };
+    let worst = verdict
+        .checks
+        .iter()
+        .filter(|check| check.outcome == verdict.outcome);
+    let promises: Vec<&str> = worst.map(|check| check.promise.trim_end_matches('.')).collect();
+    let (count, told) = (promises.len(), promises.join("; "));
     match verdict.outcome {
         _ if all == 0 => "Nothing was looked at.".to_owned(),
         Outcome::Pass if all == 1 => "The one promise that was looked at was kept.".to_owned(),
         Outcome::Pass => format!("All {all} promises that were looked at were kept."),
-        Outcome::Fail => format!(
-            "{} of {all} promises {} not kept.",
-            with(Outcome::Fail),
-            were(with(Outcome::Fail))
-        ),
-        Outcome::Undecided => format!(
-            "Of {} of {all} promises this run cannot say whether {} kept.",
-            with(Outcome::Undecided),
-            if with(Outcome::Undecided) == 1 {
-                "it was"
-            } else {
-                "they were"
-            },
-        ),
+        Outcome::Fail => format!("{count} of {all} promises not kept: {told}."),
+        Outcome::Undecided => format!("Nothing can be said of {count} of {all} promises: {told}."),
     }
-}
-
-fn were(count: usize) -> &'static str {
-    if count == 1 { "was" } else { "were" }
 }
 
 /// What one strategy has to say about one promise.

@@ -35,6 +35,7 @@ pub(crate) fn sentences(comparison: &Comparison) -> Vec<String> {
         .iter()
         .map(|note| format!("Note that {note}."))
         .collect();
+    sentences.push("No difference: none that the spread of the rounds does not explain.".to_owned());
     if let Some(row) = comparison
         .rows
         .iter()
@@ -68,7 +69,7 @@ pub(crate) fn judgement(judgement: Judgement) -> &'static str {
     match judgement {
         Judgement::Better => "better",
         Judgement::Worse => "worse",
-        Judgement::NoDifference => "no difference that the spread does not explain",
+        Judgement::NoDifference => "no difference",
         Judgement::Unknown => "unknown: fewer than 3 rounds",
     }
 }

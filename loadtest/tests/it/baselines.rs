@@ -130,7 +130,7 @@ fn runs_that_asked_for_different_things_are_refused_with_what_differs() {
     type Change = fn(&mut Results);
     let changes: [(&str, Change); 8] = [
         ("the rate was 200.0 and is 300.0", |it| {
-            it.setup.rate_per_second = 300.0
+            it.setup.rate_per_second = 300.0;
         }),
         ("the mix", |it| it.setup.mix.clear()),
         ("the accounts", |it| it.setup.accounts = 1),

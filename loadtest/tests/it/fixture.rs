@@ -221,7 +221,7 @@ fn numbers(manner: &Manner, samples: &Samples, turns: f64, sway: f64) -> Numbers
     let reads = samples.latency.len() as u64;
     let per_page = |each: f64| whole(each * reads as f64 * sway);
     let [page, source, nats] = manner.cpu_us;
-    let event_driven = manner.visible_us < 34_500.0;
+    let refreshing = manner.name == "prepopulate";
     Numbers {
         seconds: f64::from(TURN_SECONDS) * turns,
         reads,
@@ -241,8 +241,8 @@ fn numbers(manner: &Manner, samples: &Samples, turns: f64, sway: f64) -> Numbers
         write_errors: 0,
         upstream_requests: Some(per_page(manner.upstream)),
         renders: Some(per_page(manner.upstream.min(1.0))),
-        refreshes: event_driven.then(|| per_page(0.015)),
-        refreshes_wasted: event_driven.then(|| per_page(0.004)),
+        refreshes: refreshing.then(|| per_page(0.015)),
+        refreshes_wasted: refreshing.then(|| per_page(0.004)),
         cpu_us: [
             ("page", page),
             ("accounts", source),

@@ -68,7 +68,7 @@ fn the_verdict_is_told_in_words_with_what_it_is_due_to() {
     results.verdict = verdict::of(&results);
     let text = table::render(&results);
     assert!(
-        text.contains("Verdict: FAIL. 1 of 10 promises was not kept."),
+        text.contains("Verdict: FAIL. 1 of 10 promises not kept: Without a TTL, no page lacked"),
         "{text}"
     );
     let failed = text.lines().find(|line| line.starts_with("  FAIL")).unwrap();

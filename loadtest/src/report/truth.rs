@@ -1,0 +1,203 @@
+//! Whether what readers saw was true: how far answers were behind, and how soon a change was seen.
+
+use maud::{Markup, html};
+
+use super::bars::{self, Bar};
+use super::chart::{Scale, horizontal, time_ticks};
+use super::panel::{Panel, figures_table, legend, table};
+use super::rows::{self, Along, Row};
+use crate::figures::{ABSENT, duration, float, grouped, percent, share};
+use crate::results::{Distribution, Kind, Quantiles, Results, StrategyResults};
+use crate::table as tables;
+use crate::verdict::TTL;
+
+/// The distance from one row to the next.
+const ROW: f64 = 58.0;
+
+/// How far behind an answer is: the class, the words, and from how many microseconds on, the last first.
+const FAR: [(&str, &str, u64); 6] = [
+    ("far-1", "up to 10 ms behind", 0),
+    ("far-2", "10 – 100 ms", 10_001),
+    ("far-3", "100 ms – 1 s", 100_001),
+    ("far-4", "1 – 5 s: stale", 1_000_001),
+    ("far-5", "5 – 15 s: stale", 5_000_001),
+    ("far-6", "more than 15 s: stale", 15_000_001),
+];
+
+pub(super) fn render(results: &Results) -> Markup {
+    let ttl = results.setup.ttl_seconds;
+    let staleness = Panel {
+        question: "Is what readers see true?",
+        answer: answer(results),
+        drawing: html! {
+            (bars::render("Share of the answers that were behind", &behind(results)))
+            (legend(&FAR.map(|(class, words, _)| (class, words))))
+        },
+        explanation: html! {
+            p {
+                "The share of all answers that lacked a change which somebody had already been told was done. " b { "Behind" }
+                " is counted from that confirmation to the reader's request, and only of answers that did not say themselves that a part \
+                 of them is old. More than a second behind is " b { "stale" } "."
+            }
+            p {
+                "The load test makes every change itself and remembers when it was confirmed, so it can tell from outside what each answer \
+                 lacks. An answer " b { "lies" } " if it lacks a change that was confirmed before the date it states itself (" code { "Fresh-As-Of" }
+                ")."
+                @if results.strategy(TTL).is_some() {
+                    " The strategy ttl shows old pages by design, here for up to " (ttl) " s: fast, but readers pay with truth."
+                }
+            }
+        },
+        table: html! {
+            (by_distance(results))
+            @if let Some(truth) = tables::figures(results).get(1) { (figures_table(truth)) }
+        },
+    };
+    let visible = Panel {
+        question: "How soon is a change seen?",
+        answer: None,
+        drawing: visible(results),
+        explanation: html! {
+            p {
+                "The time from the answer to a change until a read first shows it, on accounts that nobody else reads. " b { "●" }
+                " half of the changes were seen by then (p50); " b { "◆" } " 99 of 100 (p99)."
+            }
+        },
+        table: tables::figures(results)
+            .get(2)
+            .map(figures_table)
+            .unwrap_or_default(),
+    };
+    let probed = results.strategies.iter().any(|it| it.total.visible_us.is_some());
+    html! {
+        (staleness.render())
+        @if probed || results.kind == Kind::Compare { (visible.render()) }
+    }
+}
+
+fn answer(results: &Results) -> Option<String> {
+    let stale = |it: &&StrategyResults| it.total.stale > 0;
+    let told: Vec<String> = results
+        .strategies
+        .iter()
+        .filter(stale)
+        .map(|it| {
+            let of = share(it.total.stale, it.total.answers())
+                .map_or_else(|| grouped(it.total.stale), |it| format!("{} %", percent(it)));
+            format!("{of} of the answers of {}", it.strategy)
+        })
+        .collect();
+    match (results.strategies.is_empty(), told.is_empty()) {
+        (true, _) => None,
+        (_, true) => Some("No answer was stale without saying so.".to_owned()),
+        _ => Some(format!(
+            "Stale without saying so: {}.",
+            crate::figures::listed(&told)
+        )),
+    }
+}
+
+fn behind(results: &Results) -> Vec<Bar<'_>> {
+    results
+        .strategies
+        .iter()
+        .map(|it| {
+            let answers = it.total.answers();
+            let pieces = counts(&it.staleness)
+                .into_iter()
+                .zip(FAR)
+                .map(|(count, (class, words, _))| {
+                    let meaning = format!("{words}: {} of {} answers", grouped(count), grouped(answers));
+                    (class, meaning, share(count, answers).unwrap_or_default())
+                });
+            Bar {
+                strategy: &it.strategy,
+                pieces: pieces.collect(),
+                range: None,
+                says: says(it),
+            }
+        })
+        .collect()
+}
+
+fn says(results: &StrategyResults) -> String {
+    let numbers = &results.total;
+    match (numbers.answers(), numbers.behind_share(), numbers.behind_us) {
+        (0, ..) | (_, None, _) => "no answer".to_owned(),
+        _ if numbers.behind == 0 => "none behind".to_owned(),
+        (_, Some(behind), Some(far)) => format!("{} %, up to {}", percent(behind), duration(far.max)),
+        (_, Some(behind), None) => format!("{} %", percent(behind)),
+    }
+}
+
+/// How many answers are that far behind, for each of [`FAR`].
+fn counts(distribution: &Distribution) -> [u64; FAR.len()] {
+    let mut counts = [0_u64; FAR.len()];
+    for (us, count) in &distribution.0 {
+        let far = FAR.iter().rposition(|(.., from)| us >= from).unwrap_or_default();
+        counts[far] = counts[far].saturating_add(*count);
+    }
+    counts
+}
+
+fn by_distance(results: &Results) -> Markup {
+    let heads: Vec<String> = std::iter::once("")
+        .chain(FAR.map(|(_, words, _)| words))
+        .map(str::to_owned)
+        .collect();
+    let rows: Vec<Vec<String>> = results
+        .strategies
+        .iter()
+        .map(|it| {
+            std::iter::once(it.strategy.clone())
+                .chain(counts(&it.staleness).map(grouped))
+                .collect()
+        })
+        .collect();
+    table("Answers by how far they were behind", &heads, &rows)
+}
+
+fn visible(results: &Results) -> Markup {
+    let measured = || {
+        results
+            .strategies
+            .iter()
+            .filter_map(|it| it.total.visible_us)
+            .filter(|it| it.count > 0)
+    };
+    let least = measured().map(|it| it.p50).min().unwrap_or(1_000).max(1);
+    let most = measured().map(|it| it.p99).max().unwrap_or(1_000_000);
+    let x = Scale::logarithmic((float(least), float(most) * 1.2), rows::X_PLACES);
+    let along = Along {
+        x,
+        ticks: time_ticks(&x),
+        title: "time until the change was seen (each step ten times as long)".to_owned(),
+        marked: None,
+        centred: true,
+    };
+    let rows: Vec<Row<'_>> = results.strategies.iter().map(|it| seen(it, &x)).collect();
+    rows::render(
+        "Time from a change to its first sight, by strategy",
+        &along,
+        ROW,
+        &rows,
+    )
+}
+
+fn seen<'a>(results: &'a StrategyResults, x: &Scale) -> Row<'a> {
+    let Some(Quantiles { p50, p99, .. }) = results.total.visible_us.filter(|it| it.count > 0) else {
+        return Row {
+            strategy: &results.strategy,
+            inside: html! {},
+            says: vec![ABSENT.to_owned()],
+        };
+    };
+    let (middle, far) = (x.place(float(p50)), x.place(float(p99)));
+    let inside = html! { path.line d=(horizontal(0.0, middle, far)) {} (rows::marks(middle, far)) };
+    let says = vec![format!("p50 {}", duration(p50)), format!("p99 {}", duration(p99))];
+    Row {
+        strategy: &results.strategy,
+        inside,
+        says,
+    }
+}
