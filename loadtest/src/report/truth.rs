@@ -12,7 +12,7 @@ use crate::table as tables;
 use crate::verdict::TTL;
 
 /// The distance from one row to the next.
-const ROW: f64 = 58.0;
+const ROW: f64 = 66.0;
 
 /// How far behind an answer is: the class, the words, and from how many microseconds on, the last first.
 const FAR: [(&str, &str, u64); 6] = [
@@ -60,7 +60,8 @@ pub(super) fn render(results: &Results) -> Markup {
         explanation: html! {
             p {
                 "The time from the answer to a change until a read first shows it, on accounts that nobody else reads. " b { "●" }
-                " half of the changes were seen by then (p50); " b { "◆" } " 99 of 100 (p99)."
+                " half of those that were seen had been by then (p50); " b { "◆" }
+                " 99 of 100 (p99). What was not seen before the search was given up is counted apart."
             }
         },
         table: tables::figures(results)
@@ -185,16 +186,24 @@ fn visible(results: &Results) -> Markup {
 }
 
 fn seen<'a>(results: &'a StrategyResults, x: &Scale) -> Row<'a> {
-    let Some(Quantiles { p50, p99, .. }) = results.total.visible_us.filter(|it| it.count > 0) else {
-        return Row {
-            strategy: &results.strategy,
-            inside: html! {},
-            says: vec![ABSENT.to_owned()],
-        };
-    };
-    let (middle, far) = (x.place(float(p50)), x.place(float(p99)));
-    let inside = html! { path.line d=(horizontal(0.0, middle, far)) {} (rows::marks(middle, far)) };
-    let says = vec![format!("p50 {}", duration(p50)), format!("p99 {}", duration(p99))];
+    let numbers = &results.total;
+    let mut says = Vec::new();
+    let mut inside = html! {};
+    if let Some(Quantiles { p50, p99, .. }) = numbers.visible_us.filter(|it| it.count > 0) {
+        let (middle, far) = (x.place(float(p50)), x.place(float(p99)));
+        inside = html! { path.line d=(horizontal(0.0, middle, far)) {} (rows::marks(middle, far)) };
+        says = vec![format!("p50 {}", duration(p50)), format!("p99 {}", duration(p99))];
+    }
+    if numbers.never_visible > 0 {
+        says.push(format!(
+            "{} of {} not seen",
+            grouped(numbers.never_visible),
+            grouped(numbers.probes)
+        ));
+    }
+    if says.is_empty() {
+        says.push(ABSENT.to_owned());
+    }
     Row {
         strategy: &results.strategy,
         inside,

@@ -10,6 +10,8 @@ use crate::results::{Check, Numbers, Outcome, Results};
 const ENOUGH_ANSWERS: u64 = 1_000;
 /// The largest share of reads, and of changes, that may fail.
 const TOLERATED_FAILURES: f64 = 0.001;
+/// Lateness is small if it is less than one part in so many of what is measured, or of the budget.
+const SMALL: u64 = 10;
 /// Half of the requests may leave this late whatever is measured: timers have a resolution of a millisecond.
 const TOLERATED_LATENESS_US: u64 = 2_000;
 
@@ -23,24 +25,23 @@ pub(super) fn checks(results: &Results) -> Vec<Check> {
     checks.into_iter().flatten().collect()
 }
 
-/// Late requests are slow ones by our own doing, and fewer than was said: small means a tenth of what is measured.
+/// Whether requests left when they were due: if not, they were slow ones by our own doing, and came in heaps.
+pub(super) fn was_late(numbers: &Numbers, budget_ms: u64) -> bool {
+    let (late, latency) = (numbers.late_us, numbers.latency_us);
+    let measured = latency.p99.max(budget_ms.saturating_mul(1_000));
+    late.p99 > measured / SMALL || late.p50 > TOLERATED_LATENESS_US.max(latency.p50 / 2)
+}
+
 fn kept_up(results: &Results) -> Option<Check> {
-    let budget_us = results.setup.budget_ms.saturating_mul(1_000);
     let findings = results.strategies.iter().map(|it| {
         let (late, latency) = (it.total.late_us, it.total.latency_us);
-        let tail = late.p99 <= budget_us.max(latency.p99) / 10;
-        let middle = late.p50 <= TOLERATED_LATENESS_US.max(latency.p50 / 2);
+        let limit = was_late(&it.total, results.setup.budget_ms);
         let mut says = format!("{} (p50) and {} (p99)", duration(late.p50), duration(late.p99));
-        if !(tail && middle) {
-            let _ = write!(
-                says,
-                ", of {} and {} measured",
-                duration(latency.p50),
-                duration(latency.p99)
-            );
-            says.push_str(": the generator was the limit");
+        if limit {
+            let measured = format!("{} and {} measured", duration(latency.p50), duration(latency.p99));
+            let _ = write!(says, ", of {measured}: the generator was the limit");
         }
-        Finding::kept(&it.strategy, tail && middle, Outcome::Undecided, says)
+        Finding::kept(&it.strategy, !limit, Outcome::Undecided, says)
     });
     check(
         "Requests left when they were due: their lateness is small against what is measured.",
@@ -66,11 +67,12 @@ fn enough(results: &Results) -> Check {
 }
 
 /// Of `none`, failures leave the comparison undecided: the rate was beyond what it holds, and its latencies are those of
-/// the survivors.
+/// the survivors. So do those of heaps of late requests.
 fn failures(results: &Results) -> Option<Check> {
     let findings = results.strategies.iter().filter_map(|it| {
         let share = it.total.failed_share()?;
-        let otherwise = if it.strategy == NONE {
+        let excused = it.strategy == NONE || was_late(&it.total, results.setup.budget_ms);
+        let otherwise = if excused {
             Outcome::Undecided
         } else {
             Outcome::Fail

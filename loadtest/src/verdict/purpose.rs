@@ -1,6 +1,6 @@
 //! Whether caching did what it is for: fast pages, and less work for the sources.
 
-use super::{EVENT_DRIVEN, Finding, NONE, PROMISING, among, check, present};
+use super::{EVENT_DRIVEN, Finding, NONE, PROMISING, among, check, load, present};
 use crate::figures::{brief, duration, percent};
 use crate::results::{Check, Outcome, Results};
 
@@ -29,7 +29,9 @@ fn within_budget(results: &Results) -> Option<Check> {
         .filter(|it| it.total.answers() > 0)
         .map(|it| {
             let p99 = it.total.latency_us.p99;
-            Finding::kept(&it.strategy, p99 <= budget_us, Outcome::Fail, duration(p99))
+            let late = load::was_late(&it.total, results.setup.budget_ms);
+            let otherwise = if late { Outcome::Undecided } else { Outcome::Fail };
+            Finding::kept(&it.strategy, p99 <= budget_us, otherwise, duration(p99))
         });
     let promise = format!(
         "With {}, 99 of 100 answers came within {} ms.",
@@ -44,12 +46,10 @@ fn hits_within_budget(results: &Results, slowest_ms: u64) -> Option<Check> {
     let findings = among(results, &EVENT_DRIVEN).filter_map(|it| {
         let (within, hits) = (it.total.within_share()?, it.total.hit_ratio()?);
         let says = format!("{} % within, {} % hits", percent(within), percent(hits));
-        Some(Finding::kept(
-            &it.strategy,
-            within >= hits * FAST_SHARE_OF_HITS,
-            Outcome::Fail,
-            says,
-        ))
+        let kept = within >= hits * FAST_SHARE_OF_HITS;
+        let late = load::was_late(&it.total, results.setup.budget_ms);
+        let otherwise = if late { Outcome::Undecided } else { Outcome::Fail };
+        Some(Finding::kept(&it.strategy, kept, otherwise, says))
     });
     let promise = format!(
         "With {}, at least as many answers came within {} ms as were hits (a source takes {slowest_ms} ms).",

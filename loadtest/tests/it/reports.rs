@@ -217,6 +217,12 @@ fn what_was_not_measured_is_absent_and_not_zero() {
         panel("How soon is a change seen?").matches(">-</text>").count(),
         5
     );
+    results.strategies[1].total.never_visible = 7;
+    let html = report::html(&results, None);
+    assert!(
+        html.contains("7 of 100 not seen"),
+        "what was looked for in vain is no dash"
+    );
 }
 
 #[test]

@@ -128,6 +128,33 @@ fn failed_reads_fail_the_run_and_those_of_none_leave_it_undecided() {
 }
 
 #[test]
+fn with_a_late_generator_neither_failures_nor_a_missed_budget_are_held_against_the_stack() {
+    let overrun = |it: &mut Results| {
+        for one in &mut it.strategies {
+            one.total.late_us = Quantiles {
+                count: 9,
+                p50: 50_000,
+                p99: 990_000,
+                ..Quantiles::default()
+            };
+            one.total.latency_us.p99 = 4_000_000;
+            one.total.errors.insert("timeout".to_owned(), 5_000);
+        }
+    };
+    let (outcome, checks) = judged(fixture::compare(), overrun);
+    assert_eq!((outcome, checks.len()), (Outcome::Undecided, 3), "{checks:?}");
+    let lied = |it: &mut Results| {
+        overrun(it);
+        it.strategies[3].total.lies = 1;
+    };
+    assert_eq!(
+        judged(fixture::compare(), lied).0,
+        Outcome::Fail,
+        "a lie has no such excuse"
+    );
+}
+
+#[test]
 fn failed_changes_fail_the_run() {
     compared(
         |it| strategy(it, "versioned").total.write_errors = 1,
