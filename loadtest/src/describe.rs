@@ -34,29 +34,31 @@ pub(crate) fn injected(injected: &[Injected]) -> String {
 fn asked(results: &Results) -> String {
     let names = listed(&results.names());
     let setup = &results.setup;
-    let turns = format!("{} of {} s each", turns(setup.rounds), chosen(setup.turn_seconds));
+    let seconds = chosen(setup.turn_seconds);
     match results.kind {
-        Kind::Compare => format!(
-            "The caching strategies {names} under the same load, one after the other: {turns} for every strategy, in rounds."
-        ),
-        Kind::Replay => format!(
-            "A recorded workload was replayed{} with the caching strategies {names}: {turns} for every strategy, in rounds.",
-            setup
-                .compression
-                .map(|times| format!(", {} times as fast,", chosen(times)))
-                .unwrap_or_default()
-        ),
+        Kind::Compare => {
+            let turns = if setup.rounds == 1 {
+                "1 turn".to_owned()
+            } else {
+                format!("{} turns", setup.rounds)
+            };
+            format!(
+                "The caching strategies {names} under the same load, one after the other: {turns} of {seconds} s for each, in rounds."
+            )
+        }
+        Kind::Replay => {
+            let faster = setup.compression.filter(|times| *times > 1.0);
+            let faster = faster
+                .map(|times| format!(", {} times as fast", chosen(times)))
+                .unwrap_or_default();
+            format!(
+                "A recorded workload was replayed within {seconds} s{faster}: every read was sent to each of the caching strategies \
+                 {names}, at the same time."
+            )
+        }
         Kind::Capacity => format!(
-            "The highest rate of reads was searched that each of the caching strategies {names} holds."
+            "For each of the caching strategies {names}, the highest rate of reads was searched that it holds, by trials of {seconds} s."
         ),
-    }
-}
-
-fn turns(rounds: u32) -> String {
-    if rounds == 1 {
-        "1 turn".to_owned()
-    } else {
-        format!("{rounds} turns")
     }
 }
 

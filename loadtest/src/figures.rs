@@ -60,9 +60,10 @@ fn whole(number: f64) -> String {
     }
 }
 
-/// A number that somebody chose, such as `20` or `0.25`: as it is, to three decimals.
+/// A number that somebody chose, such as `20` or `0.25`: as it is, to three decimals, or one from ten on.
 pub(crate) fn chosen(number: f64) -> String {
-    let rounded = (number * 1e3).round() / 1e3;
+    let parts = if number.abs() < 10.0 { 1e3 } else { 1e1 };
+    let rounded = (number * parts).round() / parts;
     if rounded.fract() == 0.0 {
         whole(rounded)
     } else {
@@ -125,7 +126,10 @@ mod tests {
         ];
         assert_eq!(told, expected);
         assert_eq!(brief(f64::NAN), ABSENT);
-        assert_eq!([20.0, 0.25, 1200.0].map(chosen), ["20", "0.25", "1,200"]);
+        assert_eq!(
+            [20.0, 0.25, 1200.0, 101.786].map(chosen),
+            ["20", "0.25", "1,200", "101.8"]
+        );
     }
 
     #[test]

@@ -5,7 +5,7 @@ use maud::{Markup, html};
 use super::glance;
 use crate::describe;
 use crate::figures::{chosen, grouped};
-use crate::results::{Check, Kind, Outcome, Results, Setup, Verdict};
+use crate::results::{Check, Kind, Outcome, Results, Verdict};
 use crate::verdict;
 
 pub(super) fn title(kind: Kind) -> &'static str {
@@ -150,7 +150,6 @@ pub(super) fn foot(results: &Results) -> Markup {
                 (entry("Seed", &html! { (setup.seed) }))
                 (entry("Took", &html! { (chosen(results.took_seconds.round())) " s, preparations included" }))
                 (entry("Began", &html! { (results.started.strftime("%F %T UTC")) }))
-                (entry("Load", &html! { (load(setup)) }))
             }
         }
     }
@@ -158,15 +157,4 @@ pub(super) fn foot(results: &Results) -> Markup {
 
 fn entry(name: &str, value: &Markup) -> Markup {
     html! { div { dt { (name) } dd { (value) } } }
-}
-
-fn load(setup: &Setup) -> String {
-    format!(
-        "{} requests/s, {} reads to a write, {} accounts, {} × {} s for each strategy",
-        chosen(setup.rate_per_second),
-        chosen(setup.reads_per_write),
-        grouped(setup.accounts as u64),
-        setup.rounds,
-        chosen(setup.turn_seconds)
-    )
 }

@@ -8,7 +8,7 @@ use super::lines::{self, Line};
 use super::panel::{Panel, figures_table, legend, table};
 use crate::derived::GENERATOR;
 use crate::figures::{brief, known, percent, share};
-use crate::results::{Numbers, Results, Second, StrategyResults};
+use crate::results::{Kind, Numbers, Results, Second, StrategyResults};
 use crate::table as tables;
 use crate::verdict::{NONE, TTL};
 
@@ -31,7 +31,10 @@ fn hits(results: &Results) -> Panel<'_> {
         explanation: html! {
             p {
                 "The share of each second's answers that came from the cache without asking anybody (" code { "Cache-Status: page; hit" }
-                "). The time is the strategy's own: its turns are put end to end, and a line breaks where another strategy had its turn."
+                "). "
+                @if results.kind == Kind::Compare {
+                    "The time is the strategy's own: its turns are put end to end, and a line breaks where another strategy had its turn."
+                }
             }
         },
         table: ratios_by_round(results),
@@ -67,7 +70,12 @@ fn hits_over_time(results: &Results) -> Markup {
         y_ticks: [0.0, 0.25, 0.5, 0.75, 1.0]
             .map(|at| Tick::new(at, format!("{} %", at * 1e2)))
             .to_vec(),
-        x_title: "seconds of the strategy's own turns".to_owned(),
+        x_title: if results.kind == Kind::Replay {
+            "seconds of the replay"
+        } else {
+            "seconds of the strategy's own turns"
+        }
+        .to_owned(),
         y_title: "hits".to_owned(),
     };
     let lines: Vec<Line<'_>> = results

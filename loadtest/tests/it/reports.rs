@@ -155,7 +155,7 @@ fn a_reader_of_the_file_alone_learns_what_was_compared_and_how_to_repeat_it() {
         "200 requests arrive per second",
         "61 reads to 1 write",
         "Injected on purpose: 30 ms into metrics",
-        "5 turns of 20 s each",
+        "5 turns of 20 s for each, in rounds",
         "scripts/loadtest compare --rate 200",
         "A processor that was made up",
         "23 November 2026, 03:12 UTC",
@@ -165,6 +165,15 @@ fn a_reader_of_the_file_alone_learns_what_was_compared_and_how_to_repeat_it() {
     ] {
         assert!(html.contains(words), "{words} is not told");
     }
+}
+
+#[test]
+fn a_replay_is_not_called_turns_and_a_search_not_a_rate() {
+    let replay = report::html(&fixture::replay(), None);
+    assert!(replay.contains("60 times as fast") && replay.contains("at the same time"));
+    assert!(!replay.contains("in rounds") && !replay.contains("own turns"));
+    let capacity = report::html(&fixture::capacity(), None);
+    assert!(capacity.contains("by trials of 20 s") && !capacity.contains("requests arrive per second"));
 }
 
 #[test]
