@@ -51,9 +51,9 @@ pub fn read(path: &Path) -> Result<Results> {
     Ok(results)
 }
 
-/// Writes the report of kept results beside them.
-pub fn write_report(results: &Path, report: &str) -> Result<String> {
-    replace(&results.with_file_name(REPORT), report)
+/// Writes the report of kept results beside them; answers what was written.
+pub fn write_report(results: &Path, report: &str) -> Result<Vec<String>> {
+    Ok(vec![replace(&results.with_file_name(REPORT), report)?])
 }
 
 /// `compare-20261123T033600Z`: sorts by time, and holds nothing that a shell or another system minds.

@@ -1,5 +1,7 @@
 //! A command from its settings to its exit status.
 
+use std::io::{self, Write as _};
+
 use anyhow::Result;
 use jiff::Timestamp;
 
@@ -14,7 +16,7 @@ use crate::replay::{self, replay};
 use crate::results::{Kind, Outcome, Results};
 use crate::session::Session;
 use crate::signals::Signals;
-use crate::{baseline, table, verdict};
+use crate::{baseline, report, table, verdict};
 
 /// How a command ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,7 +46,7 @@ pub async fn run(command: Command) -> Result<Ended> {
         Command::Compare(config) => run_compare(&config).await,
         Command::Replay(config) => run_replay(&config).await,
         Command::Capacity(config) => run_capacity(&config).await,
-        Command::Report(config) => report(&config),
+        Command::Report(config) => retell(&config),
     }
 }
 
@@ -101,11 +103,7 @@ async fn measured(
         None => Ok(Ended::Interrupted),
         Some(mut results) => {
             results.verdict = verdict::of(&results);
-            tell(&results, former.as_ref());
-            for line in folder.write(&results, &report_of(&results, former.as_ref()))? {
-                eprintln!("{line}");
-            }
-            Ok(Ended::Verdict(results.verdict.outcome))
+            tell(&results, former.as_ref(), |report| folder.write(&results, report))
         }
     }
 }
@@ -118,26 +116,34 @@ fn interrupted(progress: &Progress, name: &str) -> Ended {
 }
 
 /// Tells of a kept run again. The verdict is found anew: the results are kept, and what follows from them may have been learned.
-fn report(config: &ReportConfig) -> Result<Ended> {
+fn retell(config: &ReportConfig) -> Result<Ended> {
     let mut results = output::read(&config.results)?;
     let former = config.baseline.as_deref().map(output::read).transpose()?;
     results.verdict = verdict::of(&results);
-    tell(&results, former.as_ref());
-    let line = output::write_report(&config.results, &report_of(&results, former.as_ref()))?;
-    eprintln!("{line}");
-    Ok(Ended::Verdict(results.verdict.outcome))
+    tell(&results, former.as_ref(), |report| {
+        output::write_report(&config.results, report)
+    })
 }
 
-/// On standard output; a baseline that cannot be compared with leaves the verdict as it is, and is said to be none.
-fn tell(results: &Results, former: Option<&Results>) {
-    println!("{}", table::render(results));
-    match former.map(|former| baseline::compare(results, former)) {
-        Some(Ok(comparison)) => println!("{}", baseline::text(&comparison)),
-        Some(Err(why)) => println!("No comparison with the baseline: {why}.\n"),
-        None => {}
+/// Keeps the report first, then tells of the run on standard output, and on standard error what was kept.
+///
+/// A baseline that cannot be compared with leaves the verdict as it is, and is said to be none.
+fn tell(
+    results: &Results,
+    former: Option<&Results>,
+    keep: impl FnOnce(&str) -> Result<Vec<String>>,
+) -> Result<Ended> {
+    let comparison = former.map(|former| baseline::compare(results, former));
+    let told = match &comparison {
+        Some(Ok(comparison)) => format!("\n{}", baseline::text(comparison)),
+        Some(Err(why)) => format!("\nNo comparison with the baseline: {why}.\n"),
+        None => String::new(),
+    };
+    let kept = keep(&report::html(results, comparison.and_then(Result::ok).as_ref()))?;
+    // Who does not want to read on has closed the pipe; the results are kept.
+    let _ = write!(io::stdout(), "{}{told}", table::render(results));
+    for line in kept {
+        eprintln!("{line}");
     }
-}
-
-fn report_of(_results: &Results, _former: Option<&Results>) -> String {
-    String::new()
+    Ok(Ended::Verdict(results.verdict.outcome))
 }

@@ -8,6 +8,7 @@ mod fake;
 mod fixture;
 mod generator;
 mod probe;
+mod program;
 mod reports;
 mod searching;
 mod stack;
