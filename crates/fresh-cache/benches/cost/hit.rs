@@ -14,8 +14,8 @@ use crate::resident::{HOT, Resident};
 
 /// Accounts with a page: they fit into a core's cache, into the processor's, into none.
 const ACCOUNTS: [u64; 3] = [1 << 6, 1 << 14, 1 << 20];
-/// Events per millisecond while pages are read; as many as the writer can, in the end.
-const EVENTS: [usize; 3] = [0, 100, usize::MAX];
+/// Events per millisecond while pages are read; in the end, more than anybody can apply.
+const EVENTS: [usize; 3] = [0, 100, 1_000_000];
 
 /// Reads a page that is proven.
 fn read(cache: &FreshCache<Pages>, key: Key) {

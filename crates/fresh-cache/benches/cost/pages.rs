@@ -65,14 +65,17 @@ impl Pages {
 
 /// Reads every one of these pages once, so that all are resident.
 pub(crate) fn fill(cache: &FreshCache<Pages>, keys: impl Iterator<Item = Key>) {
-    let runtime = Builder::new_current_thread()
-        .build()
-        .expect("a runtime needs nothing here");
-    runtime.block_on(async {
+    block_on(async {
         for key in keys {
             cache.read(&key, Demand::Any).await;
         }
     });
+}
+
+/// Runs what may need a flight.
+pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
+    let runtime = Builder::new_current_thread().build();
+    runtime.expect("a runtime needs nothing here").block_on(future)
 }
 
 /// The same of the store underneath.

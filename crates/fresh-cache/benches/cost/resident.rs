@@ -5,10 +5,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use fresh_cache::{Clock as _, FreshCache, Hearing, Ledger, LedgerOptions, SourceId, Strategy, SystemClock};
+use fresh_cache::{
+    Clock as _, Demand, FreshCache, Hearing, Ledger, LedgerOptions, Outcome, SourceId, Strategy, SystemClock,
+};
 use moka::future::Cache;
 
-use crate::pages::{Key, Pages, SOURCES, fill, fill_bare};
+use crate::pages::{Key, Pages, SOURCES, block_on, fill, fill_bare};
 
 /// Between two watermarks of a source.
 const BETWEEN: Duration = Duration::from_millis(250);
@@ -23,7 +25,7 @@ pub(crate) const HOT: Key = Key {
 pub(crate) struct Resident {
     pub(crate) cache: FreshCache<Pages>,
     pub(crate) bare: Cache<Key, Arc<()>>,
-    /// How many events are applied per millisecond, none of them of the hot page; as many as can be if it is [`usize::MAX`].
+    /// How many events are applied per millisecond, none of them of the hot page; as many as can be if above a thousand.
     pub(crate) events: AtomicUsize,
 }
 
@@ -36,13 +38,17 @@ impl Resident {
         let cache = pages.cache(Strategy::Invalidate, Arc::clone(&ledger));
         fill(&cache, pages.keys(accounts));
         let bare = fill_bare(pages.keys(accounts));
+        let strangers = if accounts == 1 {
+            strangers(&cache, &mut hearing)
+        } else {
+            Vec::new()
+        };
         let resident: &Self = Box::leak(Box::new(Self {
             cache,
             bare,
             events: AtomicUsize::new(0),
         }));
-        let heard = Arc::clone(&ledger);
-        thread::spawn(move || hear(&heard, hearing, &resident.events));
+        thread::spawn(move || hear(hearing, &strangers, &resident.events));
         while !(0..SOURCES).all(|source| ledger.trusted(SourceId(source))) {
             thread::yield_now();
         }
@@ -65,16 +71,22 @@ impl Resident {
     }
 }
 
+/// Accounts that share no fence with the hot page, the only one there is: it is still a hit after an event of theirs.
+fn strangers(cache: &FreshCache<Pages>, hearing: &mut Hearing) -> Vec<u64> {
+    let mut strangers = Vec::new();
+    block_on(async {
+        for account in 1..=4096 {
+            hearing.changed(SourceId(0), account);
+            if cache.read(&HOT, Demand::Any).await.outcome == Outcome::Hit {
+                strangers.push(account);
+            }
+        }
+    });
+    strangers
+}
+
 /// The task that applies the feed.
-fn hear(ledger: &Ledger, mut hearing: Hearing, rate: &AtomicUsize) {
-    let shares_a_fence = |&entity: &u64| {
-        (0..SOURCES)
-            .any(|source| ledger.slot(SourceId(source), entity) == ledger.slot(SourceId(source), HOT.account))
-    };
-    let strangers: Vec<u64> = (1 << 40..)
-        .filter(|entity| !shares_a_fence(entity))
-        .take(1 << 12)
-        .collect();
+fn hear(mut hearing: Hearing, strangers: &[u64], rate: &AtomicUsize) {
     let mut events = strangers.iter().cycle();
     loop {
         for source in 0..SOURCES {
@@ -83,10 +95,10 @@ fn hear(ledger: &Ledger, mut hearing: Hearing, rate: &AtomicUsize) {
         let next = Instant::now() + BETWEEN;
         while Instant::now() < next {
             let rate = rate.load(Ordering::Relaxed);
-            for &entity in events.by_ref().take(rate.min(1000)) {
-                hearing.changed(SourceId(0), entity);
+            for &account in events.by_ref().take(rate.min(1000)) {
+                hearing.changed(SourceId(0), account);
             }
-            if rate < usize::MAX {
+            if rate <= 1000 {
                 thread::sleep(Duration::from_millis(1));
             }
         }
