@@ -16,17 +16,23 @@ use crate::strategy::Tactic;
 pub struct Entry<C: Composer> {
     page: Arc<C::Page>,
     parts: Box<[PartState<C::Body>]>,
-    /// Where the fence of each part stands, in the order of the parts.
-    slots: Arc<[Slot]>,
-    /// The latest moment that each part was found complete until, in microseconds. Grows with the reads, because a part
-    /// that is fenced or expires while its source is down is as old as its last proof, not as its request.
-    complete_until: Box<[AtomicU64]>,
+    /// What is known of each part beside its evidence, in the order of the parts.
+    marks: Box<[Mark]>,
     composed: Moment,
-    /// For how long each source that failed is not asked again.
+    /// For how long each source that failed is not asked again; empty if none did.
     rests: Box<[Option<Rest>]>,
     /// [`UNREAD`], [`READ`] or [`REFRESHING`]: whether anybody read it since its last refresh began (rule 18).
     read: AtomicU8,
     weight: u32,
+}
+
+/// What is known of a part beside its evidence.
+struct Mark {
+    /// Where its fence stands.
+    slot: Slot,
+    /// The latest moment that it was found complete until, in microseconds. Grows with the reads, because a part that is
+    /// fenced or expires while its source is down is as old as its last proof, not as its request.
+    complete_until: AtomicU64,
 }
 
 /// How long a source that failed is not asked again for a page.
@@ -48,10 +54,10 @@ const READ: u8 = 1;
 const REFRESHING: u8 = 2;
 
 /// What an entry is made of.
-pub(crate) struct Made<C: Composer> {
+pub(crate) struct Made<'a, C: Composer> {
     pub(crate) page: Arc<C::Page>,
     pub(crate) parts: Vec<PartState<C::Body>>,
-    pub(crate) slots: Arc<[Slot]>,
+    pub(crate) slots: &'a [Slot],
     pub(crate) composed: Moment,
     pub(crate) rests: Vec<Option<Rest>>,
     pub(crate) read: bool,
@@ -59,7 +65,7 @@ pub(crate) struct Made<C: Composer> {
 }
 
 impl<C: Composer> Entry<C> {
-    pub(crate) fn new(made: Made<C>) -> Self {
+    pub(crate) fn new(made: Made<'_, C>) -> Self {
         let Made {
             page,
             parts,
@@ -69,16 +75,21 @@ impl<C: Composer> Entry<C> {
             read,
             weight,
         } = made;
-        let date =
-            |state: &PartState<C::Body>| state.part().map_or(0, |part| part.complete_until.as_micros());
-        let complete_until = parts.iter().map(|state| AtomicU64::new(date(state))).collect();
+        let mark = |(state, &slot): (&PartState<C::Body>, _)| {
+            let date = state.part().map_or(0, |part| part.complete_until.as_micros());
+            Mark {
+                slot,
+                complete_until: AtomicU64::new(date),
+            }
+        };
+        let marks = parts.iter().zip(slots).map(mark).collect();
+        let none_failed = rests.iter().all(Option::is_none);
         Self {
             page,
             parts: parts.into(),
-            slots,
-            complete_until,
+            marks,
             composed,
-            rests: rests.into(),
+            rests: if none_failed { Box::default() } else { rests.into() },
             read: AtomicU8::new(if read { READ } else { UNREAD }),
             weight,
         }
@@ -106,8 +117,8 @@ impl<C: Composer> Entry<C> {
 
     /// The parts that are stale or missing: the source, and why.
     pub fn degraded(&self) -> impl Iterator<Item = (SourceId, &str)> {
-        let states = self.slots.iter().zip(&self.parts);
-        states.filter_map(|(slot, state)| Some((slot.source(), state.reason()?)))
+        let states = self.marks.iter().zip(&self.parts);
+        states.filter_map(|(mark, state)| Some((mark.slot.source(), state.reason()?)))
     }
 
     /// The memory it keeps, in bytes.
@@ -115,8 +126,9 @@ impl<C: Composer> Entry<C> {
         self.weight
     }
 
-    pub(crate) fn slots(&self) -> &Arc<[Slot]> {
-        &self.slots
+    /// Where the fences of its parts stand.
+    pub(crate) fn slots(&self) -> Arc<[Slot]> {
+        self.marks.iter().map(|mark| mark.slot).collect()
     }
 
     /// How a source has just failed, if it is not to be asked again yet.
@@ -152,13 +164,14 @@ impl<C: Composer> Entry<C> {
 
     /// The place of a source's part.
     pub(crate) fn place(&self, source: SourceId) -> Option<usize> {
-        self.slots.iter().position(|slot| slot.source() == source)
+        self.marks.iter().position(|mark| mark.slot.source() == source)
     }
 
     /// The rest of a source that has just failed to give its part, if it is not over.
     pub(crate) fn rest(&self, index: usize, proof: &Proof<'_>) -> Option<&Rest> {
-        let rest = self.rests[index].as_ref()?;
-        let over = rest.until <= proof.monotonic() || proof.ledger().passed(self.slots[index], rest.position);
+        let rest = self.rests.get(index)?.as_ref()?;
+        let slot = self.marks[index].slot;
+        let over = rest.until <= proof.monotonic() || proof.ledger().passed(slot, rest.position);
         (!over).then_some(rest)
     }
 
@@ -226,20 +239,20 @@ impl<C: Composer> Entry<C> {
                 complete_until: self.composed,
             };
         };
-        let slot = self.slots[index];
-        let verdict = tactic.check(proof, slot, part.evidence());
+        let Mark { slot, complete_until } = &self.marks[index];
+        let verdict = tactic.check(proof, *slot, part.evidence());
         let mut latest = self.latest(index);
         // Relaxed, here and in `latest`: each date is true of a part that never changes, whoever reads it when.
         if latest > proof.now() {
             // Our clock was set back since: see `Proof::date`.
             latest = verdict.complete_until;
-            self.complete_until[index].store(latest.as_micros(), Ordering::Relaxed);
+            complete_until.store(latest.as_micros(), Ordering::Relaxed);
         } else if verdict.complete_until > latest {
-            self.complete_until[index].fetch_max(verdict.complete_until.as_micros(), Ordering::Relaxed);
+            complete_until.fetch_max(verdict.complete_until.as_micros(), Ordering::Relaxed);
         }
         let doubt = match state {
             // What was heard to be deleted is not shown, marked or not (rule 12).
-            PartState::Stale { .. } if proof.ledger().deleted(slot, part.position) => Some(Doubt::Degraded),
+            PartState::Stale { .. } if proof.ledger().deleted(*slot, part.position) => Some(Doubt::Degraded),
             PartState::Stale { .. } => retry,
             PartState::Current(_) | PartState::Missing { .. } => verdict.doubt,
         };
@@ -250,7 +263,7 @@ impl<C: Composer> Entry<C> {
     }
 
     fn latest(&self, index: usize) -> Moment {
-        Moment::from_micros(self.complete_until[index].load(Ordering::Relaxed))
+        Moment::from_micros(self.marks[index].complete_until.load(Ordering::Relaxed))
     }
 }
 
@@ -263,7 +276,7 @@ pub struct Answer<C: Composer> {
     /// How the answer came about.
     pub outcome: Outcome,
     /// The requests of the flight that the reader waited for; empty for a hit.
-    pub fetches: Arc<[Fetch]>,
+    pub fetches: Box<[Fetch]>,
     /// When the page was rendered, or last found to be the same as before.
     pub composed: Moment,
     /// The sources of which the reader knows a later state than the page shows, though they were asked (rule 13). An answer

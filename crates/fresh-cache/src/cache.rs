@@ -7,6 +7,7 @@ use std::time::Duration;
 use moka::future::Cache;
 
 use crate::answer::{Answer, Entry, Fetch, Forward, Outcome};
+use crate::apart::Apart;
 use crate::composer::Composer;
 use crate::ledger::{Ledger, Slot, SourceId, Watermarks};
 use crate::leg::Leg;
@@ -86,6 +87,13 @@ pub enum Demand<'a> {
     AtLeast(&'a [(SourceId, Version)]),
 }
 
+/// Why the resident page is no answer, and what is to be asked for.
+struct Unproven<C: Composer> {
+    why: Forward,
+    wish: Wish<C::Body>,
+    slots: Arc<[Slot]>,
+}
+
 /// A cache of composed pages. Clones share the pages.
 pub struct FreshCache<C: Composer> {
     pub(crate) inner: Arc<Inner<C>>,
@@ -104,7 +112,7 @@ pub(crate) struct Inner<C: Composer> {
     pub(crate) remembered: Cache<(SourceId, u64), Carried>,
     pub(crate) slots: Slots<C>,
     pub(crate) inbox: Inbox,
-    pub(crate) stats: Stats,
+    pub(crate) stats: Apart<Stats>,
 }
 
 impl<C: Composer> FreshCache<C> {
@@ -130,7 +138,7 @@ impl<C: Composer> FreshCache<C> {
                 remembered,
                 slots: Slots::new(),
                 inbox: Inbox::new(options.refresh),
-                stats: Stats::default(),
+                stats: Apart::default(),
             }),
         }
     }
@@ -164,40 +172,82 @@ impl<C: Composer> FreshCache<C> {
     pub async fn read(&self, key: &C::Key, demand: Demand<'_>) -> Answer<C> {
         let inner = &self.inner;
         if !inner.tactic.keeps_pages() {
-            return self.read_alone(key, demand).await;
+            return Box::pin(self.read_alone(key, demand)).await;
         }
         // The watermarks first, the page and its proof second (rule 10).
         let watermarks = inner.ledger.watermarks();
         let resident = inner.pages.get(key).await;
-        let slots = resident
-            .as_ref()
-            .map_or_else(|| inner.slots_of(key), |entry| Arc::clone(entry.slots()));
-        let proof = Proof::new(&inner.ledger, &watermarks);
-        let wish = wish(demand, resident.as_deref(), &slots, &proof);
-        let why = match &resident {
-            None => Forward::Miss,
-            Some(entry) => {
-                let verdict = entry.check(&proof, &*inner.tactic);
-                match verdict.doubt {
-                    None if wish.afresh || !wish.ask.is_empty() => Forward::Request,
-                    None => {
-                        entry.touch();
-                        inner.stats.hits.add();
-                        return self.answer(Arc::clone(entry), verdict, Outcome::Hit, Arc::default(), demand);
-                    }
-                    Some(doubt) => {
-                        inner.stats.count_doubt(doubt);
-                        if entry.reject() && inner.tactic.refreshes() {
-                            inner.stats.refreshes_wasted.add();
-                        }
-                        Forward::Stale
-                    }
+        let unproven = match resident {
+            None => self.nothing(key, demand, &watermarks),
+            Some(entry) => match self.prove(&entry, demand, &watermarks) {
+                Ok(verdict) => return self.answer(entry, verdict, Outcome::Hit, Box::default(), demand),
+                Err(unproven) => unproven,
+            },
+        };
+        // Boxed: what only a miss needs would make the future of every hit large.
+        Box::pin(self.wait(key, demand, unproven, &watermarks)).await
+    }
+
+    /// What is to be asked for where no page is resident.
+    fn nothing(&self, key: &C::Key, demand: Demand<'_>, watermarks: &Watermarks) -> Unproven<C> {
+        let slots = self.inner.slots_of(key);
+        let place = |source| slots.iter().position(|slot| slot.source() == source);
+        let proof = Proof::new(&self.inner.ledger, watermarks);
+        Unproven {
+            why: Forward::Miss,
+            wish: wish::<C>(demand, None, place, &proof),
+            slots,
+        }
+    }
+
+    /// Proves the resident page, if nothing beyond it is demanded.
+    #[inline]
+    fn prove(
+        &self,
+        entry: &Entry<C>,
+        demand: Demand<'_>,
+        watermarks: &Watermarks,
+    ) -> Result<Verdict, Unproven<C>> {
+        let Inner {
+            ledger,
+            tactic,
+            stats,
+            ..
+        } = &*self.inner;
+        let proof = Proof::new(ledger, watermarks);
+        let wish = wish(demand, Some(entry), |source| entry.place(source), &proof);
+        let verdict = entry.check(&proof, &**tactic);
+        let why = match verdict.doubt {
+            None if wish.afresh || !wish.ask.is_empty() => Forward::Request,
+            None => {
+                entry.touch();
+                stats.hits.add();
+                return Ok(verdict);
+            }
+            Some(doubt) => {
+                stats.count_doubt(doubt);
+                if entry.reject() && tactic.refreshes() {
+                    stats.refreshes_wasted.add();
                 }
+                Forward::Stale
             }
         };
+        let slots = entry.slots();
+        Err(Unproven { why, wish, slots })
+    }
+
+    /// Answers with what a flight brings.
+    async fn wait(
+        &self,
+        key: &C::Key,
+        demand: Demand<'_>,
+        unproven: Unproven<C>,
+        watermarks: &Watermarks,
+    ) -> Answer<C> {
+        let Unproven { why, wish, slots } = unproven;
         let why = if wish.afresh { Forward::Request } else { why };
-        inner.stats.count_forward(why);
-        let (landed, collapsed) = self.fly(key, wish, &slots, &watermarks).await;
+        self.inner.stats.count_forward(why);
+        let (landed, collapsed) = self.fly(key, wish, &slots, watermarks).await;
         self.forward(landed, why, collapsed, demand)
     }
 
@@ -235,15 +285,16 @@ impl<C: Composer> FreshCache<C> {
             collapsed,
             stored,
         };
-        self.answer(entry, verdict, outcome, fetches, demand)
+        self.answer(entry, verdict, outcome, Box::from(&*fetches), demand)
     }
 
+    #[inline]
     fn answer(
         &self,
         entry: Arc<Entry<C>>,
         verdict: Verdict,
         outcome: Outcome,
-        fetches: Arc<[Fetch]>,
+        fetches: Box<[Fetch]>,
         demand: Demand<'_>,
     ) -> Answer<C> {
         let behind = match demand {
@@ -384,11 +435,11 @@ impl<C: Composer> Inner<C> {
 fn wish<C: Composer>(
     demand: Demand<'_>,
     resident: Option<&Entry<C>>,
-    slots: &[Slot],
+    place: impl Fn(SourceId) -> Option<usize>,
     proof: &Proof<'_>,
 ) -> Wish<C::Body> {
     let short = |source: SourceId, version: Version| {
-        let place = slots.iter().position(|slot| slot.source() == source)?;
+        let place = place(source)?;
         let settled = resident.is_some_and(|entry| {
             entry.rest(place, proof).is_some()
                 || entry.version(source).is_some_and(|shown| shown.reflects(version))

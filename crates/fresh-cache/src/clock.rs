@@ -143,7 +143,9 @@ impl Clock for ManualClock {
 
 /// A duration in whole microseconds; half a million years are enough for anyone.
 pub(crate) fn micros(duration: Duration) -> u64 {
-    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+    // In 64 bits throughout: every read does this.
+    let whole = duration.as_secs().saturating_mul(1_000_000);
+    whole.saturating_add(u64::from(duration.subsec_micros()))
 }
 
 #[cfg(test)]

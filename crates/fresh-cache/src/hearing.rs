@@ -187,4 +187,20 @@ mod tests {
         hearing.watermark(ACCOUNTS, Moment::from_micros(10));
         assert_eq!(ledger.watermark(ACCOUNTS), Some(Moment::from_micros(10)));
     }
+
+    #[test]
+    fn of_many_sources_each_has_its_own_watermark() {
+        let (ledger, mut hearing) = Ledger::new(9, LedgerOptions::default());
+        for source in (0..9).map(SourceId).filter(|source| *source != METRICS) {
+            hearing.watermark(source, ledger.clock().now());
+        }
+        for source in (0..9).map(SourceId) {
+            assert_eq!(ledger.trusted(source), source != METRICS, "{source:?}");
+            assert_eq!(
+                ledger.watermark(source).is_some(),
+                source != METRICS,
+                "{source:?}"
+            );
+        }
+    }
 }

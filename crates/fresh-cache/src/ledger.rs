@@ -15,6 +15,7 @@ use std::time::Duration;
 #[cfg(all(test, feature = "loom"))]
 use loom::sync::atomic::AtomicU64;
 
+use crate::apart::Apart;
 use crate::clock::{Clock, Moment, SystemClock, micros};
 use crate::hearing::Hearing;
 use crate::part::{Stamp, Started};
@@ -93,7 +94,8 @@ pub struct Ledger {
     clock: Arc<dyn Clock>,
     /// Keyed per process, so that nobody can choose ids that share a fence.
     hasher: RandomState,
-    position: AtomicU64,
+    /// Every event writes it, and no hit reads it.
+    position: Apart<AtomicU64>,
     /// The position of the latest event that touched a slot.
     fences: Box<[AtomicU64]>,
     /// The same for deletions alone: what even a marked stale answer must pass.
@@ -147,7 +149,7 @@ impl Ledger {
             options,
             clock,
             hasher: RandomState::new(),
-            position: AtomicU64::new(1),
+            position: Apart(AtomicU64::new(1)),
             fences: zeros(options.slots),
             deletions: zeros(options.slots),
             sources: (0..sources).map(|_| line()).collect(),
@@ -239,10 +241,16 @@ impl Ledger {
 
     /// Everything the sources vouched for, loaded before anything that is proven by it (rule 10).
     pub(crate) fn watermarks(&self) -> Watermarks {
-        let lines = self.sources.iter().map(SourceLine::watermark).collect();
+        let mut first = [Watermark::default(); FIRST];
+        for (watermark, line) in first.iter_mut().zip(&self.sources) {
+            *watermark = line.watermark();
+        }
+        let others = self.sources.iter().skip(FIRST);
         Watermarks {
-            lines,
-            options: self.options,
+            first,
+            others: others.map(SourceLine::watermark).collect(),
+            trust: micros(self.options.trust),
+            clock_skew: micros(self.options.clock_skew),
         }
     }
 
@@ -300,7 +308,7 @@ impl fmt::Debug for Ledger {
 impl SourceLine {
     fn watermark(&self) -> Watermark {
         // Acquire, receipt before T: pairs with `Ledger::store_watermark`.
-        let heard_at = Duration::from_micros(self.heard_at.load(Ordering::Acquire));
+        let heard_at = self.heard_at.load(Ordering::Acquire);
         // Acquire: the loads of entries, fences and floors that follow stay behind this one (rule 10).
         let complete_until = Moment::from_micros(self.complete_until.load(Ordering::Acquire));
         Watermark {
@@ -311,9 +319,10 @@ impl SourceLine {
 }
 
 /// One source's last watermark.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 struct Watermark {
-    heard_at: Duration,
+    /// In microseconds of the monotonic clock.
+    heard_at: u64,
     /// [`Moment::default`] before the first.
     complete_until: Moment,
 }
@@ -321,21 +330,35 @@ struct Watermark {
 /// The last watermark of every source, loaded at one point of a reader's way.
 #[derive(Debug)]
 pub(crate) struct Watermarks {
-    lines: Vec<Watermark>,
-    options: LedgerOptions,
+    /// Of the first few sources in place, because every read makes this, and an allocation costs as much as all its proofs.
+    first: [Watermark; FIRST],
+    others: Vec<Watermark>,
+    /// The ledger's options, in microseconds like all that is compared with them.
+    trust: u64,
+    clock_skew: u64,
 }
 
+/// More sources than most pages have parts.
+const FIRST: usize = 4;
+
 impl Watermarks {
+    fn of(&self, source: SourceId) -> &Watermark {
+        match source.0.checked_sub(FIRST) {
+            None => &self.first[source.0],
+            Some(other) => &self.others[other],
+        }
+    }
+
     /// The source's T, if it ever said one.
     pub(crate) fn complete_until(&self, source: SourceId) -> Option<Moment> {
-        let moment = self.lines[source.0].complete_until;
+        let moment = self.of(source).complete_until;
         (moment > Moment::default()).then_some(moment)
     }
 
     /// The source's T, if it can be a date by our clock: one from the future was made by a clock that is wrong, and what
     /// such a clock calls past is unknown. Within the skew that was stated, it says no more than "now".
     pub(crate) fn usable(&self, source: SourceId, now: Moment) -> Option<Moment> {
-        let ahead = now.saturating_add(self.options.clock_skew);
+        let ahead = Moment::from_micros(now.as_micros().saturating_add(self.clock_skew));
         let watermark = self
             .complete_until(source)
             .filter(|&complete_until| complete_until <= ahead)?;
@@ -345,10 +368,10 @@ impl Watermarks {
     /// Whether the watermark was heard a moment ago *and* says so itself (rule 8): hearing is not life, a paused source
     /// or a backlog delivers old watermarks.
     pub(crate) fn trusted(&self, source: SourceId, now: Moment, monotonic: Duration) -> bool {
-        let heard = monotonic.saturating_sub(self.lines[source.0].heard_at) < self.options.trust;
+        let heard = micros(monotonic).saturating_sub(self.of(source).heard_at) < self.trust;
         let age = self
             .usable(source, now)
-            .map(|complete_until| now.saturating_since(complete_until));
-        heard && age.is_some_and(|age| age < self.options.trust + self.options.clock_skew)
+            .map(|complete_until| now.as_micros().saturating_sub(complete_until.as_micros()));
+        heard && age.is_some_and(|age| age < self.trust.saturating_add(self.clock_skew))
     }
 }

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod answer;
+mod apart;
 mod audit;
 mod cache;
 mod clock;

@@ -243,7 +243,7 @@ impl<C: Composer> Pilot<C> {
         Arc::new(Entry::new(Made {
             page,
             parts: states,
-            slots: Arc::clone(&self.slots),
+            slots: &self.slots,
             composed: proof.now(),
             rests,
             read: resident.is_some_and(Entry::was_read),
@@ -345,7 +345,7 @@ mod tests {
     impl Overtaken {
         fn entry(&self, revision: u64) -> Arc<Entry<Self>> {
             let cache = self.0.get().expect("the test set it");
-            let slots = Arc::from([cache.inner.ledger.slot(SourceId(0), 1)]);
+            let slots = [cache.inner.ledger.slot(SourceId(0), 1)];
             let version = Version {
                 incarnation: 1,
                 revision,
@@ -354,7 +354,7 @@ mod tests {
             Arc::new(Entry::new(Made {
                 page: Arc::new(revision),
                 parts: vec![PartState::Current(part)],
-                slots,
+                slots: &slots,
                 composed: Moment::default(),
                 rests: vec![None],
                 read: false,

@@ -7,7 +7,6 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
 
 use futures::FutureExt as _;
 use tokio::sync::{Mutex, mpsc};
@@ -213,7 +212,7 @@ impl<C: Composer> FreshCache<C> {
             stats.refreshes_wasted.add();
         }
         stats.refreshes.add();
-        let slots = resident.map_or_else(|| self.inner.slots_of(key), |entry| Arc::clone(entry.slots()));
+        let slots = resident.map_or_else(|| self.inner.slots_of(key), |entry| entry.slots());
         let carried = due.latest.into_iter().filter_map(|(source, position, carried)| {
             let place = slots.iter().position(|slot| slot.source() == source)?;
             Some((place, self.inner.part_of(key, source, position, &carried?)?))
