@@ -5,17 +5,21 @@
 //! each store and load of the ledger that is a release or an acquire, and for each step of `Hearing` whose place
 //! matters, one of these models fails if it is weakened or moved.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
 use loom::sync::atomic::{AtomicU64, Ordering};
 use loom::thread;
 
+use crate::answer::{Entry, Made, Rest};
 use crate::clock::{Clock as _, ManualClock, Moment};
+use crate::composer::Composer;
 use crate::hearing::Hearing;
 use crate::ledger::{Ledger, LedgerOptions, Position, Slot, SourceId};
-use crate::part::{Part, Version};
-use crate::proof::{Proof, Verdict};
+use crate::part::{Fetched, Part, PartState, Version};
+use crate::proof::{Doubt, Proof, Verdict};
+use crate::strategy::Strategy;
 
 const SOURCE: SourceId = SourceId(0);
 const ENTITY: u64 = 42;
@@ -224,6 +228,74 @@ fn no_receipt_vouches_for_a_watermark_before_its_own() {
         let feed = thread::spawn(move || hearing.watermark(SOURCE, START));
         assert!(!scene.ledger.trusted(SOURCE));
         feed.join().expect("the feed does not panic");
+    });
+}
+
+/// A composer in name only: what a flight would have made is made by hand.
+struct Pages;
+
+impl Composer for Pages {
+    type Key = u64;
+    type Body = ();
+    type Page = ();
+    type Error = Infallible;
+
+    fn dependencies(&self, _: &u64) -> Vec<(SourceId, u64)> {
+        vec![(SOURCE, ENTITY)]
+    }
+
+    async fn fetch(&self, _: &u64, _: SourceId, _: Option<&Part<()>>) -> Result<Fetched<()>, Infallible> {
+        unreachable!("nothing is fetched in a model")
+    }
+
+    fn render(&self, _: &u64, _: &[PartState<()>]) {}
+
+    fn weight(&self, (): &()) -> u32 {
+        0
+    }
+}
+
+/// The page that a flight makes whose source failed, and which had noted this position before it asked.
+fn stale_page(scene: &Scene, part: Part<()>, position: Position) -> Entry<Pages> {
+    let reason = "is down";
+    let rest = Rest {
+        reason: reason.into(),
+        until: Duration::MAX,
+        position,
+    };
+    Entry::new(Made {
+        page: Arc::new(()),
+        parts: vec![PartState::Stale {
+            part,
+            reason: reason.into(),
+        }],
+        slots: &[scene.slot()],
+        composed: START,
+        rests: vec![Some(rest)],
+        read: true,
+        weight: 0,
+    })
+}
+
+#[test]
+fn no_stale_part_is_shown_after_its_deletion_while_its_source_rests() {
+    loom::model(|| {
+        let (scene, mut hearing) = Scene::new();
+        let part = scene.ask();
+        let slot = scene.slot();
+        let feed = thread::spawn(move || delete(&mut hearing));
+        // The flight may note the deletion's position and yet land before the deletion itself can be seen: that the source
+        // rests since then is no reason to show the part.
+        let position = scene.ledger.position();
+        let stale = !scene.ledger.deleted(slot, part.position);
+        feed.join().expect("the feed does not panic");
+        if stale {
+            let page = stale_page(&scene, part, position);
+            let watermarks = scene.ledger.watermarks();
+            let proof = Proof::new(&scene.ledger, &watermarks);
+            let verdict = page.check(&proof, &*Strategy::Invalidate.tactic());
+            assert_eq!(verdict.doubt, Some(Doubt::Degraded), "shown after its deletion");
+        }
     });
 }
 
