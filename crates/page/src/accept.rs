@@ -16,6 +16,9 @@ impl Format {
     ///
     /// Never 406: a page that was not quite asked for is of more use than a page that says so.
     pub(crate) fn preferred(headers: &HeaderMap) -> Self {
+        if !headers.contains_key(header::ACCEPT) {
+            return Self::Html;
+        }
         let lines = || {
             headers
                 .get_all(header::ACCEPT)

@@ -4,6 +4,7 @@
 //! behind them.
 
 use std::borrow::Cow;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -25,8 +26,42 @@ use crate::render::{CONTENT_SECURITY_POLICY, Form, Page, Rendered, Served, rende
 use crate::source::Source;
 use crate::token::{self, CONSISTENCY_TOKEN};
 
-/// As many as a page has, with room for those that the edge and the server add: the map never grows.
-const HEADERS: usize = 20;
+/// The head of every answer, with a place for what differs: a copy of a map costs a third of filling one.
+static HEAD: LazyLock<HeaderMap> = LazyLock::new(|| {
+    let differs = || HeaderValue::from_static("");
+    HeaderMap::from_iter([
+        (header::VARY, HeaderValue::from_static(VARY)),
+        (header::CACHE_CONTROL, HeaderValue::from_static(CACHE_CONTROL)),
+        (header::ETAG, differs()),
+        (CONSISTENCY_TOKEN, differs()),
+        (header::AGE, differs()),
+        (CACHE_STATUS, differs()),
+        (FRESH_AS_OF, differs()),
+        (SERVER_TIMING, differs()),
+    ])
+});
+/// The same with what programs are told of the body.
+static JSON_HEAD: LazyLock<HeaderMap> = LazyLock::new(|| {
+    let mut head = HEAD.clone();
+    head.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    head.insert(
+        header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    );
+    head
+});
+/// The same with what browsers are told of the body.
+static HTML_HEAD: LazyLock<HeaderMap> = LazyLock::new(|| {
+    let mut head = JSON_HEAD.clone();
+    head.extend(about_html());
+    head
+});
+
+/// By what the same address is answered with another form.
+const VARY: &str = "accept, accept-encoding";
+/// Private: who may see an account is not ours to know. No-cache: every reader asks, which is what makes a page fresh; the
+/// `ETag` makes asking cheap.
+const CACHE_CONTROL: &str = "private, no-cache";
 
 /// Where traces can be looked at: an address with `{trace_id}` in it, if there is one.
 #[derive(Clone, Debug)]
@@ -104,30 +139,35 @@ impl<'a> Outgoing<'a> {
             Format::Html => &shown.html,
             Format::Json => &shown.json,
         };
-        let mut headers = HeaderMap::with_capacity(HEADERS);
+        let etag = form.etag.to_str().expect("an ETag is made of text");
+        let known = conditional::not_modified(request, etag) && !navigates(request);
+        let (mut headers, body) = if known {
+            (HEAD.clone(), Body::empty())
+        } else {
+            let (head, foot) = match format {
+                Format::Html => (&HTML_HEAD, self.foot(&shown.revisions)),
+                Format::Json => (&JSON_HEAD, Bytes::new()),
+            };
+            let mut headers = HeaderMap::clone(head);
+            let body = body(form, foot, request, &mut headers);
+            (headers, body)
+        };
         headers.insert(header::ETAG, form.etag.clone());
         headers.insert(CONSISTENCY_TOKEN, shown.tokens.clone());
-        let mut response = Response::new(Body::empty());
-        let etag = form.etag.to_str().expect("an ETag is made of text");
-        if conditional::not_modified(request, etag) && !navigates(request) {
-            *response.status_mut() = StatusCode::NOT_MODIFIED;
-        } else {
-            let foot = match format {
-                Format::Html => self.foot(&shown.revisions),
-                Format::Json => Bytes::new(),
-            };
-            headers.extend(content_headers(format));
-            *response.body_mut() = body(form, foot, request, &mut headers);
-        }
+        let mut response = Response::new(body);
         *response.headers_mut() = headers;
+        if known {
+            *response.status_mut() = StatusCode::NOT_MODIFIED;
+        }
         response
     }
 
     fn refuse(&self, refusal: Refusal, format: Format) -> Response {
         let mut response = refusal.respond(format, || self.foot(""));
-        response
-            .headers_mut()
-            .insert(CONSISTENCY_TOKEN, value(self.tokens()));
+        let headers = response.headers_mut();
+        headers.insert(header::VARY, HeaderValue::from_static(VARY));
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(CACHE_CONTROL));
+        headers.insert(CONSISTENCY_TOKEN, value(self.tokens()));
         response
     }
 
@@ -144,13 +184,6 @@ impl<'a> Outgoing<'a> {
 
     /// How the answer was served and how fresh it is: on every answer, 304 and refusals included.
     fn describe(self, headers: &mut HeaderMap) {
-        headers.insert(header::VARY, HeaderValue::from_static("accept, accept-encoding"));
-        // Private: who may see an account is not ours to know. No-cache: every reader asks, which is what
-        // makes a page fresh; the ETag makes asking cheap.
-        headers.insert(
-            header::CACHE_CONTROL,
-            HeaderValue::from_static("private, no-cache"),
-        );
         headers.insert(header::AGE, self.age.as_secs().into());
         headers.insert(FRESH_AS_OF, value(rfc3339(self.fresh_as_of)));
         headers.insert(
@@ -214,27 +247,21 @@ fn body(form: &Form, foot: Bytes, request: &HeaderMap, headers: &mut HeaderMap) 
 /// A page's bytes, and behind them the foot, which closes what they left open.
 pub(crate) fn html(opening: Bytes, foot: Bytes) -> Response {
     let mut response = Response::new(two_pieces(opening, foot));
-    response.headers_mut().extend(content_headers(Format::Html));
+    response.headers_mut().extend(about_html());
     response
 }
 
-fn content_headers(format: Format) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
-    let (content_type, policies) = match format {
-        Format::Html => ("text/html; charset=utf-8", true),
-        Format::Json => ("application/json", false),
-    };
-    let policies = policies.then(|| {
-        [
-            (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY.clone()),
-            (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
-        ]
-    });
-    let always = [
-        (header::CONTENT_TYPE, HeaderValue::from_static(content_type)),
+fn about_html() -> [(HeaderName, HeaderValue); 4] {
+    [
+        (
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("text/html; charset=utf-8"),
+        ),
+        (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY.clone()),
         (
             header::X_CONTENT_TYPE_OPTIONS,
             HeaderValue::from_static("nosniff"),
         ),
-    ];
-    always.into_iter().chain(policies.into_iter().flatten())
+        (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
+    ]
 }
