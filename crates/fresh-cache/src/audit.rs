@@ -12,10 +12,11 @@ use std::sync::Arc;
 use futures::FutureExt as _;
 
 use crate::answer::Entry;
-use crate::cache::{Demand, FreshCache, Inner};
+use crate::cache::{FreshCache, Inner};
 use crate::clock::Moment;
 use crate::composer::Composer;
 use crate::ledger::SourceId;
+use crate::options::Demand;
 use crate::part::{Fetched, Part, Version};
 use crate::proof::Proof;
 

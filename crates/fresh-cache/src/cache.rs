@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
 use moka::future::Cache;
 
@@ -11,81 +10,17 @@ use crate::apart::Apart;
 use crate::composer::Composer;
 use crate::ledger::{Ledger, Slot, SourceId, Watermarks};
 use crate::leg::Leg;
+use crate::options::{CacheOptions, Demand};
 use crate::part::{Carried, Version};
 use crate::pilot::Pilot;
 use crate::proof::{Proof, Verdict};
-use crate::refresh::{Inbox, RefreshOptions};
+use crate::refresh::Inbox;
 use crate::slots::{Landed, Slots, Ticket, Wish};
 use crate::stats::Stats;
-use crate::strategy::{Strategy, Tactic};
+use crate::strategy::Tactic;
 
 /// What even an empty body that is remembered takes, with its place in the store, in bytes.
 const REMEMBERED: usize = 256;
-
-/// How a [`FreshCache`] is made.
-///
-/// ```
-/// use fresh_cache::{CacheOptions, Strategy};
-///
-/// let options = CacheOptions { strategy: Strategy::Prepopulate, ..CacheOptions::default() };
-/// ```
-#[derive(Clone, Copy, Debug)]
-pub struct CacheOptions {
-    /// How pages are kept fresh.
-    pub strategy: Strategy,
-    /// The memory for pages, by [`Composer::weight`].
-    pub max_bytes: u64,
-    /// How old a part may be that is shown, marked, while its source cannot be asked (rule 12).
-    pub max_stale: Duration,
-    /// How long a source that failed to give a page its part is not asked again for that page: a page read a thousand
-    /// times a second would ask a thousand times.
-    pub retry_after: Duration,
-    /// The memory for what is [remembered](FreshCache::remember) of the past, in bytes.
-    pub remembered_bytes: u64,
-    /// The bounds of pre-populating.
-    pub refresh: RefreshOptions,
-}
-
-impl Default for CacheOptions {
-    fn default() -> Self {
-        Self {
-            strategy: Strategy::default(),
-            max_bytes: 64 * 1024 * 1024,
-            max_stale: Duration::from_hours(1),
-            retry_after: Duration::from_secs(1),
-            remembered_bytes: 16 * 1024 * 1024,
-            refresh: RefreshOptions::default(),
-        }
-    }
-}
-
-/// What a reader asks for.
-///
-/// ```
-/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/pages.rs"));
-/// # #[tokio::main(flavor = "current_thread")]
-/// # async fn main() {
-/// # let (ledger, _hearing) = Ledger::new(1, LedgerOptions::default());
-/// # let accounts = Accounts::default();
-/// # let cache = FreshCache::new(accounts.clone(), ledger, CacheOptions::default());
-/// cache.read(&7, Demand::Any).await;
-/// let written = accounts.change(); // its event may still be under way
-///
-/// let answer = cache.read(&7, Demand::AtLeast(&[(ACCOUNTS, written)])).await;
-/// assert_eq!(answer.entry.page(), "account 7: revision 1");
-/// assert!(answer.behind.is_empty());
-/// # }
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Demand<'a> {
-    /// A page that is proven, or composed for this read.
-    Any,
-    /// A page composed after this read began, every source asked unconditionally (`Cache-Control: no-cache`).
-    Afresh,
-    /// A page that reflects at least these versions: the reader's own writes (rule 13). What falls short of one is asked
-    /// for, once, after this read began; if it still does, [`Answer::behind`] says so.
-    AtLeast(&'a [(SourceId, Version)]),
-}
 
 /// Why the resident page is no answer, and what is to be asked for.
 struct Unproven<C: Composer> {

@@ -331,9 +331,10 @@ fn merge<B>(one: Option<Part<B>>, other: Option<Part<B>>) -> Option<Part<B>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cache::{CacheOptions, Demand, FreshCache};
+    use crate::cache::FreshCache;
     use crate::clock::Moment;
     use crate::ledger::{Ledger, LedgerOptions, SourceId};
+    use crate::options::{CacheOptions, Demand};
     use crate::part::{Fetched, Version};
     use std::convert::Infallible;
     use std::sync::OnceLock;
