@@ -5,6 +5,7 @@ mod config;
 mod error;
 mod events;
 mod hearing;
+mod histogram;
 mod recording;
 mod routes;
 mod sample;

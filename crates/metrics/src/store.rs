@@ -1,6 +1,10 @@
 //! All the SQL. A mutation, the bump of its revision and its announcement are one transaction (rule 1).
 
 mod accounts;
+mod histograms;
+#[cfg(test)]
+mod histories;
+mod samples;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -8,28 +12,30 @@ use std::sync::Arc;
 use event_bus::outbox;
 use event_bus::{Incarnation, Version};
 use group_commit::Database;
-use rusqlite::{Connection, Row, params};
+use rusqlite::Connection;
 use tokio::sync::Semaphore;
 use tracing::instrument;
 
 use crate::error::StoreError;
 use crate::events;
-use crate::sample::{AccountId, Batch, EndpointId, ResponseMs, Sample, State, StatusCode, UnixMs};
+use crate::sample::{AccountId, Batch, EndpointId};
 pub(crate) use crate::store::accounts::News;
 use crate::store::accounts::{bump, find, hear};
-use crate::summary::{Summary, Tally};
+use crate::store::histograms::Histograms;
+use crate::summary::Summary;
 use crate::window::Frame;
 
-const MIGRATIONS: &[&str] = &[outbox::MIGRATION, include_str!("../migrations/0001_samples.sql")];
+const MIGRATIONS: &[&str] = &[
+    outbox::MIGRATION,
+    include_str!("../migrations/0001_samples.sql"),
+    include_str!("../migrations/0002_histograms.sql"),
+];
 
 /// Endpoints of one account, so that an answer has an end.
 const ENDPOINT_LIMIT: i64 = 500;
 /// Summaries that are made at once. Fewer than the database has readers: the relay's watermarks and the cheap
 /// question "is this still current?" must never queue behind them.
 const SUMMARIES: usize = 2;
-
-const WINDOW_OF_ENDPOINT: &str = "SELECT at, state, status_code, response_ms FROM samples
-     WHERE account_id = ?1 AND endpoint_id = ?2 AND at >= ?3 AND at < ?4";
 
 /// The samples, on disk.
 #[derive(Debug, Clone)]
@@ -61,6 +67,7 @@ impl Store {
                 .write(|c| outbox::renew_incarnation(c).map_err(StoreError::from))
                 .await?;
         }
+        fill_histograms(&database).await?;
         Ok(Self {
             database,
             summaries: Arc::new(Semaphore::new(SUMMARIES)),
@@ -84,7 +91,7 @@ impl Store {
         Ok(known.version)
     }
 
-    /// Reads every sample of the frame. Slow, and honest about it.
+    /// From the histograms, and exactly what the samples themselves would give.
     #[instrument(skip_all)]
     pub(crate) async fn summarise(&self, account: AccountId, frame: Frame) -> Result<Summarised, StoreError> {
         let permit = self.summaries.clone().acquire_owned().await;
@@ -114,12 +121,29 @@ impl Store {
     }
 }
 
+/// One transaction per endpoint: after a crash it goes on with those that are left.
+async fn fill_histograms(database: &Database) -> Result<(), StoreError> {
+    let missing = database.read(|c| histograms::missing(c)).await?;
+    if !missing.is_empty() {
+        tracing::info!(
+            endpoints = missing.len(),
+            "histograms are made of the samples that are there"
+        );
+    }
+    for (account, endpoint) in missing {
+        database
+            .write(move |c| histograms::fill(c, account, endpoint))
+            .await?;
+    }
+    Ok(())
+}
+
 fn record(c: &Connection, account: AccountId, batch: &Batch) -> Result<Recorded, StoreError> {
     let known = find(c, account)?;
     if known.deleted {
         return Err(StoreError::AccountDeleted);
     }
-    let samples = upsert(c, account, batch)?;
+    let (samples, changes) = samples::put(c, account, batch)?;
     if samples == 0 {
         return Ok(Recorded {
             version: known.version,
@@ -127,6 +151,7 @@ fn record(c: &Connection, account: AccountId, batch: &Batch) -> Result<Recorded,
         });
     }
     enrol_endpoints(c, account, batch)?;
+    histograms::change(c, account, changes)?;
     // Also for samples too old for every window: the clock that says so is not the reader's, and may be set back.
     let version = Version {
         revision: bump(c, account)?,
@@ -134,31 +159,6 @@ fn record(c: &Connection, account: AccountId, batch: &Batch) -> Result<Recorded,
     };
     outbox::announce(c, &events::recorded(account, version.revision, samples))?;
     Ok(Recorded { version, samples })
-}
-
-/// Answers how many samples are new or different. The last one of an endpoint and moment wins, so that a batch that is
-/// sent again, after an answer that was lost, counts nothing twice.
-fn upsert(c: &Connection, account: AccountId, batch: &Batch) -> Result<usize, StoreError> {
-    let mut statement = c.prepare_cached(
-        "INSERT INTO samples (account_id, endpoint_id, at, state, status_code, response_ms)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6)
-         ON CONFLICT DO UPDATE SET state = excluded.state, status_code = excluded.status_code,
-                                   response_ms = excluded.response_ms
-         WHERE (state, status_code, response_ms)
-            IS NOT (excluded.state, excluded.status_code, excluded.response_ms)",
-    )?;
-    let mut changed = 0;
-    for (endpoint, sample) in batch.samples() {
-        changed += statement.execute(params![
-            account.0,
-            endpoint.get(),
-            sample.at.0,
-            sample.state.as_str(),
-            sample.status_code.get(),
-            sample.response_ms.get(),
-        ])?;
-    }
-    Ok(changed)
 }
 
 fn enrol_endpoints(c: &Connection, account: AccountId, batch: &Batch) -> Result<(), StoreError> {
@@ -179,50 +179,14 @@ fn enrol_endpoints(c: &Connection, account: AccountId, batch: &Batch) -> Result<
 
 fn summarise(c: &Connection, account: AccountId, frame: Frame) -> Result<Summarised, StoreError> {
     let known = find(c, account)?;
+    let mut histograms = Histograms::prepare(c, account, frame)?;
     let mut endpoints = Vec::new();
-    for endpoint in enrolled(c, account)? {
-        let summary = summarise_endpoint(c, account, endpoint, frame)?;
-        endpoints.extend(summary.map(|summary| (endpoint, summary)));
+    for (endpoint, last) in samples::newest(c, account, frame)? {
+        endpoints.push((endpoint, histograms.tally(endpoint)?.finish(last)));
     }
     Ok(Summarised {
         version: known.version,
         endpoints,
-    })
-}
-
-/// None for a deleted account, whatever the sweep has not come to yet.
-fn enrolled(c: &Connection, account: AccountId) -> Result<Vec<EndpointId>, StoreError> {
-    let endpoints = c
-        .prepare_cached("SELECT endpoint_id FROM endpoints WHERE account_id = ?1 ORDER BY endpoint_id")?
-        .query_map([account.0], |row| {
-            Ok(EndpointId::parse(row.get(0)?).expect("only positive ids are stored"))
-        })?
-        .collect::<rusqlite::Result<_>>()?;
-    Ok(endpoints)
-}
-
-fn summarise_endpoint(
-    c: &Connection,
-    account: AccountId,
-    endpoint: EndpointId,
-    frame: Frame,
-) -> Result<Option<Summary>, StoreError> {
-    let mut statement = c.prepare_cached(WINDOW_OF_ENDPOINT)?;
-    let mut rows = statement.query([account.0, endpoint.get(), frame.start().0, frame.end().0])?;
-    let mut tally = Tally::new(frame);
-    while let Some(row) = rows.next()? {
-        tally.add(sample_from(row)?);
-    }
-    Ok(tally.finish())
-}
-
-/// By position, not by name: this runs a million times for one answer.
-fn sample_from(row: &Row<'_>) -> rusqlite::Result<Sample> {
-    Ok(Sample {
-        at: UnixMs(row.get(0)?),
-        state: State::parse(row.get_ref(1)?.as_str().ok()).expect("only valid states are stored"),
-        status_code: StatusCode::parse(row.get(2)?).expect("only valid codes are stored"),
-        response_ms: ResponseMs::parse(row.get(3)?).expect("only valid times are stored"),
     })
 }
 
@@ -231,6 +195,7 @@ mod tests {
     use std::time::Duration;
 
     use jiff::Timestamp;
+    use rusqlite::params_from_iter;
     use tokio::time::timeout;
 
     use super::*;
@@ -258,21 +223,32 @@ mod tests {
 
     /// The index is the table: were it not, or were the key in another order, this would say SCAN or lose a bound.
     #[tokio::test]
-    async fn a_window_is_one_range_of_the_table() {
+    async fn a_window_is_one_range_of_each_table() {
         let (store, _folder) = store().await;
-        let explain = |c: &Connection| {
-            c.prepare(&format!("EXPLAIN QUERY PLAN {WINDOW_OF_ENDPOINT}"))?
-                .query_map([1, 1, 1, 1], |row| row.get::<_, String>("detail"))?
-                .collect::<rusqlite::Result<Vec<_>>>()
+        let explain = |sql, parameters: &'static [i64]| {
+            let explain = move |c: &Connection| {
+                c.prepare(&format!("EXPLAIN QUERY PLAN {sql}"))?
+                    .query_map(params_from_iter(parameters), |row| row.get::<_, String>("detail"))?
+                    .collect::<rusqlite::Result<Vec<_>>>()
+            };
+            store.database.read(move |c| explain(c).map_err(StoreError::from))
         };
-        let plan = store
-            .database
-            .read(move |c| explain(c).map_err(StoreError::from))
-            .await
-            .unwrap();
         assert_eq!(
-            plan,
-            ["SEARCH samples USING PRIMARY KEY (account_id=? AND endpoint_id=? AND at>? AND at<?)"]
+            explain(histograms::CHUNKS_OF_WINDOW, &[1; 4]).await.unwrap(),
+            [
+                "SEARCH histograms USING PRIMARY KEY (account_id=? AND endpoint_id=? AND first>? AND first<?)",
+                "SCALAR SUBQUERY 1",
+                "SEARCH histograms USING PRIMARY KEY (account_id=? AND endpoint_id=? AND first<?)",
+            ]
+        );
+        assert_eq!(
+            explain(samples::NEWEST_OF_WINDOW, &[1; 3]).await.unwrap(),
+            [
+                "SEARCH endpoints USING PRIMARY KEY (account_id=?)",
+                "SEARCH samples USING PRIMARY KEY (account_id=? AND endpoint_id=? AND at=?)",
+                "CORRELATED SCALAR SUBQUERY 1",
+                "SEARCH samples USING PRIMARY KEY (account_id=? AND endpoint_id=? AND at>? AND at<?)",
+            ]
         );
     }
 }

@@ -1,6 +1,9 @@
 //! What is told of an endpoint's samples. Pure: a summary depends on the samples inside the frame and on nothing else.
 
-use crate::sample::{ResponseMs, Sample, State};
+use std::ops::Range;
+
+use crate::histogram::Bin;
+use crate::sample::{ResponseMs, Sample};
 use crate::window::Frame;
 
 /// What the samples of one endpoint in one frame come to.
@@ -29,65 +32,71 @@ pub(crate) struct Point {
     pub(crate) p50: Option<ResponseMs>,
 }
 
-/// A summary in the making: takes the samples of one endpoint one by one, in any order, and keeps of each four bytes.
+/// A summary in the making: takes the bins of one endpoint's histogram in their order.
 #[derive(Debug)]
 pub(crate) struct Tally {
     frame: Frame,
     buckets: Vec<Bucket>,
-    last: Option<Sample>,
+    /// The response times of the samples that are not down, those of one bucket after those of the one before.
+    answered: Vec<ResponseMs>,
+    /// Which bucket the last bin was in, and which other bins are.
+    current: (usize, Range<Bin>),
 }
 
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Copy, Default)]
 struct Bucket {
     samples: usize,
-    /// The response times of the samples that are not down.
-    answered: Vec<ResponseMs>,
+    /// How many of them are not down.
+    answered: usize,
 }
 
 impl Tally {
     pub(crate) fn new(frame: Frame) -> Self {
+        let start = Bin::first_of_minute(frame.start());
         Self {
             frame,
             buckets: vec![Bucket::default(); frame.buckets()],
-            last: None,
+            answered: Vec::new(),
+            current: (0, start..start),
         }
     }
 
-    /// Counts the sample, if it is inside the frame.
-    pub(crate) fn add(&mut self, sample: Sample) {
-        let Some(bucket) = self.frame.bucket_of(sample.at) else {
-            return;
-        };
-        let bucket = &mut self.buckets[bucket];
-        bucket.samples += 1;
-        if sample.state != State::Down {
-            bucket.answered.push(sample.response_ms);
+    /// Counts the samples of the bin, if it is inside the frame. It is not before the one that was added last.
+    pub(crate) fn add(&mut self, bin: Bin, samples: u32) {
+        if !self.current.1.contains(&bin) {
+            // Buckets begin and end with a minute: all of it is in the same one.
+            let Some(bucket) = self.frame.bucket_of(bin.minute()) else {
+                return;
+            };
+            let (start, end) = self.frame.bucket(bucket);
+            self.current = (bucket, Bin::first_of_minute(start)..Bin::first_of_minute(end));
         }
-        if self.last.is_none_or(|last| last.at <= sample.at) {
-            self.last = Some(sample);
+        let samples = usize::try_from(samples).expect("as many as fit in memory");
+        let bucket = &mut self.buckets[self.current.0];
+        bucket.samples += samples;
+        if let Some(response) = bin.response_ms() {
+            bucket.answered += samples;
+            self.answered.extend(std::iter::repeat_n(response, samples));
         }
     }
 
-    /// None if no sample was inside the frame.
-    pub(crate) fn finish(mut self) -> Option<Summary> {
-        let last = self.last?;
-        let mut all = Bucket {
+    /// With the newest of the samples, which a histogram does not know.
+    pub(crate) fn finish(mut self, last: Sample) -> Summary {
+        let all = Bucket {
             samples: self.buckets.iter().map(|bucket| bucket.samples).sum(),
-            answered: Vec::with_capacity(self.buckets.iter().map(|bucket| bucket.answered.len()).sum()),
+            answered: self.answered.len(),
         };
-        let series = self.buckets.iter_mut().map(Bucket::point).collect();
-        for bucket in &self.buckets {
-            all.answered.extend_from_slice(&bucket.answered);
-        }
-        Some(Summary {
+        let series = series(&self.buckets, &mut self.answered);
+        let [p50, p95, p99] = percentiles(&mut self.answered, [50, 95, 99]);
+        Summary {
             samples: all.samples,
-            uptime: all.uptime()?,
-            p50: percentile(&mut all.answered, 50),
-            p95: percentile(&mut all.answered, 95),
-            p99: percentile(&mut all.answered, 99),
+            uptime: all.uptime().expect("the newest sample was counted"),
+            p50,
+            p95,
+            p99,
             last,
             series,
-        })
+        }
     }
 }
 
@@ -96,26 +105,40 @@ impl Bucket {
         clippy::cast_precision_loss,
         reason = "exact below 2^53 samples, which no memory holds"
     )]
-    fn uptime(&self) -> Option<f64> {
-        (self.samples > 0).then(|| self.answered.len() as f64 / self.samples as f64)
-    }
-
-    fn point(&mut self) -> Point {
-        Point {
-            samples: self.samples,
-            uptime: self.uptime(),
-            p50: percentile(&mut self.answered, 50),
-        }
+    fn uptime(self) -> Option<f64> {
+        (self.samples > 0).then(|| self.answered as f64 / self.samples as f64)
     }
 }
 
-/// The percentile by the nearest-rank method: the smallest of the values such that at least `percent` of 100 of them
-/// are not above it, which is the one at rank ⌈percent · n / 100⌉ in their order. Always a value that was measured.
-/// <https://en.wikipedia.org/wiki/Percentile#The_nearest-rank_method>
-fn percentile(values: &mut [ResponseMs], percent: usize) -> Option<ResponseMs> {
-    let rank = (percent * values.len()).div_ceil(100);
-    let (_, value, _) = values.select_nth_unstable(rank.checked_sub(1)?);
-    Some(*value)
+fn series(buckets: &[Bucket], mut answered: &mut [ResponseMs]) -> Vec<Point> {
+    let mut series = Vec::with_capacity(buckets.len());
+    for bucket in buckets {
+        let own;
+        (own, answered) = answered.split_at_mut(bucket.answered);
+        let [p50] = percentiles(own, [50]);
+        series.push(Point {
+            samples: bucket.samples,
+            uptime: bucket.uptime(),
+            p50,
+        });
+    }
+    series
+}
+
+/// Percentiles, asked for in ascending order, by the nearest-rank method: the smallest of the values such that at least
+/// `percent` of 100 of them are not above it, which is the one at rank ⌈percent · n / 100⌉ in their order. Always a value
+/// that was measured. <https://en.wikipedia.org/wiki/Percentile#The_nearest-rank_method>
+fn percentiles<const N: usize>(values: &mut [ResponseMs], percents: [usize; N]) -> [Option<ResponseMs>; N] {
+    let count = values.len();
+    // What is not below the percentile that was found last, and how many are before it.
+    let (mut rest, mut before) = (values, 0);
+    percents.map(|percent| {
+        let index = (percent * count).div_ceil(100).checked_sub(1)? - before;
+        rest.select_nth_unstable(index);
+        before += index;
+        rest = &mut std::mem::take(&mut rest)[index..];
+        rest.first().copied()
+    })
 }
 
 #[cfg(test)]
@@ -126,7 +149,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::sample::{StatusCode, UnixMs};
+    use crate::sample::{State, StatusCode, UnixMs};
     use crate::window::Window;
 
     fn times(values: impl IntoIterator<Item = i64>) -> Vec<ResponseMs> {
@@ -138,19 +161,16 @@ mod tests {
 
     #[test]
     fn percentiles_are_the_examples_of_the_definition() {
-        let of = |values: &[i64], percent| {
-            percentile(&mut times(values.iter().copied()), percent).map(ResponseMs::get)
-        };
-        let five = [50, 15, 35, 20, 40];
-        let ranks = [5, 30, 40, 50, 100].map(|percent| of(&five, percent));
-        assert_eq!(ranks, [15, 20, 20, 35, 50].map(Some));
-        assert_eq!(of(&[], 50), None);
-        assert_eq!(of(&[7], 99), Some(7));
-        let hundred: Vec<_> = (1..=100).collect();
+        let five = percentiles(&mut times([50, 15, 35, 20, 40]), [5, 30, 40, 50, 100]);
         assert_eq!(
-            [50, 95, 99].map(|percent| of(&hundred, percent)),
-            [50, 95, 99].map(Some)
+            five.map(|ms| ms.map(ResponseMs::get)),
+            [15, 20, 20, 35, 50].map(Some)
         );
+        assert_eq!(percentiles(&mut [], [50, 95, 99]), [None; 3]);
+        let one = percentiles(&mut times([7]), [50, 95, 99]);
+        assert_eq!(one.map(|ms| ms.map(ResponseMs::get)), [Some(7); 3]);
+        let hundred = percentiles(&mut times((1..=100).rev()), [50, 95, 99]);
+        assert_eq!(hundred.map(|ms| ms.map(ResponseMs::get)), [50, 95, 99].map(Some));
     }
 
     /// The definition itself, by counting, with no sorting and no rank.
@@ -171,10 +191,18 @@ mod tests {
         (total, (total > 0).then_some(share), percentiles)
     }
 
-    fn summarise(frame: Frame, samples: impl IntoIterator<Item = Sample>) -> Option<Summary> {
+    fn summarise(frame: Frame, samples: &[Sample]) -> Option<Summary> {
+        let mut bins = BTreeMap::<_, u32>::new();
+        for sample in samples {
+            *bins.entry(Bin::of(sample)).or_default() += 1;
+        }
         let mut tally = Tally::new(frame);
-        samples.into_iter().for_each(|sample| tally.add(sample));
-        tally.finish()
+        for (bin, samples) in bins {
+            tally.add(bin, samples);
+        }
+        let inside = |sample: &&Sample| frame.start() <= sample.at && sample.at < frame.end();
+        let last = samples.iter().filter(inside).max_by_key(|sample| sample.at)?;
+        Some(tally.finish(*last))
     }
 
     fn window() -> impl Strategy<Value = Window> {
@@ -186,6 +214,8 @@ mod tests {
         let (start, end) = (frame.start().0, frame.end().0);
         let moment = prop_oneof![
             8 => start..end,
+            // Many in one minute.
+            8 => start..start + 60_000,
             1 => start - 2..start + 2,
             1 => end - 2..end + 2,
             1 => end..end + 60_000,
@@ -231,7 +261,7 @@ mod tests {
             let frame = Frame::holding(now, window);
             let (start, end) = (frame.start().0, frame.end().0);
             let (total, uptime, percentiles) = naive(&samples, start, end);
-            let Some(summary) = summarise(frame, samples.clone()) else {
+            let Some(summary) = summarise(frame, &samples) else {
                 prop_assert_eq!(total, 0);
                 return Ok(());
             };
@@ -251,7 +281,7 @@ mod tests {
         }
 
         /// Rule 9: until the bucket ends, the same samples give the same answer, whenever it is asked for; and what
-        /// lies outside of the frame, or comes in another order, makes no difference.
+        /// lies outside of the frame makes no difference.
         #[test]
         fn a_summary_is_a_function_of_the_samples_in_its_frame(
             (now, window, samples) in scene(),
@@ -264,10 +294,8 @@ mod tests {
             let later = Frame::holding(Timestamp::from_millisecond(later_ms).unwrap(), window);
             prop_assert_eq!(later, frame);
 
-            let answer = summarise(frame, samples.clone());
             let inside = samples.iter().copied().filter(|s| frame.start() <= s.at && s.at < frame.end());
-            prop_assert_eq!(&summarise(frame, inside), &answer);
-            prop_assert_eq!(&summarise(frame, samples.into_iter().rev()), &answer);
+            prop_assert_eq!(summarise(frame, &inside.collect::<Vec<_>>()), summarise(frame, &samples));
         }
     }
 }

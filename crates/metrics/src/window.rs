@@ -97,6 +97,14 @@ impl Frame {
         usize::try_from(buckets).expect("a window has some tens of buckets")
     }
 
+    /// From where up to, and without, which moment the bucket lasts.
+    pub(crate) fn bucket(self, bucket: usize) -> (UnixMs, UnixMs) {
+        let bucket = i64::try_from(bucket).expect("a window has some tens of buckets");
+        let length = self.window.bucket_seconds() * 1_000;
+        let start = self.start().0 + bucket * length;
+        (UnixMs(start), UnixMs(start + length))
+    }
+
     /// Which bucket the moment falls into; none outside of the frame.
     pub(crate) fn bucket_of(self, at: UnixMs) -> Option<usize> {
         let offset = usize::try_from(at.0.checked_sub(self.start().0)?).ok()?;
@@ -165,6 +173,15 @@ mod tests {
             let bucket_ms = window.bucket_seconds() * 1_000;
             let (start, end) = (frame.start().0, frame.end().0);
             assert_eq!(start + bucket_ms * i64::try_from(frame.buckets()).unwrap(), end);
+            assert_eq!(bucket_ms % 60_000, 0, "no minute is in two buckets");
+            for bucket in 0..frame.buckets() {
+                let (from, to) = frame.bucket(bucket);
+                assert_eq!(to.0 - from.0, bucket_ms);
+                assert_eq!(
+                    (frame.bucket_of(from), frame.bucket_of(UnixMs(to.0 - 1))),
+                    (Some(bucket), Some(bucket))
+                );
+            }
             assert_eq!(frame.bucket_of(UnixMs(start - 1)), None);
             assert_eq!(frame.bucket_of(UnixMs(start)), Some(0));
             assert_eq!(frame.bucket_of(UnixMs(start + bucket_ms - 1)), Some(0));

@@ -10,6 +10,8 @@ use crate::sample::AccountId;
 
 /// Samples deleted in one transaction: other writers wait for that many at most.
 const SWEEP_LIMIT: u32 = 10_000;
+/// The same of chunks of histograms, each of which is some tens of samples long on disk.
+const CHUNK_SWEEP_LIMIT: u32 = 1_000;
 
 /// What the accounts service said of an account.
 #[derive(Debug, Clone, Copy)]
@@ -126,20 +128,33 @@ fn forget(c: &Connection, account: AccountId, heard_in: i64) -> Result<bool, Sto
     sweep(c, account)
 }
 
-/// Deletes a stretch of the samples nobody can see any more; false when it was the last.
+/// Deletes a stretch of what nobody can see any more: of the samples, and with the last of them of the histograms. False
+/// when it was the last.
 fn sweep(c: &Connection, account: AccountId) -> Result<bool, StoreError> {
+    Ok(sweep_table(c, account, "samples", "at", SWEEP_LIMIT)?
+        || sweep_table(c, account, "histograms", "first", CHUNK_SWEEP_LIMIT)?)
+}
+
+/// Of a table whose key is the account, the endpoint, and this column.
+fn sweep_table(
+    c: &Connection,
+    account: AccountId,
+    table: &str,
+    column: &str,
+    limit: u32,
+) -> Result<bool, StoreError> {
     let rest: Option<(i64, i64)> = c
-        .prepare_cached(
-            "SELECT endpoint_id, at FROM samples WHERE account_id = ?1
-             ORDER BY endpoint_id, at LIMIT 1 OFFSET ?2",
-        )?
-        .query_row(params![account.0, SWEEP_LIMIT], |row| {
-            Ok((row.get(0)?, row.get(1)?))
-        })
+        .prepare_cached(&format!(
+            "SELECT endpoint_id, {column} FROM {table} WHERE account_id = ?1
+             ORDER BY endpoint_id, {column} LIMIT 1 OFFSET ?2"
+        ))?
+        .query_row(params![account.0, limit], |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?;
     // Without a rest, everything lies before the largest key there can be.
-    let (endpoint, at) = rest.unwrap_or((i64::MAX, i64::MAX));
-    c.prepare_cached("DELETE FROM samples WHERE account_id = ?1 AND (endpoint_id, at) < (?2, ?3)")?
-        .execute([account.0, endpoint, at])?;
+    let (endpoint, end) = rest.unwrap_or((i64::MAX, i64::MAX));
+    c.prepare_cached(&format!(
+        "DELETE FROM {table} WHERE account_id = ?1 AND (endpoint_id, {column}) < (?2, ?3)"
+    ))?
+    .execute([account.0, endpoint, end])?;
     Ok(rest.is_some())
 }

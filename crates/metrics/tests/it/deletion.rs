@@ -18,7 +18,8 @@ pub(crate) async fn refused_as_deleted(app: &TestApp, account: i64) {
 pub(crate) fn rows_left(app: &TestApp, account: i64) -> i64 {
     app.database()
         .query_row(
-            "SELECT count(*) FROM samples WHERE account_id = ?1",
+            "SELECT (SELECT count(*) FROM samples WHERE account_id = ?1)
+                  + (SELECT count(*) FROM histograms WHERE account_id = ?1)",
             [account],
             |row| row.get(0),
         )
@@ -28,7 +29,7 @@ pub(crate) fn rows_left(app: &TestApp, account: i64) -> i64 {
 async fn await_swept(app: &TestApp, account: i64) {
     test_support::eventually(Duration::from_secs(20), async || match rows_left(app, account) {
         0 => Ok(()),
-        rows => Err(format!("{rows} samples are left")),
+        rows => Err(format!("{rows} rows are left")),
     })
     .await;
 }
@@ -72,7 +73,7 @@ async fn a_deletion_that_is_heard_ends_the_accounts_metrics_and_nobody_elses() {
         "a refusal bumps nothing"
     );
     await_swept(&app, 7).await;
-    assert_eq!(rows_left(&app, 8), 1);
+    assert_eq!(rows_left(&app, 8), 2, "the sample, and the histogram it is in");
     assert_eq!(app.record(8, &[sample(3, 1, 1)]).await["revision"], 2);
 }
 
@@ -152,6 +153,7 @@ async fn a_huge_account_is_deleted_in_steps_that_a_crash_may_interrupt() {
              INSERT INTO accounts (account_id, revision, deleted) VALUES (7, 5, 1);
              WITH RECURSIVE n (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 30500)
              INSERT INTO samples SELECT 7, 1 + i / 400, i, 'up', 200, 1 FROM n;
+             INSERT INTO histograms SELECT 7, 1 + at / 400, at, x'00' FROM samples WHERE at % 10 = 0;
              COMMIT;",
         )
         .unwrap();

@@ -162,6 +162,7 @@ async fn a_huge_account_is_replaced_in_steps_that_a_crash_may_interrupt() {
              UPDATE accounts SET revision = 5, deleted = 1 WHERE account_id = 8;
              WITH RECURSIVE n (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 30500)
              INSERT INTO samples SELECT account_id, 1, i, 'up', 200, 1 FROM n, accounts;
+             INSERT INTO histograms SELECT account_id, 1, at, x'00' FROM samples WHERE at % 10 = 0;
              COMMIT;",
         )
         .unwrap();

@@ -1,4 +1,4 @@
-//! A million samples of one account: slow, and right.
+//! A million samples of one account, from before there were histograms: it is given them, and tells what the samples say.
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -85,6 +85,7 @@ async fn a_million_samples_are_summarised_as_counting_them_would() {
     let inserted = transaction.execute(INSERT, [SAMPLES, ENDPOINTS, first]).unwrap();
     assert_eq!(i64::try_from(inserted).unwrap(), SAMPLES);
     transaction.commit().unwrap();
+    let app = app.respawn(&[]).await;
 
     let answer = app.metrics(7, "7d").await;
     assert_eq!(answer["revision"], 1000);

@@ -1,0 +1,295 @@
+//! Random histories: whatever was recorded, replaced, deleted and begun anew, an answer is what the samples say.
+
+use event_bus::Incarnation;
+use jiff::{SignedDuration, Timestamp};
+use proptest::prelude::*;
+use rusqlite::Connection;
+use tempfile::TempDir;
+
+use super::{MIGRATIONS, Store, histograms, samples};
+use crate::error::StoreError;
+use crate::sample::{AccountId, Batch, EndpointId, ResponseMs, Sample, State, StatusCode, UnixMs};
+use crate::store::News;
+use crate::summary::{Point, Summary};
+use crate::window::{Frame, Window};
+
+const NOW: &str = "2026-03-01T10:07:30Z";
+const ACCOUNTS: [AccountId; 2] = [AccountId(1), AccountId(2)];
+
+#[derive(Debug, Clone)]
+enum Step {
+    Record(AccountId, Batch),
+    /// The batch before it, sent again.
+    Again,
+    Hear(AccountId, News, u8),
+    /// The service ends, and begins again; perhaps on a database that has lost its histograms.
+    Reopen {
+        fill: bool,
+    },
+}
+
+fn now() -> Timestamp {
+    NOW.parse().unwrap()
+}
+
+fn sample() -> impl Strategy<Value = (EndpointId, Sample)> {
+    let now = now().as_millisecond();
+    let moment = prop_oneof![
+        // Few moments, so that they come again; then any of the last minutes; then of eight days.
+        4 => (0..60_i64).prop_map(move |i| now - i * 7_000),
+        2 => now - 200_000..now + 60_000,
+        3 => now - 8 * 86_400_000..now,
+    ];
+    let state = prop_oneof![4 => Just(State::Up), 1 => Just(State::Degraded), 2 => Just(State::Down)];
+    let response = prop_oneof![0..20_i64, 0..=600_000_i64];
+    (1..=3_i64, moment, state, 0..=2_i64, response).prop_map(|(endpoint, at, state, code, ms)| {
+        let sample = Sample {
+            at: UnixMs(at),
+            state,
+            status_code: StatusCode::parse(Some(code)).unwrap(),
+            response_ms: ResponseMs::parse(Some(ms)).unwrap(),
+        };
+        (EndpointId::parse(Some(endpoint)).unwrap(), sample)
+    })
+}
+
+fn batch() -> impl Strategy<Value = Batch> {
+    let size = prop_oneof![1..20_usize, 300..1_000_usize];
+    size.prop_flat_map(|size| proptest::collection::vec(sample(), size))
+        .prop_map(|samples| samples.into_iter().collect())
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let account = || prop::sample::select(&ACCOUNTS[..]);
+    let news = prop_oneof![Just(News::Created), Just(News::Updated), Just(News::Deleted)];
+    prop_oneof![
+        8 => (account(), batch()).prop_map(|(account, batch)| Step::Record(account, batch)),
+        1 => Just(Step::Again),
+        3 => (account(), news, 0..3_u8).prop_map(|(account, news, heard)| Step::Hear(account, news, heard)),
+        1 => any::<bool>().prop_map(|fill| Step::Reopen { fill }),
+    ]
+}
+
+struct Scene {
+    folder: TempDir,
+    store: Store,
+    last: Option<(AccountId, Batch)>,
+}
+
+impl Scene {
+    async fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().join("db"), false).await.unwrap();
+        Self {
+            folder,
+            store,
+            last: None,
+        }
+    }
+
+    async fn take(&mut self, step: Step) {
+        match step {
+            Step::Record(account, batch) => {
+                self.last = Some((account, batch.clone()));
+                self.record(account, batch).await;
+            }
+            Step::Again => {
+                if let Some((account, batch)) = self.last.clone() {
+                    self.record(account, batch).await;
+                }
+            }
+            Step::Hear(account, news, heard) => {
+                let incarnation: Incarnation = format!("{heard:032}").parse().unwrap();
+                self.store.hear_account(account, news, incarnation).await.unwrap();
+            }
+            Step::Reopen { fill } => {
+                if fill {
+                    self.write(|c| c.execute("DELETE FROM histograms", [])).await;
+                }
+                self.store = Store::open(&self.folder.path().join("db"), false).await.unwrap();
+            }
+        }
+    }
+
+    async fn record(&self, account: AccountId, batch: Batch) {
+        match self.store.record(account, batch).await {
+            Ok(_) | Err(StoreError::AccountDeleted) => {}
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    async fn write<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> T {
+        let job = |c: &Connection| job(c).map_err(StoreError::from);
+        self.store.database.write(job).await.unwrap()
+    }
+
+    /// Whatever is asked, the answer is what counting the samples gives.
+    async fn assert_true(&self) {
+        for account in ACCOUNTS {
+            for window in [Window::Hour, Window::Day, Window::Week] {
+                for later in [0, 1, 45, 2_000] {
+                    let frame = Frame::holding(now() + SignedDuration::from_mins(later), window);
+                    let told = self.store.summarise(account, frame).await.unwrap().endpoints;
+                    let rows = self.write(move |c| rows(c, account)).await;
+                    assert_eq!(
+                        told,
+                        naive(&rows, frame),
+                        "{account:?}, {window:?}, {later} minutes later"
+                    );
+                }
+            }
+        }
+        // Nothing is left of an endpoint without samples.
+        let orphans = "SELECT count(*) FROM histograms WHERE NOT EXISTS (SELECT 1 FROM samples
+             WHERE samples.account_id = histograms.account_id AND samples.endpoint_id = histograms.endpoint_id)";
+        let orphans: i64 = self.write(|c| c.query_row(orphans, [], |row| row.get(0))).await;
+        assert_eq!(orphans, 0);
+    }
+}
+
+fn rows(c: &Connection, account: AccountId) -> rusqlite::Result<Vec<(EndpointId, Sample)>> {
+    c.prepare(
+        "SELECT at, state, status_code, response_ms, endpoint_id FROM samples WHERE account_id = ?1
+         ORDER BY endpoint_id, at",
+    )?
+    .query_map([account.0], |row| {
+        let endpoint = EndpointId::parse(row.get(4)?).unwrap();
+        Ok((endpoint, samples::sample_from(row)?))
+    })?
+    .collect()
+}
+
+/// The definition: all samples of the frame, counted and sorted.
+fn naive(rows: &[(EndpointId, Sample)], frame: Frame) -> Vec<(EndpointId, Summary)> {
+    rows.chunk_by(|(one, _), (other, _)| one == other)
+        .filter_map(|of_endpoint| {
+            // By time, as they lie in the table.
+            let before = |at: UnixMs| of_endpoint.partition_point(|(_, sample)| sample.at < at);
+            let inside = |from: UnixMs, to: UnixMs| -> Vec<Sample> {
+                let samples = &of_endpoint[before(from)..before(to)];
+                samples.iter().map(|(_, sample)| *sample).collect()
+            };
+            let all = inside(frame.start(), frame.end());
+            let series = (0..frame.buckets()).map(|bucket| {
+                let (from, to) = frame.bucket(bucket);
+                let samples = inside(from, to);
+                Point {
+                    samples: samples.len(),
+                    uptime: uptime(&samples),
+                    p50: percentile(&samples, 50),
+                }
+            });
+            let summary = Summary {
+                samples: all.len(),
+                uptime: uptime(&all)?,
+                p50: percentile(&all, 50),
+                p95: percentile(&all, 95),
+                p99: percentile(&all, 99),
+                last: *all.last()?,
+                series: series.collect(),
+            };
+            Some((of_endpoint[0].0, summary))
+        })
+        .collect()
+}
+
+fn answered(samples: &[Sample]) -> Vec<ResponseMs> {
+    let answered = samples.iter().filter(|sample| sample.state != State::Down);
+    answered.map(|sample| sample.response_ms).collect()
+}
+
+fn uptime(samples: &[Sample]) -> Option<f64> {
+    let count = |number: usize| f64::from(u32::try_from(number).unwrap());
+    (!samples.is_empty()).then(|| count(answered(samples).len()) / count(samples.len()))
+}
+
+fn percentile(samples: &[Sample], percent: usize) -> Option<ResponseMs> {
+    let mut times = answered(samples);
+    times.sort_unstable();
+    let rank = (percent * times.len()).div_ceil(100);
+    Some(times[rank.checked_sub(1)?])
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn an_answer_is_what_the_samples_say_whatever_came_before(
+        steps in proptest::collection::vec(step(), 1..16),
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(async {
+            let mut scene = Scene::new().await;
+            for step in steps {
+                scene.take(step).await;
+            }
+            scene.assert_true().await;
+        });
+    }
+}
+
+/// A database as the service left it before it had histograms.
+async fn database_of_before() -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let database = group_commit::Database::open(&folder.path().join("db"), &MIGRATIONS[..2]).unwrap();
+    let now = now().as_millisecond();
+    let lay = move |c: &Connection| {
+        c.execute_batch("INSERT INTO accounts (account_id, revision) VALUES (1, 1), (2, 1)")?;
+        c.execute_batch("INSERT INTO endpoints SELECT account_id, account_id * 5 FROM accounts")?;
+        // More than are packed together at once: some in the same minutes, some with the same times, some down.
+        c.execute(
+            "WITH RECURSIVE n (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 25000)
+             INSERT INTO samples SELECT account_id, account_id * 5, ?1 - i * 27000,
+                 CASE i * 7919 % 10 WHEN 0 THEN 'down' ELSE 'up' END, 200, i * 7919 % 900
+             FROM n, accounts",
+            [now],
+        )?;
+        Ok::<_, group_commit::Error>(())
+    };
+    database.write(lay).await.unwrap();
+    folder
+}
+
+async fn assert_true_after_opening(folder: TempDir) {
+    let store = Store::open(&folder.path().join("db"), false).await.unwrap();
+    let mut scene = Scene {
+        folder,
+        store,
+        last: None,
+    };
+    scene.assert_true().await;
+    let at = UnixMs(now().as_millisecond());
+    let known = scene.write(move |c| rows(c, ACCOUNTS[0])).await;
+    let (endpoint, last) = *known.last().unwrap();
+    assert_eq!(last.at, at);
+    let corrected = Sample {
+        response_ms: ResponseMs::parse(Some(600_000)).unwrap(),
+        ..last
+    };
+    let batch = [(endpoint, corrected)].into_iter().collect();
+    scene.take(Step::Record(ACCOUNTS[0], batch)).await;
+    scene.assert_true().await;
+}
+
+#[tokio::test]
+async fn a_database_from_before_the_histograms_is_given_them() {
+    assert_true_after_opening(database_of_before().await).await;
+}
+
+#[tokio::test]
+async fn a_start_that_was_interrupted_goes_on_with_the_endpoints_that_are_left() {
+    let folder = database_of_before().await;
+    let database = group_commit::Database::open(&folder.path().join("db"), MIGRATIONS).unwrap();
+    let missing = database.read(|c| histograms::missing(c)).await.unwrap();
+    assert_eq!(missing.len(), 2);
+    let (account, endpoint) = missing[0];
+    let fill = move |c: &Connection| histograms::fill(c, account, endpoint);
+    database.write(fill).await.unwrap();
+    let left = database.read(|c| histograms::missing(c)).await.unwrap();
+    assert_eq!(left, missing[1..]);
+    drop(database);
+    assert_true_after_opening(folder).await;
+}
