@@ -83,11 +83,12 @@ pub struct ReplayConfig {
     #[arg(value_enum, default_value = "twitter52")]
     pub trace: TraceName,
 
-    /// How many times faster than it was recorded. The TTL shrinks with it, to whole seconds.
-    #[arg(long, default_value_t = 60.0, value_parser = values::positive)]
-    pub compression: f64,
+    /// How many times faster than it was recorded; the TTL shrinks with it, to whole seconds. Without it, 60 or 30, so that the
+    /// recording takes at most two minutes.
+    #[arg(long, value_parser = values::positive)]
+    pub compression: Option<f64>,
 
-    /// Keeps one key in so many, with all its requests; without it, so many that a usual machine keeps up.
+    /// Keeps one key in so many, with all its requests. Without it, 16: two processors keep up with that.
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     pub one_key_in: Option<u32>,
 

@@ -23,17 +23,21 @@ use crate::workload::{Trace, TraceName};
 /// How long what the last requests set off may go on before it is counted: refreshes, the relays' publishing.
 const AFTERMATH: Duration = Duration::from_millis(500);
 
-/// What a trace is by default made smaller to, so that all strategies together ask for about a thousand pages per second.
-const fn one_key_in(trace: TraceName) -> u32 {
+/// One key in so many is kept by default: all strategies together then ask for some hundred pages per second.
+const ONE_KEY_IN: u32 = 16;
+
+/// How many times faster a trace is replayed by default. Nearly all that the disk did happened in three of its sixty minutes,
+/// which are to be more than a moment.
+const fn compression(trace: TraceName) -> f64 {
     match trace {
-        TraceName::Twitter52 => 8,
-        TraceName::Cloudphysics => 4,
+        TraceName::Twitter52 => 60.0,
+        TraceName::Cloudphysics => 30.0,
     }
 }
 
 /// Reads the requests that are to be replayed.
 pub fn read(config: &ReplayConfig) -> Result<Trace> {
-    let one_in = config.one_key_in.unwrap_or(one_key_in(config.trace));
+    let one_in = config.one_key_in.unwrap_or(ONE_KEY_IN);
     Trace::read(&config.stack.traces, config.trace, one_in)
 }
 
@@ -43,7 +47,7 @@ pub fn stack(config: &ReplayConfig) -> Result<StackConfig> {
     let mut stack = config.stack.clone();
     if stack.page_url.is_none() {
         stack.own_stack = true;
-        stack.ttl_seconds = compressed_ttl(stack.ttl_seconds, config.compression)?;
+        stack.ttl_seconds = compressed_ttl(stack.ttl_seconds, config.compression())?;
     }
     Ok(stack)
 }
@@ -65,16 +69,23 @@ fn compressed_ttl(ttl_seconds: u32, compression: f64) -> Result<u32> {
     Ok(whole)
 }
 
+impl ReplayConfig {
+    fn compression(&self) -> f64 {
+        self.compression.unwrap_or(compression(self.trace))
+    }
+}
+
 /// Runs it in an open session.
 pub async fn replay(config: &ReplayConfig, trace: &Trace, session: &mut Session) -> Result<Results> {
     let mut strategies = config.strategies.clone();
     strategies.sort_unstable();
     strategies.dedup();
     let targets = targets(&strategies, trace, session).await?;
-    let plans = Plans::new(trace, config.compression);
+    let plans = Plans::new(trace, config.compression());
     let limits = Limits {
         budget: Duration::from_millis(config.budget_ms),
-        in_flight: IN_FLIGHT / targets.len(),
+        // Together as many as the page takes; the writer hardly counts.
+        in_flight: IN_FLIGHT / strategies.len(),
     };
     let (lasting, progress) = (plans.reads.lasting, session.progress.clone());
     progress.wait("replaying", lasting);
@@ -184,7 +195,8 @@ fn setup(config: &ReplayConfig, trace: &Trace, session: &Session) -> Setup {
     let mut setup = session.setup();
     let (requests, writes) = (trace.requests.len(), trace.writes());
     let reads = requests - writes;
-    let lasting = trace.length().div_f64(config.compression);
+    let compression = config.compression();
+    let lasting = trace.length().div_f64(compression);
     let recorded_ttl = config.stack.ttl_seconds;
     let ttl = if session.stack.is_own() {
         format!(
@@ -194,14 +206,13 @@ fn setup(config: &ReplayConfig, trace: &Trace, session: &Session) -> Setup {
     } else {
         format!(
             "The TTL is that of the stack that was up, {recorded_ttl} s if --ttl-seconds was true: {:.0} s of the recording.",
-            f64::from(recorded_ttl) * config.compression
+            f64::from(recorded_ttl) * compression
         )
     };
     setup.notes.extend([
         format!(
-            "Replayed {} times as fast as it was recorded: a second here is {} s of the recording, so an answer that is a few \
-             milliseconds behind here is behind by more there. {ttl}",
-            config.compression, config.compression
+            "Replayed {compression} times as fast as it was recorded: a second here is {compression} s of the recording, so an \
+             answer that is a few milliseconds behind here is behind by more there. {ttl}"
         ),
         format!(
             "A cache that forgets nothing and hears of every write at once would answer {:.1} % of these reads by itself; pages are \
@@ -226,7 +237,7 @@ fn setup(config: &ReplayConfig, trace: &Trace, session: &Session) -> Setup {
         mix: format!("{reads} reads and {writes} writes, as they were recorded"),
         reads_per_write: number(reads) / number(writes.max(1)),
         budget_ms: config.budget_ms,
-        compression: Some(config.compression),
+        compression: Some(compression),
         ..setup
     }
 }
@@ -237,7 +248,11 @@ fn number(count: usize) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser as _;
+
     use super::*;
+    use crate::config::{Command, Config};
+    use crate::stack::Which;
     use crate::workload::Request;
 
     #[test]
@@ -248,6 +263,21 @@ mod tests {
         for compression in [45.0, 120.0, 1000.0] {
             let refusal = compressed_ttl(60, compression).unwrap_err().to_string();
             assert!(refusal.contains("--compression"), "{refusal}");
+        }
+    }
+
+    #[test]
+    fn by_default_a_replay_has_a_stack_of_its_own_and_takes_at_most_two_minutes() {
+        for (arguments, ttl_seconds) in [("replay", 1), ("replay cloudphysics", 2)] {
+            let words = ["loadtest"].into_iter().chain(arguments.split(' '));
+            let Command::Replay(mut config) = Config::parse_from(words).wanted() else {
+                panic!("{arguments} is no replay")
+            };
+            config.stack.traces = concat!(env!("CARGO_MANIFEST_DIR"), "/../data/traces").into();
+            let stack = stack(&config).unwrap();
+            assert_eq!((stack.which(), stack.ttl_seconds), (Which::Own, ttl_seconds));
+            let lasting = read(&config).unwrap().length().div_f64(config.compression());
+            assert!((80..=120).contains(&lasting.as_secs()), "{lasting:?}");
         }
     }
 
