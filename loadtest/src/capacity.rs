@@ -15,6 +15,7 @@ use crate::config::CapacityConfig;
 use crate::generator::{Limits, drive};
 use crate::plan::Planner;
 use crate::results::{Kind, Results, Setup, Trial};
+use crate::scrape::own_cpu_time;
 use crate::session::Session;
 
 use search::Search;
@@ -81,12 +82,15 @@ impl Trials {
         let step = format!("{}, {reads_per_second:.0} reads per second", arm.strategy);
         let work = async {
             drive(arm.target(), &warm_up, self.limits).await;
-            drive(arm.target(), &plan, self.limits).await
+            let before = own_cpu_time();
+            let tally = drive(arm.target(), &plan, self.limits).await;
+            let cpu = own_cpu_time().zip(before);
+            (tally, cpu.map(|(after, before)| after.saturating_sub(before)))
         };
         let progress = session.progress.clone();
-        let tally = progress.during(&step, WARM_UP + self.lasting, work).await;
+        let (tally, cpu) = progress.during(&step, WARM_UP + self.lasting, work).await;
         session.check_alive()?;
-        let trial = trial::judge(reads_per_second, &plan, &tally, self.limits.budget);
+        let trial = trial::judge(reads_per_second, &plan, &tally, cpu, self.limits.budget);
         tokio::time::sleep(REST).await;
         if !trial.0.held {
             // What was left behind must not be met by who comes next.
@@ -110,8 +114,8 @@ fn setup(config: &CapacityConfig, load: &Load, session: &Session) -> Setup {
             config.trial_seconds,
             WARM_UP.as_secs()
         ),
-        "The generator shares the machine with the stack: where its own requests left late, it was the limit, and the strategy may hold \
-         more."
+        "The generator shares the machine with the stack. It was the limit, and the strategy may hold more, where it used up the one \
+         processor that it can use, or where its requests left late by more than half of what was measured."
             .to_owned(),
     ]);
     Setup {

@@ -83,14 +83,24 @@ pub struct ReplayConfig {
     #[arg(value_enum, default_value = "twitter52")]
     pub trace: TraceName,
 
-    /// How many times faster than it was recorded; the TTL shrinks with it, to whole seconds. Without it, 60 or 30, so that the
-    /// recording takes at most two minutes.
+    /// How many times faster than it was recorded; the TTL shrinks with it, to whole seconds. Without it, 60 (`twitter52`) or 4
+    /// (`cloudphysics`).
     #[arg(long, value_parser = values::positive)]
     pub compression: Option<f64>,
 
-    /// Keeps one key in so many, with all its requests. Without it, 16: two processors keep up with that.
+    /// Keeps one key in so many, with all its requests. Without it, 16 (`twitter52`) or 8 (`cloudphysics`): two processors keep
+    /// up with that.
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     pub one_key_in: Option<u32>,
+
+    /// From which second of the recording. Without it, from the first, or of `cloudphysics` from 1680: nearly all of its reads
+    /// are in the five minutes from there.
+    #[arg(long, value_name = "SECOND")]
+    pub from: Option<u32>,
+
+    /// Up to which second. Without it, to the end, or of `cloudphysics` to 1980.
+    #[arg(long, value_name = "SECOND")]
+    pub until: Option<u32>,
 
     /// The strategies that it is replayed with at once, separated by commas.
     #[arg(long, value_enum, value_delimiter = ',')]

@@ -3,14 +3,16 @@
 //! A key is an account, a read asks for its page, a write changes it at one of the sources in turn. Each read is sent once for
 //! each strategy, which has a cache of its own; all of them hear the same writes. So they see the same data at the same time.
 
+mod wanted;
+
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::Result;
 use tokio::task::JoinSet;
 
 use crate::compare::IN_FLIGHT;
-use crate::config::{ReplayConfig, StackConfig};
+use crate::config::ReplayConfig;
 use crate::generator::{Limits, Tally, Target, drive};
 use crate::plan::{Arrival, Plan, What};
 use crate::results::{Kind, Numbers, Results, Setup, StrategyResults};
@@ -18,62 +20,12 @@ use crate::scrape::Work;
 use crate::session::Session;
 use crate::source::Source;
 use crate::strategy::Strategy;
-use crate::workload::{Trace, TraceName};
+use crate::workload::Trace;
+
+pub use wanted::{read, stack};
 
 /// How long what the last requests set off may go on before it is counted: refreshes, the relays' publishing.
 const AFTERMATH: Duration = Duration::from_millis(500);
-
-/// One key in so many is kept by default: all strategies together then ask for some hundred pages per second.
-const ONE_KEY_IN: u32 = 16;
-
-/// How many times faster a trace is replayed by default. Nearly all that the disk did happened in three of its sixty minutes,
-/// which are to be more than a moment.
-const fn compression(trace: TraceName) -> f64 {
-    match trace {
-        TraceName::Twitter52 => 60.0,
-        TraceName::Cloudphysics => 30.0,
-    }
-}
-
-/// Reads the requests that are to be replayed.
-pub fn read(config: &ReplayConfig) -> Result<Trace> {
-    let one_in = config.one_key_in.unwrap_or(ONE_KEY_IN);
-    Trace::read(&config.stack.traces, config.trace, one_in)
-}
-
-/// The stack that a replay needs: one of its own, because a TTL shrinks with the time in which it is replayed. Who names a
-/// running one has seen to that.
-pub fn stack(config: &ReplayConfig) -> Result<StackConfig> {
-    let mut stack = config.stack.clone();
-    if stack.page_url.is_none() {
-        stack.own_stack = true;
-        stack.ttl_seconds = compressed_ttl(stack.ttl_seconds, config.compression())?;
-    }
-    Ok(stack)
-}
-
-fn compressed_ttl(ttl_seconds: u32, compression: f64) -> Result<u32> {
-    let seconds = f64::from(ttl_seconds) / compression;
-    let whole = seconds.round();
-    ensure!(
-        whole >= 1.0 && (seconds - whole).abs() < 1e-9,
-        "a TTL of {ttl_seconds} s, replayed {compression} times as fast, is {seconds:.2} s, and the page counts in whole \
-         seconds: choose a --compression that divides --ttl-seconds"
-    );
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "from 1 to a u32"
-    )]
-    let whole = whole as u32;
-    Ok(whole)
-}
-
-impl ReplayConfig {
-    fn compression(&self) -> f64 {
-        self.compression.unwrap_or(compression(self.trace))
-    }
-}
 
 /// Runs it in an open session.
 pub async fn replay(config: &ReplayConfig, trace: &Trace, session: &mut Session) -> Result<Results> {
@@ -229,8 +181,9 @@ fn setup(config: &ReplayConfig, trace: &Trace, session: &Session) -> Setup {
         turn_seconds: lasting.as_secs_f64(),
         accounts: trace.keys,
         popularity: format!(
-            "{}; all {requests} requests for one in {} of its keys, which are {}",
+            "{}{}; all {requests} requests for one in {} of its keys, which are {}",
             trace.name.describe(),
+            part(trace),
             trace.one_in,
             trace.keys
         ),
@@ -242,44 +195,24 @@ fn setup(config: &ReplayConfig, trace: &Trace, session: &Session) -> Setup {
     }
 }
 
+/// Which part of the recording it is, if not all of it.
+fn part(trace: &Trace) -> String {
+    let seconds = trace.part.start.as_secs()..trace.part.end.as_secs();
+    if seconds == (0..u32::MAX.into()) {
+        String::new()
+    } else {
+        format!(", from second {} to {} of it", seconds.start, seconds.end)
+    }
+}
+
 fn number(count: usize) -> f64 {
     u32::try_from(count).map_or(f64::INFINITY, f64::from)
 }
 
 #[cfg(test)]
 mod tests {
-    use clap::Parser as _;
-
     use super::*;
-    use crate::config::{Command, Config};
-    use crate::stack::Which;
-    use crate::workload::Request;
-
-    #[test]
-    fn a_ttl_shrinks_with_the_time_to_whole_seconds() {
-        assert_eq!(compressed_ttl(60, 60.0).unwrap(), 1);
-        assert_eq!(compressed_ttl(60, 7.5).unwrap(), 8);
-        assert_eq!(compressed_ttl(60, 1.0).unwrap(), 60);
-        for compression in [45.0, 120.0, 1000.0] {
-            let refusal = compressed_ttl(60, compression).unwrap_err().to_string();
-            assert!(refusal.contains("--compression"), "{refusal}");
-        }
-    }
-
-    #[test]
-    fn by_default_a_replay_has_a_stack_of_its_own_and_takes_at_most_two_minutes() {
-        for (arguments, ttl_seconds) in [("replay", 1), ("replay cloudphysics", 2)] {
-            let words = ["loadtest"].into_iter().chain(arguments.split(' '));
-            let Command::Replay(mut config) = Config::parse_from(words).wanted() else {
-                panic!("{arguments} is no replay")
-            };
-            config.stack.traces = concat!(env!("CARGO_MANIFEST_DIR"), "/../data/traces").into();
-            let stack = stack(&config).unwrap();
-            assert_eq!((stack.which(), stack.ttl_seconds), (Which::Own, ttl_seconds));
-            let lasting = read(&config).unwrap().length().div_f64(config.compression());
-            assert!((80..=120).contains(&lasting.as_secs()), "{lasting:?}");
-        }
-    }
+    use crate::workload::{Request, TraceName};
 
     #[test]
     fn writes_take_sources_in_turn_and_everything_keeps_its_time() {
@@ -299,6 +232,7 @@ mod tests {
             ],
             keys: 2,
             one_in: 1,
+            part: Duration::ZERO..Duration::MAX,
         };
         let plans = Plans::new(&trace, 10.0);
         let told = |plan: &Plan| -> Vec<_> {

@@ -8,9 +8,11 @@ use std::collections::BTreeMap;
 use anyhow::{Context as _, Result};
 use reqwest::{Client, Url};
 
+use crate::histogram::micros;
 use crate::stack::Stack;
 use crate::strategy::Strategy;
 
+pub use process::own_cpu_time;
 use text::Samples;
 
 /// Looks at the services of a stack.
@@ -76,7 +78,7 @@ impl Scraper {
         let broker = self.broker.and_then(process::cpu_us_of);
         look.cpu_us.extend(broker.map(|cpu| ("nats", cpu)));
         look.cpu_us
-            .extend(process::own_cpu_us().map(|cpu| ("loadtest", cpu)));
+            .extend(own_cpu_time().map(|cpu| ("loadtest", micros(cpu))));
         look
     }
 

@@ -11,26 +11,40 @@ use crate::results::{Quantiles, Trial};
 const TOLERATED_ERRORS: f64 = 0.001;
 /// The share of the intended reads that must be answered by the end.
 const ANSWERED: f64 = 0.97;
-/// Requests that left later than this share of the budget were held up by the generator.
-const LATE: u64 = 10;
+/// The share of a processor from which on the generator, which uses one, has none left.
+const BUSY: f64 = 0.9;
 
-/// What a tally says of a rate; and whether a miss was the generator's own.
-pub(super) fn judge(rate: f64, plan: &Plan, tally: &Tally, budget: Duration) -> (Trial, bool) {
+/// What a tally says of a rate; and whether a miss was the generator's own, which used `cpu` meanwhile.
+pub(super) fn judge(
+    rate: f64,
+    plan: &Plan,
+    tally: &Tally,
+    cpu: Option<Duration>,
+    budget: Duration,
+) -> (Trial, bool) {
     let numbers = tally.numbers();
     let errors: u64 = numbers.errors.values().sum();
     // The last ones to be due have their time too.
     let over = tally.took.saturating_sub(budget).max(plan.lasting);
-    let answers = numbers.reads - errors;
+    // Intended reads are drawn at random, so that there are a few more or less than the rate says.
+    let intended = plan.reads() as u64;
+    let in_time = plan.lasting.as_secs_f64() / over.as_secs_f64();
     let measured = Measured {
-        intended: plan.reads() as u64,
-        // Intended reads are drawn at random, so that there are a few more or less than the rate says.
-        answered: share(answers, plan.reads() as u64) * (plan.lasting.as_secs_f64() / over.as_secs_f64()),
+        intended,
+        answered: share(numbers.reads - errors, intended) * in_time,
         errors,
         latency_us: numbers.latency_us,
         late_us: numbers.late_us,
+        busy: cpu.map(|cpu| cpu.as_secs_f64() / tally.took.as_secs_f64()),
     };
-    let why = measured.miss(micros(budget));
-    let by_generator = why.is_some() && measured.late_us.p99 > micros(budget) / LATE;
+    let miss = measured.miss(micros(budget));
+    let by_generator = miss.as_ref().and_then(|_| measured.generator());
+    let why = miss.map(|miss| {
+        [Some(miss), by_generator.clone()]
+            .into_iter()
+            .flatten()
+            .collect::<Vec<_>>()
+    });
     let trial = Trial {
         rate,
         answered: rate * measured.answered,
@@ -38,15 +52,9 @@ pub(super) fn judge(rate: f64, plan: &Plan, tally: &Tally, budget: Duration) -> 
         late_us: measured.late_us,
         errors,
         held: why.is_none(),
-        why: why.map(|why| {
-            if by_generator {
-                format!("{why}; the generator was late itself")
-            } else {
-                why
-            }
-        }),
+        why: why.map(|why| why.join("; ")),
     };
-    (trial, by_generator)
+    (trial, by_generator.is_some())
 }
 
 /// What decides.
@@ -59,6 +67,8 @@ struct Measured {
     errors: u64,
     latency_us: Quantiles,
     late_us: Quantiles,
+    /// The share of one processor that the generator used.
+    busy: Option<f64>,
 }
 
 impl Measured {
@@ -74,6 +84,23 @@ impl Measured {
             ))
         } else if self.latency_us.p99 > budget_us {
             Some(format!("p99 was {} ms", self.latency_us.p99 / 1_000))
+        } else {
+            None
+        }
+    }
+
+    /// What the generator has to do with it. That requests leave a little late on a machine that is full is not its doing.
+    fn generator(&self) -> Option<String> {
+        if let Some(busy) = self.busy.filter(|busy| *busy > BUSY) {
+            Some(format!(
+                "the generator used {:.0} % of its processor",
+                busy * 100.0
+            ))
+        } else if self.late_us.p99 > self.latency_us.p99 / 2 {
+            let late = self.late_us.p99 / 1_000;
+            Some(format!(
+                "requests left up to {late} ms late, most of what was measured"
+            ))
         } else {
             None
         }
@@ -100,6 +127,7 @@ mod tests {
                 ..Quantiles::default()
             },
             late_us: Quantiles::default(),
+            busy: Some(0.5),
         }
     }
 
@@ -124,5 +152,21 @@ mod tests {
         let mut slow = measured();
         slow.latency_us.p99 = 251_000;
         assert_eq!(miss(slow), "p99 was 251 ms");
+    }
+    #[test]
+    fn a_generator_is_the_limit_if_it_has_no_time_left_or_makes_most_of_the_latency() {
+        assert_eq!(measured().generator(), None);
+        let busy = Measured {
+            busy: Some(0.95),
+            ..measured()
+        };
+        assert!(busy.generator().unwrap().contains("95 %"));
+        let mut late = measured();
+        late.late_us.p99 = 125_000;
+        assert_eq!(late.generator(), None);
+        late.late_us.p99 = 126_000;
+        assert!(late.generator().unwrap().contains("126 ms late"));
+        late.busy = None;
+        assert!(late.generator().is_some(), "where its CPU time is not known");
     }
 }

@@ -12,10 +12,9 @@ pub(super) fn cpu_us_of(process: u32) -> Option<u64> {
 }
 
 /// CPU time of this process so far.
-pub(super) fn own_cpu_us() -> Option<u64> {
+pub fn own_cpu_time() -> Option<Duration> {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
-    let time = Duration::try_from(time).ok()?;
-    u64::try_from(time.as_micros()).ok()
+    time.try_into().ok()
 }
 
 /// Reads `utime` and `stime`, the 14th and 15th field. The second one is the name in parentheses, which may hold anything.
@@ -41,9 +40,9 @@ mod tests {
 
     #[test]
     fn work_costs_this_process_time() {
-        let before = own_cpu_us().unwrap();
+        let before = own_cpu_time().unwrap();
         let sum = (0..20_000_000_u64).fold(0, |sum, number| black_box(sum ^ number));
-        assert!(own_cpu_us().unwrap() > before, "{sum}");
+        assert!(own_cpu_time().unwrap() > before, "{sum}");
         if cfg!(target_os = "linux") {
             assert!(cpu_us_of(std::process::id()).is_some());
         }

@@ -1,15 +1,16 @@
 //! A recorded sequence of reads and writes, with times.
 
+mod rows;
+
 use std::collections::{HashMap, HashSet};
 use std::fmt;
+use std::ops::Range;
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, ensure};
-use flate2::read::GzDecoder;
-use serde::Deserialize;
+use anyhow::{Result, ensure};
 
-use super::rank;
+use rows::{Operation, Row, kept_keys, rows, spread};
 
 /// The recordings that can be replayed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -31,32 +32,19 @@ pub struct Trace {
     pub keys: usize,
     /// One of so many keys was kept.
     pub one_in: u32,
+    /// The part of the recording that was kept, from its start.
+    pub part: Range<Duration>,
 }
 
 /// One request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Request {
-    /// When, from the start of the recording.
+    /// When, from the start of the part.
     pub at: Duration,
     /// What for: numbers from 0, by first appearance.
     pub key: u32,
     /// Whether it changes what is asked for.
     pub write: bool,
-}
-
-#[derive(Clone, Copy, Deserialize)]
-struct Row {
-    t: f64,
-    key: u32,
-    op: Operation,
-}
-
-#[derive(Clone, Copy, Deserialize, PartialEq, Eq)]
-enum Operation {
-    #[serde(rename = "r")]
-    Read,
-    #[serde(rename = "w")]
-    Write,
 }
 
 impl TraceName {
@@ -89,18 +77,22 @@ impl fmt::Display for TraceName {
 }
 
 impl Trace {
-    /// Reads all requests for one in so many keys.
-    pub fn read(folder: &Path, name: TraceName, one_in: u32) -> Result<Self> {
+    /// Reads all requests of a part for one in so many keys.
+    pub fn read(folder: &Path, name: TraceName, one_in: u32, part: Range<Duration>) -> Result<Self> {
         ensure!(one_in > 0, "one in 0 keys are no keys: choose 1 for all of them");
-        let trace = Self::sample(name, &rows(folder, name)?, one_in);
+        let trace = Self::sample(name, &rows(folder, name)?, one_in, part);
         ensure!(
             !trace.requests.is_empty(),
-            "one in {one_in} keys of {name} are no keys"
+            "there are no requests for one in {one_in} keys of {name} from {} to {} s",
+            trace.part.start.as_secs(),
+            trace.part.end.as_secs()
         );
         Ok(trace)
     }
 
-    fn sample(name: TraceName, rows: &[Row], one_in: u32) -> Self {
+    fn sample(name: TraceName, rows: &[Row], one_in: u32, part: Range<Duration>) -> Self {
+        let since = |moment: Duration| rows.partition_point(|row| row.t < moment.as_secs_f64());
+        let rows = &rows[since(part.start)..since(part.end).max(since(part.start))];
         let kept = kept_keys(rows, one_in);
         let mut numbers: HashMap<u32, u32> = HashMap::new();
         let mut requests = Vec::new();
@@ -112,7 +104,7 @@ impl Trace {
         {
             let next = u32::try_from(numbers.len()).unwrap_or(u32::MAX);
             requests.push(Request {
-                at,
+                at: at.saturating_sub(part.start),
                 key: *numbers.entry(row.key).or_insert(next),
                 write: row.op == Operation::Write,
             });
@@ -122,6 +114,7 @@ impl Trace {
             requests,
             keys: numbers.len(),
             one_in,
+            part,
         }
     }
 
@@ -130,7 +123,7 @@ impl Trace {
         self.requests.iter().filter(|request| request.write).count()
     }
 
-    /// From the start of the recording to its last request.
+    /// From the start of the part to its last request.
     pub fn length(&self) -> Duration {
         self.requests.last().map_or(Duration::ZERO, |request| request.at)
     }
@@ -151,60 +144,14 @@ impl Trace {
     }
 }
 
-fn rows(folder: &Path, name: TraceName) -> Result<Vec<Row>> {
-    let path = folder.join(name.file());
-    let mut reader = csv::Reader::from_reader(GzDecoder::new(super::open(&path)?));
-    reader
-        .deserialize()
-        .collect::<Result<_, _>>()
-        .with_context(|| format!("reading {}", path.display()))
-}
-
-/// One in so many keys, all their requests: of the samples that there are, the one whose number of requests is nearest to its share.
-///
-/// A few keys make up much of a workload. A sample with one of them would have far more hits than the whole, one of the many
-/// without any of them somewhat fewer; so the choice is not left to chance (compare SHARDS-adj).
-fn kept_keys(rows: &[Row], one_in: u32) -> HashSet<u32> {
-    let sample_of = |key| rank(key) % u64::from(one_in);
-    let mut sizes: HashMap<u64, usize> = HashMap::new();
-    for row in rows {
-        *sizes.entry(sample_of(row.key)).or_default() += 1;
-    }
-    let wanted = rows.len() / one_in as usize;
-    let nearest = sizes
-        .into_iter()
-        .min_by_key(|(sample, size)| (size.abs_diff(wanted), *sample))
-        .map(|(sample, _)| sample);
-    rows.iter()
-        .map(|row| row.key)
-        .filter(|key| Some(sample_of(*key)) == nearest)
-        .collect()
-}
-
-/// When each request was made. Where several have one time, they are laid evenly until the next time, over a
-/// second at most: a clock of whole seconds says no more of them than their order.
-fn spread(rows: &[Row]) -> impl Iterator<Item = Duration> {
-    #[expect(clippy::float_cmp, reason = "the same text is the same number")]
-    let together: Vec<_> = rows.chunk_by(|one, other| one.t == other.t).collect();
-    let ends: Vec<_> = together
-        .iter()
-        .skip(1)
-        .map(|next| next[0].t)
-        .chain(together.last().map(|last| last[0].t + 1.0))
-        .collect();
-    together.into_iter().zip(ends).flat_map(|(same, end)| {
-        let (start, count) = (same[0].t, u32::try_from(same.len()).unwrap_or(u32::MAX));
-        let step = (end - start).clamp(0.0, 1.0) / f64::from(count);
-        (0..count).map(move |place| Duration::from_secs_f64(step.mul_add(f64::from(place), start)))
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const ALL: Range<Duration> = Duration::ZERO..Duration::MAX;
+
     fn read(name: TraceName, one_in: u32) -> Trace {
-        Trace::read(&super::super::traces(), name, one_in).unwrap()
+        Trace::read(&super::super::traces(), name, one_in, ALL).unwrap()
     }
 
     fn percent(trace: &Trace) -> f64 {
@@ -231,9 +178,9 @@ mod tests {
     #[test]
     fn a_sample_of_keys_keeps_about_the_hit_ratio() {
         let rows = rows(&super::super::traces(), TraceName::Twitter52).unwrap();
-        let whole = percent(&Trace::sample(TraceName::Twitter52, &rows, 1));
+        let whole = percent(&Trace::sample(TraceName::Twitter52, &rows, 1, ALL));
         for one_in in [2, 4, 8, 16] {
-            let sample = Trace::sample(TraceName::Twitter52, &rows, one_in);
+            let sample = Trace::sample(TraceName::Twitter52, &rows, one_in, ALL);
             let share = 179_260 / one_in as usize;
             assert!(
                 (share * 3 / 4..share * 5 / 4).contains(&sample.requests.len()),
@@ -265,26 +212,6 @@ mod tests {
     }
 
     #[test]
-    fn requests_of_one_time_are_laid_until_the_next_but_not_over_a_pause() {
-        let row = |t| Row {
-            t,
-            key: 1,
-            op: Operation::Read,
-        };
-        let rows = [
-            row(0.0),
-            row(0.0),
-            row(0.5),
-            row(1.0),
-            row(1.0),
-            row(9.0),
-            row(9.0),
-        ];
-        let times: Vec<_> = spread(&rows).map(|at| at.as_secs_f64()).collect();
-        assert_eq!(times, [0.0, 0.25, 0.5, 1.0, 1.5, 9.0, 9.5]);
-    }
-
-    #[test]
     fn a_cache_that_forgets_nothing_misses_first_reads_and_reads_after_writes() {
         let row = |key, op| Row { t: 0.0, key, op };
         let (r, w) = (Operation::Read, Operation::Write);
@@ -297,12 +224,30 @@ mod tests {
             row(2, r),
             row(1, r),
         ];
-        let trace = Trace::sample(TraceName::Twitter52, &rows, 1);
+        let trace = Trace::sample(TraceName::Twitter52, &rows, 1, ALL);
         assert!((trace.best_hit_ratio() - 0.4).abs() < 1e-9);
     }
 
     #[test]
+    fn a_part_begins_anew_and_keys_are_chosen_by_it() {
+        let seconds = |from, until| Duration::from_secs(from)..Duration::from_secs(until);
+        let busy = TraceName::Cloudphysics;
+        let part = Trace::read(&super::super::traces(), busy, 1, seconds(1_680, 1_980)).unwrap();
+        let whole = read(busy, 1);
+        let reads = |trace: &Trace| trace.requests.len() - trace.writes();
+        assert_eq!(
+            (reads(&part), reads(&whole)),
+            (21_790, 22_327),
+            "nearly all reads are in these minutes"
+        );
+        assert!(part.length() < Duration::from_mins(5) && part.requests[0].at < Duration::from_secs(5));
+        assert_eq!(part.requests[0].key, 0);
+        assert!(Trace::read(&super::super::traces(), busy, 1, seconds(9_000, 9_001)).is_err());
+        assert!(Trace::read(&super::super::traces(), busy, 1, seconds(60, 30)).is_err());
+    }
+
+    #[test]
     fn no_keys_are_no_sample() {
-        assert!(Trace::read(&super::super::traces(), TraceName::Twitter52, 0).is_err());
+        assert!(Trace::read(&super::super::traces(), TraceName::Twitter52, 0, ALL).is_err());
     }
 }
