@@ -83,25 +83,49 @@ impl Chunk {
     /// `newest`: no chunk follows. Then what comes after all that is there is taken for the first of more to come, and
     /// leaves full chunks behind, not halves that nothing will be added to.
     pub(crate) fn changed(&self, changes: &[(Bin, i64)], newest: bool) -> Vec<Self> {
-        let bins = merge(self.bins(), changes);
-        let whole = pack(self.first, &bins, usize::MAX);
-        let bytes = whole.iter().map(|chunk| chunk.bytes.len()).sum::<usize>();
-        if bytes <= CHUNK_BYTES {
-            return whole;
+        // What is before the first change stays as it is, byte by byte: of samples that come in their order, all of it.
+        let rest = self
+            .bins()
+            .skip_before(changes.first().map_or(self.first, |(bin, _)| *bin));
+        let appended = rest.rest.is_empty();
+        let mut whole = Self::starting(self.first);
+        let kept = self.bytes.len() - rest.rest.len();
+        whole.bytes.extend_from_slice(&self.bytes[..kept]);
+        let mut last = rest.last;
+        merge(rest, changes, |bin, samples| {
+            whole.push(last, bin, samples);
+            last = bin;
+        });
+        match whole.bytes.len() {
+            ..=CHUNK_BYTES => vec![whole],
+            _ if newest && appended => whole.cut(CHUNK_BYTES),
+            bytes => whole.cut(bytes.div_ceil(bytes.div_ceil(CHUNK_BYTES))),
         }
-        let last = self.bins().last().map(|(bin, _)| bin);
-        let appended = changes.first().map(|(bin, _)| *bin) > last;
-        if newest && appended {
-            return pack(self.first, &bins, CHUNK_BYTES);
+    }
+
+    /// Into chunks that are full once they have so many bytes.
+    fn cut(&self, full: usize) -> Vec<Self> {
+        let mut chunks = Vec::new();
+        let mut chunk = Self::starting(self.first);
+        let mut last = self.first;
+        for (bin, samples) in self.bins() {
+            if chunk.bytes.len() >= full {
+                chunks.push(std::mem::replace(&mut chunk, Self::starting(bin)));
+                last = bin;
+            }
+            chunk.push(last, bin, samples);
+            last = bin;
         }
-        pack(self.first, &bins, bytes.div_ceil(bytes.div_ceil(CHUNK_BYTES)))
+        chunks.push(chunk);
+        chunks
     }
 
     fn bins(&self) -> Bins<'_> {
         Bins::of(self.first, &self.bytes)
     }
 
-    fn push(&mut self, distance: u64, samples: u32) {
+    fn push(&mut self, last: Bin, bin: Bin, samples: u32) {
+        let distance = bin.0.abs_diff(last.0);
         if samples == 1 {
             return self.push_number(distance << 1);
         }
@@ -118,12 +142,11 @@ impl Chunk {
     }
 }
 
-/// Bins that no sample is left in are left out.
-fn merge(bins: Bins<'_>, changes: &[(Bin, i64)]) -> Vec<(Bin, u32)> {
-    let mut merged = Vec::with_capacity(CHUNK_BYTES + changes.len());
+/// Calls with every bin there is then, and how many samples it has.
+fn merge(bins: Bins<'_>, changes: &[(Bin, i64)], mut call: impl FnMut(Bin, u32)) {
     let mut add = |bin, samples| match u32::try_from(samples) {
         Ok(0) => {}
-        Ok(samples) => merged.push((bin, samples)),
+        Ok(samples) => call(bin, samples),
         Err(_) => unreachable!("only what was counted is taken out again"),
     };
     let mut changes = changes.iter().copied().peekable();
@@ -134,25 +157,9 @@ fn merge(bins: Bins<'_>, changes: &[(Bin, i64)]) -> Vec<(Bin, u32)> {
         let by = changes.next_if(|(changed, _)| *changed == bin);
         add(bin, i64::from(samples) + by.map_or(0, |(_, by)| by));
     }
-    changes.for_each(|(bin, by)| add(bin, by));
-    merged
-}
-
-/// A chunk is full once it has so many bytes.
-fn pack(first: Bin, bins: &[(Bin, u32)], full: usize) -> Vec<Chunk> {
-    let mut packed = Vec::new();
-    let mut chunk = Chunk::starting(first);
-    let mut last = first;
-    for (bin, samples) in bins {
-        if chunk.bytes.len() >= full {
-            packed.push(std::mem::replace(&mut chunk, Chunk::starting(*bin)));
-            last = *bin;
-        }
-        chunk.push(bin.0.abs_diff(last.0), *samples);
-        last = *bin;
+    for (bin, by) in changes {
+        add(bin, by);
     }
-    packed.push(chunk);
-    packed
 }
 
 impl<'a> Bins<'a> {
@@ -162,6 +169,15 @@ impl<'a> Bins<'a> {
             last: first,
             rest: bytes,
         }
+    }
+
+    /// Those that are not before the bin.
+    fn skip_before(mut self, bin: Bin) -> Self {
+        let mut ahead = self.clone();
+        while ahead.next().is_some_and(|(next, _)| next < bin) {
+            self = ahead.clone();
+        }
+        self
     }
 
     fn number(&mut self) -> Option<u64> {

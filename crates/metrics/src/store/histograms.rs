@@ -76,8 +76,7 @@ impl<'c> Chunks<'c> {
                  ORDER BY first DESC LIMIT 1",
             )?,
             put: c.prepare_cached(
-                "INSERT INTO histograms (account_id, endpoint_id, first, bins) VALUES (?1, ?2, ?3, ?4)
-                 ON CONFLICT DO UPDATE SET bins = excluded.bins",
+                "REPLACE INTO histograms (account_id, endpoint_id, first, bins) VALUES (?1, ?2, ?3, ?4)",
             )?,
         })
     }
