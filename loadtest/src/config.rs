@@ -83,13 +83,12 @@ pub struct ReplayConfig {
     #[arg(value_enum, default_value = "twitter52")]
     pub trace: TraceName,
 
-    /// How many times faster than it was recorded; the TTL shrinks with it, to whole seconds. Without it, 60 (`twitter52`) or 4
+    /// How many times faster than it was recorded; the TTL shrinks with it, to whole seconds. Without it, 60 (`twitter52`) or 3
     /// (`cloudphysics`).
     #[arg(long, value_parser = values::positive)]
     pub compression: Option<f64>,
 
-    /// Keeps one key in so many, with all its requests. Without it, 16 (`twitter52`) or 8 (`cloudphysics`): two processors keep
-    /// up with that.
+    /// Keeps one key in so many, with all its requests. Without it, 16: two processors keep up with that.
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     pub one_key_in: Option<u32>,
 

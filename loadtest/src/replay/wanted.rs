@@ -26,8 +26,8 @@ impl Defaults {
             },
             // Nearly all that was read from this disk was read in three minutes of the hour.
             TraceName::Cloudphysics => Self {
-                compression: 4.0,
-                one_key_in: 8,
+                compression: 3.0,
+                one_key_in: 16,
                 part: 1_680..1_980,
             },
         }
@@ -99,7 +99,7 @@ mod tests {
 
     #[test]
     fn by_default_a_replay_has_a_stack_of_its_own_and_takes_at_most_two_minutes() {
-        for (arguments, ttl_seconds) in [("replay", 1), ("replay cloudphysics", 15)] {
+        for (arguments, ttl_seconds) in [("replay", 1), ("replay cloudphysics", 20)] {
             let words = ["loadtest"].into_iter().chain(arguments.split(' '));
             let Command::Replay(mut config) = Config::parse_from(words).wanted() else {
                 panic!("{arguments} is no replay")

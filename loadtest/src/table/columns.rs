@@ -189,11 +189,53 @@ fn limit(found: &CapacityResults) -> Vec<String> {
 }
 
 fn ended(found: &CapacityResults) -> String {
-    let missed = found.trials.iter().filter(|trial| !trial.held);
-    let first = missed.min_by(|a, b| a.rate.total_cmp(&b.rate));
-    match first.and_then(|trial: &Trial| trial.why.clone()) {
+    // A miss that was tried again and then held ended nothing; of two at one rate, the second one did.
+    let mut backwards = found.trials.iter().rev();
+    let last = backwards.find(|trial| Some(trial.rate) == found.missed);
+    match last.and_then(|trial: &Trial| trial.why.clone()) {
         _ if found.generator_limited => "the generator".to_owned(),
         Some(why) => why,
         None => ABSENT.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_search_is_ended_by_the_last_miss_at_the_lowest_missed_rate() {
+        let trial = |rate, why: &str| Trial {
+            rate,
+            answered: rate,
+            latency_us: Quantiles::default(),
+            late_us: Quantiles::default(),
+            errors: 0,
+            held: why.is_empty(),
+            why: Some(why.to_owned()).filter(|why| !why.is_empty()),
+        };
+        let found = CapacityResults {
+            strategy: "ttl".to_owned(),
+            held: Some(100.0),
+            missed: Some(200.0),
+            generator_limited: false,
+            trials: vec![
+                trial(100.0, "a hiccup"),
+                trial(100.0, ""),
+                trial(200.0, "first"),
+                trial(200.0, "second"),
+            ],
+        };
+        assert_eq!(ended(&found), "second");
+        let limited = CapacityResults {
+            generator_limited: true,
+            ..found.clone()
+        };
+        assert_eq!(ended(&limited), "the generator");
+        let nothing = CapacityResults {
+            missed: None,
+            ..found
+        };
+        assert_eq!(ended(&nothing), ABSENT);
     }
 }
