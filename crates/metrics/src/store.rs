@@ -1,6 +1,7 @@
 //! All the SQL. A mutation, the bump of its revision and its announcement are one transaction (rule 1).
 
 mod accounts;
+mod endpoints;
 mod histograms;
 #[cfg(test)]
 mod histories;
@@ -21,7 +22,7 @@ use crate::events;
 use crate::sample::{AccountId, Batch, EndpointId};
 pub(crate) use crate::store::accounts::News;
 use crate::store::accounts::{bump, find, hear};
-use crate::store::histograms::Histograms;
+use crate::store::histograms::Windows;
 use crate::summary::Summary;
 use crate::window::Frame;
 
@@ -31,8 +32,6 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0002_histograms.sql"),
 ];
 
-/// Endpoints of one account, so that an answer has an end.
-const ENDPOINT_LIMIT: i64 = 500;
 /// Summaries that are made at once. Fewer than the database has readers: the relay's watermarks and the cheap
 /// question "is this still current?" must never queue behind them.
 const SUMMARIES: usize = 2;
@@ -67,7 +66,7 @@ impl Store {
                 .write(|c| outbox::renew_incarnation(c).map_err(StoreError::from))
                 .await?;
         }
-        fill_histograms(&database).await?;
+        pack(&database).await?;
         Ok(Self {
             database,
             summaries: Arc::new(Semaphore::new(SUMMARIES)),
@@ -91,7 +90,7 @@ impl Store {
         Ok(known.version)
     }
 
-    /// From the histograms, and exactly what the samples themselves would give.
+    /// From the histograms and the samples that are not packed: exactly what all samples would give.
     #[instrument(skip_all)]
     pub(crate) async fn summarise(&self, account: AccountId, frame: Frame) -> Result<Summarised, StoreError> {
         let permit = self.summaries.clone().acquire_owned().await;
@@ -121,19 +120,18 @@ impl Store {
     }
 }
 
-/// One transaction per endpoint: after a crash it goes on with those that are left.
-async fn fill_histograms(database: &Database) -> Result<(), StoreError> {
-    let missing = database.read(|c| histograms::missing(c)).await?;
-    if !missing.is_empty() {
+/// In bounded steps; after a crash it goes on where it was.
+async fn pack(database: &Database) -> Result<(), StoreError> {
+    let unpacked = database.read(|c| histograms::unpacked(c)).await?;
+    if !unpacked.is_empty() {
         tracing::info!(
-            endpoints = missing.len(),
-            "histograms are made of the samples that are there"
+            endpoints = unpacked.len(),
+            "the samples that are there are packed"
         );
     }
-    for (account, endpoint) in missing {
-        database
-            .write(move |c| histograms::fill(c, account, endpoint))
-            .await?;
+    for (account, endpoint) in unpacked {
+        let step = move |c: &Connection| histograms::pack_more(c, account, endpoint);
+        while database.write(step).await? {}
     }
     Ok(())
 }
@@ -143,15 +141,16 @@ fn record(c: &Connection, account: AccountId, batch: &Batch) -> Result<Recorded,
     if known.deleted {
         return Err(StoreError::AccountDeleted);
     }
-    let (samples, changes) = samples::put(c, account, batch)?;
+    let stored = samples::put(c, account, batch)?;
+    let samples = stored.len();
     if samples == 0 {
         return Ok(Recorded {
             version: known.version,
             samples,
         });
     }
-    enrol_endpoints(c, account, batch)?;
-    histograms::change(c, account, changes)?;
+    histograms::follow(c, account, &stored)?;
+    endpoints::refuse_too_many(c, account)?;
     // Also for samples too old for every window: the clock that says so is not the reader's, and may be set back.
     let version = Version {
         revision: bump(c, account)?,
@@ -161,28 +160,13 @@ fn record(c: &Connection, account: AccountId, batch: &Batch) -> Result<Recorded,
     Ok(Recorded { version, samples })
 }
 
-fn enrol_endpoints(c: &Connection, account: AccountId, batch: &Batch) -> Result<(), StoreError> {
-    let mut statement =
-        c.prepare_cached("INSERT OR IGNORE INTO endpoints (account_id, endpoint_id) VALUES (?1, ?2)")?;
-    for (endpoint, _) in batch.samples() {
-        statement.execute([account.0, endpoint.get()])?;
-    }
-    let count: i64 = c
-        .prepare_cached("SELECT count(*) FROM endpoints WHERE account_id = ?1")?
-        .query_row([account.0], |row| row.get(0))?;
-    // The error undoes what was inserted above.
-    if count > ENDPOINT_LIMIT {
-        return Err(StoreError::TooManyEndpoints);
-    }
-    Ok(())
-}
-
 fn summarise(c: &Connection, account: AccountId, frame: Frame) -> Result<Summarised, StoreError> {
     let known = find(c, account)?;
-    let mut histograms = Histograms::prepare(c, account, frame)?;
+    let mut windows = Windows::prepare(c, account, frame)?;
     let mut endpoints = Vec::new();
-    for (endpoint, last) in samples::newest(c, account, frame)? {
-        endpoints.push((endpoint, histograms.tally(endpoint)?.finish(last)));
+    for endpoint in samples::newest(c, account, frame)? {
+        let summary = windows.tally(&endpoint)?.finish(endpoint.sample);
+        endpoints.push((endpoint.id, summary));
     }
     Ok(Summarised {
         version: known.version,
@@ -240,6 +224,10 @@ mod tests {
                 "SCALAR SUBQUERY 1",
                 "SEARCH histograms USING PRIMARY KEY (account_id=? AND endpoint_id=? AND first<?)",
             ]
+        );
+        assert_eq!(
+            explain(histograms::SAMPLES_OF_WINDOW, &[1; 4]).await.unwrap(),
+            ["SEARCH samples USING PRIMARY KEY (account_id=? AND endpoint_id=? AND at>? AND at<?)"]
         );
         assert_eq!(
             explain(samples::NEWEST_OF_WINDOW, &[1; 3]).await.unwrap(),

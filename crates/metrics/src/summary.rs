@@ -32,7 +32,7 @@ pub(crate) struct Point {
     pub(crate) p50: Option<ResponseMs>,
 }
 
-/// A summary in the making: takes the bins of one endpoint's histogram in their order.
+/// A summary in the making: takes the bins of one endpoint's samples, bucket by bucket.
 #[derive(Debug)]
 pub(crate) struct Tally {
     frame: Frame,
@@ -61,7 +61,7 @@ impl Tally {
         }
     }
 
-    /// Counts the samples of the bin, if it is inside the frame. It is not before the one that was added last.
+    /// Counts the samples of the bin, if it is inside the frame. Its bucket is not before that of the one added last.
     pub(crate) fn add(&mut self, bin: Bin, samples: u32) {
         if !self.current.1.contains(&bin) {
             // Buckets begin and end with a minute: all of it is in the same one.

@@ -1,4 +1,4 @@
-//! The histograms of an account's endpoints: they change with the samples, in the same transaction.
+//! The histograms of an account's endpoints: they follow the samples, in the same transaction.
 
 use std::collections::BTreeMap;
 
@@ -6,13 +6,18 @@ use rusqlite::{CachedStatement, Connection, OptionalExtension as _, params};
 
 use crate::error::StoreError;
 use crate::histogram::{Bin, Bins, Chunk};
-use crate::sample::{AccountId, EndpointId, Sample};
-use crate::store::samples;
+use crate::sample::{AccountId, EndpointId, Sample, UnixMs};
+use crate::store::endpoints::{self, Endpoints, Packed};
+use crate::store::samples::{self, Newest, Stored};
 use crate::summary::Tally;
 use crate::window::Frame;
 
-/// Samples of a histogram that is filled that are packed together.
-const FILL_AT_ONCE: usize = 10_000;
+/// The most samples that an endpoint has, once a batch is recorded, that are not packed: what a summary reads one by one.
+const UNPACKED_LIMIT: usize = 32;
+/// How many of the newest are not packed then: those that come a little late belong among them, and change no chunk.
+const LEFT_UNPACKED: usize = 16;
+/// The most that are packed in one transaction.
+const PACKED_AT_ONCE: usize = 10_000;
 
 /// The chunk that a window begins in, and those that begin in it.
 pub(super) const CHUNKS_OF_WINDOW: &str = "SELECT first, bins FROM histograms
@@ -21,24 +26,122 @@ pub(super) const CHUNKS_OF_WINDOW: &str = "SELECT first, bins FROM histograms
           ORDER BY first DESC LIMIT 1)
      ORDER BY first";
 
+/// Those of the window's samples that are not packed.
+pub(super) const SAMPLES_OF_WINDOW: &str = "SELECT at, state, status_code, response_ms FROM samples
+     WHERE account_id = ?1 AND endpoint_id = ?2 AND at >= ?3 AND at < ?4 ORDER BY at";
+
 /// By how many samples which bin changes.
 #[derive(Debug, Default)]
 pub(super) struct Changes(BTreeMap<(EndpointId, Bin), i64>);
 
 impl Changes {
-    pub(super) fn add(&mut self, endpoint: EndpointId, sample: &Sample) {
+    fn exchange(&mut self, endpoint: EndpointId, replaced: Option<&Sample>, sample: &Sample) {
         *self.0.entry((endpoint, Bin::of(sample))).or_default() += 1;
+        if let Some(replaced) = replaced {
+            *self.0.entry((endpoint, Bin::of(replaced))).or_default() -= 1;
+        }
+    }
+}
+
+/// Takes in what was stored, in its order. What lies before the moment that an endpoint's histogram reaches to changes
+/// it; the rest waits until there is enough of it to be packed.
+pub(super) fn follow(c: &Connection, account: AccountId, stored: &[Stored]) -> Result<(), StoreError> {
+    let mut changes = Changes::default();
+    let mut endpoints = Endpoints::prepare(c, account)?;
+    let mut full = Vec::new();
+    for of_endpoint in stored.chunk_by(|one, other| one.endpoint == other.endpoint) {
+        let endpoint = of_endpoint[0].endpoint;
+        let known = endpoints.find(endpoint)?;
+        let mut packed = known.unwrap_or_default();
+        for stored in of_endpoint {
+            if packed.holds(stored.sample.at) {
+                changes.exchange(endpoint, stored.replaced.as_ref(), &stored.sample);
+            } else if stored.replaced.is_none() {
+                packed.unpacked += 1;
+            }
+        }
+        if packed.unpacked > UNPACKED_LIMIT {
+            full.push((endpoint, packed));
+        } else if known != Some(packed) {
+            endpoints.put(endpoint, packed)?;
+        }
+    }
+    if !full.is_empty() {
+        let mut unpacked = Unpacked::prepare(c, account)?;
+        for (endpoint, packed) in full {
+            endpoints.put(endpoint, unpacked.pack(endpoint, packed, &mut changes)?)?;
+        }
+    }
+    change(c, account, changes)
+}
+
+/// The endpoints with more to pack than is left to the next batch: of a database from before there were histograms.
+pub(super) fn unpacked(c: &Connection) -> Result<Vec<(AccountId, EndpointId)>, StoreError> {
+    endpoints::with_more_unpacked(c, UNPACKED_LIMIT)
+}
+
+/// Packs the next of an endpoint's samples; false when there are no more than a batch would leave.
+pub(super) fn pack_more(
+    c: &Connection,
+    account: AccountId,
+    endpoint: EndpointId,
+) -> Result<bool, StoreError> {
+    let mut changes = Changes::default();
+    let mut endpoints = Endpoints::prepare(c, account)?;
+    let packed = endpoints.find(endpoint)?.unwrap_or_default();
+    let packed = Unpacked::prepare(c, account)?.pack(endpoint, packed, &mut changes)?;
+    endpoints.put(endpoint, packed)?;
+    change(c, account, changes)?;
+    Ok(packed.unpacked > UNPACKED_LIMIT)
+}
+
+/// The samples of an account that are to be packed. Its statement is prepared once for many endpoints: the cache that a
+/// connection has of them takes the values out that were bound last, and SQLite plans anew what it planned with these.
+struct Unpacked<'c> {
+    account: AccountId,
+    samples: CachedStatement<'c>,
+}
+
+impl<'c> Unpacked<'c> {
+    fn prepare(c: &'c Connection, account: AccountId) -> Result<Self, StoreError> {
+        Ok(Self {
+            account,
+            samples: c.prepare_cached(
+                "SELECT at, state, status_code, response_ms FROM samples
+                 WHERE account_id = ?1 AND endpoint_id = ?2 AND at >= ?3 ORDER BY at LIMIT ?4",
+            )?,
+        })
     }
 
-    pub(super) fn remove(&mut self, endpoint: EndpointId, sample: &Sample) {
-        *self.0.entry((endpoint, Bin::of(sample))).or_default() -= 1;
+    /// Adds all but the newest of them, the oldest first, and answers how far the histogram then reaches.
+    fn pack(
+        &mut self,
+        endpoint: EndpointId,
+        mut packed: Packed,
+        changes: &mut Changes,
+    ) -> Result<Packed, StoreError> {
+        let from = packed.until.map_or(i64::MIN, |until| until.0);
+        let due = PACKED_AT_ONCE.min(packed.unpacked.saturating_sub(LEFT_UNPACKED));
+        let mut rows = self
+            .samples
+            .query(params![self.account.0, endpoint.get(), from, due])?;
+        while let Some(row) = rows.next()? {
+            let sample = samples::sample_from(row)?;
+            changes.exchange(endpoint, None, &sample);
+            packed.until = Some(UnixMs(sample.at.0 + 1));
+        }
+        packed.unpacked -= due;
+        Ok(packed)
     }
 }
 
 /// Each chunk is read and written once, however many of its bins change.
-pub(super) fn change(c: &Connection, account: AccountId, changes: Changes) -> Result<(), StoreError> {
-    let mut chunks = Chunks::prepare(c, account)?;
+fn change(c: &Connection, account: AccountId, changes: Changes) -> Result<(), StoreError> {
     let changes: Vec<_> = changes.0.into_iter().filter(|(_, by)| *by != 0).collect();
+    if changes.is_empty() {
+        return Ok(());
+    }
+    let mut chunks = Chunks::prepare(c, account)?;
     for of_endpoint in changes.chunk_by(|((one, _), _), ((other, _), _)| one == other) {
         let endpoint = of_endpoint[0].0.0;
         let bins: Vec<_> = of_endpoint.iter().map(|((_, bin), by)| (*bin, *by)).collect();
@@ -56,8 +159,7 @@ pub(super) fn change(c: &Connection, account: AccountId, changes: Changes) -> Re
     Ok(())
 }
 
-/// The chunks of an account, to be changed. Its statements are prepared once for many endpoints: the cache that a
-/// connection has of them takes the values out that were bound last, and SQLite plans anew what it planned with these.
+/// The chunks of an account, to be changed.
 struct Chunks<'c> {
     account: AccountId,
     holding: CachedStatement<'c>,
@@ -104,64 +206,57 @@ impl<'c> Chunks<'c> {
     }
 }
 
-/// The histograms of an account, as far as they lie in a frame. Prepared once, as above.
-pub(super) struct Histograms<'c> {
+/// The samples of an account, as far as they lie in a frame: packed, and one by one.
+pub(super) struct Windows<'c> {
     account: AccountId,
     frame: Frame,
     chunks: CachedStatement<'c>,
+    samples: CachedStatement<'c>,
 }
 
-impl<'c> Histograms<'c> {
+impl<'c> Windows<'c> {
     pub(super) fn prepare(c: &'c Connection, account: AccountId, frame: Frame) -> Result<Self, StoreError> {
         Ok(Self {
             account,
             frame,
             chunks: c.prepare_cached(CHUNKS_OF_WINDOW)?,
+            samples: c.prepare_cached(SAMPLES_OF_WINDOW)?,
         })
     }
 
-    pub(super) fn tally(&mut self, endpoint: EndpointId) -> Result<Tally, StoreError> {
+    pub(super) fn tally(&mut self, endpoint: &Newest) -> Result<Tally, StoreError> {
+        let mut tally = Tally::new(self.frame);
+        if endpoint.packed.holds(self.frame.start()) {
+            self.add_chunks(endpoint.id, &mut tally)?;
+        }
+        if !endpoint.packed.holds(endpoint.sample.at) {
+            self.add_samples(endpoint, &mut tally)?;
+        }
+        Ok(tally)
+    }
+
+    /// Some of the bins may lie before the frame, or after it: the tally leaves them out.
+    fn add_chunks(&mut self, endpoint: EndpointId, tally: &mut Tally) -> Result<(), StoreError> {
         let [start, end] = [self.frame.start(), self.frame.end()].map(|at| Bin::first_of_minute(at).0);
         let mut rows = self.chunks.query([self.account.0, endpoint.get(), start, end])?;
-        let mut tally = Tally::new(self.frame);
         while let Some(row) = rows.next()? {
             let bytes = row.get_ref(1)?.as_blob().map_err(rusqlite::Error::from)?;
-            // Some may lie before the frame, or after it: the tally leaves them out.
             for (bin, samples) in Bins::of(Bin(row.get(0)?), bytes) {
                 tally.add(bin, samples);
             }
         }
-        Ok(tally)
+        Ok(())
     }
-}
 
-/// The endpoints of a database from before there were histograms, or whose histogram was deleted to be made anew.
-pub(super) fn missing(c: &Connection) -> Result<Vec<(AccountId, EndpointId)>, StoreError> {
-    let missing = c
-        .prepare(
-            "SELECT account_id, endpoint_id FROM endpoints WHERE NOT EXISTS
-                 (SELECT 1 FROM histograms WHERE histograms.account_id = endpoints.account_id
-                                             AND histograms.endpoint_id = endpoints.endpoint_id)",
-        )?
-        .query_map([], |row| {
-            let endpoint = EndpointId::parse(row.get(1)?).expect("only positive ids are stored");
-            Ok((AccountId(row.get(0)?), endpoint))
-        })?
-        .collect::<rusqlite::Result<_>>()?;
-    Ok(missing)
-}
-
-/// Makes the histogram of an endpoint that has none from its samples.
-pub(super) fn fill(c: &Connection, account: AccountId, endpoint: EndpointId) -> Result<(), StoreError> {
-    let mut changes = Changes::default();
-    let mut packed = 0;
-    samples::each(c, account, endpoint, |sample| {
-        changes.add(endpoint, &sample);
-        packed += 1;
-        if packed % FILL_AT_ONCE == 0 {
-            change(c, account, std::mem::take(&mut changes))?;
+    fn add_samples(&mut self, endpoint: &Newest, tally: &mut Tally) -> Result<(), StoreError> {
+        let from = endpoint.packed.until.max(Some(self.frame.start()));
+        let from = from.expect("a frame has a start");
+        let mut rows = self
+            .samples
+            .query([self.account.0, endpoint.id.get(), from.0, self.frame.end().0])?;
+        while let Some(row) = rows.next()? {
+            tally.add(Bin::of(&samples::sample_from(row)?), 1);
         }
         Ok(())
-    })?;
-    change(c, account, changes)
+    }
 }

@@ -22,9 +22,9 @@ enum Step {
     /// The batch before it, sent again.
     Again,
     Hear(AccountId, News, u8),
-    /// The service ends, and begins again; perhaps on a database that has lost its histograms.
+    /// The service ends, and begins again; perhaps on a database that never had histograms.
     Reopen {
-        fill: bool,
+        unpacked: bool,
     },
 }
 
@@ -36,7 +36,7 @@ fn sample() -> impl Strategy<Value = (EndpointId, Sample)> {
     let now = now().as_millisecond();
     let moment = prop_oneof![
         // Few moments, so that they come again; then any of the last minutes; then of eight days.
-        4 => (0..60_i64).prop_map(move |i| now - i * 7_000),
+        4 => (0..60_i64, 0..2_i64).prop_map(move |(i, later)| now - i * 7_000 + later),
         2 => now - 200_000..now + 60_000,
         3 => now - 8 * 86_400_000..now,
     ];
@@ -66,7 +66,7 @@ fn step() -> impl Strategy<Value = Step> {
         8 => (account(), batch()).prop_map(|(account, batch)| Step::Record(account, batch)),
         1 => Just(Step::Again),
         3 => (account(), news, 0..3_u8).prop_map(|(account, news, heard)| Step::Hear(account, news, heard)),
-        1 => any::<bool>().prop_map(|fill| Step::Reopen { fill }),
+        1 => any::<bool>().prop_map(|unpacked| Step::Reopen { unpacked }),
     ]
 }
 
@@ -102,9 +102,9 @@ impl Scene {
                 let incarnation: Incarnation = format!("{heard:032}").parse().unwrap();
                 self.store.hear_account(account, news, incarnation).await.unwrap();
             }
-            Step::Reopen { fill } => {
-                if fill {
-                    self.write(|c| c.execute("DELETE FROM histograms", [])).await;
+            Step::Reopen { unpacked } => {
+                if unpacked {
+                    self.write(unpack).await;
                 }
                 self.store = Store::open(&self.folder.path().join("db"), false).await.unwrap();
             }
@@ -142,12 +142,36 @@ impl Scene {
                 }
             }
         }
-        // Nothing is left of an endpoint without samples.
-        let orphans = "SELECT count(*) FROM histograms WHERE NOT EXISTS (SELECT 1 FROM samples
-             WHERE samples.account_id = histograms.account_id AND samples.endpoint_id = histograms.endpoint_id)";
-        let orphans: i64 = self.write(|c| c.query_row(orphans, [], |row| row.get(0))).await;
-        assert_eq!(orphans, 0);
+        self.write(assert_packed).await;
     }
+}
+
+fn unpack(c: &Connection) -> rusqlite::Result<()> {
+    c.execute_batch(
+        "DELETE FROM histograms;
+         UPDATE endpoints SET packed_until = NULL, unpacked = (SELECT count(*) FROM samples
+             WHERE samples.account_id = endpoints.account_id AND samples.endpoint_id = endpoints.endpoint_id)",
+    )
+}
+
+/// Few samples are left to be read one by one, and nothing is left of an endpoint without samples.
+fn assert_packed(c: &Connection) -> rusqlite::Result<()> {
+    let unpacked = "SELECT unpacked, (SELECT count(*) FROM samples WHERE samples.account_id = endpoints.account_id
+             AND samples.endpoint_id = endpoints.endpoint_id AND at >= coalesce(packed_until, at)) FROM endpoints";
+    let mut unpacked = c.prepare(unpacked)?;
+    let mut rows = unpacked.query([])?;
+    while let Some(row) = rows.next()? {
+        let (told, counted) = (row.get::<_, i64>(0)?, row.get::<_, i64>(1)?);
+        assert_eq!(told, counted);
+        assert!(told <= 32, "{told}");
+    }
+    let orphans: i64 = c.query_row(
+        "SELECT count(*) FROM histograms LEFT JOIN endpoints USING (account_id, endpoint_id) WHERE unpacked IS NULL",
+        [],
+        |row| row.get(0),
+    )?;
+    assert_eq!(orphans, 0);
+    Ok(())
 }
 
 fn rows(c: &Connection, account: AccountId) -> rusqlite::Result<Vec<(EndpointId, Sample)>> {
@@ -280,16 +304,14 @@ async fn a_database_from_before_the_histograms_is_given_them() {
 }
 
 #[tokio::test]
-async fn a_start_that_was_interrupted_goes_on_with_the_endpoints_that_are_left() {
+async fn a_start_that_was_interrupted_goes_on_where_it_was() {
     let folder = database_of_before().await;
     let database = group_commit::Database::open(&folder.path().join("db"), MIGRATIONS).unwrap();
-    let missing = database.read(|c| histograms::missing(c)).await.unwrap();
-    assert_eq!(missing.len(), 2);
-    let (account, endpoint) = missing[0];
-    let fill = move |c: &Connection| histograms::fill(c, account, endpoint);
-    database.write(fill).await.unwrap();
-    let left = database.read(|c| histograms::missing(c)).await.unwrap();
-    assert_eq!(left, missing[1..]);
+    let unpacked = database.read(|c| histograms::unpacked(c)).await.unwrap();
+    assert_eq!(unpacked.len(), 2);
+    let (account, endpoint) = unpacked[0];
+    let step = move |c: &Connection| histograms::pack_more(c, account, endpoint);
+    assert!(database.write(step).await.unwrap(), "there is more");
     drop(database);
     assert_true_after_opening(folder).await;
 }

@@ -4,10 +4,12 @@ use rusqlite::{Connection, Row, params};
 
 use crate::error::StoreError;
 use crate::sample::{AccountId, Batch, EndpointId, ResponseMs, Sample, State, StatusCode, UnixMs};
-use crate::store::histograms::Changes;
+use crate::store::endpoints::Packed;
 use crate::window::Frame;
 
-pub(super) const NEWEST_OF_WINDOW: &str = "SELECT at, state, status_code, response_ms, samples.endpoint_id
+/// Of each endpoint of an account the newest sample in a window.
+pub(super) const NEWEST_OF_WINDOW: &str = "
+     SELECT at, state, status_code, response_ms, samples.endpoint_id, packed_until, unpacked
      FROM endpoints JOIN samples USING (account_id, endpoint_id)
      WHERE endpoints.account_id = ?1 AND at =
          (SELECT at FROM samples WHERE samples.account_id = endpoints.account_id
@@ -15,17 +17,33 @@ pub(super) const NEWEST_OF_WINDOW: &str = "SELECT at, state, status_code, respon
           ORDER BY at DESC LIMIT 1)
      ORDER BY endpoints.endpoint_id";
 
-/// Stores the batch, and answers how many of its samples are new or different, and what that changes in the histograms.
+/// A sample that is new, or differs from the one that was known of its moment.
+#[derive(Debug)]
+pub(super) struct Stored {
+    pub(super) endpoint: EndpointId,
+    pub(super) sample: Sample,
+    pub(super) replaced: Option<Sample>,
+}
+
+/// An endpoint with samples in a frame.
+#[derive(Debug)]
+pub(super) struct Newest {
+    pub(super) id: EndpointId,
+    pub(super) packed: Packed,
+    /// The newest of them.
+    pub(super) sample: Sample,
+}
+
+/// Stores the batch, and answers which of its samples are new or different, in its order.
 ///
 /// The last one of an endpoint and moment wins, so that a batch that is sent again, after an answer that was lost, counts
 /// nothing twice.
-pub(super) fn put(c: &Connection, account: AccountId, batch: &Batch) -> Result<(usize, Changes), StoreError> {
-    let mut stored = 0;
-    let mut changes = Changes::default();
+pub(super) fn put(c: &Connection, account: AccountId, batch: &Batch) -> Result<Vec<Stored>, StoreError> {
     let mut insert = c.prepare_cached(
         "INSERT INTO samples (account_id, endpoint_id, at, state, status_code, response_ms)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO NOTHING",
     )?;
+    let mut stored = Vec::new();
     for (endpoint, sample) in batch.samples() {
         let inserted = insert.execute(params![
             account.0,
@@ -35,18 +53,22 @@ pub(super) fn put(c: &Connection, account: AccountId, batch: &Batch) -> Result<(
             sample.status_code.get(),
             sample.response_ms.get(),
         ])?;
+        let mut replaced = None;
         if inserted == 0 {
             let known = of_moment(c, account, endpoint, sample.at)?;
             if known == *sample {
                 continue;
             }
             replace(c, account, endpoint, sample)?;
-            changes.remove(endpoint, &known);
+            replaced = Some(known);
         }
-        changes.add(endpoint, sample);
-        stored += 1;
+        stored.push(Stored {
+            endpoint,
+            sample: *sample,
+            replaced,
+        });
     }
-    Ok((stored, changes))
+    Ok(stored)
 }
 
 fn replace(
@@ -85,43 +107,27 @@ fn of_moment(
     Ok(sample)
 }
 
-/// Of each endpoint with samples in the frame the newest, by the endpoints' ids.
+/// The endpoints with samples in the frame, by their ids.
 ///
 /// None for a deleted account, whatever the sweep has not come to yet.
-pub(super) fn newest(
-    c: &Connection,
-    account: AccountId,
-    frame: Frame,
-) -> Result<Vec<(EndpointId, Sample)>, StoreError> {
+pub(super) fn newest(c: &Connection, account: AccountId, frame: Frame) -> Result<Vec<Newest>, StoreError> {
     let newest = c
         .prepare_cached(NEWEST_OF_WINDOW)?
         .query_map([account.0, frame.start().0, frame.end().0], |row| {
-            let endpoint = EndpointId::parse(row.get(4)?).expect("only positive ids are stored");
-            Ok((endpoint, sample_from(row)?))
+            Ok(Newest {
+                id: EndpointId::parse(row.get(4)?).expect("only positive ids are stored"),
+                packed: Packed {
+                    until: row.get::<_, Option<_>>(5)?.map(UnixMs),
+                    unpacked: row.get(6)?,
+                },
+                sample: sample_from(row)?,
+            })
         })?
         .collect::<rusqlite::Result<_>>()?;
     Ok(newest)
 }
 
-/// Calls with every sample of the endpoint, the oldest first.
-pub(super) fn each(
-    c: &Connection,
-    account: AccountId,
-    endpoint: EndpointId,
-    mut call: impl FnMut(Sample) -> Result<(), StoreError>,
-) -> Result<(), StoreError> {
-    let mut statement = c.prepare_cached(
-        "SELECT at, state, status_code, response_ms FROM samples
-         WHERE account_id = ?1 AND endpoint_id = ?2 ORDER BY at",
-    )?;
-    let mut rows = statement.query([account.0, endpoint.get()])?;
-    while let Some(row) = rows.next()? {
-        call(sample_from(row)?)?;
-    }
-    Ok(())
-}
-
-/// By position, not by name: where histograms are filled, this runs for every sample there is.
+/// By position, not by name: where samples are packed, this runs for every one there is.
 pub(super) fn sample_from(row: &Row<'_>) -> rusqlite::Result<Sample> {
     Ok(Sample {
         at: UnixMs(row.get(0)?),

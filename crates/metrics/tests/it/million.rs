@@ -79,7 +79,7 @@ async fn a_million_samples_are_summarised_as_counting_them_would() {
         .execute_batch(
             "INSERT INTO accounts (account_id, revision) VALUES (7, 1000);
              WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20)
-             INSERT INTO endpoints SELECT 7, i FROM n;",
+             INSERT INTO endpoints (account_id, endpoint_id, unpacked) SELECT 7, i, 50000 FROM n;",
         )
         .unwrap();
     let inserted = transaction.execute(INSERT, [SAMPLES, ENDPOINTS, first]).unwrap();
