@@ -40,7 +40,7 @@ static HEAD: LazyLock<HeaderMap> = LazyLock::new(|| {
         (SERVER_TIMING, differs()),
     ])
 });
-/// The same with what programs are told of the body.
+/// The head with what programs are told of the body.
 static JSON_HEAD: LazyLock<HeaderMap> = LazyLock::new(|| {
     let mut head = HEAD.clone();
     head.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -50,9 +50,9 @@ static JSON_HEAD: LazyLock<HeaderMap> = LazyLock::new(|| {
     );
     head
 });
-/// The same with what browsers are told of the body.
+/// The head with what browsers are told of the body.
 static HTML_HEAD: LazyLock<HeaderMap> = LazyLock::new(|| {
-    let mut head = JSON_HEAD.clone();
+    let mut head = HEAD.clone();
     head.extend(about_html());
     head
 });
