@@ -22,7 +22,8 @@ pub(crate) struct Shape {
 
 pub(crate) const SHAPES: &[Shape] = &[
     shape("writing/17", 17, 17, 1, 2_000, false),
-    shape("writing/17-by-16", 17, 17, 16, 6_400, false),
+    // Each client has endpoints of its own.
+    shape("writing/17-by-16", 272, 17, 16, 6_400, false),
     shape("writing/1000", 500, 1_000, 1, 300, false),
     shape("writing/1000-by-16", 500, 1_000, 16, 320, false),
     shape("writing/1000-of-1", 1, 1_000, 1, 300, false),
