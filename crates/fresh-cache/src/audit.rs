@@ -95,7 +95,7 @@ impl<C: Composer> FreshCache<C> {
     /// ```
     pub async fn audit(&self, key: &C::Key) -> Audit<C> {
         let inner = &self.inner;
-        let Some((entry, _)) = inner.proven(key).await else {
+        let Some((entry, _)) = inner.proven(key) else {
             return Audit::Skipped;
         };
         let mut asked = false;
@@ -126,7 +126,7 @@ impl<C: Composer> FreshCache<C> {
     pub async fn audit_again(&self, suspicion: Suspicion<C::Key>) -> Audit<C> {
         let inner = &self.inner;
         inner.stats.audits.add();
-        let Some((entry, claimed)) = inner.proven(&suspicion.key).await else {
+        let Some((entry, claimed)) = inner.proven(&suspicion.key) else {
             return Audit::Agrees; // it was heard of, and makes no claim any more
         };
         let shown = entry
@@ -166,7 +166,7 @@ impl<C: Composer> FreshCache<C> {
         }
         for key in pages {
             if inner.pages.contains_key(&key) {
-                self.forget(&key).await;
+                self.forget(&key);
                 // A panic of the composer was counted.
                 _ = AssertUnwindSafe(self.read(&key, Demand::Afresh))
                     .catch_unwind()
@@ -178,9 +178,9 @@ impl<C: Composer> FreshCache<C> {
 
 impl<C: Composer> Inner<C> {
     /// The resident page, if it claims to be complete, and until when.
-    async fn proven(&self, key: &C::Key) -> Option<(Arc<Entry<C>>, Moment)> {
+    fn proven(&self, key: &C::Key) -> Option<(Arc<Entry<C>>, Moment)> {
         let watermarks = self.ledger.watermarks();
-        let entry = self.pages.get(key).await?;
+        let entry = self.pages.get(key)?;
         let verdict = entry.check(&Proof::new(&self.ledger, &watermarks), &*self.tactic);
         let claims = verdict.doubt.is_none() && entry.degraded().next().is_none();
         claims.then_some((entry, verdict.complete_until))

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use moka::future::Cache;
+use moka::sync::Cache;
 
 use crate::answer::{Answer, Entry, Fetch, Forward, Outcome};
 use crate::apart::Apart;
@@ -111,7 +111,7 @@ impl<C: Composer> FreshCache<C> {
         }
         // The watermarks first, the page and its proof second (rule 10).
         let watermarks = inner.ledger.watermarks();
-        let resident = inner.pages.get(key).await;
+        let resident = inner.pages.get(key);
         let unproven = match resident {
             None => self.nothing(key, demand, &watermarks),
             Some(entry) => match self.prove(&entry, demand, &watermarks) {
@@ -303,26 +303,26 @@ impl<C: Composer> FreshCache<C> {
     ///     data: "what an event of the last week said".into(),
     ///     committed: Moment::from_micros(1_750_000_000_000_000),
     /// };
-    /// cache.remember(ACCOUNTS, 7, carried).await;
+    /// cache.remember(ACCOUNTS, 7, carried);
     ///
     /// cache.read(&7, Demand::Any).await;
     /// assert_eq!(cache.stats().not_modified.get(), 1, "the source was asked about it");
     /// # }
     /// ```
-    pub async fn remember(&self, source: SourceId, entity: u64, carried: Carried) {
-        self.inner.remembered.insert((source, entity), carried).await;
+    pub fn remember(&self, source: SourceId, entity: u64, carried: Carried) {
+        self.inner.remembered.insert((source, entity), carried);
     }
 
     /// Forgets what was [remembered](Self::remember), because the entity is gone.
-    pub async fn forget_remembered(&self, source: SourceId, entity: u64) {
-        self.inner.remembered.invalidate(&(source, entity)).await;
+    pub fn forget_remembered(&self, source: SourceId, entity: u64) {
+        self.inner.remembered.invalidate(&(source, entity));
     }
 
     /// Drops a resident page, as an eviction does; a flight of it goes on.
     ///
     /// Not needed for freshness: an event does that by the ledger. It is for repairs by hand.
-    pub async fn forget(&self, key: &C::Key) {
-        self.inner.pages.invalidate(key).await;
+    pub fn forget(&self, key: &C::Key) {
+        self.inner.pages.invalidate(key);
     }
 
     /// What happened in this cache since it was made.

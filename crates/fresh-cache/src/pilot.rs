@@ -46,7 +46,7 @@ impl<C: Composer> Pilot<C> {
 
     pub(crate) async fn fly_all(mut self) {
         while !self.ended {
-            let Departure { legs, landing, span } = self.depart().await;
+            let Departure { legs, landing, span } = self.depart();
             let flight = AssertUnwindSafe(self.fly(&legs).instrument(span)).catch_unwind();
             let landed = flight.await.map_err(|panic| {
                 self.inner.stats.panics.add();
@@ -68,11 +68,11 @@ impl<C: Composer> Pilot<C> {
     }
 
     /// Begins the boarding flight: decides which parts are kept and which are asked for.
-    async fn depart(&self) -> Departure<C> {
+    fn depart(&self) -> Departure<C> {
         // The watermarks first, the page and its proof second (rule 10).
         let watermarks = self.inner.ledger.watermarks();
-        let resident = self.inner.pages.get(&self.key).await;
-        let known = self.known(resident.as_deref()).await;
+        let resident = self.inner.pages.get(&self.key);
+        let known = self.known(resident.as_deref());
         let departed = self.inner.ledger.clock().monotonic();
         self.inner.slots.depart(&self.key, departed, |wish| {
             self.plan(&watermarks, known, resident.as_deref(), wish)
@@ -81,13 +81,13 @@ impl<C: Composer> Pilot<C> {
 
     /// What is known of each part: from the page that is resident, from the flights before this one, or else from what was
     /// remembered of the past.
-    async fn known(&self, resident: Option<&Entry<C>>) -> Vec<Option<Part<C::Body>>> {
+    fn known(&self, resident: Option<&Entry<C>>) -> Vec<Option<Part<C::Body>>> {
         let mut known = Vec::with_capacity(self.landed.len());
         for (index, landed) in self.landed.iter().enumerate() {
             let part = merge(landed.clone(), resident.and_then(|entry| entry.known(index)));
             known.push(match part {
                 Some(part) => Some(part),
-                None => self.inner.remembered(&self.key, index).await,
+                None => self.inner.remembered(&self.key, index),
             });
         }
         known
@@ -151,14 +151,14 @@ impl<C: Composer> Pilot<C> {
                 .map(|(leg, &slot)| self.inner.arrive(&self.key, leg, slot)),
         );
         let arrivals = arrivals.await;
-        self.land(arrivals).await
+        self.land(arrivals)
     }
 
     /// Merges what arrived with what is known, renders and stores it.
-    async fn land(&mut self, arrivals: Vec<Arrival<C::Body>>) -> Landed<C> {
+    fn land(&mut self, arrivals: Vec<Arrival<C::Body>>) -> Landed<C> {
         let fetches: Arc<[Fetch]> = arrivals.iter().filter_map(|arrival| arrival.fetch).collect();
         let watermarks = self.inner.ledger.watermarks();
-        let resident = self.inner.pages.get(&self.key).await;
+        let resident = self.inner.pages.get(&self.key);
         let proof = Proof::new(&self.inner.ledger, &watermarks);
         let mut states = Vec::with_capacity(arrivals.len());
         let rests = arrivals.iter().map(|arrival| arrival.rest.clone()).collect();
@@ -171,7 +171,7 @@ impl<C: Composer> Pilot<C> {
             states.push(state);
         }
         let entry = self.make(states, rests, resident.as_deref(), &fetches, &proof);
-        let stored = self.inner.store(&self.key, &entry).await;
+        let stored = self.inner.store(&self.key, &entry);
         Landed {
             entry,
             fetches,
@@ -254,25 +254,25 @@ impl<C: Composer> Pilot<C> {
 
 impl<C: Composer> Inner<C> {
     /// Keeps the page; whether it could be kept.
-    async fn store(&self, key: &C::Key, entry: &Arc<Entry<C>>) -> bool {
+    fn store(&self, key: &C::Key, entry: &Arc<Entry<C>>) -> bool {
         if !self.tactic.keeps_pages() {
             return false;
         }
         let stored = u64::from(entry.weight()) <= self.options.max_bytes;
         if stored {
-            self.pages.insert(key.clone(), Arc::clone(entry)).await;
+            self.pages.insert(key.clone(), Arc::clone(entry));
         } else {
             // The page before it must go all the same: it may be older than this answer, and yet proven (I2).
-            self.pages.invalidate(key).await;
+            self.pages.invalidate(key);
         }
         stored
     }
 
     /// What was remembered of one part of a page: a body, and no evidence (rule 19).
-    async fn remembered(&self, key: &C::Key, index: usize) -> Option<Part<C::Body>> {
+    fn remembered(&self, key: &C::Key, index: usize) -> Option<Part<C::Body>> {
         let dependencies = self.guard(|| self.composer.dependencies(key))?;
         let (source, entity) = *dependencies.get(index)?;
-        let carried = self.remembered.get(&(source, entity)).await?;
+        let carried = self.remembered.get(&(source, entity))?;
         self.part_of(key, source, Position::ZERO, &carried)
     }
 
@@ -386,8 +386,7 @@ mod tests {
                 .expect("the test set it")
                 .inner
                 .pages
-                .insert(*key, newer)
-                .await;
+                .insert(*key, newer);
             Ok(Fetched::New {
                 version: Version {
                     incarnation: 1,

@@ -178,11 +178,11 @@ impl<C: Composer> FreshCache<C> {
         loop {
             tokio::select! {
                 Some((announcement, span)) = inbox.recv() => {
-                    self.inner.enqueue(announcement, span, &mut waiting).await;
+                    self.inner.enqueue(announcement, &span, &mut waiting);
                     // All of a burst, before the first of it is refreshed; but not more, or nothing ever would be.
                     for _ in 0..self.inner.options.refresh.waiting {
                         let Ok((announcement, span)) = inbox.try_recv() else { break };
-                        self.inner.enqueue(announcement, span, &mut waiting).await;
+                        self.inner.enqueue(announcement, &span, &mut waiting);
                     }
                 }
                 Some(Ok(key)) = flights.join_next() => {
@@ -207,7 +207,7 @@ impl<C: Composer> FreshCache<C> {
             ledger, pages, stats, ..
         } = &*self.inner;
         let watermarks = ledger.watermarks();
-        let resident = pages.get(key).await;
+        let resident = pages.get(key);
         if resident.as_ref().is_some_and(|entry| entry.begin_refresh()) {
             stats.refreshes_wasted.add();
         }
@@ -228,7 +228,7 @@ impl<C: Composer> FreshCache<C> {
 
 impl<C: Composer> Inner<C> {
     /// Puts the event's pages into the queue, or into what waits of them already.
-    async fn enqueue(&self, announcement: Announcement, event: Span, waiting: &mut Waiting<C>) {
+    fn enqueue(&self, announcement: Announcement, event: &Span, waiting: &mut Waiting<C>) {
         let Announcement {
             source,
             entity,
@@ -237,10 +237,10 @@ impl<C: Composer> Inner<C> {
         } = announcement;
         let pages = self.guard(|| self.composer.pages_of(source, entity));
         for key in pages.unwrap_or_default() {
-            if !self.wants_refresh(&key, waiting).await {
+            if !self.wants_refresh(&key, waiting) {
                 continue;
             }
-            let span = tracing::info_span!(parent: &event, "refresh page");
+            let span = tracing::info_span!(parent: event, "refresh page");
             if let Some(due) = waiting.due.get_mut(&key) {
                 due.note(source, position, carried.clone(), span);
             } else if waiting.order.len() < self.options.refresh.waiting {
@@ -253,11 +253,11 @@ impl<C: Composer> Inner<C> {
         }
     }
 
-    async fn wants_refresh(&self, key: &C::Key, waiting: &Waiting<C>) -> bool {
+    fn wants_refresh(&self, key: &C::Key, waiting: &Waiting<C>) -> bool {
         if waiting.due.contains_key(key) {
             return true;
         }
-        let resident = self.pages.get(key).await;
+        let resident = self.pages.get(key);
         match (self.options.refresh.of, resident) {
             (Refresh::All, _) | (Refresh::Resident, Some(_)) => true,
             (Refresh::Read, Some(entry)) => {

@@ -22,11 +22,11 @@ pub(crate) fn timestamp(moment: Moment) -> Timestamp {
 pub(crate) fn rfc3339(time: Timestamp) -> String {
     let time = Offset::UTC.to_datetime(time);
     let mut text = String::with_capacity(24);
-    digits(&mut text, time.year().unsigned_abs(), 4);
+    digits::<4>(&mut text, time.year().unsigned_abs());
     text.push('-');
-    digits(&mut text, time.month().unsigned_abs().into(), 2);
+    digits::<2>(&mut text, time.month().unsigned_abs().into());
     text.push('-');
-    digits(&mut text, time.day().unsigned_abs().into(), 2);
+    digits::<2>(&mut text, time.day().unsigned_abs().into());
     text.push('T');
     clock(&mut text, &time);
     text.push('Z');
@@ -44,7 +44,11 @@ impl maud::Render for InWords {
         ];
         let time = Offset::UTC.to_datetime(self.0);
         let day = u16::from(time.day().unsigned_abs());
-        digits(text, day, if day < 10 { 1 } else { 2 });
+        if day < 10 {
+            digits::<1>(text, day);
+        } else {
+            digits::<2>(text, day);
+        }
         text.push_str(MONTHS[usize::from(time.month().unsigned_abs()) - 1]);
         clock(text, &time);
     }
@@ -52,21 +56,23 @@ impl maud::Render for InWords {
 
 /// `21:18:03.042`.
 fn clock(text: &mut String, time: &DateTime) {
-    digits(text, time.hour().unsigned_abs().into(), 2);
+    digits::<2>(text, time.hour().unsigned_abs().into());
     text.push(':');
-    digits(text, time.minute().unsigned_abs().into(), 2);
+    digits::<2>(text, time.minute().unsigned_abs().into());
     text.push(':');
-    digits(text, time.second().unsigned_abs().into(), 2);
+    digits::<2>(text, time.second().unsigned_abs().into());
     text.push('.');
-    digits(text, time.millisecond().unsigned_abs(), 3);
+    digits::<3>(text, time.millisecond().unsigned_abs());
 }
 
-/// The last `width` digits of a number.
-fn digits(text: &mut String, number: u16, width: u32) {
-    for place in (0..width).rev() {
-        let digit = number / 10_u16.pow(place) % 10;
-        text.push(char::from_digit(digit.into(), 10).expect("a digit is below ten"));
+/// The last digits of a number.
+pub(crate) fn digits<const WIDTH: usize>(text: &mut String, mut number: u16) {
+    let mut digits = [b'0'; WIDTH];
+    for digit in digits.iter_mut().rev() {
+        *digit += (number % 10) as u8;
+        number /= 10;
     }
+    text.push_str(str::from_utf8(&digits).expect("digits are ASCII"));
 }
 
 /// How long ago that was, in seconds; below zero if it is yet to come.

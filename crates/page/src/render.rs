@@ -8,6 +8,7 @@ use std::sync::OnceLock;
 
 use axum::http::HeaderValue;
 use bytes::Bytes;
+use maud::{Markup, Render as _};
 use sha2::{Digest, Sha256};
 
 use crate::fragment::{Content, Fragment};
@@ -67,7 +68,7 @@ pub(crate) struct Rendered {
     /// The versions that are shown, as a token (rule 13).
     pub(crate) tokens: HeaderValue,
     /// The revision of each part at hand, for people: `accounts 3 · endpoints 9 · metrics 417`.
-    pub(crate) revisions: String,
+    pub(crate) revisions: Markup,
     /// The trace in which it was rendered.
     trace_id: Option<String>,
     /// The memory that the fragments behind it take.
@@ -157,7 +158,7 @@ pub(crate) fn render(key: &PageKey, parts: &Parts<'_>) -> Page {
         html: form("html", account::render(key, parts).into_string().into_bytes()),
         json: form("json", json::render(parts)),
         tokens: headers::value(token::write(key.account, shown)),
-        revisions: revisions.collect::<Vec<_>>().join(" · "),
+        revisions: revisions.collect::<Vec<_>>().join(" · ").render(),
         trace_id: telemetry::current_trace_id(),
         fragments: fragments().map(|(_, fragment)| fragment.weight()).sum(),
     }))

@@ -14,6 +14,7 @@ use bytes::Bytes;
 use fresh_cache::{Answer, SourceId};
 use http_edge::conditional;
 use jiff::Timestamp;
+use maud::Markup;
 
 use crate::accept::{Format, takes_gzip};
 use crate::body::two_pieces;
@@ -21,7 +22,7 @@ use crate::compose::Upstreams;
 use crate::error::Refusal;
 use crate::headers::{CACHE_STATUS, FRESH_AS_OF, SERVER_TIMING, cache_status, server_timing, value};
 use crate::key::PageKey;
-use crate::moment::{rfc3339, timestamp};
+use crate::moment::{moment, rfc3339, timestamp};
 use crate::render::{CONTENT_SECURITY_POLICY, Form, Page, Rendered, Served, render_foot};
 use crate::source::Source;
 use crate::token::{self, CONSISTENCY_TOKEN};
@@ -115,10 +116,7 @@ impl<'a> Outgoing<'a> {
             how: cache_status(answer.outcome, &degraded(answer)),
             fresh_as_of: timestamp(answer.fresh_as_of),
             composed_at,
-            age: Timestamp::now()
-                .duration_since(composed_at)
-                .try_into()
-                .unwrap_or_default(),
+            age: moment(Timestamp::now()).saturating_since(answer.composed),
         }
     }
 
@@ -145,7 +143,7 @@ impl<'a> Outgoing<'a> {
             (HEAD.clone(), Body::empty())
         } else {
             let (head, foot) = match format {
-                Format::Html => (&HTML_HEAD, self.foot(&shown.revisions)),
+                Format::Html => (&HTML_HEAD, self.foot(Some(&shown.revisions))),
                 Format::Json => (&JSON_HEAD, Bytes::new()),
             };
             let mut headers = HeaderMap::clone(head);
@@ -163,7 +161,7 @@ impl<'a> Outgoing<'a> {
     }
 
     fn refuse(&self, refusal: Refusal, format: Format) -> Response {
-        let mut response = refusal.respond(format, || self.foot(""));
+        let mut response = refusal.respond(format, || self.foot(None));
         let headers = response.headers_mut();
         headers.insert(header::VARY, HeaderValue::from_static(VARY));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(CACHE_CONTROL));
@@ -171,7 +169,7 @@ impl<'a> Outgoing<'a> {
         response
     }
 
-    fn foot(&self, revisions: &str) -> Bytes {
+    fn foot(&self, revisions: Option<&Markup>) -> Bytes {
         self.traces.foot(Served {
             how: Some(&self.how),
             fresh_as_of: Some(self.fresh_as_of),

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use axum::Router;
-use axum::extract::{Request, State};
+use axum::extract::{FromRequest, FromRequestParts as _, Request, State};
 use axum::http::HeaderMap;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use fresh_cache::{Answer, Demand, FreshCache};
 use http_edge::{Json, Path, Problem, Query};
@@ -193,24 +193,13 @@ struct PageQuery {
     (status = 404, description = "no such account", body = Problem, content_type = "application/problem+json"),
     (status = 503, description = "no source answers and nothing is known", body = Problem, content_type = "application/problem+json"),
 ))]
-async fn show_page(
-    State(app): State<Arc<App>>,
-    Path(id): Path<String>,
-    Query(query): Query<PageQuery>,
-    request: Request,
-) -> Response {
-    let headers = request.headers();
-    let asked = page_key(&id, query.window.as_deref()).and_then(|key| {
-        let tokens = Tokens::read(headers, key.account).map_err(Refusal::Token)?;
-        let cache = app.caches.chosen(headers).map_err(Refusal::Strategy)?;
-        Ok((key, tokens, cache))
-    });
-    let (key, tokens, cache) = match asked {
-        Ok(asked) => asked,
-        Err(refusal) => {
-            return refusal.respond(Format::preferred(headers), || app.traces.foot(Served::default()));
-        }
-    };
+async fn show_page(State(app): State<Arc<App>>, question: Question) -> Response {
+    let Question {
+        cache,
+        key,
+        tokens,
+        headers,
+    } = &question;
     let began = Instant::now();
     let afresh = wants_afresh(headers);
     let demand = if afresh {
@@ -218,12 +207,52 @@ async fn show_page(
     } else {
         Demand::AtLeast(&tokens.0)
     };
-    let mut answer = app.read(cache, &key, demand).await;
+    let mut answer = app.read(cache, key, demand).await;
     if afresh {
         // Who wants it afresh is held to what the reader knows as well.
         answer.behind = answer.entry.short_of(&tokens.0);
     }
-    Outgoing::new(key, &answer, began.elapsed(), &app.traces).respond(headers)
+    Outgoing::new(*key, &answer, began.elapsed(), &app.traces).respond(headers)
+}
+
+/// What a reader of a page asks for.
+///
+/// An extractor of its own, because what axum keeps of the request beside each single parameter made a cached page's
+/// future twice as large, and moving it costs time.
+struct Question {
+    cache: FreshCache<Upstreams>,
+    key: PageKey,
+    tokens: Tokens,
+    headers: HeaderMap,
+}
+
+impl FromRequest<Arc<App>> for Question {
+    type Rejection = Response;
+
+    async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, Response> {
+        let (mut parts, _) = request.into_parts();
+        let id = Path::<String>::from_request_parts(&mut parts, app).await;
+        let query = Query::<PageQuery>::from_request_parts(&mut parts, app).await;
+        let (Path(id), Query(query)) = id
+            .and_then(|id| Ok((id, query?)))
+            .map_err(IntoResponse::into_response)?;
+        let headers = parts.headers;
+        let understood = page_key(&id, query.window.as_deref()).and_then(|key| {
+            let tokens = Tokens::read(&headers, key.account).map_err(Refusal::Token)?;
+            let cache = app.caches.chosen(&headers).map_err(Refusal::Strategy)?;
+            Ok((key, tokens, cache.clone()))
+        });
+        let refuse = |refusal: Refusal| {
+            refusal.respond(Format::preferred(&headers), || app.traces.foot(Served::default()))
+        };
+        let (key, tokens, cache) = understood.map_err(refuse)?;
+        Ok(Self {
+            cache,
+            key,
+            tokens,
+            headers,
+        })
+    }
 }
 
 fn page_key(id: &str, window: Option<&str>) -> Result<PageKey, Refusal> {

@@ -22,9 +22,9 @@ pub(crate) async fn warm(mut history: History, caches: Caches) {
         if is_deletion(source, &event) {
             // Accounts are never made again, so that nothing said of this one before or after it is worth keeping.
             gone.insert(account);
-            forget(&caches, account).await;
+            forget(&caches, account);
         } else if !gone.contains(&account) {
-            remember(&caches, source, account, &event).await;
+            remember(&caches, source, account, &event);
         }
     }
     match history.cut_short() {
@@ -37,15 +37,15 @@ pub(crate) async fn warm(mut history: History, caches: Caches) {
     }
 }
 
-async fn forget(caches: &Caches, account: u64) {
+fn forget(caches: &Caches, account: u64) {
     for (_, cache) in caches.all() {
         for source in Source::ALL {
-            cache.forget_remembered(SourceId(source.index()), account).await;
+            cache.forget_remembered(SourceId(source.index()), account);
         }
     }
 }
 
-async fn remember(caches: &Caches, source: usize, account: u64, event: &Event) {
+fn remember(caches: &Caches, source: usize, account: u64, event: &Event) {
     let carried = carried(event);
     if !Fragment::is_carried(&carried) {
         return;
@@ -54,6 +54,6 @@ async fn remember(caches: &Caches, source: usize, account: u64, event: &Event) {
     let data = Bytes::copy_from_slice(&carried.data);
     let carried = Carried { data, ..carried };
     for (_, cache) in caches.all() {
-        cache.remember(SourceId(source), account, carried.clone()).await;
+        cache.remember(SourceId(source), account, carried.clone());
     }
 }

@@ -8,8 +8,7 @@ use fresh_cache::{
     CacheOptions, Composer, Demand, Fetched, FreshCache, Ledger, Part, PartState, RefreshOptions, SourceId,
     Strategy, Version,
 };
-use futures::FutureExt as _;
-use moka::future::Cache;
+use moka::sync::Cache;
 use tokio::runtime::Builder;
 
 /// The most parts that a page has here, of one source each.
@@ -82,9 +81,7 @@ pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
 pub(crate) fn fill_bare(keys: impl Iterator<Item = Key>) -> Cache<Key, Arc<()>> {
     let bare = Cache::builder().max_capacity(u64::MAX).weigher(|_, _| 1).build();
     for key in keys {
-        bare.insert(key, Arc::new(()))
-            .now_or_never()
-            .expect("there is no writer to wait for");
+        bare.insert(key, Arc::new(()));
     }
     bare
 }

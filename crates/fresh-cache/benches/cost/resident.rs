@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use fresh_cache::{
     Clock as _, Demand, FreshCache, Hearing, Ledger, LedgerOptions, Outcome, SourceId, Strategy, SystemClock,
 };
-use moka::future::Cache;
+use moka::sync::Cache;
 
 use crate::pages::{Key, Pages, SOURCES, block_on, fill, fill_bare};
 

@@ -169,7 +169,7 @@ async fn run(happenings: &[Happening]) -> (u64, u64, usize) {
                 assert_eq!(revision(&answer, ACCOUNTS), Some(latest));
             }
             Happening::Event(page) => rig.change_announced(ACCOUNTS, page),
-            Happening::Evict(page) => rig.cache.forget(&page).await,
+            Happening::Evict(page) => rig.cache.forget(&page),
             Happening::Settle => rig.settle().await,
         }
         let wasted = rig.cache.stats().refreshes_wasted.get();

@@ -64,11 +64,11 @@ impl History {
     }
 
     async fn run(&mut self) {
-        self.remember().await;
+        self.remember();
         let cache = self.cache.clone();
         let refreshing = tokio::task::spawn_local(async move { cache.refresh().await });
         for _ in 0..STEPS {
-            self.step().await;
+            self.step();
             self.settle().await;
         }
         self.come_to_rest().await;
@@ -76,7 +76,7 @@ impl History {
     }
 
     /// What the replica is told of the past before it hears anything: any state, the latest or not.
-    async fn remember(&mut self) {
+    fn remember(&mut self) {
         for entity in 0..ENTITIES {
             let (state, committed) = {
                 let mut source = self.sea.sources[CARRYING.0].lock().unwrap();
@@ -91,12 +91,11 @@ impl History {
                 (state, committed)
             };
             self.cache
-                .remember(CARRYING, entity as u64, carried(state, committed))
-                .await;
+                .remember(CARRYING, entity as u64, carried(state, committed));
         }
     }
 
-    async fn step(&mut self) {
+    fn step(&mut self) {
         let (source, entity) = (self.dice.below(2), self.dice.below(ENTITIES));
         match self.dice.below(200) {
             0..12 => self.mutate(source, entity),
@@ -110,7 +109,7 @@ impl History {
             81 if self.dice.one_in(3) => self.sea.sources[source].lock().unwrap().reset(&self.sea.clock),
             82 if self.dice.one_in(3) => self.sea.set_the_clock_back(),
             83..103 => self.pass_time(),
-            103..109 => self.cache.forget(&entity).await,
+            103..109 => self.cache.forget(&entity),
             109..143 if self.readers.len() < READERS => self.arrive(entity),
             _ => _ = self.sea.step_a_fetch(&mut self.dice),
         }

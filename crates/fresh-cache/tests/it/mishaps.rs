@@ -117,7 +117,7 @@ async fn a_page_evicted_during_its_revalidation_is_whole_again_after_it() {
     rig.world.stop(ACCOUNTS, Step::Ask).hold();
     let reading = rig.waiting(Demand::Any).await;
     rig.world.stop(ACCOUNTS, Step::Ask).arrived().await;
-    rig.cache.forget(&PAGE).await;
+    rig.cache.forget(&PAGE);
     rig.world.stop(ACCOUNTS, Step::Ask).release();
     let answer = reading.await;
     assert_eq!(answer.entry.page(), &[Some(1), Some(1)]);

@@ -14,7 +14,7 @@ const FIVE_MINUTES: Duration = Duration::from_mins(5);
 const ALMOST_FIVE_MINUTES: Duration = Duration::from_millis(299_999);
 
 /// A replica with empty memory on a living feed; it is told what accounts had said of the page five minutes ago.
-async fn told(down: bool) -> (Rig, Moment) {
+fn told(down: bool) -> (Rig, Moment) {
     let mut rig = Rig::with(CacheOptions {
         max_stale: MAX_STALE,
         retry_after: Duration::ZERO,
@@ -24,7 +24,7 @@ async fn told(down: bool) -> (Rig, Moment) {
     let committed = rig.clock_now();
     let past = rig.carried(ACCOUNTS);
     rig.live(FIVE_MINUTES);
-    rig.cache.remember(ACCOUNTS, PAGE, past).await;
+    rig.cache.remember(ACCOUNTS, PAGE, past);
     if down {
         for source in [ACCOUNTS, METRICS] {
             rig.world
@@ -36,7 +36,7 @@ async fn told(down: bool) -> (Rig, Moment) {
 
 #[tokio::test]
 async fn while_its_source_is_down_the_past_is_shown_marked_with_its_own_date() {
-    let (rig, committed) = told(true).await;
+    let (rig, committed) = told(true);
     let answer = rig.read().await;
     assert_eq!(answer.entry.page(), &[Some(2), None]);
     assert_eq!(
@@ -48,7 +48,7 @@ async fn while_its_source_is_down_the_past_is_shown_marked_with_its_own_date() {
 
 #[tokio::test]
 async fn the_past_is_shown_up_to_the_limit_counted_from_its_commit() {
-    let (mut rig, _) = told(true).await;
+    let (mut rig, _) = told(true);
     rig.live(ALMOST_FIVE_MINUTES);
     assert_eq!(revision(&rig.read().await, ACCOUNTS), Some(2));
     rig.live(TICK);
@@ -62,7 +62,7 @@ async fn the_past_is_shown_up_to_the_limit_counted_from_its_commit() {
 
 #[tokio::test]
 async fn the_past_is_asked_about_however_well_the_feed_lives() {
-    let (mut rig, _) = told(false).await;
+    let (mut rig, _) = told(false);
     let answer = rig.read().await;
     assert_eq!(
         rig.world.take_requests(),
@@ -78,14 +78,14 @@ async fn the_past_is_asked_about_however_well_the_feed_lives() {
 
 #[tokio::test]
 async fn what_is_newer_than_the_past_takes_its_place() {
-    let (rig, _) = told(false).await;
+    let (rig, _) = told(false);
     rig.world.mutate(ACCOUNTS, PAGE);
     let answer = rig.read().await;
     assert_eq!(
         (revision(&answer, ACCOUNTS), answer.degraded().count()),
         (Some(3), 0)
     );
-    rig.cache.forget(&PAGE).await;
+    rig.cache.forget(&PAGE);
     rig.world.take_requests();
     rig.read().await;
     assert_eq!(
@@ -97,7 +97,7 @@ async fn what_is_newer_than_the_past_takes_its_place() {
 
 #[tokio::test]
 async fn a_deletion_that_is_heard_hides_the_past() {
-    let (mut rig, _) = told(true).await;
+    let (mut rig, _) = told(true);
     assert_eq!(revision(&rig.read().await, ACCOUNTS), Some(2));
     rig.hearing.deleted(ACCOUNTS, PAGE);
     let answer = rig.read().await;
@@ -110,7 +110,7 @@ async fn a_deletion_that_is_heard_hides_the_past() {
 
 #[tokio::test]
 async fn a_change_that_is_heard_does_not_hide_it() {
-    let (mut rig, committed) = told(true).await;
+    let (mut rig, committed) = told(true);
     rig.change(ACCOUNTS);
     let answer = rig.read().await;
     assert_eq!(
@@ -121,37 +121,35 @@ async fn a_change_that_is_heard_does_not_hide_it() {
 
 #[tokio::test]
 async fn what_is_forgotten_is_not_shown() {
-    let (rig, _) = told(true).await;
-    rig.cache.forget_remembered(ACCOUNTS, PAGE).await;
+    let (rig, _) = told(true);
+    rig.cache.forget_remembered(ACCOUNTS, PAGE);
     assert_eq!(revision(&rig.read().await, ACCOUNTS), None);
 }
 
 #[tokio::test]
 async fn a_past_that_cannot_be_read_is_none() {
-    let (rig, _) = told(false).await;
+    let (rig, _) = told(false);
     let unreadable = Carried {
         data: UNREADABLE.into(),
         ..rig.carried(ACCOUNTS)
     };
-    rig.cache.remember(ACCOUNTS, PAGE, unreadable).await;
+    rig.cache.remember(ACCOUNTS, PAGE, unreadable);
     rig.read().await;
     assert_eq!(rig.world.take_requests()[0], asked_in_full(ACCOUNTS));
 }
 
 #[tokio::test]
 async fn a_past_dated_in_the_future_is_of_unknown_age_and_not_shown() {
-    let (rig, _) = told(true).await;
+    let (rig, _) = told(true);
     let future = rig.clock_now().saturating_add(TICK);
-    rig.cache
-        .remember(ACCOUNTS, PAGE, carried(version(2), future))
-        .await;
+    rig.cache.remember(ACCOUNTS, PAGE, carried(version(2), future));
     let answer = rig.read().await;
     assert_eq!(revision(&answer, ACCOUNTS), None);
 }
 
 #[tokio::test]
 async fn what_a_flight_brought_is_better_than_the_past() {
-    let (mut rig, _) = told(false).await;
+    let (mut rig, _) = told(false);
     rig.change(ACCOUNTS);
     rig.read().await;
     let read = rig.clock_now();

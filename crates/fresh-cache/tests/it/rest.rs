@@ -124,7 +124,7 @@ async fn however_often_the_page_is_composed_meanwhile_the_reason_is_told_once() 
     });
     rig.read().await;
     let past = rig.carried(ACCOUNTS);
-    rig.cache.remember(ACCOUNTS, PAGE, past).await;
+    rig.cache.remember(ACCOUNTS, PAGE, past);
     rig.live(TICK);
     rig.change(ACCOUNTS);
     rig.world

@@ -21,7 +21,7 @@ pub(crate) struct Served<'a> {
     /// How long ago that was.
     pub(crate) age: Option<Duration>,
     /// The revision of each part at hand: `accounts 3 · endpoints 9 · metrics 417`.
-    pub(crate) revisions: &'a str,
+    pub(crate) revisions: Option<&'a Markup>,
     /// The trace of this answer.
     pub(crate) trace_id: Option<&'a str>,
     /// Where the trace can be looked at.
@@ -38,7 +38,7 @@ pub(crate) fn render_foot(served: &Served<'_>) -> Bytes {
                 @if let Some(time) = served.fresh_as_of { div { dt { "Fresh as of, UTC" } dd { (InWords(time)) } } }
                 @if let Some(time) = served.composed_at { div { dt { "Composed, UTC" } dd { (InWords(time)) } } }
                 @if let Some(age) = served.age { div { dt { "Age" } dd { (age.as_secs()) " s" } } }
-                @if !served.revisions.is_empty() { div { dt { "Revisions" } dd { (served.revisions) } } }
+                @if let Some(revisions) = served.revisions { div { dt { "Revisions" } dd { (revisions) } } }
                 @if let Some(id) = served.trace_id { div { dt { "Trace" } dd { (trace(id, served.trace_url)) } } }
             }
         }
