@@ -279,6 +279,8 @@ pub struct Answer<C: Composer> {
     pub fetches: Box<[Fetch]>,
     /// When the page was rendered, or last found to be the same as before.
     pub composed: Moment,
+    /// How long before this answer that was.
+    pub age: Duration,
     /// The sources of which the reader knows a later state than the page shows, though they were asked (rule 13). An answer
     /// with any is to be marked.
     pub behind: Vec<SourceId>,

@@ -7,13 +7,14 @@ use moka::sync::Cache;
 
 use crate::answer::{Answer, Entry, Fetch, Forward, Outcome};
 use crate::apart::Apart;
+use crate::clock::Moment;
 use crate::composer::Composer;
 use crate::ledger::{Ledger, Slot, SourceId, Watermarks};
 use crate::leg::Leg;
 use crate::options::{CacheOptions, Demand};
 use crate::part::{Carried, Version};
 use crate::pilot::Pilot;
-use crate::proof::{Proof, Verdict};
+use crate::proof::Proof;
 use crate::refresh::Inbox;
 use crate::slots::{Landed, Slots, Ticket, Wish};
 use crate::stats::Stats;
@@ -27,6 +28,13 @@ struct Unproven<C: Composer> {
     why: Forward,
     wish: Wish<C::Body>,
     slots: Arc<[Slot]>,
+}
+
+/// Up to when a page was found to be complete, and when that was.
+#[derive(Clone, Copy)]
+struct Proven {
+    complete_until: Moment,
+    at: Moment,
 }
 
 /// A cache of composed pages. Clones share the pages.
@@ -115,7 +123,7 @@ impl<C: Composer> FreshCache<C> {
         let unproven = match resident {
             None => self.nothing(key, demand, &watermarks),
             Some(entry) => match self.prove(&entry, demand, &watermarks) {
-                Ok(verdict) => return self.answer(entry, verdict, Outcome::Hit, Box::default(), demand),
+                Ok(proven) => return self.answer(entry, proven, Outcome::Hit, Box::default(), demand),
                 Err(unproven) => unproven,
             },
         };
@@ -142,7 +150,7 @@ impl<C: Composer> FreshCache<C> {
         entry: &Entry<C>,
         demand: Demand<'_>,
         watermarks: &Watermarks,
-    ) -> Result<Verdict, Unproven<C>> {
+    ) -> Result<Proven, Unproven<C>> {
         let Inner {
             ledger,
             tactic,
@@ -157,7 +165,10 @@ impl<C: Composer> FreshCache<C> {
             None => {
                 entry.touch();
                 stats.hits.add();
-                return Ok(verdict);
+                return Ok(Proven {
+                    complete_until: verdict.complete_until,
+                    at: proof.now(),
+                });
             }
             Some(doubt) => {
                 stats.count_doubt(doubt);
@@ -214,20 +225,24 @@ impl<C: Composer> FreshCache<C> {
         entry.touch();
         // Dated by the same proof as a hit: a fence that moved during the flight leaves a part its start (rule 11).
         let watermarks = ledger.watermarks();
-        let verdict = entry.check(&Proof::new(ledger, &watermarks), &**tactic);
+        let proof = Proof::new(ledger, &watermarks);
+        let proven = Proven {
+            complete_until: entry.check(&proof, &**tactic).complete_until,
+            at: proof.now(),
+        };
         let outcome = Outcome::Forwarded {
             why,
             collapsed,
             stored,
         };
-        self.answer(entry, verdict, outcome, Box::from(&*fetches), demand)
+        self.answer(entry, proven, outcome, Box::from(&*fetches), demand)
     }
 
     #[inline]
     fn answer(
         &self,
         entry: Arc<Entry<C>>,
-        verdict: Verdict,
+        proven: Proven,
         outcome: Outcome,
         fetches: Box<[Fetch]>,
         demand: Demand<'_>,
@@ -242,10 +257,11 @@ impl<C: Composer> FreshCache<C> {
         let composed = entry.composed();
         Answer {
             entry,
-            fresh_as_of: verdict.complete_until,
+            fresh_as_of: proven.complete_until,
             outcome,
             fetches,
             composed,
+            age: proven.at.saturating_since(composed),
             behind,
         }
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use fresh_cache::{Brought, Fetch, Forward, Outcome};
 
-use crate::moment::digits;
+use crate::moment::{ascii, digits};
 use crate::source::Source;
 
 /// The moment up to which the page is complete.
@@ -75,11 +75,12 @@ const fn forward(why: Forward) -> &'static str {
 
 /// `Server-Timing`: the cache's whole time, then each source that was asked.
 pub(crate) fn server_timing(cache: Duration, fetches: &[Fetch]) -> String {
-    let mut text = String::with_capacity(24);
-    // By hand, because a cached page's headers are made anew for every answer.
-    let _ = write!(text, "cache;dur={}.", cache.as_millis());
-    let below = cache.subsec_micros() % 1000;
-    digits::<3>(&mut text, below.try_into().expect("below a thousand"));
+    let micros = cache.as_micros();
+    let mut text = format!("cache;dur={}.", micros / 1000);
+    // By hand, because this is made anew for every cached page.
+    let mut below = *b"000";
+    digits(&mut below, (micros % 1000).try_into().expect("below a thousand"));
+    text.push_str(ascii(&below));
     for fetch in fetches {
         let brought = match fetch.brought {
             Brought::New => "new",

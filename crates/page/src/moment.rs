@@ -21,58 +21,51 @@ pub(crate) fn timestamp(moment: Moment) -> Timestamp {
 /// By hand, like [`InWords`]: the library's formatter costs more than all the rest of a cached page's headers.
 pub(crate) fn rfc3339(time: Timestamp) -> String {
     let time = Offset::UTC.to_datetime(time);
-    let mut text = String::with_capacity(24);
-    digits::<4>(&mut text, time.year().unsigned_abs());
-    text.push('-');
-    digits::<2>(&mut text, time.month().unsigned_abs().into());
-    text.push('-');
-    digits::<2>(&mut text, time.day().unsigned_abs().into());
-    text.push('T');
-    clock(&mut text, &time);
-    text.push('Z');
-    text
+    let mut text = *b"0000-00-00T00:00:00.000Z";
+    digits(&mut text[..4], time.year().unsigned_abs());
+    digits(&mut text[5..7], time.month().unsigned_abs().into());
+    digits(&mut text[8..10], time.day().unsigned_abs().into());
+    clock(&mut text[11..23], &time);
+    ascii(&text).to_owned()
 }
 
 /// `22 Nov 21:18:03.042`: for people, in UTC, the milliseconds rounded down.
 pub(crate) struct InWords(pub(crate) Timestamp);
 
 impl maud::Render for InWords {
-    fn render_to(&self, text: &mut String) {
-        const MONTHS: [&str; 12] = [
-            " Jan ", " Feb ", " Mar ", " Apr ", " May ", " Jun ", " Jul ", " Aug ", " Sep ", " Oct ",
-            " Nov ", " Dec ",
+    fn render_to(&self, words: &mut String) {
+        const MONTHS: [&[u8; 3]; 12] = [
+            b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec",
         ];
         let time = Offset::UTC.to_datetime(self.0);
         let day = u16::from(time.day().unsigned_abs());
-        if day < 10 {
-            digits::<1>(text, day);
-        } else {
-            digits::<2>(text, day);
-        }
-        text.push_str(MONTHS[usize::from(time.month().unsigned_abs()) - 1]);
-        clock(text, &time);
+        let mut text = *b"00 Jan 00:00:00.000";
+        digits(&mut text[..2], day);
+        text[3..6].copy_from_slice(MONTHS[usize::from(time.month().unsigned_abs()) - 1]);
+        clock(&mut text[7..], &time);
+        words.push_str(ascii(&text[usize::from(day < 10)..]));
     }
 }
 
-/// `21:18:03.042`.
-fn clock(text: &mut String, time: &DateTime) {
-    digits::<2>(text, time.hour().unsigned_abs().into());
-    text.push(':');
-    digits::<2>(text, time.minute().unsigned_abs().into());
-    text.push(':');
-    digits::<2>(text, time.second().unsigned_abs().into());
-    text.push('.');
-    digits::<3>(text, time.millisecond().unsigned_abs());
+/// Writes over `00:00:00.000`.
+fn clock(text: &mut [u8], time: &DateTime) {
+    digits(&mut text[..2], time.hour().unsigned_abs().into());
+    digits(&mut text[3..5], time.minute().unsigned_abs().into());
+    digits(&mut text[6..8], time.second().unsigned_abs().into());
+    digits(&mut text[9..12], time.millisecond().unsigned_abs());
 }
 
-/// The last digits of a number.
-pub(crate) fn digits<const WIDTH: usize>(text: &mut String, mut number: u16) {
-    let mut digits = [b'0'; WIDTH];
-    for digit in digits.iter_mut().rev() {
-        *digit += (number % 10) as u8;
+/// Writes the last digits of a number, as many as there is room for.
+pub(crate) fn digits(text: &mut [u8], mut number: u16) {
+    for place in text.iter_mut().rev() {
+        *place = b'0' + u8::try_from(number % 10).expect("a digit is below ten");
         number /= 10;
     }
-    text.push_str(str::from_utf8(&digits).expect("digits are ASCII"));
+}
+
+/// What was written by these functions.
+pub(crate) fn ascii(text: &[u8]) -> &str {
+    str::from_utf8(text).expect("digits and letters are ASCII")
 }
 
 /// How long ago that was, in seconds; below zero if it is yet to come.

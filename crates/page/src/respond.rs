@@ -22,7 +22,7 @@ use crate::compose::Upstreams;
 use crate::error::Refusal;
 use crate::headers::{CACHE_STATUS, FRESH_AS_OF, SERVER_TIMING, cache_status, server_timing, value};
 use crate::key::PageKey;
-use crate::moment::{moment, rfc3339, timestamp};
+use crate::moment::{rfc3339, timestamp};
 use crate::render::{CONTENT_SECURITY_POLICY, Form, Page, Rendered, Served, render_foot};
 use crate::source::Source;
 use crate::token::{self, CONSISTENCY_TOKEN};
@@ -116,7 +116,7 @@ impl<'a> Outgoing<'a> {
             how: cache_status(answer.outcome, &degraded(answer)),
             fresh_as_of: timestamp(answer.fresh_as_of),
             composed_at,
-            age: moment(Timestamp::now()).saturating_since(answer.composed),
+            age: answer.age,
         }
     }
 

@@ -13,6 +13,7 @@ use http_edge::{Json, Path, Problem, Query};
 use opentelemetry::metrics::BoundCounter;
 use opentelemetry::{KeyValue, global};
 use serde::Deserialize;
+use tracing::Instrument as _;
 use tracing::field::Empty;
 use utoipa::{IntoParams, OpenApi};
 use utoipa_axum::router::OpenApiRouter;
@@ -52,15 +53,15 @@ impl App {
     }
 
     /// Reads a page; a span of its own, because a flight belongs to the trace of the reader it began with.
-    #[tracing::instrument(name = "read page", skip_all, fields(window = key.window.as_str(), outcome = Empty))]
     async fn read(
         &self,
         cache: &FreshCache<Upstreams>,
         key: &PageKey,
         demand: Demand<'_>,
     ) -> Answer<Upstreams> {
-        let answer = cache.read(key, demand).await;
-        tracing::Span::current().record("outcome", outcome_name(answer.outcome));
+        let span = tracing::info_span!("read page", window = key.window.as_str(), outcome = Empty);
+        let answer = cache.read(key, demand).instrument(span.clone()).await;
+        span.record("outcome", outcome_name(answer.outcome));
         self.answers.count(&answer);
         answer
     }
