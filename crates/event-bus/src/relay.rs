@@ -265,8 +265,11 @@ impl Relay {
         Ok(())
     }
 
-    /// A child of the mutation that wrote the row, however much later it is published.
+    /// A child of the mutation that wrote the row, however much later it is published; none if that was not traced.
     fn publish_span(&self, row: &Pending) -> tracing::Span {
+        let Some(traceparent) = &row.traceparent else {
+            return tracing::Span::none();
+        };
         let span = tracing::info_span!(
             "publish",
             otel.name = format!("publish {}", self.broker.topology.pattern(self.source)),
@@ -276,10 +279,8 @@ impl Relay {
             messaging.destination.template = self.broker.topology.pattern(self.source),
             messaging.message.id = row.sequence,
         );
-        if let Some(traceparent) = &row.traceparent {
-            // An error says that the span is already started or not recorded; either way there is nothing to do.
-            let _ = span.set_parent(telemetry::context_from_traceparent(traceparent));
-        }
+        // An error says that the span is already started or not recorded; either way there is nothing to do.
+        let _ = span.set_parent(telemetry::context_from_traceparent(traceparent));
         span
     }
 

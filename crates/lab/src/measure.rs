@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, anyhow, ensure};
 use tokio::signal::ctrl_c;
-use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
 use crate::config::MeasureConfig;
 use crate::measure::applied::Applied;
@@ -47,9 +47,10 @@ async fn measure_on(account: AccountId, config: &MeasureConfig, sources: &Source
     let mut echo = Echo::start(&config.nats_url).await?;
     let visible = Visible::start(&config.page_url, account);
     let began = Instant::now();
-    let (writes, last) = write_steadily(account, config, sources, &visible, &mut echo).await?;
+    let (writes, answered) = write_steadily(account, config, sources, &visible, &mut echo).await?;
     let took = began.elapsed();
     let (visible, first_reads) = visible.stop().await?;
+    let last = answered.last().map_or(0, |(revision, _)| *revision);
     let applied = timeout(LAST_EVENT_WITHIN, applied.until(last)).await??;
     let echoed = echo.stop().await?;
 
@@ -62,38 +63,57 @@ async fn measure_on(account: AccountId, config: &MeasureConfig, sources: &Source
     );
     println!("{}", Latency::HEAD);
     println!("{}", writes.row("write: request to answer"));
-    println!("{}", applied.row("event: commit to applied by a replica"));
+    println!(
+        "{}",
+        applied.since_dated.row("event: dated to applied by a replica")
+    );
+    println!(
+        "{}",
+        applied
+            .since_answered(&answered)
+            .row("event: write answered to applied")
+    );
     println!("{}", visible.row("page: write answered to visible"));
     println!("{}", echoed.row("JetStream alone: publish to receipt"));
     println!(
-        "\nof the pages, {first_reads} were fresh on the first read; that row ends with the whole answer of a read"
+        "\nAn event is dated in its transaction, before the commit is synced to disk; its write is answered after that. From
+commit to applied lies between the two. Of the pages, {first_reads} were fresh on the first read; their row ends
+with the whole answer of a read."
     );
     Ok(())
 }
 
-/// One write per tick; a slow one makes the next ones catch up. Answers how long writes took, and the last revision.
+/// One write per tick; a slow one makes the next ones catch up. Answers how long writes took, and when each revision was answered.
 async fn write_steadily(
     account: AccountId,
     config: &MeasureConfig,
     sources: &Sources,
     visible: &Visible,
     echo: &mut Echo,
-) -> Result<(Latency, Revision)> {
-    let mut ticks = interval(Duration::from_secs(1) / config.rate);
+) -> Result<(Latency, Vec<(Revision, Instant)>)> {
+    let period = Duration::from_secs(1) / config.rate;
+    let mut ticks = interval(period);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Burst);
     let mut latency = Latency::new();
-    let mut last = 0;
+    let mut answered = Vec::new();
     for number in 0..config.writes {
         ticks.tick().await;
         let name = format!("lab measure {number}");
         let write = async {
             let began = Instant::now();
-            last = sources.rename_account(account, &name).await?;
-            latency.record(began.elapsed());
-            visible.expect(last, Instant::now());
+            let revision = sources.rename_account(account, &name).await?;
+            let now = Instant::now();
+            latency.record(now - began);
+            visible.expect(revision, now);
+            answered.push((revision, now));
             Ok(())
         };
-        tokio::try_join!(write, echo.publish())?;
+        // Half a tick later, so that neither waits for the other.
+        let echo = async {
+            sleep(period / 2).await;
+            echo.publish().await
+        };
+        tokio::try_join!(write, echo)?;
     }
-    Ok((latency, last))
+    Ok((latency, answered))
 }

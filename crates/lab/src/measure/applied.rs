@@ -1,6 +1,7 @@
 //! From commit to applied: the way an event takes into a replica's ledger, in the replica's own code.
 
-use std::time::Duration;
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use event_bus::{Broker, Feed, Heard, Topology};
@@ -22,9 +23,24 @@ pub(super) struct Applied {
 }
 
 #[derive(Debug)]
-struct HeardSoFar {
-    latency: Latency,
-    revision: Revision,
+pub(super) struct HeardSoFar {
+    /// From the date of each event, which its transaction gave it before the sync to disk.
+    pub(super) since_dated: Latency,
+    /// When each revision was applied.
+    pub(super) at: BTreeMap<Revision, Instant>,
+}
+
+impl HeardSoFar {
+    /// From the answer of each write, if its event was not applied before that.
+    pub(super) fn since_answered(&self, answered: &[(Revision, Instant)]) -> Latency {
+        let mut latency = Latency::new();
+        for (revision, answered) in answered {
+            if let Some(applied) = self.at.get(revision) {
+                latency.record(applied.saturating_duration_since(*answered));
+            }
+        }
+        latency
+    }
 }
 
 impl Applied {
@@ -37,8 +53,8 @@ impl Applied {
         let broker = Broker::connect(nats_url, "lab-measure", topology).await?;
         let (ledger, mut hearing) = Ledger::new(1, LedgerOptions::default());
         let (write, heard) = watch::channel(HeardSoFar {
-            latency: Latency::new(),
-            revision: 0,
+            since_dated: Latency::new(),
+            at: BTreeMap::new(),
         });
         let stop = CancellationToken::new();
         let feed = Feed::new(broker, &["accounts"]);
@@ -54,10 +70,10 @@ impl Applied {
         })
     }
 
-    /// How long events took, once the one of `revision` was applied.
-    pub(super) async fn until(&mut self, revision: Revision) -> Result<Latency> {
-        let heard = self.heard.wait_for(|heard| heard.revision >= revision).await?;
-        Ok(heard.latency.clone())
+    /// What was heard, once the event of `revision` was applied.
+    pub(super) async fn until(&mut self, revision: Revision) -> Result<watch::Ref<'_, HeardSoFar>> {
+        let last = |heard: &HeardSoFar| heard.at.keys().next_back().copied();
+        Ok(self.heard.wait_for(|heard| last(heard) >= Some(revision)).await?)
     }
 }
 
@@ -77,11 +93,11 @@ fn apply(hearing: &mut Hearing, message: &Heard, account: AccountId, write: &wat
                 return hearing.lost(ACCOUNTS);
             };
             hearing.changed(ACCOUNTS, entity);
-            let since_commit = Timestamp::now().duration_since(change.event.time);
+            let (now, since_dated) = (Instant::now(), Timestamp::now().duration_since(change.event.time));
             if entity == account && !change.repeat {
                 write.send_modify(|heard| {
-                    heard.latency.record(since_commit.unsigned_abs());
-                    heard.revision = change.event.revision;
+                    heard.since_dated.record(since_dated.unsigned_abs());
+                    heard.at.insert(change.event.revision, now);
                 });
             }
         }
