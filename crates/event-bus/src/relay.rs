@@ -1,5 +1,7 @@
 //! Publishes the outbox in order, and says up to which moment everything was published.
 
+mod progress;
+
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -7,13 +9,13 @@ use async_nats::HeaderMap;
 use async_nats::jetstream::context::{PublishAckFuture, PublishError, PublishErrorKind};
 use group_commit::Database;
 use jiff::Timestamp;
-use opentelemetry::metrics::{Counter, Gauge};
 use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
+use self::progress::Progress;
 use crate::outbox::{self, Acknowledged, Pending, Snapshot};
 use crate::{Broker, Clock, Incarnation, event};
 
@@ -60,8 +62,7 @@ pub struct Relay {
     acknowledged: watch::Sender<Option<Acknowledged>>,
     /// So that an outage is logged when it begins and when it ends, not four times a second.
     failing: bool,
-    published: Counter<u64>,
-    pending: Gauge<u64>,
+    progress: Progress,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -83,15 +84,6 @@ impl Relay {
         watermark_kind: &'static str,
         fail_point: Option<FailPoint>,
     ) -> Self {
-        let meter = opentelemetry::global::meter("event-bus");
-        let published = meter
-            .u64_counter("outbox.published")
-            .with_description("Events acknowledged by the broker")
-            .build();
-        let pending = meter
-            .u64_gauge("outbox.pending")
-            .with_description("Events committed and not yet published")
-            .build();
         Self {
             database,
             broker,
@@ -101,8 +93,7 @@ impl Relay {
             clock: Clock::default(),
             acknowledged: watch::Sender::new(None),
             failing: false,
-            published,
-            pending,
+            progress: Progress::new(),
         }
     }
 
@@ -151,11 +142,13 @@ impl Relay {
             let taken_at = self.clock.now();
             let acknowledged = *self.acknowledged.borrow();
             let mut snapshot = outbox::pending_after(&self.database, acknowledged, BATCH).await?;
+            self.progress.note(&snapshot);
             snapshot.rows.iter_mut().for_each(|row| self.clock.redate(row));
             self.publish(&snapshot).await?;
             if snapshot.rows.len() == BATCH {
                 continue; // more may be waiting, and T would not cover them
             }
+            self.progress.note_none();
             if watermark_due {
                 self.publish_watermark(&snapshot, taken_at).await?;
             }
@@ -165,12 +158,9 @@ impl Relay {
     }
 
     async fn publish(&self, snapshot: &Snapshot) -> Result<(), RelayError> {
-        let Some(first) = snapshot.rows.first() else {
-            self.pending.record(0, &[]);
+        if snapshot.rows.is_empty() {
             return Ok(());
-        };
-        self.pending
-            .record((snapshot.sequence + 1).saturating_sub(first.sequence), &[]);
+        }
         self.fail_at(FailPoint::BeforePublish);
         let mut sent = Vec::with_capacity(snapshot.rows.len());
         for row in &snapshot.rows {
@@ -180,11 +170,12 @@ impl Relay {
         }
         for (row, acknowledgement, span) in sent {
             let answer = async { acknowledgement.await }.instrument(span.clone()).await;
-            if let Err(refused) = answer {
-                self.send_less(snapshot.incarnation, row, &span, refused).await?;
-            }
+            let repeat = match answer {
+                Ok(taken) => taken.duplicate,
+                Err(refused) => self.send_less(snapshot.incarnation, row, &span, refused).await?,
+            };
             self.fail_at(FailPoint::BeforeDelete);
-            self.published.add(1, &[]);
+            self.progress.count(repeat);
             self.acknowledged.send_replace(Some(Acknowledged {
                 incarnation: snapshot.incarnation,
                 through: row.sequence,
@@ -193,21 +184,22 @@ impl Relay {
         Ok(())
     }
 
-    /// Rule 2: a row that cannot go out as it is goes out without its fragment; it never blocks those behind it.
+    /// Rule 2: a row that cannot go out as it is goes out without its fragment; it never blocks those behind it. Whether the
+    /// stream had it already.
     async fn send_less(
         &self,
         incarnation: Incarnation,
         row: &Pending,
         span: &tracing::Span,
         refused: PublishError,
-    ) -> Result<(), PublishError> {
+    ) -> Result<bool, PublishError> {
         // Other: the stream's own refusal, such as of a size. An outage is none, and is met by trying again.
         if row.fragment.is_none() || refused.kind() != PublishErrorKind::Other {
             return Err(refused);
         }
         tracing::warn!(sequence = row.sequence, "published without its fragment");
         let acknowledgement = self.send(incarnation, row, false, span).await?;
-        acknowledgement.await.map(drop)
+        acknowledgement.await.map(|taken| taken.duplicate)
     }
 
     async fn send(
@@ -296,10 +288,21 @@ impl Relay {
             _ => {}
         }
         self.failing = result.is_err();
+        if self.failing {
+            self.note_what_waits().await;
+        }
         if let Err(RelayError::Publish(error)) = result
             && error.kind() == PublishErrorKind::StreamNotFound
         {
             self.create_stream().await;
+        }
+    }
+
+    /// An outage is when it matters how much waits, and nothing else reads the outbox then.
+    async fn note_what_waits(&self) {
+        let acknowledged = *self.acknowledged.borrow();
+        if let Ok(oldest) = outbox::pending_after(&self.database, acknowledged, 1).await {
+            self.progress.note(&oldest);
         }
     }
 
