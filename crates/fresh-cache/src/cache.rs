@@ -17,7 +17,7 @@ use crate::pilot::Pilot;
 use crate::proof::Proof;
 use crate::refresh::Inbox;
 use crate::slots::{Landed, Slots, Ticket, Wish};
-use crate::stats::Stats;
+use crate::stats::{Stats, count_removals};
 use crate::strategy::Tactic;
 
 /// What even an empty body that is remembered takes, with its place in the store, in bytes.
@@ -61,9 +61,12 @@ pub(crate) struct Inner<C: Composer> {
 impl<C: Composer> FreshCache<C> {
     /// A cache over what this ledger hears.
     pub fn new(composer: C, ledger: Arc<Ledger>, options: CacheOptions) -> Self {
+        let stats = Apart::<Stats>::default();
+        let removed = count_removals(Arc::clone(&stats.evicted), Arc::clone(&stats.dropped));
         let pages = Cache::builder()
             .max_capacity(options.max_bytes)
             .weigher(|_, entry: &Arc<Entry<C>>| entry.weight())
+            .eviction_listener(move |_, _, cause| removed(cause))
             .build();
         let remembered = Cache::builder()
             .max_capacity(options.remembered_bytes)
@@ -81,7 +84,7 @@ impl<C: Composer> FreshCache<C> {
                 remembered,
                 slots: Slots::new(),
                 inbox: Inbox::new(options.refresh),
-                stats: Apart::default(),
+                stats,
             }),
         }
     }

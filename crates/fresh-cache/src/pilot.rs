@@ -170,12 +170,24 @@ impl<C: Composer> Pilot<C> {
             self.landed[index] = state.part().cloned().or(known);
             states.push(state);
         }
+        self.count_overtaken(&states);
         let entry = self.make(states, rests, resident.as_deref(), &fetches, &proof);
         let stored = self.inner.store(&self.key, &entry);
         Landed {
             entry,
             fetches,
             stored,
+        }
+    }
+
+    /// Counts a flight that brought what is not proven even as it lands.
+    fn count_overtaken(&self, states: &[PartState<C::Body>]) {
+        let passed = |(state, &slot): (&PartState<C::Body>, &Slot)| match state {
+            PartState::Current(part) => self.inner.ledger.passed(slot, part.position),
+            PartState::Stale { .. } | PartState::Missing { .. } => false,
+        };
+        if states.iter().zip(&*self.slots).any(passed) {
+            self.inner.stats.overtaken.add();
         }
     }
 

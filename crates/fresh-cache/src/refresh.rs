@@ -7,6 +7,7 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::panic::AssertUnwindSafe;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use futures::FutureExt as _;
 use tokio::sync::{Mutex, mpsc};
@@ -72,6 +73,8 @@ pub struct Announcement {
 pub(crate) struct Inbox {
     sender: mpsc::Sender<(Announcement, Span)>,
     receiver: Mutex<mpsc::Receiver<(Announcement, Span)>>,
+    /// How many pages wait behind it: told by the one task that knows, for whoever wants to see it.
+    pages: AtomicUsize,
 }
 
 impl Inbox {
@@ -80,6 +83,7 @@ impl Inbox {
         Self {
             sender,
             receiver: Mutex::new(receiver),
+            pages: AtomicUsize::new(0),
         }
     }
 }
@@ -198,7 +202,23 @@ impl<C: Composer> FreshCache<C> {
                 };
                 flights.spawn(renewing.instrument(span));
             }
+            // Relaxed: it stands for itself.
+            self.inner
+                .inbox
+                .pages
+                .store(waiting.order.len(), Ordering::Relaxed);
         }
+    }
+
+    /// How many events wait to be looked at by [`refresh`](Self::refresh).
+    pub fn events_waiting(&self) -> usize {
+        let inbox = &self.inner.inbox.sender;
+        inbox.max_capacity() - inbox.capacity()
+    }
+
+    /// How many pages wait to be composed anew because of an event.
+    pub fn pages_waiting(&self) -> usize {
+        self.inner.inbox.pages.load(Ordering::Relaxed)
     }
 
     /// Refreshes one page.
@@ -235,11 +255,13 @@ impl<C: Composer> Inner<C> {
             position,
             carried,
         } = announcement;
+        self.stats.announced.add();
         let pages = self.guard(|| self.composer.pages_of(source, entity));
         for key in pages.unwrap_or_default() {
             if !self.wants_refresh(&key, waiting) {
                 continue;
             }
+            self.stats.due.add();
             let span = tracing::info_span!(parent: event, "refresh page");
             if let Some(due) = waiting.due.get_mut(&key) {
                 due.note(source, position, carried.clone(), span);

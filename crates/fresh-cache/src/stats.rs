@@ -1,6 +1,9 @@
 //! What the cache counts.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+
+use moka::notification::RemovalCause;
 
 use crate::answer::Forward;
 use crate::part::PartState;
@@ -52,6 +55,8 @@ pub struct Stats {
     pub flights: Counter,
     /// Of these, those that rendered a page; the others found that nothing had changed.
     pub renders: Counter,
+    /// Of these, those that an event or a loss overtook in flight: what they brought is kept, and proves nothing.
+    pub overtaken: Counter,
     /// Requests that were admitted to a source.
     pub fetches: Counter,
     /// Of these, those that brought "not modified".
@@ -66,6 +71,14 @@ pub struct Stats {
     pub missing_parts: Counter,
     /// Answers that fell short of the version their reader knew of (rule 13).
     pub behind: Counter,
+    /// Pages that had to go, or were not let in, because there was no room for all. Shared with the store, which decides it.
+    pub evicted: Arc<Counter>,
+    /// Pages that were dropped on purpose: too heavy to be kept, found to lie, or forgotten by hand.
+    pub dropped: Arc<Counter>,
+    /// Events looked at for pages to be refreshed.
+    pub announced: Counter,
+    /// The pages that they made due, also those that were due already.
+    pub due: Counter,
     /// Refreshes begun because of an event (rule 16).
     pub refreshes: Counter,
     /// Pages not refreshed because nobody had read them since the last time (rule 18).
@@ -84,6 +97,15 @@ pub struct Stats {
     pub lies: Counter,
     /// Panics of the composer.
     pub panics: Counter,
+}
+
+/// The store's way to tell why a page is gone; one that was replaced is not.
+pub(crate) fn count_removals(evicted: Arc<Counter>, dropped: Arc<Counter>) -> impl Fn(RemovalCause) {
+    move |cause| match cause {
+        RemovalCause::Size | RemovalCause::Expired => evicted.add(),
+        RemovalCause::Explicit => dropped.add(),
+        RemovalCause::Replaced => {}
+    }
 }
 
 impl Stats {

@@ -3,6 +3,7 @@
 
 mod audit;
 mod bursts;
+mod counting;
 mod fallback;
 mod feed;
 mod flights;
