@@ -21,6 +21,8 @@ use crate::source::Source;
 
 /// How many pages are drawn at once: drawing walks over all that are resident.
 const SAMPLE: usize = 256;
+/// What may be found.
+const RESULTS: [&str; 4] = ["skipped", "agrees", "suspicious", "lie"];
 /// How long the feed has to tell of what a source has already.
 const SECOND_LOOK: Duration = Duration::from_secs(1);
 
@@ -40,15 +42,17 @@ impl Auditor {
         let meter = global::meter("page");
         let checks = meter
             .u64_counter("page.audit.checks")
-            .with_description(
-                "Pages compared with their sources, by what was found; `lie` is never to be seen.",
-            )
+            .with_description("Pages compared with their sources, by what was found; `lie` is never to be seen. Are we truthful?")
             .build();
+        // From zero on: what appears at its first increment has no increase, and the first lie would not be seen.
+        for result in RESULTS {
+            checks.add(0, &[KeyValue::new("result", result)]);
+        }
         let last = Arc::new(AtomicU64::new(0));
         let seen = Arc::clone(&last);
         meter
             .u64_observable_gauge("page.audit.last")
-            .with_description("When a page was last compared with its sources, in seconds since 1970.")
+            .with_description("When a page was last compared with its sources, in seconds since 1970. Does anybody still look?")
             .with_unit("s")
             // Relaxed, here and where it is stored: it stands for itself.
             .with_callback(move |gauge| gauge.observe(seen.load(Ordering::Relaxed), &[]))

@@ -1,8 +1,11 @@
 //! How a page is composed: the three requests it is made of, and the render that joins their answers.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use fresh_cache::{Carried, Composer, Fetched, Part as CachedPart, PartState, SourceId};
+use opentelemetry::metrics::Histogram;
+use opentelemetry::{KeyValue, global};
 use reqwest::{StatusCode, header};
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -12,12 +15,18 @@ use crate::render::{self, Listed, Page, Part};
 use crate::source::Source;
 use crate::upstream::{Upstream, UpstreamError, UpstreamOptions};
 
+/// From what a source on the same machine takes to the longest deadline.
+const FETCH_BOUNDS: [f64; 14] = [
+    0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 2.5,
+];
+
 /// The sources, as seen from here. Clones share connections and bounds.
 #[derive(Clone, Debug)]
 pub(crate) struct Upstreams {
     client: reqwest::Client,
     /// By [`Source::index`].
     sources: Arc<[Upstream; 3]>,
+    took: Histogram<f64>,
 }
 
 /// One page of the list of accounts.
@@ -29,17 +38,42 @@ pub(crate) struct AccountList {
     pub(crate) next: Option<u64>,
 }
 
+/// Measures the requests to each source from now on: how long they take, and how many are under way.
+fn measure(sources: &Arc<[Upstream; 3]>) -> Histogram<f64> {
+    let meter = global::meter("page");
+    let asked = Arc::clone(sources);
+    meter
+        .u64_observable_gauge("page.fetch.active")
+        .with_description("Requests to a source under way, the auditor's included. Is one the bottleneck?")
+        .with_unit("{request}")
+        .with_callback(move |gauge| {
+            for upstream in asked.iter() {
+                let active = u64::try_from(upstream.under_way()).unwrap_or(u64::MAX);
+                gauge.observe(active, &[KeyValue::new("source", upstream.source().name())]);
+            }
+        })
+        .build();
+    meter
+        .f64_histogram("page.fetch.duration")
+        .with_description("How long a source takes to give its part, by source and by what it gave. Whom do readers wait for?")
+        .with_unit("s")
+        .with_boundaries(FETCH_BOUNDS.to_vec())
+        .build()
+}
+
 impl Upstreams {
     /// Knows the three sources; asks them nothing yet.
     pub(crate) fn new(options: [UpstreamOptions; 3]) -> Self {
         let [accounts, endpoints, metrics] = options;
+        let sources = Arc::new([
+            Upstream::new(Source::Accounts, accounts),
+            Upstream::new(Source::Endpoints, endpoints),
+            Upstream::new(Source::Metrics, metrics),
+        ]);
         Self {
             client: http_edge::client(),
-            sources: Arc::new([
-                Upstream::new(Source::Accounts, accounts),
-                Upstream::new(Source::Endpoints, endpoints),
-                Upstream::new(Source::Metrics, metrics),
-            ]),
+            took: measure(&sources),
+            sources,
         }
     }
 
@@ -127,7 +161,19 @@ impl Composer for Upstreams {
         known: Option<&CachedPart<Arc<Fragment>>>,
     ) -> Result<Fetched<Arc<Fragment>>, UpstreamError> {
         let source = Source::ALL[source.0];
-        self.sources[source.index()].note(self.ask(source, key, known).await)
+        let began = Instant::now();
+        let fetched = self.ask(source, key, known).await;
+        let result = match &fetched {
+            Ok(Fetched::New { .. }) => "new",
+            Ok(Fetched::NotModified { .. }) => "not modified",
+            Err(_) => "failed",
+        };
+        let labels = [
+            KeyValue::new("source", source.name()),
+            KeyValue::new("result", result),
+        ];
+        self.took.record(began.elapsed().as_secs_f64(), &labels);
+        self.sources[source.index()].note(fetched)
     }
 
     fn render(&self, key: &PageKey, parts: &[PartState<Arc<Fragment>>]) -> Page {

@@ -17,6 +17,15 @@ const DELAY_BOUNDS: [f64; 16] = [
     0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.02, 0.05, 0.1, 0.25, 1.0, 2.5, 10.0,
 ];
 
+/// What may reveal that something of one source was missed.
+const CAUSES: [Cause; 5] = [
+    Cause::FirstHeard,
+    Cause::NewIncarnation,
+    Cause::Gap,
+    Cause::Behind,
+    Cause::Unreadable,
+];
+
 /// The one who applies the feed: the only writer of the ledger.
 #[derive(Debug)]
 pub(crate) struct Hearer {
@@ -32,23 +41,46 @@ impl Hearer {
     pub(crate) fn new(hearing: Hearing, ledger: &Arc<Ledger>, caches: Caches) -> Self {
         let meter = global::meter("page");
         observe(&meter, ledger);
-        Self {
+        let hearer = Self {
             hearing,
             caches,
             events: meter
                 .u64_counter("page.events")
-                .with_description("Events heard, by source and by what came of them.")
+                .with_description("Events heard, by source and by what came of them. How much changes, and how often is it told twice?")
                 .build(),
             losses: meter
                 .u64_counter("page.losses")
-                .with_description("Times something may have been missed, by source and by what revealed it.")
+                .with_description("Times something may have been missed, by source and by what revealed it. How reliable is the feed?")
                 .build(),
             delay: meter
                 .f64_histogram("page.event.delay")
-                .with_description("From a mutation's commit to its event applied here.")
+                .with_description("From a mutation's commit to its event applied here. How long may a page be wrong without claiming otherwise?")
                 .with_unit("s")
                 .with_boundaries(DELAY_BOUNDS.to_vec())
                 .build(),
+        };
+        hearer.count_from_zero();
+        hearer
+    }
+
+    /// What appears at its first increment has no increase, and the first loss would not be seen.
+    fn count_from_zero(&self) {
+        for source in Source::ALL.map(Source::index) {
+            for result in ["applied", "repeat"] {
+                let labels = [source_label(source), KeyValue::new("result", result)];
+                self.events.add(0, &labels);
+            }
+            for cause in CAUSES {
+                let labels = [source_label(source), KeyValue::new("cause", cause_label(cause))];
+                self.losses.add(0, &labels);
+            }
+        }
+        for cause in [Cause::Unreadable, Cause::Stream] {
+            let labels = [
+                KeyValue::new("source", "all"),
+                KeyValue::new("cause", cause_label(cause)),
+            ];
+            self.losses.add(0, &labels);
         }
     }
 
@@ -136,7 +168,9 @@ fn observe(meter: &Meter, ledger: &Arc<Ledger>) {
     let heard = Arc::clone(ledger);
     meter
         .f64_observable_gauge("page.watermark.age")
-        .with_description("Time since the moment up to which the source said it is complete.")
+        .with_description(
+            "Time since the moment up to which the source said it is complete. How much can its pages claim?",
+        )
         .with_unit("s")
         .with_callback(move |gauge| {
             for source in Source::ALL {
@@ -151,7 +185,7 @@ fn observe(meter: &Meter, ledger: &Arc<Ledger>) {
     let heard = Arc::clone(ledger);
     meter
         .u64_observable_gauge("page.source.trusted")
-        .with_description("Whether pages are served on the source's word, 1, or by asking it, 0.")
+        .with_description("Whether pages are served on the source's word, 1, or by asking it, 0. Does the cache work as it should?")
         .with_callback(move |gauge| {
             for source in Source::ALL {
                 let trusted = heard.trusted(SourceId(source.index()));

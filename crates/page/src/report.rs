@@ -19,7 +19,7 @@ struct Report {
     counters: &'static [Labelled],
 }
 
-const REPORTS: [Report; 6] = [
+const REPORTS: [Report; 8] = [
     Report {
         name: "page.reads",
         description: "Reads of the cache: hits, and why others were none. Is it worth having?",
@@ -45,12 +45,13 @@ const REPORTS: [Report; 6] = [
     },
     Report {
         name: "page.compositions",
-        description: "Pages composed, and how many of these had to be rendered. What does freshness cost here?",
+        description: "Pages composed, of these rendered, or overtaken by an event in flight. What does freshness cost here?",
         label: "result",
         counters: &[
             ("all", |stats| &stats.flights),
             ("rendered", |stats| &stats.renders),
             ("collapsed readers", |stats| &stats.collapsed),
+            ("overtaken", |stats| &stats.overtaken),
             ("panicked", |stats| &stats.panics),
         ],
     },
@@ -78,8 +79,26 @@ const REPORTS: [Report; 6] = [
         ],
     },
     Report {
+        name: "page.announcements",
+        description: "Events that pre-populating looked at, and the pages they made due. How many pages does an event cost?",
+        label: "of",
+        counters: &[
+            ("events", |stats| &stats.announced),
+            ("pages", |stats| &stats.due),
+        ],
+    },
+    Report {
+        name: "page.cache.evictions",
+        description: "Pages that are gone: for want of room, or dropped on purpose. Is there room enough?",
+        label: "cause",
+        counters: &[
+            ("size", |stats| &stats.evicted),
+            ("dropped", |stats| &stats.dropped),
+        ],
+    },
+    Report {
         name: "page.degraded",
-        description: "Parts that were shown stale or were missing, and answers short of a reader's token.",
+        description: "Parts that were shown stale or were missing, and answers short of a reader's token. What do outages cost readers?",
         label: "how",
         counters: &[
             ("stale", |stats| &stats.stale_parts),
@@ -89,28 +108,61 @@ const REPORTS: [Report; 6] = [
     },
 ];
 
+/// One number of each cache, as it is now.
+#[derive(Clone, Copy)]
+struct Gauge {
+    name: &'static str,
+    description: &'static str,
+    unit: &'static str,
+    read: fn(&FreshCache<Upstreams>) -> u64,
+}
+
+const GAUGES: [Gauge; 5] = [
+    Gauge {
+        name: "page.cache.entries",
+        description: "Resident pages. How many pages do readers share?",
+        unit: "{page}",
+        read: FreshCache::entry_count,
+    },
+    Gauge {
+        name: "page.cache.size",
+        description: "Memory of the resident pages. What does the cache cost?",
+        unit: "By",
+        read: FreshCache::weighted_size,
+    },
+    Gauge {
+        name: "page.flights",
+        description: "Pages being composed right now. Do readers wait for the sources?",
+        unit: "{page}",
+        read: |cache| count(cache.flights()),
+    },
+    Gauge {
+        name: "page.refresh.inbox",
+        description: "Events that wait for pre-populating to look at them. Does it keep up?",
+        unit: "{event}",
+        read: |cache| count(cache.events_waiting()),
+    },
+    Gauge {
+        name: "page.refresh.queue",
+        description: "Pages that wait to be composed anew because of an event. Does it keep up?",
+        unit: "{page}",
+        read: |cache| count(cache.pages_waiting()),
+    },
+];
+
+fn count(number: usize) -> u64 {
+    u64::try_from(number).unwrap_or(u64::MAX)
+}
+
 /// Reports, at every look at the metrics, what the caches have counted.
 pub(crate) fn observe(caches: &Caches) {
     let meter = global::meter("page");
     for report in REPORTS {
         observe_counters(&meter, report, caches.clone());
     }
-    observe_size(
-        &meter,
-        "page.cache.entries",
-        "Resident pages.",
-        "{page}",
-        caches.clone(),
-        FreshCache::entry_count,
-    );
-    observe_size(
-        &meter,
-        "page.cache.size",
-        "Memory of the resident pages.",
-        "By",
-        caches.clone(),
-        FreshCache::weighted_size,
-    );
+    for gauge in GAUGES {
+        observe_gauge(&meter, gauge, caches.clone());
+    }
 }
 
 fn observe_counters(meter: &Meter, report: Report, caches: Caches) {
@@ -131,21 +183,14 @@ fn observe_counters(meter: &Meter, report: Report, caches: Caches) {
         .build();
 }
 
-fn observe_size(
-    meter: &Meter,
-    name: &'static str,
-    description: &'static str,
-    unit: &'static str,
-    caches: Caches,
-    read: fn(&FreshCache<Upstreams>) -> u64,
-) {
+fn observe_gauge(meter: &Meter, of: Gauge, caches: Caches) {
     meter
-        .u64_observable_gauge(name)
-        .with_description(description)
-        .with_unit(unit)
+        .u64_observable_gauge(of.name)
+        .with_description(of.description)
+        .with_unit(of.unit)
         .with_callback(move |gauge| {
             for (strategy, cache) in caches.all() {
-                gauge.observe(read(cache), &[KeyValue::new("strategy", strategy.as_str())]);
+                gauge.observe((of.read)(cache), &[KeyValue::new("strategy", strategy.as_str())]);
             }
         })
         .build();

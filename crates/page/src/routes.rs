@@ -1,7 +1,7 @@
 //! The HTTP of the service.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::extract::{FromRequest, FromRequestParts as _, Request, State};
@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use fresh_cache::{Answer, Demand, FreshCache};
 use http_edge::{Json, Path, Problem, Query};
-use opentelemetry::metrics::BoundCounter;
+use opentelemetry::metrics::{BoundCounter, BoundHistogram};
 use opentelemetry::{KeyValue, global};
 use serde::Deserialize;
 use tracing::Instrument as _;
@@ -79,16 +79,32 @@ impl App {
     }
 }
 
-/// The answers by their outcome, and whether a part is stale or missing: bound beforehand, because looking a label up costs
-/// as much as proving a page.
+/// How old answers may be, in seconds: a watermark comes every quarter of one, and above one none is due but marked.
+const AGE_BOUNDS: [f64; 16] = [
+    0.01, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.75, 1.0, 2.5, 10.0, 60.0, 300.0, 3600.0,
+];
+
+/// The answers by their outcome, and whether a part is stale or missing; and how old they were. All bound beforehand, because
+/// looking a label up costs as much as proving a page.
 #[derive(Debug)]
-struct Answers(Vec<(&'static str, [BoundCounter<u64>; 2])>);
+struct Answers {
+    outcomes: Vec<(&'static str, [BoundCounter<u64>; 2])>,
+    /// Of the answers that are not degraded, and of those that are.
+    ages: [BoundHistogram<f64>; 2],
+}
 
 impl Answers {
     fn new() -> Self {
-        let counter = global::meter("page")
+        let meter = global::meter("page");
+        let counter = meter
             .u64_counter("page.answers")
-            .with_description("Pages answered, by how the cache came by them.")
+            .with_description("Pages answered, by how the cache came by them. Is the cache worth having?")
+            .build();
+        let age = meter
+            .f64_histogram("page.answer.age")
+            .with_description("From the moment up to which an answer is complete to the answer. How fresh is what readers get?")
+            .with_unit("s")
+            .with_boundaries(AGE_BOUNDS.to_vec())
             .build();
         let bind = |outcome, degraded| {
             counter.bind(&[
@@ -97,16 +113,26 @@ impl Answers {
             ])
         };
         let both = |outcome| (outcome, [bind(outcome, false), bind(outcome, true)]);
-        Self(OUTCOMES.map(both).into())
+        Self {
+            outcomes: OUTCOMES.map(both).into(),
+            ages: [false, true].map(|degraded| age.bind(&[KeyValue::new("degraded", degraded)])),
+        }
     }
 
     fn count(&self, answer: &Answer<Upstreams>) {
         let outcome = outcome_name(answer.outcome);
         let degraded = answer.degraded().next().is_some();
-        let counters = self.0.iter().find(|(name, _)| *name == outcome);
+        let counters = self.outcomes.iter().find(|(name, _)| *name == outcome);
         let (_, counters) = counters.expect("every outcome has its counters");
         counters[usize::from(degraded)].add(1);
+        self.ages[usize::from(degraded)].record(age(answer).as_secs_f64());
     }
+}
+
+/// How old the page's word is, without a look at the clock: the answer was dated by one.
+fn age(answer: &Answer<Upstreams>) -> Duration {
+    let answered = answer.composed.saturating_add(answer.age);
+    answered.saturating_since(answer.fresh_as_of)
 }
 
 #[derive(OpenApi)]

@@ -61,6 +61,18 @@ impl Upstream {
         }
     }
 
+    /// Which one it is.
+    pub(crate) fn source(&self) -> Source {
+        self.source
+    }
+
+    /// How many requests to it are under way.
+    pub(crate) fn under_way(&self) -> usize {
+        self.options
+            .concurrency
+            .saturating_sub(self.permits.available_permits())
+    }
+
     /// The address of one of its routes.
     pub(crate) fn address(&self, path: &str) -> Url {
         let mut url = self.options.url.clone();

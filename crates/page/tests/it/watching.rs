@@ -104,6 +104,8 @@ async fn what_the_caches_count_is_told() {
         ("page_fetches_total", "result", "failed"),
         ("page_refreshes_total", "result", "begun"),
         ("page_refreshes_total", "result", "parts from events"),
+        ("page_announcements_total", "of", "events"),
+        ("page_announcements_total", "of", "pages"),
         ("page_degraded_total", "how", "stale"),
         ("page_degraded_total", "how", "behind"),
     ] {
@@ -115,6 +117,10 @@ async fn what_the_caches_count_is_told() {
         "page_compositions_total",
         "page_cache_entries",
         "page_cache_size_bytes",
+        "page_cache_evictions_total",
+        "page_flights",
+        "page_refresh_inbox",
+        "page_refresh_queue",
     ] {
         assert!(
             app.metric(name, &["strategy=\"prepopulate\""]).await.is_some(),
@@ -131,4 +137,41 @@ async fn each_cache_is_counted_under_its_own_name() {
     let before = app.metric("page_reads_total", &labels).await.unwrap_or_default();
     app.get_with("cache-strategy", "none").await;
     until_at_least(&app, "page_reads_total", &labels, before + 1.0).await;
+}
+
+#[tokio::test]
+async fn how_long_each_source_took_is_told_by_what_it_gave() {
+    start_telemetry();
+    let app = TestApp::spawn_with(&["--strategy=versioned"]).await;
+    app.get("/accounts/1").await;
+    app.metrics.behave(crate::fake_source::Behaviour::Status(500));
+    app.get("/accounts/1").await;
+    for (source, result) in [
+        ("accounts", "new"),
+        ("accounts", "not modified"),
+        ("metrics", "failed"),
+    ] {
+        let labels = [format!("source=\"{source}\""), format!("result=\"{result}\"")];
+        let labels = labels.each_ref().map(String::as_str);
+        until_at_least(&app, "page_fetch_duration_seconds_count", &labels, 1.0).await;
+    }
+    let active = app.metric("page_fetch_active", &["source=\"accounts\""]).await;
+    assert!(active.is_some());
+}
+
+#[tokio::test]
+async fn how_old_the_word_of_an_answer_is_is_told_of_marked_ones_apart() {
+    start_telemetry();
+    let app = TestApp::spawn_hearing_with(&["--strategy=invalidate"]).await;
+    let count = "page_answer_age_seconds_count";
+    let [whole, degraded] = ["degraded=\"false\"", "degraded=\"true\""];
+    app.until_served_as("page; hit").await;
+    until_at_least(&app, count, &[whole], 1.0).await;
+    let before = app.metric(count, &[degraded]).await.unwrap_or_default();
+    app.metrics.behave(crate::fake_source::Behaviour::Status(500));
+    app.metrics
+        .announce("dev.reliable-caching.samples.recorded.v1", 2)
+        .await;
+    app.until_served_as("page; hit; detail=\"metrics stale\"").await;
+    until_at_least(&app, count, &[degraded], before + 1.0).await;
 }
