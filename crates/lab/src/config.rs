@@ -21,6 +21,8 @@ pub enum Command {
     Up(UpConfig),
     /// Measures, on a running stack, how long a write takes to be heard by a replica and to be on the page.
     Measure(MeasureConfig),
+    /// Fills a stack that runs elsewhere, and has no accounts yet, with the recorded data.
+    Seed(SeedConfig),
 }
 
 /// Settings of `lab up`.
@@ -58,6 +60,26 @@ pub struct UpConfig {
     /// Where the services' programs are; without it, beside the lab's own.
     #[arg(long, env = "PROGRAMS")]
     pub programs: Option<PathBuf>,
+}
+
+/// Settings of `lab seed`.
+#[derive(Args, Clone, Debug)]
+pub struct SeedConfig {
+    /// The recorded data: a folder with `endpoints.csv` and `samples.csv.gz`.
+    #[arg(long, env = "DATA", default_value = "data/uptime")]
+    pub data: PathBuf,
+
+    /// The accounts service.
+    #[arg(long, env = "ACCOUNTS_URL", default_value = "http://127.0.0.1:8081")]
+    pub accounts_url: String,
+
+    /// The endpoints service.
+    #[arg(long, env = "ENDPOINTS_URL", default_value = "http://127.0.0.1:8082")]
+    pub endpoints_url: String,
+
+    /// The metrics service.
+    #[arg(long, env = "METRICS_URL", default_value = "http://127.0.0.1:8083")]
+    pub metrics_url: String,
 }
 
 /// Settings of `lab measure`.
@@ -106,6 +128,10 @@ pub struct PortConfig {
     /// The first page replica; each further one is 100 higher.
     #[arg(long, env = "PAGE_PORT", default_value_t = 8080)]
     pub page_port: u16,
+
+    /// The lab's own page: the stack as a picture, and what breaks it.
+    #[arg(long, env = "LAB_PORT", default_value_t = 8090)]
+    pub lab_port: u16,
 }
 
 /// Whether names are written in colour: on a terminal, unless `NO_COLOR` is set (<https://no-color.org>).

@@ -4,6 +4,7 @@ pub mod config;
 pub mod console;
 pub mod data;
 pub mod folder;
+pub mod link;
 pub mod measure;
 pub mod ports;
 pub mod replay;
@@ -12,6 +13,7 @@ pub mod sources;
 pub mod stack;
 pub mod supervisor;
 pub mod up;
+pub mod web;
 pub mod welcome;
 
 use std::io;
@@ -44,6 +46,7 @@ fn run(config: Config) -> Result<()> {
             // One thread, this one, which lives as long as the process: the children's parent, in the kernel's eyes.
             run_on(Builder::new_current_thread(), up::up(&config, &console))
         }
+        Command::Seed(config) => run_on(Builder::new_current_thread(), seed::seed_once(&config)),
         // A replica hears on a thread of its own, and so does this.
         Command::Measure(config) => run_on(Builder::new_multi_thread(), measure::measure(&config)),
     }

@@ -22,6 +22,10 @@ pub struct Ports {
     pub metrics: u16,
     /// One per replica of the page.
     pub pages: Vec<u16>,
+    /// The lab's own page.
+    pub lab: u16,
+    /// The link by which the second replica reaches the broker, so that it can be cut off; any free one.
+    pub link: u16,
 }
 
 /// From one page replica's port to the next.
@@ -49,6 +53,8 @@ impl Ports {
             pages: (0..replicas)
                 .map(|replica| claim(page_port(config.page_port, replica)?, "page", "--page-port"))
                 .collect::<Result<_>>()?,
+            lab: claim(config.lab_port, "the lab's page", "--lab-port")?,
+            link: claim(0, "the second replica's link", "--replicas 1")?,
         })
     }
 }
@@ -133,6 +139,7 @@ mod tests {
         endpoints_port: 0,
         metrics_port: 0,
         page_port: 0,
+        lab_port: 0,
     };
 
     #[test]
@@ -158,11 +165,18 @@ mod tests {
     #[test]
     fn zero_is_any_free_port_and_never_the_same_twice() {
         let ports = Ports::choose(&ANY, 3).unwrap();
-        let mut all = vec![ports.nats, ports.accounts, ports.endpoints, ports.metrics];
+        let mut all = vec![
+            ports.nats,
+            ports.accounts,
+            ports.endpoints,
+            ports.metrics,
+            ports.lab,
+            ports.link,
+        ];
         all.extend(ports.pages);
         all.sort_unstable();
         all.dedup();
-        assert_eq!(all.len(), 7);
+        assert_eq!(all.len(), 9);
         assert!(!all.contains(&0));
     }
 

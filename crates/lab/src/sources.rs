@@ -56,9 +56,23 @@ struct Renamed {
     revision: Revision,
 }
 
+/// An account as it is listed.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct ListedAccount {
+    /// Its number.
+    pub id: AccountId,
+    /// What it is called.
+    pub name: String,
+}
+
 #[derive(Deserialize)]
 struct AccountList {
-    accounts: Vec<serde::de::IgnoredAny>,
+    accounts: Vec<ListedAccount>,
+}
+
+#[derive(Deserialize)]
+struct EndpointList {
+    endpoints: Vec<Created>,
 }
 
 /// RFC 9457, as far as a person wants to read it.
@@ -82,16 +96,34 @@ impl Sources {
 
     /// Whether there is no account at all.
     pub async fn is_empty(&self) -> Result<bool> {
+        Ok(self.list_accounts(1).await?.is_empty())
+    }
+
+    /// The first accounts, by their numbers.
+    pub async fn list_accounts(&self, limit: u16) -> Result<Vec<ListedAccount>> {
         let request = self
             .http
             .get(format!("{}/accounts", self.accounts))
-            .query(&[("limit", 1)]);
+            .query(&[("limit", limit)]);
         let list: AccountList = send(request)
             .await?
             .json()
             .await
             .context("reading the list of accounts")?;
-        Ok(list.accounts.is_empty())
+        Ok(list.accounts)
+    }
+
+    /// The numbers of an account's endpoints.
+    pub async fn list_endpoints(&self, account: AccountId) -> Result<Vec<EndpointId>> {
+        let request = self
+            .http
+            .get(format!("{}/accounts/{account}/endpoints", self.endpoints));
+        let list: EndpointList = send(request)
+            .await?
+            .json()
+            .await
+            .context("reading an account's endpoints")?;
+        Ok(list.endpoints.into_iter().map(|endpoint| endpoint.id).collect())
     }
 
     /// Creates an account.

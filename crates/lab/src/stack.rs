@@ -16,7 +16,7 @@ use crate::sources::{Sources, http_client};
 use crate::supervisor::{Layer, Program};
 
 /// The parts of one running stack and their addresses.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Stack {
     /// Where everything listens.
     pub ports: Ports,
@@ -28,12 +28,14 @@ pub struct Stack {
 }
 
 /// A part of the stack.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Part {
     /// What to start.
     pub program: Program,
     /// Where to ask whether it is ready.
     pub probe: Probe,
+    /// Where it listens.
+    pub port: u16,
 }
 
 /// How to tell that a part is ready.
@@ -44,6 +46,9 @@ pub enum Probe {
     /// A service answers `GET /readyz` with a success.
     Readyz(String),
 }
+
+/// The replica that hears the feed through a link of the lab's, if there is one.
+pub(crate) const LINKED: &str = "page-2";
 
 const SERVICES: [&str; 4] = ["accounts", "endpoints", "metrics", "page"];
 
@@ -98,6 +103,7 @@ impl Stack {
                 layer: Layer::Broker,
             },
             probe: Probe::Greeting(local(self.ports.nats)),
+            port: self.ports.nats,
         }
     }
 
@@ -115,6 +121,7 @@ impl Stack {
                 service.to_owned(),
                 port,
                 Layer::Source,
+                self.ports.nats,
                 &[("--database", database)],
             )
         };
@@ -138,8 +145,13 @@ impl Stack {
                 0 => ("page".to_owned(), *port),
                 _ => (format!("page-{}", place + 1), *port),
             });
-        let replica = |(name, port)| {
-            let mut part = self.service("page", name, port, Layer::Edge, &upstreams);
+        let replica = |(name, port): (String, u16)| {
+            let nats = if name == LINKED {
+                self.ports.link
+            } else {
+                self.ports.nats
+            };
+            let mut part = self.service("page", name, port, Layer::Edge, nats, &upstreams);
             // This is where strategies are compared.
             part.program.arguments.push("--allow-override".to_owned());
             part
@@ -156,13 +168,31 @@ impl Stack {
         )
     }
 
+    /// How the replicas keep pages fresh, unless a request chooses.
+    pub fn strategy(&self) -> &str {
+        &self.strategy
+    }
+
+    /// The broker's address, as every part but the second replica knows it.
+    pub fn nats_url(&self) -> String {
+        format!("nats://{}", local(self.ports.nats))
+    }
+
     /// The addresses of the page's replicas.
     pub fn page_urls(&self) -> Vec<String> {
         self.ports.pages.iter().copied().map(url).collect()
     }
 
-    fn service(&self, service: &str, name: String, port: u16, layer: Layer, more: &[(&str, String)]) -> Part {
-        let nats_url = format!("nats://127.0.0.1:{}", self.ports.nats);
+    fn service(
+        &self,
+        service: &str,
+        name: String,
+        port: u16,
+        layer: Layer,
+        nats: u16,
+        more: &[(&str, String)],
+    ) -> Part {
+        let nats_url = format!("nats://{}", local(nats));
         let common = [("--listen", local(port).to_string()), ("--nats-url", nats_url)];
         let settings = common.iter().chain(more);
         let arguments = settings
@@ -176,6 +206,7 @@ impl Stack {
                 layer,
             },
             probe: Probe::Readyz(format!("{}/readyz", url(port))),
+            port,
         }
     }
 }
@@ -214,7 +245,8 @@ fn folder_of(program: &Path) -> PathBuf {
     program.parent().map(Path::to_owned).unwrap_or_default()
 }
 
-fn local(port: u16) -> SocketAddr {
+/// A port of this machine.
+pub(crate) fn local(port: u16) -> SocketAddr {
     (Ipv4Addr::LOCALHOST, port).into()
 }
 

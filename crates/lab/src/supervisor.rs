@@ -1,19 +1,19 @@
 //! Processes that live and die with the lab.
 
 mod child;
+mod processes;
 
 use std::path::PathBuf;
 use std::process::ExitStatus;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, anyhow};
+use anyhow::{Result, anyhow};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use crate::config::find_program;
 use crate::console::Console;
-use crate::supervisor::child::Child;
+pub use crate::supervisor::processes::{Processes, State};
 
 /// A process to be started.
 #[derive(Clone, Debug)]
@@ -45,13 +45,8 @@ const PATIENCE: Duration = Duration::from_secs(8);
 /// Starts processes, notices when one dies, and leaves none behind.
 #[derive(Debug)]
 pub struct Supervisor {
-    console: Console,
-    /// Where it exists, a wrapper that lets the kernel stop the children of a lab that was killed outright.
-    setpriv: Option<PathBuf>,
-    children: Vec<Child>,
+    processes: Processes,
     deaths: mpsc::UnboundedReceiver<Death>,
-    report: mpsc::UnboundedSender<Death>,
-    hurry: CancellationToken,
 }
 
 /// A child ended that nobody had asked to.
@@ -66,35 +61,20 @@ impl Supervisor {
     /// A supervisor without children; their output goes to `console`.
     pub fn new(console: Console) -> Self {
         let (report, deaths) = mpsc::unbounded_channel();
-        let setpriv = if cfg!(target_os = "linux") {
-            find_program("setpriv".as_ref())
-        } else {
-            None
-        };
         Self {
-            console,
-            setpriv,
-            children: Vec::new(),
+            processes: Processes::new(console, report),
             deaths,
-            report,
-            hurry: CancellationToken::new(),
         }
     }
 
-    /// Starts a process.
-    ///
-    /// Call it from a thread that lives as long as the lab: to the kernel, a child's parent is the thread that made it.
-    pub fn start(&mut self, program: &Program) -> Result<()> {
-        let child = Child::start(
-            program,
-            self.setpriv.as_deref(),
-            &self.console,
-            &self.report,
-            &self.hurry,
-        )
-        .with_context(|| format!("{} could not be started", program.name))?;
-        self.children.push(child);
-        Ok(())
+    /// The processes, for whoever may break them: what ends through this handle is no failure.
+    pub fn processes(&self) -> Processes {
+        self.processes.clone()
+    }
+
+    /// Starts a process: see [`Processes::start`].
+    pub fn start(&self, program: &Program) -> Result<()> {
+        self.processes.start(program)
     }
 
     /// Waits for `work`, unless a child dies over it: then that is the error.
@@ -116,12 +96,7 @@ impl Supervisor {
         if self.unless_one_dies(timeout(limit, ready)).await?.is_ok() {
             return Ok(());
         }
-        let last_lines = self
-            .children
-            .iter()
-            .find(|child| child.name == name)
-            .map(Child::last_lines);
-        let last_lines = last_lines.unwrap_or_default();
+        let last_lines = self.processes.last_lines(name);
         Err(anyhow!(
             "{name} was not ready after {} s; {}",
             limit.as_secs(),
@@ -129,22 +104,16 @@ impl Supervisor {
         ))
     }
 
-    /// Asks every process to end, the highest layer first, and kills those that do not within five seconds.
+    /// Asks every process to end, the highest layer first, and kills those that do not within eight seconds.
+    ///
+    /// From now on nothing can be started.
     pub async fn stop(&mut self) {
-        while let Some(top) = self.children.iter().map(|child| child.layer).max() {
-            let ending: Vec<Child> = self.children.extract_if(.., |child| child.layer == top).collect();
-            for child in &ending {
-                child.ask_to_end();
-            }
-            for child in ending {
-                child.ended().await;
-            }
-        }
+        self.processes.stop().await;
     }
 
     /// When cancelled, [`stop`](Self::stop) is done with waiting and kills.
     pub fn hurry(&self) -> CancellationToken {
-        self.hurry.clone()
+        self.processes.hurry()
     }
 }
 

@@ -12,12 +12,14 @@ use crate::config::UpConfig;
 use crate::console::Console;
 use crate::data::Recording;
 use crate::folder::DataFolder;
+use crate::link::Link;
 use crate::ports::Ports;
 use crate::replay::replay;
 use crate::seed::{SeedRecord, Seeded, seed};
 use crate::stack::{Part, Stack};
 use crate::supervisor::Supervisor;
-use crate::welcome::Welcome;
+use crate::web::{self, Stage};
+use crate::welcome::{Welcome, account_of_the_walk};
 
 /// How long a part may take until it is ready; a debug build on a busy machine needs seconds.
 const READY_WITHIN: Duration = Duration::from_secs(30);
@@ -80,9 +82,26 @@ impl Lab<'_> {
         self.start(vec![self.stack.nats()]).await?;
         self.start(self.stack.sources()).await?;
         let seeded = self.seed_if_empty().await?;
+        let link = self.link().await?;
         self.start(self.stack.pages()).await?;
+        let stage = Stage::new(
+            self.stack.clone(),
+            self.supervisor.processes(),
+            link,
+            account_of_the_walk(&seeded),
+        );
+        let stage = Arc::new(self.supervisor.unless_one_dies(stage).await??);
         self.console.show(Welcome::new(&self.stack, &seeded));
-        self.replay(&seeded).await
+        self.replay(&seeded, stage).await
+    }
+
+    /// What stands between the second replica and the broker, if there is a second one.
+    async fn link(&self) -> Result<Option<Link>> {
+        let ports = &self.stack.ports;
+        match ports.pages.len() {
+            0 | 1 => Ok(None),
+            _ => Link::start(ports.link, ports.nats).await.map(Some),
+        }
     }
 
     /// Starts all parts, then waits for each: they get ready side by side.
@@ -140,8 +159,8 @@ impl Lab<'_> {
         )
     }
 
-    /// Goes on until a child dies; the caller ends it otherwise.
-    async fn replay(&mut self, seeded: &Seeded) -> Result<()> {
+    /// Replays the recording and serves the lab's page, until a child dies; the caller ends it otherwise.
+    async fn replay(&mut self, seeded: &Seeded, stage: Arc<Stage>) -> Result<()> {
         let speed = self.config.replay_speed;
         self.console.say(match speed {
             0 => "no replay (--replay-speed 0): pages change when you change them".to_owned(),
@@ -150,9 +169,14 @@ impl Lab<'_> {
         });
         let sources = self.stack.clients();
         let recording = Arc::clone(&self.recording);
-        self.supervisor
-            .unless_one_dies(replay(recording, seeded, speed, &sources, self.console))
-            .await
+        let port = self.stack.ports.lab;
+        let goes_on = async {
+            tokio::select! {
+                served = web::serve(stage, port) => served,
+                () = replay(recording, seeded, speed, &sources, self.console) => Ok(()),
+            }
+        };
+        self.supervisor.unless_one_dies(goes_on).await?
     }
 }
 

@@ -17,7 +17,13 @@ pub struct Welcome {
     endpoints: String,
     metrics: String,
     nats_port: u16,
+    lab: String,
     account: AccountId,
+}
+
+/// The account of the walk, also the one that the lab's page shows first.
+pub fn account_of_the_walk(seeded: &Seeded) -> AccountId {
+    seeded.accounts.get(LIVELIEST).map_or(1, |account| account.id)
 }
 
 impl Welcome {
@@ -29,7 +35,8 @@ impl Welcome {
             endpoints: url(stack.ports.endpoints),
             metrics: url(stack.ports.metrics),
             nats_port: stack.ports.nats,
-            account: seeded.accounts.get(LIVELIEST).map_or(1, |account| account.id),
+            lab: url(stack.ports.lab),
+            account: account_of_the_walk(seeded),
         }
     }
 }
@@ -41,6 +48,7 @@ impl fmt::Display for Welcome {
             endpoints,
             metrics,
             nats_port,
+            lab,
             account,
             ..
         } = self;
@@ -51,7 +59,8 @@ impl fmt::Display for Welcome {
             f,
             "  accounts   {accounts}  endpoints  {endpoints}  metrics  {metrics}"
         )?;
-        writeln!(f, "  NATS       nats://127.0.0.1:{nats_port}\n")?;
+        writeln!(f, "  NATS       nats://127.0.0.1:{nats_port}")?;
+        writeln!(f, "  lab        {lab}  see it, break it, watch it\n")?;
         let Some(page) = self.pages.first() else {
             return Ok(());
         };

@@ -15,6 +15,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
+use super::processes::State;
 use super::{Death, Layer, PATIENCE, Program};
 use crate::console::Console;
 
@@ -29,9 +30,24 @@ const LAST_WORDS: Duration = Duration::from_millis(500);
 pub(super) struct Child {
     pub(super) name: String,
     pub(super) layer: Layer,
-    end: CancellationToken,
+    pub(super) id: Option<u32>,
+    pub(super) state: State,
+    orders: mpsc::UnboundedSender<Order>,
     lines: LastLines,
     task: JoinHandle<()>,
+}
+
+/// What a child's task is told. It alone sends signals: it knows whether the number is still this process's.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Order {
+    /// Stand still, with every connection open.
+    Pause,
+    /// Go on.
+    Resume,
+    /// End in good order, within [`PATIENCE`].
+    End,
+    /// End at once, as by a power cut.
+    Kill,
 }
 
 impl Child {
@@ -60,18 +76,21 @@ impl Child {
             lines.clone(),
         ));
 
-        let end = CancellationToken::new();
+        let id = process.id();
+        let (orders, obeyed) = mpsc::unbounded_channel();
         let watched = Watched {
             process,
             output,
-            end: end.clone(),
+            orders: obeyed,
             hurry: hurry.clone(),
         };
         let task = tokio::spawn(watched.live(program.name.clone(), lines.clone(), report.clone()));
         Ok(Self {
             name: program.name.clone(),
             layer: program.layer,
-            end,
+            id,
+            state: State::Running,
+            orders,
             lines,
             task,
         })
@@ -81,8 +100,9 @@ impl Child {
         self.lines.text()
     }
 
-    pub(super) fn ask_to_end(&self) {
-        self.end.cancel();
+    pub(super) fn order(&self, order: Order) {
+        // A task that has ended has reported the death of its process, or will.
+        let _ = self.orders.send(order);
     }
 
     pub(super) async fn ended(self) {
@@ -116,40 +136,64 @@ fn command(program: &Program, setpriv: Option<&Path>) -> Command {
 struct Watched {
     process: tokio::process::Child,
     output: JoinSet<()>,
-    end: CancellationToken,
+    orders: mpsc::UnboundedReceiver<Order>,
     hurry: CancellationToken,
 }
 
 impl Watched {
+    /// Reports the end of the process, unless it was ordered.
     async fn live(mut self, name: String, lines: LastLines, report: mpsc::UnboundedSender<Death>) {
-        tokio::select! {
-            status = self.process.wait() => {
-                let _ = timeout(LAST_WORDS, self.drain()).await;
-                if let Ok(status) = status {
-                    let _ = report.send(Death { name, status, last_lines: lines.text() });
-                }
+        let died = loop {
+            tokio::select! {
+                status = self.process.wait() => break status.ok(),
+                Some(order) = self.orders.recv() => match order {
+                    Order::Pause => self.signal(Signal::STOP),
+                    Order::Resume => self.signal(Signal::CONT),
+                    Order::End => {
+                        self.terminate().await;
+                        break None;
+                    }
+                    Order::Kill => {
+                        self.kill().await;
+                        break None;
+                    }
+                },
             }
-            () = self.end.cancelled() => {
-                self.terminate().await;
-                let _ = timeout(LAST_WORDS, self.drain()).await;
-            }
+        };
+        let _ = timeout(LAST_WORDS, self.drain()).await;
+        if let Some(status) = died {
+            let _ = report.send(Death {
+                name,
+                status,
+                last_lines: lines.text(),
+            });
         }
     }
 
     async fn terminate(&mut self) {
-        // The process was not waited for yet, so its number cannot be another's.
-        let Some(group) = self.process.id().and_then(|id| Pid::from_raw(id.cast_signed())) else {
-            return;
-        };
-        let _ = kill_process_group(group, Signal::TERM);
+        self.signal(Signal::TERM);
+        // A paused process would be asked in vain.
+        self.signal(Signal::CONT);
         let ended: Option<std::io::Result<ExitStatus>> = tokio::select! {
             status = self.process.wait() => Some(status),
             () = sleep(PATIENCE) => None,
             () = self.hurry.cancelled() => None,
         };
         if ended.is_none() {
-            let _ = kill_process_group(group, Signal::KILL);
-            let _ = self.process.wait().await;
+            self.kill().await;
+        }
+    }
+
+    async fn kill(&mut self) {
+        self.signal(Signal::KILL);
+        let _ = self.process.wait().await;
+    }
+
+    /// Signals the process and what it started.
+    fn signal(&self, signal: Signal) {
+        // As long as it has an id it was not waited for, so its number cannot be another's.
+        if let Some(group) = self.process.id().and_then(|id| Pid::from_raw(id.cast_signed())) {
+            let _ = kill_process_group(group, signal);
         }
     }
 

@@ -13,7 +13,7 @@ use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
 use tokio::time::timeout;
 
-const ANY_PORTS: [&str; 10] = [
+const ANY_PORTS: [&str; 12] = [
     "--nats-port",
     "0",
     "--accounts-port",
@@ -23,6 +23,8 @@ const ANY_PORTS: [&str; 10] = [
     "--metrics-port",
     "0",
     "--page-port",
+    "0",
+    "--lab-port",
     "0",
 ];
 

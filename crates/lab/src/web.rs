@@ -1,0 +1,138 @@
+//! The lab's own page: the stack as a picture, live, and the controls that break it and put it right again.
+
+mod audience;
+mod compare;
+mod controls;
+mod flow;
+mod guard;
+mod page;
+mod picture;
+mod scrape;
+mod stage;
+mod verdict;
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result};
+use axum::extract::State;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::response::{Html, IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Router, middleware};
+use futures::stream::{self, Stream};
+use http_edge::{Json, Path, Problem, Query};
+use serde::Serialize;
+use tokio::net::TcpListener;
+
+use self::audience::Audience;
+use self::controls::{Asked, Control};
+use crate::stack::local;
+
+pub use self::stage::Stage;
+
+/// What the page may load: its own style and script, and its own stream of pictures.
+const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
+     img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+/// What the handlers share.
+#[derive(Clone)]
+struct Shared {
+    stage: Arc<Stage>,
+    audience: Arc<Audience>,
+}
+
+/// Serves the page on a port of this machine until it is dropped.
+pub async fn serve(stage: Arc<Stage>, port: u16) -> Result<()> {
+    let listener = TcpListener::bind(local(port))
+        .await
+        .with_context(|| format!("port {port}, wanted for the lab's page, cannot be used"))?;
+    let audience = Arc::default();
+    let shared = Shared {
+        stage: Arc::clone(&stage),
+        audience: Arc::clone(&audience),
+    };
+    tokio::select! {
+        served = axum::serve(listener, router(shared, port)) => served.context("serving the lab's page"),
+        never = audience::perform(stage, audience) => match never {},
+    }
+}
+
+fn router(shared: Shared, port: u16) -> Router {
+    Router::new()
+        .route("/", get(show_page))
+        .route(
+            "/lab.css",
+            get(async || asset("text/css; charset=utf-8", page::STYLE)),
+        )
+        .route(
+            "/lab.js",
+            get(async || asset("text/javascript; charset=utf-8", page::SCRIPT)),
+        )
+        .route(
+            "/charts.js",
+            get(async || asset("text/javascript; charset=utf-8", page::CHARTS)),
+        )
+        .route("/events", get(stream_pictures))
+        .route("/do/{control}", post(perform_control))
+        .fallback(async || Problem::from_status(StatusCode::NOT_FOUND))
+        .method_not_allowed_fallback(async || Problem::from_status(StatusCode::METHOD_NOT_ALLOWED))
+        .layer(middleware::map_response(protect))
+        .layer(middleware::from_fn_with_state(port, guard::guard))
+        .with_state(shared)
+}
+
+async fn show_page(State(shared): State<Shared>) -> Html<String> {
+    Html(page::render(&shared.stage).into_string())
+}
+
+async fn stream_pictures(
+    State(shared): State<Shared>,
+) -> Sse<impl Stream<Item = std::result::Result<Event, Infallible>>> {
+    let pictures = stream::unfold(shared.audience.look(), |mut pictures| async move {
+        pictures.changed().await.ok()?;
+        let picture = Event::default().data(&**pictures.borrow_and_update());
+        Some((Ok(picture), pictures))
+    });
+    Sse::new(pictures).keep_alive(KeepAlive::default())
+}
+
+/// What a control answers.
+#[derive(Serialize)]
+struct Done {
+    /// In words.
+    done: String,
+}
+
+async fn perform_control(
+    State(shared): State<Shared>,
+    Path(name): Path<String>,
+    Query(asked): Query<Asked>,
+) -> std::result::Result<Json<Done>, Problem> {
+    let control = Control::read(&name, asked)?;
+    let stage = shared.stage;
+    // In a task of its own: a browser that goes away must not leave a part between its end and its start.
+    let performed = tokio::spawn(async move { stage.perform(control).await }).await;
+    let done = performed.map_err(Problem::internal)??;
+    Ok(Json(Done { done }))
+}
+
+fn asset(content_type: &'static str, text: &'static str) -> Response {
+    ([(header::CONTENT_TYPE, content_type)], text).into_response()
+}
+
+async fn protect(mut response: Response) -> Response {
+    let policies = [
+        (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::REFERRER_POLICY, "no-referrer"),
+        (header::CACHE_CONTROL, "no-store"),
+    ];
+    for (name, value) in policies {
+        response
+            .headers_mut()
+            .insert(name, HeaderValue::from_static(value));
+    }
+    response
+}

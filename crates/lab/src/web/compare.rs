@@ -1,0 +1,211 @@
+//! Reads the same page from every replica, side by side, and holds each against a fresh composition.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use futures::future::join_all;
+use jiff::Timestamp;
+use reqwest::{Client, Response};
+use serde::Serialize;
+use serde_json::Value;
+use tokio::time::{MissedTickBehavior, interval};
+
+use super::stage::Stage;
+use super::verdict::{Colour, Known, Shown, Verdict, revisions};
+use crate::sources::AccountId;
+use crate::stack::{Part, url};
+use crate::supervisor::{Layer, State};
+
+/// How often the replicas are read.
+const EVERY: Duration = Duration::from_millis(500);
+
+/// For how long an answer is waited for; a replica's own deadlines are below a second.
+const PATIENCE: Duration = Duration::from_millis(1_500);
+
+/// A replica's last answer, for the picture.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct Answer {
+    #[serde(flatten)]
+    verdict: Verdict,
+    /// Counts up, so that the browser draws each answer once.
+    number: u64,
+    #[serde(flatten)]
+    content: Option<Content>,
+}
+
+/// What an answer showed.
+#[derive(Clone, Debug, Serialize)]
+struct Content {
+    name: Option<String>,
+    endpoints: Option<usize>,
+    samples: Option<u64>,
+    revisions: [Option<u64>; 3],
+    cache_status: String,
+    trace_id: String,
+    /// From the request to the last byte.
+    took_ms: f64,
+    /// How long before the request the moment was up to which the page is complete.
+    age_ms: Option<i128>,
+}
+
+/// The replicas' last answers, by their names.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Comparison {
+    answers: Arc<Mutex<HashMap<String, Answer>>>,
+}
+
+impl Comparison {
+    /// The last answer of each replica.
+    pub(super) fn answers(&self) -> HashMap<String, Answer> {
+        self.lock().clone()
+    }
+
+    /// Reads and compares until it is dropped.
+    pub(super) async fn run(self, stage: Arc<Stage>, http: Client) {
+        let mut known = Known::default();
+        let mut watched = None;
+        let mut ticks = interval(EVERY);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        for number in 0.. {
+            ticks.tick().await;
+            let (account, strategy) = {
+                let chosen = stage.chosen();
+                (chosen.account, chosen.strategy.clone())
+            };
+            if watched.replace(account) != Some(account) {
+                known = Known::default();
+            }
+            let composed = compose(&stage, &http, account).await;
+            known.note(Timestamp::now(), composed);
+            let reads = stage.layer(Layer::Edge).map(|replica| {
+                let read = Read {
+                    http: &http,
+                    account,
+                    strategy: &strategy,
+                };
+                self.compare(&stage, replica, read, &known, number)
+            });
+            join_all(reads).await;
+        }
+    }
+
+    async fn compare(&self, stage: &Stage, replica: &Part, read: Read<'_>, known: &Known, number: u64) {
+        let name = replica.program.name.clone();
+        let (verdict, content) = if stage.processes.state(&name) == State::Running {
+            match read.of(replica).await {
+                Ok((shown, content)) => (known.judge(&shown), Some(content)),
+                Err(why) => (grey(why), None),
+            }
+        } else {
+            (grey("is not asked".to_owned()), None)
+        };
+        let answer = Answer {
+            verdict,
+            number,
+            content,
+        };
+        self.lock().insert(name, answer);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Answer>> {
+        self.answers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn grey(why: String) -> Verdict {
+    Verdict {
+        colour: Colour::Grey,
+        why,
+    }
+}
+
+/// A composition that no cache takes part in, by the first replica that runs.
+///
+/// With the strategy `none`, whose cache is its own: `no-cache` alone would leave its composition to the readers that are compared.
+async fn compose(stage: &Stage, http: &Client, account: AccountId) -> Option<Shown> {
+    let replica = stage
+        .layer(Layer::Edge)
+        .find(|replica| stage.processes.state(&replica.program.name) == State::Running)?;
+    let read = Read {
+        http,
+        account,
+        strategy: "none",
+    };
+    read.of(replica).await.ok().map(|(shown, _)| shown)
+}
+
+/// One kind of request.
+#[derive(Clone, Copy)]
+struct Read<'read> {
+    http: &'read Client,
+    account: AccountId,
+    strategy: &'read str,
+}
+
+impl Read<'_> {
+    async fn of(self, replica: &Part) -> Result<(Shown, Content), String> {
+        let asked = Timestamp::now();
+        let began = Instant::now();
+        let request = self
+            .http
+            .get(format!("{}/accounts/{}", url(replica.port), self.account))
+            .header("accept", "application/json")
+            .header("cache-strategy", self.strategy)
+            .timeout(PATIENCE);
+        let answer = request.send().await.map_err(|error| why(&error))?;
+        if !answer.status().is_success() {
+            return Err(format!("answers {}", answer.status()));
+        }
+        let header = |name| text(&answer, name);
+        let (etag, cache_status, trace_id) = (header("etag"), header("cache-status"), header("trace-id"));
+        let fresh_as_of = header("fresh-as-of").parse().ok();
+        let body: Value = answer.json().await.map_err(|error| why(&error))?;
+        let took_ms = began.elapsed().as_secs_f64() * 1000.0;
+        let shown = Shown {
+            revisions: revisions(&etag),
+            etag,
+            marked: detail(&cache_status),
+            fresh_as_of,
+            asked,
+        };
+        let content = Content {
+            name: body["account"]["name"].as_str().map(str::to_owned),
+            endpoints: body["endpoints"]["endpoints"].as_array().map(Vec::len),
+            samples: body["metrics"]["endpoints"]
+                .as_array()
+                .map(|all| all.iter().filter_map(|one| one["samples"].as_u64()).sum()),
+            revisions: shown.revisions,
+            cache_status,
+            trace_id,
+            took_ms,
+            age_ms: fresh_as_of.map(|moment: Timestamp| asked.duration_since(moment).as_millis()),
+        };
+        Ok((shown, content))
+    }
+}
+
+fn text(answer: &Response, name: &str) -> String {
+    let value = answer.headers().get(name);
+    value
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default()
+        .to_owned()
+}
+
+fn why(error: &reqwest::Error) -> String {
+    let why = if error.is_timeout() {
+        "does not answer"
+    } else if error.is_connect() {
+        "cannot be reached"
+    } else {
+        "broke off its answer"
+    };
+    why.to_owned()
+}
+
+/// `metrics stale` of `page; fwd=stale; detail="metrics stale"`: what a page says of itself that is not whole.
+fn detail(cache_status: &str) -> Option<String> {
+    let (_, detail) = cache_status.split_once("detail=")?;
+    Some(detail.trim_matches('"').to_owned())
+}

@@ -1,0 +1,338 @@
+//! What can be done to the stack from the lab's page, and how it is undone.
+
+use std::time::Duration;
+
+use async_nats::jetstream;
+use axum::http::StatusCode;
+use futures::future::try_join_all;
+use http_edge::Problem;
+use serde::Deserialize;
+use tokio::time::timeout;
+
+use super::stage::Stage;
+use crate::data::State as Found;
+use crate::sources::{AccountId, NewSample};
+use crate::stack::{LINKED, Part};
+use crate::supervisor::{Layer, State};
+
+/// The strategies that a request may choose.
+pub(super) const STRATEGIES: [&str; 5] = ["none", "ttl", "versioned", "invalidate", "prepopulate"];
+
+/// The most that the sources hold an answer back for.
+const MOST_LATENCY_MS: u32 = 9_000;
+
+/// How many requests a burst of samples is spread over: each is a mutation and an event.
+const BURST: u32 = 20;
+
+/// How many samples each of them carries.
+const SAMPLES_EACH: u32 = 10;
+
+/// How long the broker may take to answer.
+const BROKER_ANSWERS_WITHIN: Duration = Duration::from_secs(2);
+
+/// The name of the stream that holds all events.
+const STREAM: &str = "EVENTS";
+
+/// What may come with a control; each takes what it needs.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Asked {
+    part: Option<String>,
+    ms: Option<u32>,
+    name: Option<String>,
+    id: Option<AccountId>,
+}
+
+/// A control and all that it needs.
+#[derive(Debug)]
+pub(super) enum Control {
+    Watch(AccountId),
+    Strategy(String),
+    Rename(Option<String>),
+    AddEndpoint,
+    Burst,
+    Pause(String),
+    Resume(String),
+    Kill(String),
+    Stop(String),
+    Start(String),
+    Slow(String, u32),
+    Cut(String),
+    Mend(String),
+    DeleteStream,
+    UndoAll,
+}
+
+/// Why a control was not performed.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Refused {
+    #[error("there is no control called {0}")]
+    NoSuchControl(String),
+    #[error("{0} wants ?{1}=")]
+    Missing(String, &'static str),
+    #[error("there is no part called {0}")]
+    NoSuchPart(String),
+    #[error("{0}")]
+    NotNow(String),
+    #[error("{0}")]
+    NotPossible(String),
+    #[error("{0:#}")]
+    Failed(anyhow::Error),
+}
+
+impl From<Refused> for Problem {
+    fn from(refused: Refused) -> Self {
+        let status = match refused {
+            Refused::NoSuchControl(_) => StatusCode::NOT_FOUND,
+            Refused::Missing(..) => StatusCode::BAD_REQUEST,
+            Refused::NoSuchPart(_) | Refused::NotPossible(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            Refused::NotNow(_) => StatusCode::CONFLICT,
+            Refused::Failed(_) => StatusCode::BAD_GATEWAY,
+        };
+        Self::from_status(status).with_detail(refused.to_string())
+    }
+}
+
+impl From<anyhow::Error> for Refused {
+    fn from(error: anyhow::Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+impl Control {
+    /// Reads a control from the last part of its address and its parameters.
+    pub(super) fn read(control: &str, asked: Asked) -> Result<Self, Refused> {
+        let missing = |what| move || Refused::Missing(control.to_owned(), what);
+        let part = |part: Option<String>| part.ok_or_else(missing("part"));
+        Ok(match control {
+            "watch" => Self::Watch(asked.id.ok_or_else(missing("id"))?),
+            "strategy" => Self::Strategy(asked.name.ok_or_else(missing("name"))?),
+            "rename" => Self::Rename(asked.name.filter(|name| !name.trim().is_empty())),
+            "add-endpoint" => Self::AddEndpoint,
+            "burst" => Self::Burst,
+            "pause" => Self::Pause(part(asked.part)?),
+            "resume" => Self::Resume(part(asked.part)?),
+            "kill" => Self::Kill(part(asked.part)?),
+            "stop" => Self::Stop(part(asked.part)?),
+            "start" => Self::Start(part(asked.part)?),
+            "slow" => Self::Slow(part(asked.part)?, asked.ms.ok_or_else(missing("ms"))?),
+            "cut" => Self::Cut(part(asked.part)?),
+            "mend" => Self::Mend(part(asked.part)?),
+            "delete-stream" => Self::DeleteStream,
+            "undo-all" => Self::UndoAll,
+            other => return Err(Refused::NoSuchControl(other.to_owned())),
+        })
+    }
+}
+
+impl Stage {
+    /// Performs a control; answers what was done, in words.
+    pub(super) async fn perform(&self, control: Control) -> Result<String, Refused> {
+        let _turn = self.turn.lock().await;
+        match control {
+            Control::Watch(account) => Ok(self.watch(account)),
+            Control::Strategy(name) => self.choose_strategy(name),
+            Control::Rename(name) => self.rename(name).await,
+            Control::AddEndpoint => self.add_endpoint().await,
+            Control::Burst => self.burst().await,
+            Control::Pause(part) => self.pause(&part),
+            Control::Resume(part) => self.resume(&part),
+            Control::Kill(part) => self.kill(&part).await,
+            Control::Stop(part) => self.stop(&part).await,
+            Control::Start(part) => self.start(&part),
+            Control::Slow(part, ms) => self.slow(&part, ms).await,
+            Control::Cut(part) => self.cut(&part, true),
+            Control::Mend(part) => self.cut(&part, false),
+            Control::DeleteStream => self.delete_stream().await,
+            Control::UndoAll => self.undo_all().await,
+        }
+    }
+
+    fn watch(&self, account: AccountId) -> String {
+        self.chosen().account = account;
+        format!("the replicas are asked for account {account}")
+    }
+
+    fn choose_strategy(&self, name: String) -> Result<String, Refused> {
+        if !STRATEGIES.contains(&name.as_str()) {
+            return Err(Refused::NotPossible(format!(
+                "there is no strategy called {name}"
+            )));
+        }
+        let said = format!("the replicas are asked with Cache-Strategy: {name}");
+        self.chosen().strategy = name;
+        Ok(said)
+    }
+
+    async fn rename(&self, name: Option<String>) -> Result<String, Refused> {
+        let (account, number) = self.make_up();
+        let name = name.unwrap_or_else(|| format!("renamed {number} times in the lab"));
+        let revision = self.sources.rename_account(account, &name).await?;
+        Ok(format!("account {account} is “{name}”, at revision {revision}"))
+    }
+
+    async fn add_endpoint(&self) -> Result<String, Refused> {
+        let (account, number) = self.make_up();
+        let url = format!("https://example.org/lab/{number}");
+        let name = format!("Added in the lab {number}");
+        let endpoint = self.sources.add_endpoint(account, &name, &url).await?;
+        Ok(format!("account {account} has endpoint {endpoint}, “{name}”"))
+    }
+
+    async fn burst(&self) -> Result<String, Refused> {
+        let (account, _) = self.make_up();
+        let endpoints = self.sources.list_endpoints(account).await?;
+        let Some(endpoint_id) = endpoints.first().copied() else {
+            return Err(Refused::NotNow(format!("account {account} has no endpoint")));
+        };
+        let batch = |place: u32| {
+            let samples = (0..SAMPLES_EACH).map(|sample| NewSample {
+                endpoint_id,
+                at: None,
+                state: Found::Up,
+                status_code: 200,
+                response_ms: 20 + place * SAMPLES_EACH + sample,
+            });
+            samples.collect::<Vec<_>>()
+        };
+        let posts = (0..BURST).map(|place| async move { self.sources.record(account, &batch(place)).await });
+        try_join_all(posts).await?;
+        let samples = BURST * SAMPLES_EACH;
+        Ok(format!(
+            "account {account} got {samples} samples by {BURST} requests at once"
+        ))
+    }
+
+    fn pause(&self, name: &str) -> Result<String, Refused> {
+        self.require(name, State::Running)?;
+        self.processes.pause(name)?;
+        Ok(format!("{name} stands still"))
+    }
+
+    fn resume(&self, name: &str) -> Result<String, Refused> {
+        self.require(name, State::Paused)?;
+        self.processes.resume(name)?;
+        Ok(format!("{name} goes on"))
+    }
+
+    async fn kill(&self, name: &str) -> Result<String, Refused> {
+        self.require_alive(name)?;
+        self.processes.kill(name).await?;
+        Ok(format!("{name} is killed"))
+    }
+
+    async fn stop(&self, name: &str) -> Result<String, Refused> {
+        self.require_alive(name)?;
+        self.processes.end_gently(name).await?;
+        Ok(format!("{name} has ended"))
+    }
+
+    fn start(&self, name: &str) -> Result<String, Refused> {
+        let part = self.require(name, State::Down)?;
+        let mut program = part.program.clone();
+        if let Some(ms) = self.chosen().injected.get(name) {
+            program
+                .arguments
+                .extend(["--inject-latency".to_owned(), ms.to_string()]);
+        }
+        self.processes.start(&program)?;
+        Ok(format!("{name} is started"))
+    }
+
+    /// Latency is a setting of the source's, so that it is the source that says so; hence the restart.
+    async fn slow(&self, name: &str, ms: u32) -> Result<String, Refused> {
+        if self.part(name)?.program.layer != Layer::Source {
+            return Err(Refused::NotPossible("only sources can be slowed down".to_owned()));
+        }
+        if ms > MOST_LATENCY_MS {
+            return Err(Refused::NotPossible(format!("at most {MOST_LATENCY_MS} ms")));
+        }
+        if ms == 0 {
+            self.chosen().injected.remove(name);
+        } else {
+            self.chosen().injected.insert(name.to_owned(), ms);
+        }
+        if self.processes.state(name) != State::Down {
+            self.processes.end_gently(name).await?;
+        }
+        self.start(name)?;
+        Ok(format!(
+            "{name} is started again and holds each answer back for {ms} ms"
+        ))
+    }
+
+    fn cut(&self, name: &str, cut: bool) -> Result<String, Refused> {
+        self.part(name)?;
+        let link = self.link_of(name).ok_or_else(|| {
+            Refused::NotPossible(format!("only {LINKED} reaches the broker through a link"))
+        })?;
+        if cut {
+            link.cut();
+            Ok(format!("{name} is cut off from NATS"))
+        } else {
+            link.mend();
+            Ok(format!("{name} can reach NATS again"))
+        }
+    }
+
+    async fn delete_stream(&self) -> Result<String, Refused> {
+        let url = self.stack.nats_url();
+        let deleting = async {
+            let client = async_nats::connect(url).await.map_err(anyhow::Error::from)?;
+            let stream = jetstream::new(client).delete_stream(STREAM).await;
+            stream.map_err(anyhow::Error::from)
+        };
+        let deleted = timeout(BROKER_ANSWERS_WITHIN, deleting).await;
+        deleted.map_err(|_| Refused::NotNow("NATS does not answer".to_owned()))??;
+        Ok(format!("the stream {STREAM} is deleted, with all that was in it"))
+    }
+
+    async fn undo_all(&self) -> Result<String, Refused> {
+        if let Some(link) = &self.link {
+            link.mend();
+        }
+        self.stack.strategy().clone_into(&mut self.chosen().strategy);
+        for part in &self.parts {
+            let name = part.program.name.as_str();
+            if self.processes.state(name) == State::Paused {
+                self.resume(name)?;
+            }
+            let slowed = self.chosen().injected.contains_key(name);
+            if slowed {
+                self.slow(name, 0).await?;
+            } else if self.processes.state(name) == State::Down {
+                self.start(name)?;
+            }
+        }
+        Ok("everything runs as it did at first; what was written stays".to_owned())
+    }
+
+    /// The watched account, and a number that was not used before.
+    fn make_up(&self) -> (AccountId, u32) {
+        let mut chosen = self.chosen();
+        chosen.made_up += 1;
+        (chosen.account, chosen.made_up)
+    }
+
+    fn require_alive(&self, name: &str) -> Result<(), Refused> {
+        self.part(name)?;
+        match self.processes.state(name) {
+            State::Down => Err(Refused::NotNow(format!("{name} does not run"))),
+            State::Running | State::Paused => Ok(()),
+        }
+    }
+
+    fn require(&self, name: &str, wanted: State) -> Result<&Part, Refused> {
+        let part = self.part(name)?;
+        let state = self.processes.state(name);
+        if state == wanted {
+            return Ok(part);
+        }
+        let is = match state {
+            State::Down => "does not run",
+            State::Running => "is running",
+            State::Paused => "is paused",
+        };
+        Err(Refused::NotNow(format!("{name} {is}")))
+    }
+}

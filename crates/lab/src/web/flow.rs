@@ -1,0 +1,148 @@
+//! Events as they pass through the broker, for the eye alone: whoever must not miss one reads the stream instead.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_nats::connection::State;
+use async_nats::{Client, ConnectOptions, HeaderMap, Message};
+use futures::StreamExt as _;
+use serde::Serialize;
+use tokio::time::{Duration, sleep};
+
+/// How many events are shown.
+const SHOWN: usize = 30;
+
+/// An absent broker is looked for this often.
+const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(250);
+
+/// The newest events, newest first.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Flow {
+    events: Arc<Mutex<VecDeque<Flowed>>>,
+    client: Arc<Mutex<Option<Client>>>,
+}
+
+/// One event that passed.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub(super) struct Flowed {
+    /// Its id: tells the browser which it has drawn already.
+    id: String,
+    /// When its mutation was committed.
+    time: String,
+    source: String,
+    account: String,
+    kind: String,
+    revision: String,
+    /// The trace of the write that caused it, if it was traced.
+    trace_id: Option<String>,
+}
+
+impl Flow {
+    /// Listens until it is dropped.
+    pub(super) async fn listen(self, url: String) {
+        let options = || {
+            ConnectOptions::new()
+                .name("lab")
+                .retry_on_initial_connect()
+                .reconnect_delay_callback(|_| LOOK_AGAIN_AFTER)
+        };
+        loop {
+            if let Ok(client) = options().connect(&url).await {
+                *self.client.lock().unwrap_or_else(PoisonError::into_inner) = Some(client.clone());
+                // The client subscribes again by itself when the broker comes back.
+                if let Ok(mut messages) = client.subscribe("events.>").await {
+                    while let Some(message) = messages.next().await {
+                        self.note(&message);
+                    }
+                }
+            }
+            sleep(LOOK_AGAIN_AFTER).await;
+        }
+    }
+
+    /// Whether the broker answers.
+    pub(super) fn connected(&self) -> bool {
+        let client = self.client.lock().unwrap_or_else(PoisonError::into_inner);
+        client
+            .as_ref()
+            .is_some_and(|client| client.connection_state() == State::Connected)
+    }
+
+    /// The newest events, newest first.
+    pub(super) fn events(&self) -> Vec<Flowed> {
+        let events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
+        events.iter().cloned().collect()
+    }
+
+    fn note(&self, message: &Message) {
+        let Some(flowed) = message
+            .headers
+            .as_ref()
+            .and_then(|headers| read(&message.subject, headers))
+        else {
+            return;
+        };
+        let mut events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
+        events.truncate(SHOWN - 1);
+        events.push_front(flowed);
+    }
+}
+
+/// Reads `events.<source>.<account>`; watermarks pass four times a second and are left out.
+fn read(subject: &str, headers: &HeaderMap) -> Option<Flowed> {
+    let text = |name: &str| headers.get(name).map(|value| value.as_str().to_owned());
+    let mut tokens = subject.split('.').skip(1);
+    let (source, account) = (tokens.next()?, tokens.next()?);
+    if account == "watermark" {
+        return None;
+    }
+    Some(Flowed {
+        id: text("ce-id")?,
+        time: text("ce-time")?,
+        source: source.to_owned(),
+        account: account.to_owned(),
+        kind: short(&text("ce-type")?),
+        revision: text("ce-revision")?,
+        trace_id: text("traceparent").and_then(|parent| parent.split('-').nth(1).map(str::to_owned)),
+    })
+}
+
+/// `account.updated` of `dev.reliable-caching.account.updated.v1`.
+fn short(kind: &str) -> String {
+    let mut parts: Vec<&str> = kind.split('.').collect();
+    parts.pop();
+    let begin = parts.len().saturating_sub(2);
+    parts[begin..].join(".")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_is_read_from_its_headers_and_a_watermark_is_none() {
+        let mut headers = HeaderMap::new();
+        for (name, value) in [
+            ("ce-id", "accounts:1:2"),
+            ("ce-time", "2026-11-23T08:00:00Z"),
+            ("ce-type", "dev.reliable-caching.account.updated.v1"),
+            ("ce-revision", "3"),
+            (
+                "traceparent",
+                "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+            ),
+        ] {
+            headers.insert(name, value);
+        }
+        let flowed = read("events.accounts.7", &headers).unwrap();
+        assert_eq!(
+            (flowed.account.as_str(), flowed.kind.as_str()),
+            ("7", "account.updated")
+        );
+        assert_eq!(
+            flowed.trace_id.as_deref(),
+            Some("0af7651916cd43dd8448eb211c80319c")
+        );
+        assert_eq!(read("events.accounts.watermark", &headers), None);
+    }
+}

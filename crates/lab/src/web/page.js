@@ -1,0 +1,190 @@
+// Fills the page from the pictures that the lab sends, and sends what is clicked. No text becomes markup.
+"use strict";
+
+const all = (selector, under = document) => [...under.querySelectorAll(selector)];
+const one = (selector, under = document) => under.querySelector(selector);
+const say = (element, text) => { if (element && element.textContent !== text) element.textContent = text; };
+const card = (name) => one(`[data-part="${name}"]`);
+const field = (name, wanted) => one(`[data-field="${wanted}"]`, card(name));
+
+let picture = null;
+
+// What a toggle does next, by the state of its part: control, word, whether a fault is on, and the command in a terminal.
+const lab = (control) => `curl -X POST '${location.origin}/do/${control}'`;
+const toggles = {
+  pause: (part) => part.state === "paused"
+    ? ["resume", "Go on", true, `kill -CONT -- -${part.process_id}`]
+    : ["pause", "Pause", false, `kill -STOP -- -${part.process_id ?? "…"}`],
+  kill: (part) => part.state === "down" ? ["start", "Start", true] : ["kill", "Kill", false],
+  stop: (part) => part.state === "down" ? ["start", "Start", true] : ["stop", "Stop", false],
+  cut: (part) => part.cut ? ["mend", "Mend the link", true] : ["cut", "Cut off from NATS", false],
+  slow: (part) => part.injected_ms
+    ? ["slow", "Full speed", true, null, "&ms=0"]
+    : ["slow", "Slow down", false, null, `&ms=${encodeURIComponent(one(`[data-ms="${part.name}"]`).value || 0)}`],
+};
+
+function meaning(button) {
+  const part = picture?.parts.find((part) => part.name === button.dataset.of);
+  if (!part) return null;
+  const [control, word, fault, command, more = ""] = toggles[button.dataset.toggle](part);
+  const path = `${control}?part=${part.name}${more}`;
+  return { path, word, fault, command: command ?? lab(path) };
+}
+
+function filled(template, encode) {
+  const values = { account: picture?.account ?? "", strategy: picture?.strategy ?? "", value: "…", name: one("#name").value || (encode ? "" : "renamed") };
+  return template.replace(/\{(account|strategy|value|name)\}/g, (_, key) => encode ? encodeURIComponent(values[key]) : String(values[key]));
+}
+
+function commandOf(element) {
+  if (element.dataset.toggle) return meaning(element)?.command;
+  return element.dataset.command && filled(element.dataset.command, false);
+}
+
+async function perform(path, element) {
+  element?.setAttribute("aria-busy", "true");
+  try {
+    const answer = await fetch(`/do/${path}`, { method: "POST" });
+    const said = await answer.json();
+    say(one("#done"), answer.ok ? `Done: ${said.done}.` : `Refused: ${said.detail ?? said.title}.`);
+  } catch {
+    say(one("#done"), "The lab does not answer.");
+  }
+  element?.removeAttribute("aria-busy");
+}
+
+function showCommand(event) {
+  const element = event.target.closest?.("[data-toggle], [data-command]");
+  const command = element && commandOf(element);
+  if (command) say(one("#command"), command);
+}
+
+document.addEventListener("focusin", showCommand);
+document.addEventListener("pointerover", showCommand);
+document.addEventListener("click", (event) => {
+  const button = event.target.closest("button");
+  if (!button) return;
+  showCommand(event);
+  const path = button.dataset.toggle ? meaning(button)?.path : filled(button.dataset.do, true);
+  if (path) perform(path, button);
+});
+document.addEventListener("change", (event) => {
+  const select = event.target.closest("select");
+  if (select) perform(select.dataset.do + encodeURIComponent(select.value), select);
+});
+
+function stateOf(part) {
+  if (part.state !== "running") return part.state;
+  return part.answers ? "up" : "silent";
+}
+
+function drawPart(part) {
+  const state = stateOf(part);
+  const chip = field(part.name, "state");
+  say(chip, state === "silent" ? "no answer" : state);
+  chip.className = `state ${state}`;
+  card(part.name).classList.toggle("off", state !== "up");
+  const pending = field(part.name, "pending");
+  if (pending) {
+    say(pending, part.pending === null ? "unknown" : `${part.pending} waiting`);
+    pending.classList.toggle("bad", part.pending > 0);
+    const injected = field(part.name, "injected");
+    say(injected, part.injected_ms ? `by ${part.injected_ms} ms, injected` : "no");
+    injected.classList.toggle("bad", Boolean(part.injected_ms));
+  }
+}
+
+const words = { green: "true", amber: "marked", red: "stale, not marked", grey: "not known" };
+
+function seconds(value) {
+  return value < 1000 ? `${Math.round(value)} ms` : `${(value / 1000).toFixed(1)} s`;
+}
+
+function drawReplica(part) {
+  const answer = part.answer;
+  const box = one(".verdict", card(part.name));
+  if (!box) return;
+  const colour = answer?.colour ?? "grey";
+  box.className = `verdict ${colour}`;
+  const young = colour === "amber" && answer.why.startsWith("lacks");
+  say(field(part.name, "colour"), young ? "catching up" : words[colour]);
+  say(field(part.name, "why"), (answer?.why ?? "not read yet") + (part.cut ? " · cut off from NATS" : ""));
+  const link = field(part.name, "name");
+  link.href = `${link.dataset.base}/accounts/${picture.account}`;
+  say(link, answer?.name ?? `account ${picture.account}`);
+  const count = (value, word) => (value === null || value === undefined ? `no ${word}` : `${value} ${word}`);
+  const revisions = (answer?.revisions ?? []).map((revision) => revision ?? "–").join(" · ");
+  say(field(part.name, "content"), answer?.cache_status ? `${count(answer.endpoints, "endpoints")}, ${count(answer.samples, "samples")}, revisions ${revisions}` : "");
+  say(field(part.name, "cache_status"), answer?.cache_status ?? "–");
+  field(part.name, "cache_status").title = answer?.cache_status ?? "";
+  say(field(part.name, "age"), answer?.age_ms === null || answer?.age_ms === undefined ? "–" : `${seconds(answer.age_ms)} before the request`);
+  say(field(part.name, "trace_id"), answer?.trace_id ?? "–");
+  drawFeeds(part);
+}
+
+function drawFeeds(part) {
+  const list = field(part.name, "feeds");
+  const lines = part.feeds.map((feed) => {
+    const line = document.createElement("li");
+    const add = (text, kind = "") => { const span = document.createElement("span"); span.textContent = text; span.className = kind; line.append(span); };
+    add(feed.source);
+    add(feed.trusted ? "trusted" : "not trusted", feed.trusted ? "yes" : "no");
+    add(feed.age === null ? "never heard" : `watermark ${seconds(feed.age * 1000)} old`);
+    return line;
+  });
+  list.replaceChildren(...lines);
+}
+
+let newest = null;
+
+function drawEvents(events) {
+  const first = events[0]?.id ?? null;
+  if (first === newest) return;
+  newest = first;
+  one("#events").replaceChildren(...events.map((event) => {
+    const line = document.createElement("li");
+    line.className = Number(event.account) === picture.account ? "ours" : "";
+    const add = (kind, text) => { const element = document.createElement(kind); element.textContent = text; line.append(element); };
+    add("span", event.account);
+    add("span", event.source);
+    add("span", event.kind);
+    add("span", `r${event.revision}`);
+    add("code", event.trace_id ? event.trace_id.slice(0, 8) : "not traced");
+    line.title = `${event.time}, trace ${event.trace_id ?? "none"}`;
+    return line;
+  }));
+}
+
+function drawToggles() {
+  for (const button of all("[data-toggle]")) {
+    const next = meaning(button);
+    if (!next) continue;
+    say(button, next.word);
+    button.classList.toggle("fault", next.fault);
+    const part = picture.parts.find((part) => part.name === button.dataset.of);
+    button.disabled = button.dataset.toggle === "pause" && part.state === "down" && document.activeElement !== button;
+    button.setAttribute("aria-label", `${next.word}: ${button.dataset.of}`);
+  }
+}
+
+function choose(select, value) {
+  if (document.activeElement !== select && select.value !== value) select.value = value;
+}
+
+function draw(next) {
+  picture = next;
+  for (const part of next.parts) {
+    drawPart(part);
+    drawReplica(part);
+  }
+  drawToggles();
+  drawEvents(next.events);
+  choose(one("#account"), String(next.account));
+  choose(one("#strategy"), next.strategy);
+  drawCharts(next);
+}
+
+const stream = new EventSource("/events");
+const live = (text, off) => { say(one("#live"), text); one("#live").classList.toggle("off", off); };
+stream.onmessage = (message) => { draw(JSON.parse(message.data)); live("live", false); };
+stream.onerror = () => live("the lab does not answer", true);

@@ -1,0 +1,211 @@
+//! The lab's page as it is sent: its frame and its controls, which the script then fills from each picture.
+
+use maud::{DOCTYPE, Markup, html};
+
+use super::controls::STRATEGIES;
+use super::stage::Stage;
+use crate::stack::{Part, url};
+use crate::supervisor::Layer;
+
+/// The page's style.
+pub(super) const STYLE: &str = include_str!("page.css");
+/// The script that fills the page and sends what is clicked.
+pub(super) const SCRIPT: &str = include_str!("page.js");
+/// The charts.
+pub(super) const CHARTS: &str = include_str!("charts.js");
+
+/// Renders the page.
+pub(super) fn render(stage: &Stage) -> Markup {
+    html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                title { "The lab" }
+                link rel="icon" href="data:,";
+                link rel="stylesheet" href="/lab.css";
+                script src="/charts.js" defer {}
+                script src="/lab.js" defer {}
+            }
+            body {
+                (render_top(stage))
+                main {
+                    (render_sources(stage))
+                    (render_middle(stage))
+                    (render_replicas(stage))
+                    (render_writes(stage))
+                    (render_charts())
+                }
+            }
+        }
+    }
+}
+
+fn render_top(stage: &Stage) -> Markup {
+    let chosen = stage.chosen().clone();
+    html! {
+        header {
+            h1 { "The lab" }
+            label { "Account "
+                select id="account" data-do="watch?id=" data-command=(lab_command(stage, "watch?id={value}")) {
+                    @for account in &stage.accounts {
+                        option value=(account.id) selected[account.id == chosen.account] { (account.id) " · " (account.name) }
+                    }
+                }
+            }
+            label { "Strategy "
+                select id="strategy" data-do="strategy?name="
+                    data-command={ "curl -H 'Cache-Strategy: {strategy}' " (first_page(stage)) "/accounts/{account}" } {
+                    @for strategy in STRATEGIES {
+                        option value=(strategy) selected[strategy == chosen.strategy] { (strategy) }
+                    }
+                }
+            }
+            (button(stage, "undo-all", "Undo all faults"))
+            p id="live" role="status" { "connecting" }
+        }
+    }
+}
+
+fn render_sources(stage: &Stage) -> Markup {
+    html! {
+        section.sources aria-label="Sources" {
+            h2 { "Sources " small { "own the data" } }
+            @for part in stage.layer(Layer::Source) {
+                @let name = part.program.name.as_str();
+                article.part data-part=(name) {
+                    (render_head(part))
+                    dl {
+                        dt { "outbox" } dd data-field="pending" {}
+                        dt { "slowed down" } dd data-field="injected" {}
+                    }
+                    div.buttons {
+                        (toggle(name, "pause")) (toggle(name, "kill"))
+                        label.ms { span.hidden { "Milliseconds for " (name) }
+                            input type="number" min="0" max="9000" step="50" value="300" data-ms=(name);
+                            "ms"
+                        }
+                        (toggle(name, "slow"))
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn render_middle(stage: &Stage) -> Markup {
+    html! {
+        section.broker aria-label="Broker" {
+            h2 { "NATS " small { "carries events" } }
+            @for part in stage.layer(Layer::Broker) {
+                article.part data-part=(part.program.name) {
+                    (render_head(part))
+                    div.buttons {
+                        (toggle(&part.program.name, "stop"))
+                        (toggle(&part.program.name, "pause"))
+                        (button(stage, "delete-stream", "Delete the stream"))
+                    }
+                }
+            }
+            div.flow {
+                h3 { "Events " small { "account · source · what · revision · trace" } }
+                ol id="events" tabindex="0" aria-label="The newest events" {}
+            }
+        }
+    }
+}
+
+fn render_replicas(stage: &Stage) -> Markup {
+    html! {
+        section.replicas aria-label="Replicas of the page" {
+            h2 { "Replicas " small { "same account, a cache each" } }
+            @for part in stage.layer(Layer::Edge) {
+                @let name = part.program.name.as_str();
+                article.part.replica data-part=(name) {
+                    (render_head(part))
+                    div.verdict role="status" { b data-field="colour" {} " " span data-field="why" {} }
+                    p.shown { a data-field="name" href={ (url(part.port)) "/" } data-base=(url(part.port)) target="_blank" rel="noopener" {} " "
+                        span data-field="content" {} }
+                    dl {
+                        dt { "Cache-Status" } dd data-field="cache_status" {}
+                        dt { "Fresh-As-Of" } dd data-field="age" {}
+                        dt { "Trace-Id" } dd.trace data-field="trace_id" {}
+                    }
+                    ul.feeds data-field="feeds" aria-label="What it knows of the sources" {}
+                    div.buttons {
+                        (toggle(name, "pause")) (toggle(name, "kill"))
+                        @if stage.link_of(name).is_some() { (toggle(name, "cut")) }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn render_writes(stage: &Stage) -> Markup {
+    let ports = &stage.stack.ports;
+    let (accounts, endpoints, metrics) = (url(ports.accounts), url(ports.endpoints), url(ports.metrics));
+    let json = "-H 'content-type: application/json'";
+    html! {
+        section.writes aria-label="Change the account" {
+            h2 { "Write " small { "to the account shown" } }
+            div.buttons {
+                label { span.hidden { "New name" } input id="name" maxlength="100" placeholder="a new name"; }
+                button type="button" data-do="rename?name={name}"
+                    data-command={ "curl -X PATCH " (accounts) "/accounts/{account} " (json) " -d '{\"name\":\"{name}\"}'" } { "Rename" }
+                button type="button" data-do="add-endpoint"
+                    data-command={ "curl -X POST " (endpoints) "/accounts/{account}/endpoints " (json)
+                        " -d '{\"name\":\"Added\",\"url\":\"https://example.org/lab\"}'" } { "Add an endpoint" }
+                button type="button" data-do="burst"
+                    data-command={ "for i in $(seq 20); do curl -X POST " (metrics) "/accounts/{account}/samples " (json)
+                        " -d '{\"samples\":[{\"endpoint_id\":1,\"state\":\"up\",\"status_code\":200,\"response_ms\":20}]}' & done; wait" } {
+                    "Burst of samples" }
+            }
+            p id="done" role="status" { "Nothing was done yet." }
+            p.terminal { "The same in a terminal: " code id="command" tabindex="0" { "point at a control, or go to it with Tab" } }
+        }
+    }
+}
+
+fn render_charts() -> Markup {
+    let charts = [
+        ("took", "Read, ms"),
+        ("hits", "Hits, %"),
+        ("age", "Age of what is shown, ms"),
+        ("fetches", "Requests to sources, per s"),
+    ];
+    html! {
+        section.charts aria-label="The last minute" {
+            @for (id, title) in charts {
+                figure { figcaption { (title) " " b data-latest=(id) {} } svg data-chart=(id) role="img" aria-label=(title) {} }
+            }
+        }
+    }
+}
+
+fn render_head(part: &Part) -> Markup {
+    html! {
+        h3 { (part.program.name) " " small { ":" (part.port) } span.state data-field="state" {} }
+    }
+}
+
+/// A button whose meaning follows the part's state; the script gives it its word and its command.
+fn toggle(part: &str, what: &str) -> Markup {
+    html! { button type="button" data-toggle=(what) data-of=(part) { (what) } }
+}
+
+fn button(stage: &Stage, control: &str, text: &str) -> Markup {
+    html! {
+        button type="button" data-do=(control) data-command=(lab_command(stage, control)) { (text) }
+    }
+}
+
+/// The command that asks the lab itself: for what only the lab may do, because a process's end would be a failure otherwise.
+fn lab_command(stage: &Stage, control: &str) -> String {
+    format!("curl -X POST '{}/do/{control}'", url(stage.stack.ports.lab))
+}
+
+fn first_page(stage: &Stage) -> String {
+    stage.stack.page_urls().into_iter().next().unwrap_or_default()
+}

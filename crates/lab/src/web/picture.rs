@@ -1,0 +1,88 @@
+//! The picture of the stack that is sent to whoever looks.
+
+use std::collections::HashMap;
+
+use serde::Serialize;
+
+use super::compare::Answer;
+use super::flow::Flowed;
+use super::scrape::{Feed, Scrape, Worth};
+use super::stage::Stage;
+use crate::sources::AccountId;
+use crate::supervisor::{Layer, State};
+
+/// Everything at one moment.
+#[derive(Debug, Serialize)]
+pub(super) struct Picture {
+    account: AccountId,
+    strategy: String,
+    /// The broker first, then the sources, then the replicas.
+    parts: Vec<PartSeen>,
+    /// Newest first.
+    events: Vec<Flowed>,
+}
+
+/// One part.
+#[derive(Debug, Serialize)]
+struct PartSeen {
+    name: String,
+    state: State,
+    /// Whether it answers, if it runs.
+    answers: bool,
+    process_id: Option<u32>,
+    /// By how much it was slowed down on purpose.
+    injected_ms: Option<u32>,
+    /// A source's events that are not yet published.
+    pending: Option<f64>,
+    /// A replica is cut off from the broker on purpose.
+    cut: bool,
+    /// What a replica knows of each source.
+    feeds: Vec<Feed>,
+    /// What a replica's cache was worth with the chosen strategy.
+    worth: Option<Worth>,
+    /// What a replica last showed.
+    answer: Option<Answer>,
+}
+
+/// What the lab has seen of the parts, each by those that look at it.
+#[derive(Debug, Default)]
+pub(super) struct Seen {
+    pub(super) scrapes: HashMap<String, Scrape>,
+    pub(super) answers: HashMap<String, Answer>,
+    pub(super) events: Vec<Flowed>,
+    pub(super) broker_answers: bool,
+}
+
+impl Picture {
+    /// Puts together what is known.
+    pub(super) fn of(stage: &Stage, mut seen: Seen) -> Self {
+        let chosen = stage.chosen().clone();
+        let parts = stage.parts.iter().map(|part| {
+            let name = part.program.name.clone();
+            let scrape = seen.scrapes.remove(&name).unwrap_or_default();
+            let decided = stage.processes.state(&name);
+            let answers = match part.program.layer {
+                Layer::Broker => seen.broker_answers,
+                Layer::Source | Layer::Edge => scrape.answers,
+            };
+            PartSeen {
+                state: decided,
+                answers: answers && decided == State::Running,
+                process_id: stage.processes.id(&name),
+                injected_ms: chosen.injected.get(&name).copied(),
+                pending: scrape.pending,
+                cut: stage.link_of(&name).is_some_and(crate::link::Link::is_cut),
+                feeds: scrape.feeds,
+                worth: scrape.worth.get(&chosen.strategy).copied(),
+                answer: seen.answers.remove(&name),
+                name,
+            }
+        });
+        Self {
+            parts: parts.collect(),
+            account: chosen.account,
+            strategy: chosen.strategy,
+            events: seen.events,
+        }
+    }
+}

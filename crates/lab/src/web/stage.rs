@@ -1,0 +1,98 @@
+//! What the lab's page shows and breaks: the parts of the running stack, and what was done to them.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use anyhow::Result;
+
+use super::controls::Refused;
+use crate::link::Link;
+use crate::sources::{AccountId, ListedAccount, Sources};
+use crate::stack::{LINKED, Part, Stack};
+use crate::supervisor::{Layer, Processes};
+
+/// The most accounts that can be chosen from.
+const LISTED: u16 = 50;
+
+/// The running stack, in the hands of the lab's page.
+#[derive(Debug)]
+pub struct Stage {
+    pub(super) processes: Processes,
+    pub(super) parts: Vec<Part>,
+    pub(super) sources: Sources,
+    pub(super) stack: Stack,
+    pub(super) accounts: Vec<ListedAccount>,
+    /// Between the second replica and the broker; none if there is no second replica.
+    pub(super) link: Option<Link>,
+    /// One control at a time: each leaves its part as it says.
+    pub(super) turn: tokio::sync::Mutex<()>,
+    chosen: Mutex<Chosen>,
+}
+
+/// What was chosen on the page.
+#[derive(Clone, Debug)]
+pub(super) struct Chosen {
+    /// Whose page the replicas are asked for.
+    pub(super) account: AccountId,
+    /// With which strategy.
+    pub(super) strategy: String,
+    /// By how many milliseconds each source was slowed down.
+    pub(super) injected: HashMap<String, u32>,
+    /// How many names and endpoints were made up, so that each is a new one.
+    pub(super) made_up: u32,
+}
+
+impl Stage {
+    /// Takes a stack that runs, and shows the page of `account` first.
+    pub async fn new(
+        stack: Stack,
+        processes: Processes,
+        link: Option<Link>,
+        account: AccountId,
+    ) -> Result<Self> {
+        let sources = stack.clients();
+        let accounts = sources.list_accounts(LISTED).await?;
+        let first = accounts.first().map_or(account, |first| first.id);
+        let listed = accounts.iter().any(|listed| listed.id == account);
+        let parts = [vec![stack.nats()], stack.sources(), stack.pages()].concat();
+        let chosen = Mutex::new(Chosen {
+            account: if listed { account } else { first },
+            strategy: stack.strategy().to_owned(),
+            injected: HashMap::new(),
+            made_up: 0,
+        });
+        Ok(Self {
+            processes,
+            parts,
+            sources,
+            stack,
+            accounts,
+            link,
+            turn: tokio::sync::Mutex::default(),
+            chosen,
+        })
+    }
+
+    /// The parts of one layer.
+    pub(super) fn layer(&self, layer: Layer) -> impl Iterator<Item = &Part> {
+        self.parts.iter().filter(move |part| part.program.layer == layer)
+    }
+
+    /// A part by its name.
+    pub(super) fn part(&self, name: &str) -> Result<&Part, Refused> {
+        let mut parts = self.parts.iter();
+        parts
+            .find(|part| part.program.name == name)
+            .ok_or_else(|| Refused::NoSuchPart(name.to_owned()))
+    }
+
+    /// The link, which only the second replica has.
+    pub(super) fn link_of(&self, name: &str) -> Option<&Link> {
+        self.link.as_ref().filter(|_| name == LINKED)
+    }
+
+    /// What is chosen now; not to be held for long.
+    pub(super) fn chosen(&self) -> MutexGuard<'_, Chosen> {
+        self.chosen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,216 @@
+//! Whether what a replica shows is true, as far as it can be told from outside.
+//!
+//! A composition that no cache took part in is read first, the replica second. So whatever the composition showed had been
+//! committed before the replica was asked.
+
+use jiff::{SignedDuration, Timestamp};
+use serde::Serialize;
+
+/// The promise: a page that is not marked reflects every change that is older than this.
+const BOUND: SignedDuration = SignedDuration::from_secs(1);
+
+/// How many different compositions are remembered.
+const REMEMBERED: usize = 256;
+
+/// The revisions of the three parts of a page, in the order of its `ETag`; none where a part is missing.
+pub(super) type Revisions = [Option<u64>; 3];
+
+/// One answer, as far as it is judged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Shown {
+    pub(super) etag: String,
+    pub(super) revisions: Revisions,
+    /// It says itself that something is stale or missing.
+    pub(super) marked: Option<String>,
+    pub(super) fresh_as_of: Option<Timestamp>,
+    /// When it was asked for.
+    pub(super) asked: Timestamp,
+}
+
+/// What is said of an answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(super) struct Verdict {
+    pub(super) colour: Colour,
+    pub(super) why: String,
+}
+
+/// The colour of a verdict.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Colour {
+    /// Equal to a fresh composition.
+    Green,
+    /// Not equal or not whole, and it says so; or within its second.
+    Amber,
+    /// Not equal, and it does not say so.
+    Red,
+    /// Cannot be told.
+    Grey,
+}
+
+/// What fresh compositions of one page have shown, and when first.
+#[derive(Debug, Default)]
+pub(super) struct Known {
+    sightings: Vec<(Timestamp, Shown)>,
+    /// The last composition was whole.
+    current: bool,
+}
+
+impl Known {
+    /// Notes a composition that was answered at a moment; none if there was no answer.
+    pub(super) fn note(&mut self, answered: Timestamp, shown: Option<Shown>) {
+        let whole = shown.filter(|shown| shown.marked.is_none());
+        self.current = whole.is_some();
+        let Some(shown) = whole else { return };
+        if self
+            .sightings
+            .last()
+            .is_some_and(|(_, last)| last.etag == shown.etag)
+        {
+            return;
+        }
+        if self.sightings.len() == REMEMBERED {
+            self.sightings.remove(0);
+        }
+        self.sightings.push((answered, shown));
+    }
+
+    /// Judges what a replica showed.
+    pub(super) fn judge(&self, shown: &Shown) -> Verdict {
+        let missed = self.missed_since(shown);
+        if let Some(how) = &shown.marked {
+            return verdict(Colour::Amber, format!("says so itself: {how}"));
+        }
+        let Some(since) = missed else {
+            return if self.current {
+                verdict(Colour::Green, "equal to a fresh composition".to_owned())
+            } else {
+                verdict(Colour::Grey, "no whole composition to compare it with".to_owned())
+            };
+        };
+        if shown.fresh_as_of.is_some_and(|moment| moment > since) {
+            return verdict(
+                Colour::Red,
+                "lacks a change from before its own Fresh-As-Of".to_owned(),
+            );
+        }
+        let age = shown.asked.duration_since(since);
+        if age > BOUND {
+            let seconds = age.as_millis() / 1000;
+            return verdict(
+                Colour::Red,
+                format!("lacks a change of {seconds} s ago, and does not say so"),
+            );
+        }
+        verdict(Colour::Amber, "lacks a change of under a second ago".to_owned())
+    }
+
+    /// When the first composition was seen that holds something which an answer lacks.
+    fn missed_since(&self, shown: &Shown) -> Option<Timestamp> {
+        let lacks = |known: &Shown| {
+            let mut pairs = known.revisions.iter().zip(&shown.revisions);
+            pairs.any(|(known, shown)| matches!((known, shown), (Some(known), Some(shown)) if known > shown))
+        };
+        if let Some((at, _)) = self.sightings.iter().find(|(_, known)| lacks(known)) {
+            return Some(*at);
+        }
+        // Equal revisions and other bytes: the clock turned over a window, or something is very wrong.
+        let (at, last) = self.sightings.last()?;
+        (last.revisions == shown.revisions && last.etag != shown.etag && self.current).then_some(*at)
+    }
+}
+
+fn verdict(colour: Colour, why: String) -> Verdict {
+    Verdict { colour, why }
+}
+
+/// Reads the revisions out of `W/"json-24h-1.4.6-caf67b6e104ebb75"`; a stale part has a `~`, a missing one is `x`.
+pub(super) fn revisions(etag: &str) -> Revisions {
+    let revisions = etag.split('-').nth(2).unwrap_or_default();
+    let mut parts = revisions
+        .split('.')
+        .map(|part| part.trim_start_matches('~').parse().ok());
+    std::array::from_fn(|_| parts.next().flatten())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const START: Timestamp = Timestamp::UNIX_EPOCH;
+
+    fn at(milliseconds: i64) -> Timestamp {
+        START + SignedDuration::from_millis(milliseconds)
+    }
+
+    fn shown(account: u64, fresh_as_of: i64, asked: i64) -> Shown {
+        let etag = format!("W/\"json-24h-{account}.4.6-cafe{account}\"");
+        Shown {
+            revisions: revisions(&etag),
+            etag,
+            marked: None,
+            fresh_as_of: Some(at(fresh_as_of)),
+            asked: at(asked),
+        }
+    }
+
+    /// Revision 1 was seen at once, revision 2 after ten seconds.
+    fn known() -> Known {
+        let mut known = Known::default();
+        known.note(at(0), Some(shown(1, 0, 0)));
+        known.note(at(10_000), Some(shown(2, 10_000, 9_990)));
+        known.note(at(10_500), Some(shown(2, 10_500, 10_490)));
+        known
+    }
+
+    #[test]
+    fn what_equals_the_composition_or_is_newer_is_green() {
+        assert_eq!(known().judge(&shown(2, 9_000, 10_600)).colour, Colour::Green);
+        assert_eq!(known().judge(&shown(3, 9_000, 10_600)).colour, Colour::Green);
+    }
+
+    #[test]
+    fn what_lacks_a_change_is_red_after_a_second_and_amber_before() {
+        assert_eq!(known().judge(&shown(1, 9_000, 10_600)).colour, Colour::Amber);
+        assert_eq!(known().judge(&shown(1, 9_000, 11_001)).colour, Colour::Red);
+    }
+
+    #[test]
+    fn what_claims_a_moment_after_a_change_that_it_lacks_is_red_at_once() {
+        assert_eq!(known().judge(&shown(1, 10_001, 10_002)).colour, Colour::Red);
+    }
+
+    #[test]
+    fn what_says_so_itself_is_amber_however_old_it_is() {
+        let mut stale = shown(1, 0, 99_000);
+        stale.marked = Some("accounts stale".to_owned());
+        assert_eq!(known().judge(&stale).colour, Colour::Amber);
+    }
+
+    #[test]
+    fn without_a_whole_composition_nothing_is_called_green() {
+        let mut known = known();
+        let mut partial = shown(2, 0, 0);
+        partial.marked = Some("metrics stale".to_owned());
+        known.note(at(11_000), Some(partial));
+        assert_eq!(known.judge(&shown(2, 9_000, 11_001)).colour, Colour::Grey);
+        // What was known before is still known.
+        assert_eq!(known.judge(&shown(1, 9_000, 11_001)).colour, Colour::Red);
+    }
+
+    #[test]
+    fn other_bytes_of_the_same_revisions_are_a_difference_too() {
+        let mut other = shown(2, 9_000, 10_600);
+        other.etag.push('x');
+        assert_eq!(known().judge(&other).colour, Colour::Amber);
+        other.asked = at(12_000);
+        assert_eq!(known().judge(&other).colour, Colour::Red);
+    }
+
+    #[test]
+    fn revisions_are_read_from_the_tag_of_whole_and_broken_pages() {
+        assert_eq!(revisions("W/\"json-24h-1.4.6-caf\""), [Some(1), Some(4), Some(6)]);
+        assert_eq!(revisions("W/\"json-24h-1.~4.x-caf\""), [Some(1), Some(4), None]);
+        assert_eq!(revisions("nonsense"), [None; 3]);
+    }
+}
