@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use async_nats::jetstream::context::{ContextBuilder, CreateStreamError};
 use async_nats::jetstream::{self, stream};
-use async_nats::{Client, ConnectOptions, Event};
+use async_nats::{Client, ConnectOptions, Event, ServerAddr};
 use tokio::sync::watch;
 
 /// How long the broker may take to answer before the caller tries again.
@@ -75,7 +75,7 @@ pub struct Broker {
 #[derive(Debug, thiserror::Error)]
 #[error("cannot use the NATS URL {url}")]
 pub struct ConnectError {
-    /// The URL as it was given.
+    /// The URL as it was given, without user and password.
     url: String,
     #[source]
     source: async_nats::ConnectError,
@@ -84,9 +84,12 @@ pub struct ConnectError {
 impl Broker {
     /// Connects, or starts trying to. Returns at once when no server is there: a source must accept mutations and
     /// a page must be served without one.
+    ///
+    /// A user and a password may stand in the URL, as `nats://user:password@host:port`, in characters that a URL does not
+    /// encode. That user's inboxes are then `_INBOX.<user>.>`, so that a server can keep users out of each other's.
     pub async fn connect(url: &str, name: &str, topology: Topology) -> Result<Self, ConnectError> {
         let (connected, connections) = watch::channel(0);
-        let client = ConnectOptions::new()
+        let client = sign_in(ConnectOptions::new(), url)
             .name(name)
             .retry_on_initial_connect()
             .reconnect_delay_callback(|_| RECONNECT_AFTER)
@@ -99,7 +102,7 @@ impl Broker {
             .connect(url)
             .await
             .map_err(|source| ConnectError {
-                url: url.to_owned(),
+                url: without_password(url).to_owned(),
                 source,
             })?;
         let jetstream = ContextBuilder::new()
@@ -131,6 +134,24 @@ impl Broker {
             .get_or_create_stream(self.topology.stream_config())
             .await
     }
+}
+
+/// The client ignores a user that stands in the URL.
+fn sign_in(options: ConnectOptions, url: &str) -> ConnectOptions {
+    // A URL that is none is refused by the connecting itself.
+    let Ok(server) = url.parse::<ServerAddr>() else {
+        return options;
+    };
+    let (Some(user), Some(password)) = (server.username(), server.password()) else {
+        return options;
+    };
+    options
+        .user_and_password(user.to_owned(), password.to_owned())
+        .custom_inbox_prefix(format!("_INBOX.{}", user.replace(['.', '*', '>'], "_")))
+}
+
+fn without_password(url: &str) -> &str {
+    url.rsplit_once('@').map_or(url, |(_, server)| server)
 }
 
 fn note(event: &Event, connected: &watch::Sender<u64>) {
