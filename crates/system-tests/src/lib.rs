@@ -17,4 +17,4 @@ mod stack;
 pub use gate::Gate;
 pub use link::Link;
 pub use process::Process;
-pub use stack::{Options, Page, Stack};
+pub use stack::{Broker, Options, Page, Stack};

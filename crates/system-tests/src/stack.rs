@@ -22,6 +22,34 @@ pub struct Options {
     pub flags: Vec<String>,
     /// Flags that every page service is given.
     pub page_flags: Vec<String>,
+    /// The broker, if it is not one that lets everybody do everything.
+    pub broker: Option<Broker>,
+}
+
+/// A broker with settings and users of its own.
+#[derive(Debug, Clone)]
+pub struct Broker {
+    /// Its file of settings.
+    pub file: PathBuf,
+    /// The variables that the file names.
+    pub environment: Vec<(String, String)>,
+    /// As whom each service signs in, as (service, user and password in a URL's form `user:password`).
+    pub users: Vec<(String, String)>,
+}
+
+impl Broker {
+    /// The broker's URL with a service's user in it.
+    ///
+    /// # Panics
+    /// When the service has no user.
+    pub fn sign_in(&self, service: &str, url: &str) -> String {
+        let (_, user) = self
+            .users
+            .iter()
+            .find(|(name, _)| name == service)
+            .expect("each service has a user");
+        url.replacen("://", &format!("://{user}@"), 1)
+    }
 }
 
 impl Default for Options {
@@ -30,6 +58,7 @@ impl Default for Options {
             replicas: 1,
             flags: Vec::new(),
             page_flags: Vec::new(),
+            broker: None,
         }
     }
 }
@@ -53,6 +82,7 @@ pub struct Stack {
     pub links: Vec<Link>,
     client: Client,
     page_flags: Vec<String>,
+    broker: Option<Broker>,
     folder: TempDir,
 }
 
@@ -67,11 +97,15 @@ impl Stack {
     /// # Panics
     /// When a part does not start.
     pub async fn start_with(options: Options) -> Self {
-        let nats = NatsServer::start();
+        let nats = match &options.broker {
+            Some(broker) => NatsServer::start_with(&broker.file, &broker.environment),
+            None => NatsServer::start(),
+        };
         let folder = tempfile::tempdir().expect("a temporary folder can be made");
         let source = |name: &'static str| {
             let database = folder.path().join(format!("{name}.db")).display().to_string();
-            let flags = ["--nats-url", &nats.url(), "--database", &database].map(str::to_owned);
+            let nats_url = sign_in(options.broker.as_ref(), name, &nats.url());
+            let flags = ["--nats-url", &nats_url, "--database", &database].map(str::to_owned);
             Process::start(name, [flags.to_vec(), options.flags.clone()].concat())
         };
         let (accounts, endpoints, metrics) =
@@ -87,6 +121,7 @@ impl Stack {
             links: Vec::new(),
             client: Client::new(),
             page_flags: [options.flags, options.page_flags].concat(),
+            broker: options.broker,
             folder,
         };
         for _ in 0..options.replicas {
@@ -110,7 +145,7 @@ impl Stack {
             ("--accounts-url", self.gate.url()),
             ("--endpoints-url", self.endpoints.url("")),
             ("--metrics-url", self.metrics.url("")),
-            ("--nats-url", link.url()),
+            ("--nats-url", sign_in(self.broker.as_ref(), "page", &link.url())),
         ];
         let unchanged = usual
             .iter()
@@ -200,4 +235,8 @@ impl Stack {
         );
         self.send(request.json(&json!({ "samples": [sample] }))).await
     }
+}
+
+fn sign_in(broker: Option<&Broker>, service: &str, url: &str) -> String {
+    broker.map_or_else(|| url.to_owned(), |broker| broker.sign_in(service, url))
 }

@@ -13,6 +13,15 @@ pub struct NatsServer {
     process: Option<Child>,
     port: u16,
     store: TempDir,
+    settings: Settings,
+}
+
+/// What a server is told besides where it listens.
+#[derive(Debug, Default)]
+struct Settings {
+    /// None: JetStream in the server's own folder, and no users.
+    file: Option<PathBuf>,
+    environment: Vec<(String, String)>,
 }
 
 impl NatsServer {
@@ -26,12 +35,32 @@ impl NatsServer {
 
     /// The same, for programs that have to tell a person what is missing.
     pub fn try_start() -> io::Result<Self> {
+        Self::try_start_as(Settings::default())
+    }
+
+    /// Starts a server with a file of settings, on free ports whatever the file says.
+    ///
+    /// The file's variables are taken from `environment`. There, `NATS_STORE_DIR` is the server's own folder, to be named
+    /// by the file's `store_dir`.
+    ///
+    /// # Panics
+    /// When there is no nats-server, or it refuses the file.
+    pub fn start_with(file: &Path, environment: &[(String, String)]) -> Self {
+        let settings = Settings {
+            file: Some(file.to_owned()),
+            environment: environment.to_owned(),
+        };
+        Self::try_start_as(settings).expect("nats-server starts with the settings of the file")
+    }
+
+    fn try_start_as(settings: Settings) -> io::Result<Self> {
         let store = tempfile::tempdir()?;
         // The server picks the port and writes it down: nobody else can take it in between.
         let mut server = Self {
             process: None,
             port: 0,
             store,
+            settings,
         };
         server.spawn("-1")?;
         server.port = server.read_port()?;
@@ -102,21 +131,21 @@ impl NatsServer {
     fn spawn(&mut self, port: &str) -> io::Result<()> {
         let _ = std::fs::remove_dir_all(self.ports_dir());
         std::fs::create_dir_all(self.ports_dir())?;
-        let process = Command::new(binary())
-            .args([
-                "--addr",
-                "127.0.0.1",
-                "--port",
-                port,
-                "--jetstream",
-                "--ports_file_dir",
-            ])
-            .arg(self.ports_dir())
-            .arg("--store_dir")
-            .arg(self.store.path())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()?;
+        let mut command = Command::new(binary());
+        command
+            .args(["--addr", "127.0.0.1", "--port", port, "--ports_file_dir"])
+            .arg(self.ports_dir());
+        match &self.settings.file {
+            Some(file) => command
+                .args(["--http_port", "-1", "--config"])
+                .arg(file)
+                .env("NATS_STORE_DIR", self.store.path())
+                .envs(self.settings.environment.iter().cloned()),
+            None => command
+                .args(["--jetstream", "--store_dir"])
+                .arg(self.store.path()),
+        };
+        let process = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
         self.process = Some(process);
         Ok(())
     }
