@@ -9,6 +9,7 @@ mod freshness;
 mod history;
 mod links;
 mod pauses;
+mod permissions;
 mod race;
 mod storm;
 mod tokens;

@@ -1,0 +1,97 @@
+"""What a schema cannot say of docker-compose.yml: that its parts exist, stay on this machine, and are bounded.
+
+Called by scripts/check-deploy. Prints each fault and ends with 1 if there is one.
+"""
+
+import re
+import sys
+from pathlib import Path
+
+from ruamel.yaml import YAML
+
+ROOT = Path(__file__).resolve().parent.parent
+OWN_IMAGE = "reliable-caching:local"
+
+
+def faults_of(name, service, volumes, services):
+    image = service.get("image", "")
+    if image != OWN_IMAGE and not re.search(r":v?\d+\.\d+\.\d+", image):
+        yield f"{name}: the image {image} is not pinned to a version"
+    for port in service.get("ports", []):
+        if not str(port).startswith("127.0.0.1:"):
+            yield f"{name}: the port {port} is published beyond 127.0.0.1"
+    for mount in service.get("volumes", []):
+        source, _, target = str(mount).partition(":")
+        if source.startswith("."):
+            if not (ROOT / source).exists():
+                yield f"{name}: {source} is mounted and does not exist"
+            if not target.endswith(":ro"):
+                yield f"{name}: {source} is mounted and can be written to"
+        elif source not in volumes:
+            yield f"{name}: the volume {source} is not declared"
+    if "mem_limit" not in service:
+        yield f"{name}: has no memory limit"
+    if not service.get("read_only"):
+        yield f"{name}: can write to its root"
+    one_shot = service.get("restart") == "no"
+    if not one_shot and not service.get("healthcheck", {}).get("test"):
+        yield f"{name}: has no health check"
+    for other, how in service.get("depends_on", {}).items():
+        yield from faults_of_dependency(name, other, how, service, services)
+
+
+def faults_of_dependency(name, other, how, service, services):
+    if other not in services:
+        yield f"{name}: depends on {other}, which does not exist"
+        return
+    waits_for_end = how["condition"] == "service_completed_successfully"
+    if waits_for_end != (services[other].get("restart") == "no"):
+        yield f"{name}: waits for {other} by {how['condition']}"
+    elsewhere = set(services[other].get("profiles", [])) - set(service.get("profiles", []))
+    if elsewhere and how.get("required", True):
+        yield f"{name}: needs {other}, which runs in the profile {' or '.join(elsewhere)} alone"
+
+
+def faults_of_profiles(services):
+    """With each profile, no port is published twice and somebody answers to the name that NATS_URL has."""
+    for profile in ("single", "cluster"):
+        ports, brokers = [], []
+        for name, service in services.items():
+            if profile not in service.get("profiles", [profile]):
+                continue
+            ports += [str(port).rpartition(":")[0] for port in service.get("ports", [])]
+            networks = service.get("networks", {})
+            if "nats" in [name, *networks.get("default", {}).get("aliases", [])]:
+                brokers.append(name)
+        for port in {port for port in ports if ports.count(port) > 1}:
+            yield f"profile {profile}: {port} is published twice"
+        if len(brokers) != {"single": 1, "cluster": 3}[profile]:
+            yield f"profile {profile}: the broker is {brokers}"
+
+
+def faults_of_scraping(services):
+    targets = YAML(typ="safe").load(ROOT / "deploy/prometheus/prometheus.yml")["scrape_configs"]
+    hosts = {target.split(":")[0] for job in targets for static in job["static_configs"] for target in static["targets"]}
+    ours = {name for name, service in services.items() if "build" in service and service.get("restart") != "no"}
+    for name in ours - hosts:
+        yield f"{name}: is not scraped by Prometheus"
+    for host in hosts - ours - {"127.0.0.1"}:
+        yield f"Prometheus scrapes {host}, which does not exist"
+
+
+def main():
+    compose = YAML(typ="safe").load(ROOT / "docker-compose.yml")
+    services = compose["services"]
+    faults = [
+        fault
+        for name, service in services.items()
+        for fault in faults_of(name, service, compose["volumes"], services)
+    ]
+    faults += [*faults_of_profiles(services), *faults_of_scraping(services)]
+    for fault in faults:
+        print(f"docker-compose.yml: {fault}", file=sys.stderr)
+    return 1 if faults else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
