@@ -1,0 +1,107 @@
+#![doc = include_str!("../README.md")]
+
+mod account;
+mod config;
+mod report;
+mod watch;
+
+pub use config::Config;
+
+use std::time::Duration;
+
+use axum::Router;
+use futures::future::join_all;
+use http_edge::{EdgeOptions, Readiness};
+use tokio::net::TcpListener;
+use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio_util::sync::CancellationToken;
+
+use crate::account::{Account, Accounts};
+use crate::report::Report;
+use crate::watch::Watch;
+
+/// How long the last request, which deletes the account, may take.
+const DELETED_WITHIN: Duration = Duration::from_secs(2);
+
+/// Why the canary ended.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The listener failed.
+    #[error("cannot serve")]
+    Serve(#[from] std::io::Error),
+}
+
+/// Measures until `stop`, then deletes its account. Serves nothing but what it has counted.
+pub async fn run(config: Config, listener: TcpListener, stop: CancellationToken) -> Result<(), RunError> {
+    let router = http_edge::edge(Router::new(), Readiness::always(), EdgeOptions::default());
+    let mut canary = Canary::new(&config);
+    let measured = async {
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = canary.measure(config.every()) => {}
+        }
+        canary.leave().await;
+    };
+    let (served, ()) = tokio::join!(http_edge::serve(listener, router, stop.clone()), measured);
+    Ok(served?)
+}
+
+struct Canary {
+    accounts: Accounts,
+    /// None until accounts was there to make one.
+    account: Option<Account>,
+    watches: Vec<Watch>,
+    /// So that an outage is logged when it begins and when it ends, not at every attempt.
+    failing: bool,
+}
+
+impl Canary {
+    fn new(config: &Config) -> Self {
+        let client = http_edge::client();
+        let report = Report::new(&config.page_urls);
+        let watches = report.pages().zip(&config.page_urls);
+        let watches = watches.map(|(page, url)| Watch {
+            client: client.clone(),
+            url: url.clone(),
+            give_up_after: config.give_up_after(),
+            clock_skew: config.clock_skew(),
+            page,
+        });
+        Self {
+            accounts: Accounts::new(client.clone(), config.accounts_url.clone()),
+            account: None,
+            watches: watches.collect(),
+            failing: false,
+        }
+    }
+
+    /// One change after another, for ever.
+    async fn measure(&mut self, every: Duration) {
+        let mut tick = interval(every);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tick.tick().await;
+            let changed = self.accounts.change(&mut self.account).await;
+            match &changed {
+                Err(error) if !self.failing => tracing::warn!(%error, "accounts takes no change"),
+                Ok(_) if self.failing => tracing::info!("accounts takes changes again"),
+                _ => {}
+            }
+            self.failing = changed.is_err();
+            if let Ok(change) = changed {
+                join_all(self.watches.iter().map(|watch| watch.until_shown(&change))).await;
+            }
+        }
+    }
+
+    async fn leave(&mut self) {
+        let Some(account) = self.account.take() else {
+            return;
+        };
+        match timeout(DELETED_WITHIN, self.accounts.delete(&account)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(%error, account = account.id, "the account stays behind"),
+            Err(_) => tracing::warn!(account = account.id, "the account stays behind: no answer"),
+        }
+    }
+}
