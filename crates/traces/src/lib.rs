@@ -1,0 +1,38 @@
+#![doc = include_str!("../README.md")]
+
+mod receive;
+mod render;
+mod routes;
+mod span;
+mod store;
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::store::Store;
+
+/// Keeps the last traces in memory and shows them in a browser: for a developer's machine.
+#[derive(Clone, Debug, clap::Parser)]
+#[command(name = "traces", version)]
+pub struct Config {
+    /// Where to listen, for exporters and for browsers.
+    #[arg(long, env = "LISTEN", default_value = "127.0.0.1:4318")]
+    pub listen: SocketAddr,
+
+    /// How many traces are kept; the one that was heard of first goes first.
+    #[arg(long, env = "KEEP", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..))]
+    pub keep: u32,
+}
+
+/// What is kept; the lock is held for a copy at most, never while something is rendered or awaited.
+type Kept = Arc<Mutex<Store>>;
+
+/// Runs the viewer until `stop`.
+pub async fn run(config: Config, listener: TcpListener, stop: CancellationToken) -> io::Result<()> {
+    let kept: Kept = Arc::new(Mutex::new(Store::new(config.keep)));
+    http_edge::serve(listener, routes::router(kept), stop).await
+}

@@ -1,0 +1,67 @@
+//! OTLP over HTTP: from the exporter's protobuf to spans (<https://opentelemetry.io/docs/specs/otlp/#otlphttp>).
+
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use opentelemetry_proto::tonic::common::v1::any_value::Value;
+use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
+use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
+use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
+use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, Span as Exported};
+use prost::{DecodeError, Message as _};
+
+use crate::span::{Span, TraceId, hexadecimal};
+
+/// The spans of one export, each with its trace.
+pub(crate) fn read(body: &[u8]) -> Result<Vec<(TraceId, Span)>, DecodeError> {
+    let request = ExportTraceServiceRequest::decode(body)?;
+    Ok(request.resource_spans.into_iter().flat_map(of_service).collect())
+}
+
+fn of_service(exported: ResourceSpans) -> impl Iterator<Item = (TraceId, Span)> {
+    let resource = exported.resource.unwrap_or_default();
+    let named = texts(resource.attributes)
+        .into_iter()
+        .find(|(name, _)| name == "service.name");
+    let service = named.map_or_else(|| "unknown".to_owned(), |(_, service)| service);
+    let spans = exported.scope_spans.into_iter().flat_map(|scope| scope.spans);
+    spans.map(move |span| (hexadecimal(&span.trace_id), kept(span, service.clone())))
+}
+
+fn kept(span: Exported, service: String) -> Span {
+    let kind = match span.kind() {
+        SpanKind::Server => "server",
+        SpanKind::Client => "client",
+        SpanKind::Producer => "producer",
+        SpanKind::Consumer => "consumer",
+        SpanKind::Internal | SpanKind::Unspecified => "internal",
+    };
+    let failed = span.status.filter(|status| status.code() == StatusCode::Error);
+    Span {
+        id: hexadecimal(&span.span_id),
+        parent: (!span.parent_span_id.is_empty()).then(|| hexadecimal(&span.parent_span_id)),
+        service,
+        name: span.name,
+        kind,
+        start: span.start_time_unix_nano,
+        end: span.end_time_unix_nano,
+        failure: failed.map(|status| status.message),
+        attributes: texts(span.attributes),
+    }
+}
+
+fn texts(attributes: Vec<KeyValue>) -> Vec<(String, String)> {
+    attributes
+        .into_iter()
+        .map(|attribute| (attribute.key, text(attribute.value)))
+        .collect()
+}
+
+fn text(value: Option<AnyValue>) -> String {
+    match value.and_then(|value| value.value) {
+        Some(Value::StringValue(text)) => text,
+        Some(Value::BoolValue(truth)) => truth.to_string(),
+        Some(Value::IntValue(number)) => number.to_string(),
+        Some(Value::DoubleValue(number)) => number.to_string(),
+        Some(other) => format!("{other:?}"),
+        None => String::new(),
+    }
+}

@@ -1,0 +1,95 @@
+//! The HTTP of the viewer.
+
+use std::sync::{MutexGuard, PoisonError};
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::{DefaultBodyLimit, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{Html, IntoResponse, Response};
+use axum::routing::{get, post};
+use http_edge::{Path, Problem};
+use maud::Markup;
+
+use crate::Kept;
+use crate::receive;
+use crate::render;
+use crate::store::Store;
+
+/// The largest export. A batch of the SDK has 512 spans.
+const EXPORT_LIMIT: usize = 8 * 1024 * 1024;
+/// How many traces are listed.
+const LISTED: usize = 100;
+
+pub(crate) fn router(kept: Kept) -> Router {
+    Router::new()
+        .route(
+            "/v1/traces",
+            post(export).layer(DefaultBodyLimit::max(EXPORT_LIMIT)),
+        )
+        .route("/", get(list))
+        .route("/traces/{id}", get(show))
+        .route("/api/traces/{id}", get(as_json))
+        .route("/readyz", get(|| async { "ready\n" }))
+        .fallback(|| async { Problem::from_status(StatusCode::NOT_FOUND) })
+        .with_state(kept)
+}
+
+fn lock(kept: &Kept) -> MutexGuard<'_, Store> {
+    kept.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+async fn export(State(kept): State<Kept>, headers: HeaderMap, body: Bytes) -> Result<StatusCode, Problem> {
+    if headers
+        .get(header::CONTENT_TYPE)
+        .is_none_or(|kind| kind != "application/x-protobuf")
+    {
+        let problem = Problem::from_status(StatusCode::UNSUPPORTED_MEDIA_TYPE);
+        return Err(problem.with_detail("spans are taken as application/x-protobuf alone"));
+    }
+    let spans = receive::read(&body)
+        .map_err(|error| Problem::from_status(StatusCode::BAD_REQUEST).with_detail(error.to_string()))?;
+    let mut store = lock(&kept);
+    for (trace, span) in spans {
+        store.keep(trace, span);
+    }
+    // The answer to an accepted export is an empty message, which is no bytes at all.
+    Ok(StatusCode::OK)
+}
+
+async fn list(State(kept): State<Kept>) -> Response {
+    let newest = lock(&kept).newest(LISTED);
+    page(StatusCode::OK, render::list(&newest))
+}
+
+async fn show(State(kept): State<Kept>, Path(id): Path<String>) -> Response {
+    let found = lock(&kept).trace(&id);
+    match found {
+        Some(spans) => page(StatusCode::OK, render::trace(&id, &spans)),
+        None => page(StatusCode::NOT_FOUND, render::not_here(&id)),
+    }
+}
+
+async fn as_json(State(kept): State<Kept>, Path(id): Path<String>) -> Result<Response, Problem> {
+    let found = lock(&kept).trace(&id);
+    let spans = found.ok_or_else(|| {
+        Problem::from_status(StatusCode::NOT_FOUND)
+            .with_detail("no span of this trace was received, or it is forgotten")
+    })?;
+    Ok(axum::Json(spans).into_response())
+}
+
+fn page(status: StatusCode, page: Markup) -> Response {
+    let headers: [(HeaderName, HeaderValue); 3] = [
+        (
+            header::CONTENT_SECURITY_POLICY,
+            render::CONTENT_SECURITY_POLICY.clone(),
+        ),
+        (
+            header::X_CONTENT_TYPE_OPTIONS,
+            HeaderValue::from_static("nosniff"),
+        ),
+        (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
+    ];
+    (status, headers, Html(page.into_string())).into_response()
+}

@@ -1,0 +1,46 @@
+//! A span as it is kept and shown.
+
+use std::fmt::Write as _;
+
+use serde::Serialize;
+
+/// One piece of work of one service.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Span {
+    /// Its id, 16 hexadecimal digits.
+    pub(crate) id: String,
+    /// The id of the span it is part of; none for the first of a trace.
+    pub(crate) parent: Option<String>,
+    /// The service that did it.
+    pub(crate) service: String,
+    /// What was done.
+    pub(crate) name: String,
+    /// `server`, `client`, `producer`, `consumer` or `internal`.
+    pub(crate) kind: &'static str,
+    /// When it began, in nanoseconds since the Unix epoch.
+    pub(crate) start: u64,
+    /// When it ended, likewise.
+    pub(crate) end: u64,
+    /// What it failed by, if it did.
+    pub(crate) failure: Option<String>,
+    /// What is said of it, as text.
+    pub(crate) attributes: Vec<(String, String)>,
+}
+
+impl Span {
+    /// How long it took, in nanoseconds; zero if its clock was set back.
+    pub(crate) const fn took(&self) -> u64 {
+        self.end.saturating_sub(self.start)
+    }
+}
+
+/// A trace's id, 32 hexadecimal digits.
+pub(crate) type TraceId = String;
+
+/// `0af7…`: bytes as two lower-case digits each.
+pub(crate) fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
