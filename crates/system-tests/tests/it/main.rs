@@ -4,12 +4,12 @@
 mod auditing;
 mod cold_start;
 mod contracts;
+mod deployed;
 mod faults;
 mod freshness;
 mod history;
 mod links;
 mod pauses;
-mod permissions;
 mod race;
 mod storm;
 mod tokens;

@@ -1,5 +1,5 @@
-//! The broker as `docker-compose.yml` sets it up: the very settings, users and passwords, with which everything works and
-//! nothing else is allowed.
+//! What `docker-compose.yml` runs, as far as it runs without containers: the broker with its very settings, users and passwords,
+//! with which everything works and nothing else is allowed; and the check of a container's health.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -143,6 +143,38 @@ async fn without_the_right_password_there_is_no_connection() {
         let error = options.connect(nats.url()).await.unwrap_err();
         assert_eq!(error.kind(), async_nats::ConnectErrorKind::AuthorizationViolation);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_container_is_healthy_while_its_service_is_ready() {
+    let folder = tempfile::tempdir().unwrap();
+    let database = folder.path().join("accounts.db").display().to_string();
+    let nowhere = "nats://127.0.0.1:9".to_owned();
+    let arguments = [
+        "--database".to_owned(),
+        database,
+        "--nats-url".to_owned(),
+        nowhere,
+    ];
+    let mut accounts = Process::start("accounts", arguments.to_vec()).await;
+    let ready = accounts.url("/readyz");
+    eventually(LONG, async || match reqwest::get(&ready).await {
+        Ok(answer) if answer.status() == 200 => Ok(()),
+        answer => Err(format!("{answer:?}")),
+    })
+    .await;
+    let listen = accounts.address().to_string();
+    assert!(is_healthy(&listen).await);
+    accounts.kill().await;
+    assert!(!is_healthy(&listen).await);
+}
+
+/// Asks as the image does, of a service that listens there.
+async fn is_healthy(listen: &str) -> bool {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy/image/healthy");
+    let mut command = tokio::process::Command::new("bash");
+    let asked = command.arg(script).env("LISTEN", listen).output();
+    asked.await.unwrap().status.success()
 }
 
 /// The single broker of `docker-compose.yml`, with the passwords that it has if nobody sets any.
