@@ -60,6 +60,10 @@ pub struct UpConfig {
     /// Where the services' programs are; without it, beside the lab's own.
     #[arg(long, env = "PROGRAMS")]
     pub programs: Option<PathBuf>,
+
+    /// Where traces go instead of to the viewer that the lab starts, such as http://127.0.0.1:4318.
+    #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT")]
+    pub otel_exporter_otlp_endpoint: Option<String>,
 }
 
 /// Settings of `lab seed`.
@@ -132,6 +136,10 @@ pub struct PortConfig {
     /// The lab's own page: the stack as a picture, and what breaks it.
     #[arg(long, env = "LAB_PORT", default_value_t = 8090)]
     pub lab_port: u16,
+
+    /// Where traces can be looked at, unless they go elsewhere.
+    #[arg(long, env = "TRACES_PORT", default_value_t = 8091)]
+    pub traces_port: u16,
 }
 
 /// Whether names are written in colour: on a terminal, unless `NO_COLOR` is set (<https://no-color.org>).

@@ -24,6 +24,8 @@ pub struct Ports {
     pub pages: Vec<u16>,
     /// The lab's own page.
     pub lab: u16,
+    /// The viewer of traces.
+    pub traces: u16,
     /// The link by which the second replica reaches the broker, so that it can be cut off; any free one.
     pub link: u16,
 }
@@ -54,6 +56,7 @@ impl Ports {
                 .map(|replica| claim(page_port(config.page_port, replica)?, "page", "--page-port"))
                 .collect::<Result<_>>()?,
             lab: claim(config.lab_port, "the lab's page", "--lab-port")?,
+            traces: claim(config.traces_port, "traces", "--traces-port")?,
             link: claim(0, "the second replica's link", "--replicas 1")?,
         })
     }
@@ -140,6 +143,7 @@ mod tests {
         metrics_port: 0,
         page_port: 0,
         lab_port: 0,
+        traces_port: 0,
     };
 
     #[test]
@@ -171,12 +175,13 @@ mod tests {
             ports.endpoints,
             ports.metrics,
             ports.lab,
+            ports.traces,
             ports.link,
         ];
         all.extend(ports.pages);
         all.sort_unstable();
         all.dedup();
-        assert_eq!(all.len(), 9);
+        assert_eq!(all.len(), 10);
         assert!(!all.contains(&0));
     }
 

@@ -25,6 +25,8 @@ pub struct Stack {
     data_dir: PathBuf,
     /// How the page's replicas keep pages fresh.
     strategy: String,
+    /// Where traces go, if not to a viewer of this stack.
+    elsewhere: Option<String>,
 }
 
 /// A part of the stack.
@@ -50,7 +52,7 @@ pub enum Probe {
 /// The replica that hears the feed through a link of the lab's, if there is one.
 pub(crate) const LINKED: &str = "page-2";
 
-const SERVICES: [&str; 4] = ["accounts", "endpoints", "metrics", "page"];
+const PROGRAMS: [&str; 5] = ["accounts", "endpoints", "metrics", "page", "traces"];
 
 impl Stack {
     /// Finds every program before the first one is started.
@@ -66,7 +68,7 @@ impl Stack {
             Some(folder) => folder.clone(),
             None => folder_of(&std::env::current_exe().context("the lab does not know where it is")?),
         };
-        for service in SERVICES {
+        for service in PROGRAMS {
             ensure!(
                 programs.join(service).is_file(),
                 "the program {service} is not in {}: build all with scripts/up, or say where they are with --programs",
@@ -79,6 +81,7 @@ impl Stack {
             programs,
             data_dir: config.data_dir.clone(),
             strategy: config.strategy.clone(),
+            elsewhere: config.otel_exporter_otlp_endpoint.clone(),
         })
     }
 
@@ -105,6 +108,26 @@ impl Stack {
             probe: Probe::Greeting(local(self.ports.nats)),
             port: self.ports.nats,
         }
+    }
+
+    /// The viewer of traces, unless they go elsewhere.
+    pub fn traces(&self) -> Option<Part> {
+        self.traces_url().is_some().then(|| Part {
+            program: Program {
+                name: "traces".to_owned(),
+                path: self.programs.join("traces"),
+                arguments: vec!["--listen".to_owned(), local(self.ports.traces).to_string()],
+                // Below the services: they send their last spans when they end.
+                layer: Layer::Broker,
+            },
+            probe: Probe::Readyz(format!("{}/readyz", url(self.ports.traces))),
+            port: self.ports.traces,
+        })
+    }
+
+    /// Where traces can be looked at, unless they go elsewhere.
+    pub fn traces_url(&self) -> Option<String> {
+        self.elsewhere.is_none().then(|| url(self.ports.traces))
     }
 
     /// The three services that own data.
@@ -154,6 +177,9 @@ impl Stack {
             let mut part = self.service("page", name, port, Layer::Edge, nats, &upstreams);
             // This is where strategies are compared.
             part.program.arguments.push("--allow-override".to_owned());
+            let pattern = self.traces_url().map(|url| format!("{url}/traces/{{trace_id}}"));
+            let pattern = pattern.map(|pattern| format!("--trace-url-pattern={pattern}"));
+            part.program.arguments.extend(pattern);
             part
         };
         named.map(replica).collect()
@@ -194,7 +220,9 @@ impl Stack {
     ) -> Part {
         let nats_url = format!("nats://{}", local(nats));
         let common = [("--listen", local(port).to_string()), ("--nats-url", nats_url)];
-        let settings = common.iter().chain(more);
+        let traces = self.elsewhere.clone().or_else(|| self.traces_url());
+        let traces = traces.map(|url| ("--otel-exporter-otlp-endpoint", url));
+        let settings = common.iter().chain(more).chain(&traces);
         let arguments = settings
             .flat_map(|(flag, value)| [(*flag).to_owned(), value.clone()])
             .collect();

@@ -79,7 +79,9 @@ struct Lab<'run> {
 
 impl Lab<'_> {
     async fn run(&mut self) -> Result<()> {
-        self.start(vec![self.stack.nats()]).await?;
+        let traces = self.stack.traces();
+        self.start(traces.into_iter().chain([self.stack.nats()]).collect())
+            .await?;
         self.start(self.stack.sources()).await?;
         let seeded = self.seed_if_empty().await?;
         let link = self.link().await?;
@@ -91,8 +93,9 @@ impl Lab<'_> {
             account_of_the_walk(&seeded),
         );
         let stage = Arc::new(self.supervisor.unless_one_dies(stage).await??);
+        let listener = web::listen(self.stack.ports.lab).await?;
         self.console.show(Welcome::new(&self.stack, &seeded));
-        self.replay(&seeded, stage).await
+        self.go_on(&seeded, web::serve(listener, stage)).await
     }
 
     /// What stands between the second replica and the broker, if there is a second one.
@@ -160,7 +163,7 @@ impl Lab<'_> {
     }
 
     /// Replays the recording and serves the lab's page, until a child dies; the caller ends it otherwise.
-    async fn replay(&mut self, seeded: &Seeded, stage: Arc<Stage>) -> Result<()> {
+    async fn go_on(&mut self, seeded: &Seeded, page: impl Future<Output = Result<()>>) -> Result<()> {
         let speed = self.config.replay_speed;
         self.console.say(match speed {
             0 => "no replay (--replay-speed 0): pages change when you change them".to_owned(),
@@ -169,10 +172,9 @@ impl Lab<'_> {
         });
         let sources = self.stack.clients();
         let recording = Arc::clone(&self.recording);
-        let port = self.stack.ports.lab;
         let goes_on = async {
             tokio::select! {
-                served = web::serve(stage, port) => served,
+                served = page => served,
                 () = replay(recording, seeded, speed, &sources, self.console) => Ok(()),
             }
         };

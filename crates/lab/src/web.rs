@@ -43,11 +43,19 @@ struct Shared {
     audience: Arc<Audience>,
 }
 
-/// Serves the page on a port of this machine until it is dropped.
-pub async fn serve(stage: Arc<Stage>, port: u16) -> Result<()> {
-    let listener = TcpListener::bind(local(port))
+/// Listens on a port of this machine; whoever connects waits for [`serve`].
+pub async fn listen(port: u16) -> Result<TcpListener> {
+    TcpListener::bind(local(port))
         .await
-        .with_context(|| format!("port {port}, wanted for the lab's page, cannot be used"))?;
+        .with_context(|| format!("port {port}, wanted for the lab's page, cannot be used"))
+}
+
+/// Serves the page until it is dropped.
+pub async fn serve(listener: TcpListener, stage: Arc<Stage>) -> Result<()> {
+    let port = listener
+        .local_addr()
+        .context("a bound socket has an address")?
+        .port();
     let audience = Arc::default();
     let shared = Shared {
         stage: Arc::clone(&stage),

@@ -18,6 +18,7 @@ pub struct Welcome {
     metrics: String,
     nats_port: u16,
     lab: String,
+    traces: Option<String>,
     account: AccountId,
 }
 
@@ -36,6 +37,7 @@ impl Welcome {
             metrics: url(stack.ports.metrics),
             nats_port: stack.ports.nats,
             lab: url(stack.ports.lab),
+            traces: stack.traces_url(),
             account: account_of_the_walk(seeded),
         }
     }
@@ -49,6 +51,7 @@ impl fmt::Display for Welcome {
             metrics,
             nats_port,
             lab,
+            traces,
             account,
             ..
         } = self;
@@ -60,7 +63,11 @@ impl fmt::Display for Welcome {
             "  accounts   {accounts}  endpoints  {endpoints}  metrics  {metrics}"
         )?;
         writeln!(f, "  NATS       nats://127.0.0.1:{nats_port}")?;
-        writeln!(f, "  lab        {lab}  see it, break it, watch it\n")?;
+        writeln!(f, "  lab        {lab}  see it, break it, watch it")?;
+        if let Some(traces) = traces {
+            writeln!(f, "  traces     {traces}  every page links its own")?;
+        }
+        writeln!(f)?;
         let Some(page) = self.pages.first() else {
             return Ok(());
         };

@@ -9,3 +9,5 @@ mod supervisor;
 // It finds the lab's children in /proc.
 #[cfg(target_os = "linux")]
 mod up;
+#[cfg(target_os = "linux")]
+mod web;

@@ -29,14 +29,14 @@ const ANY_PORTS: [&str; 12] = [
 ];
 
 /// A lab on free ports with a data folder of its own.
-struct Lab {
+pub(crate) struct Lab {
     process: Child,
     lines: Lines<BufReader<ChildStdout>>,
     said: Vec<String>,
 }
 
 impl Lab {
-    fn start(data_dir: &Path, more: &[&str]) -> Self {
+    pub(crate) fn start(data_dir: &Path, more: &[&str]) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_lab"));
         command
             .arg("up")
@@ -63,7 +63,7 @@ impl Lab {
     }
 
     /// Reads on until the lab says something with `part` in it.
-    async fn says(&mut self, part: &str) -> String {
+    pub(crate) async fn says(&mut self, part: &str) -> String {
         let heard = timeout(Duration::from_mins(1), async {
             loop {
                 let line = self.lines.next_line().await.ok().flatten();
@@ -81,6 +81,11 @@ impl Lab {
             .unwrap_or_else(|_| panic!("the lab never says: {part}"))
     }
 
+    /// Where something is, by the welcome.
+    pub(crate) fn address(&self, word: &str) -> String {
+        address(&self.said, word)
+    }
+
     async fn rest(&mut self) -> String {
         let mut rest = String::new();
         let stderr = self.process.stderr.as_mut().expect("standard error is piped");
@@ -88,12 +93,12 @@ impl Lab {
         rest
     }
 
-    fn signal(&self, signal: Signal) {
+    pub(crate) fn signal(&self, signal: Signal) {
         kill_process(pid(self.process.id().expect("the lab runs")), signal).expect("the lab is ours");
     }
 
     /// The processes that it started.
-    fn children(&self) -> Vec<Pid> {
+    pub(crate) fn children(&self) -> Vec<Pid> {
         let lab = self.process.id().expect("the lab runs");
         let children = fs::read_to_string(format!("/proc/{lab}/task/{lab}/children")).expect("this is Linux");
         children
@@ -102,7 +107,7 @@ impl Lab {
             .collect()
     }
 
-    async fn ended(mut self) -> (Option<i32>, String) {
+    pub(crate) async fn ended(mut self) -> (Option<i32>, String) {
         let status = timeout(Duration::from_secs(30), self.process.wait())
             .await
             .expect("it ends")
@@ -143,7 +148,7 @@ async fn get(url: &str) -> Value {
     answer.json().await.expect("JSON was asked for")
 }
 
-async fn gone(children: &[Pid]) {
+pub(crate) async fn gone(children: &[Pid]) {
     eventually(Duration::from_secs(10), async || {
         let living: Vec<_> = children
             .iter()

@@ -1,0 +1,442 @@
+//! The lab's page as a browser uses it: the real stack, the stream of pictures, the controls.
+
+use std::time::Duration;
+
+use reqwest::{Client, Method, Response};
+use rustix::process::Signal;
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::time::{Instant, timeout, timeout_at};
+
+use crate::up::{Lab, gone};
+
+/// How soon the picture must show what a control did.
+const SHOWN_WITHIN: Duration = Duration::from_secs(2);
+
+/// A test machine is busy with other tests; what is measured here are seconds of waiting, not of work.
+const ALLOWANCE: Duration = Duration::from_secs(3);
+
+/// A running lab with somebody who looks at it.
+struct Class {
+    lab: Lab,
+    pictures: Pictures,
+    root: String,
+    _data: TempDir,
+}
+
+impl Class {
+    /// Starts a lab and waits until both replicas are seen to be true.
+    async fn begin() -> Self {
+        let data = TempDir::new().expect("there is room for a folder");
+        let mut lab = Lab::start(data.path(), &["--replay-speed", "0"]);
+        lab.says("no replay").await;
+        let root = lab.address("lab");
+        let pictures = Pictures::look(&root).await;
+        let mut class = Self {
+            lab,
+            pictures,
+            root,
+            _data: data,
+        };
+        class.until("everything is true", Class::is_at_rest).await;
+        class
+    }
+
+    fn is_at_rest(picture: &Value) -> bool {
+        let runs = |part: &Value| part["state"] == "running" && part["answers"] == true;
+        parts(picture).all(runs) && answer(picture, "page", "green") && answer(picture, "page-2", "green")
+    }
+
+    async fn click(&self, control: &str) -> Response {
+        request(Method::POST, &format!("{}/do/{control}", self.root)).await
+    }
+
+    /// Clicks, and waits for the effect.
+    async fn see(&mut self, control: &str, effect: impl Fn(&Value) -> bool) {
+        let answer = self.click(control).await;
+        assert!(
+            answer.status().is_success(),
+            "{control}: {}",
+            answer.text().await.expect("it says why")
+        );
+        self.until(control, effect).await;
+    }
+
+    async fn until(&mut self, what: &str, seen: impl Fn(&Value) -> bool) {
+        self.pictures.until(what, SHOWN_WITHIN + ALLOWANCE, seen).await;
+    }
+
+    async fn end(self) {
+        drop(self.pictures);
+        let children = self.lab.children();
+        self.lab.signal(Signal::INT);
+        let (code, stderr) = self.lab.ended().await;
+        assert_eq!((code, stderr.as_str()), (Some(0), ""));
+        gone(&children).await;
+    }
+}
+
+/// The stream of pictures.
+struct Pictures {
+    stream: Response,
+    text: String,
+}
+
+impl Pictures {
+    async fn look(root: &str) -> Self {
+        let stream = request(Method::GET, &format!("{root}/events")).await;
+        assert_eq!(stream.headers()["content-type"], "text/event-stream");
+        Self {
+            stream,
+            text: String::new(),
+        }
+    }
+
+    async fn next(&mut self) -> Value {
+        loop {
+            if let Some((event, rest)) = cut(&self.text) {
+                let picture = event
+                    .strip_prefix("data: ")
+                    .map(|data| serde_json::from_str(data).expect("a picture is JSON"));
+                self.text = rest;
+                if let Some(picture) = picture {
+                    return picture;
+                }
+                continue;
+            }
+            let chunk = self
+                .stream
+                .chunk()
+                .await
+                .expect("the stream is not broken off")
+                .expect("the lab goes on sending");
+            self.text
+                .push_str(std::str::from_utf8(&chunk).expect("a chunk is a whole event"));
+        }
+    }
+
+    async fn until(&mut self, what: &str, limit: Duration, seen: impl Fn(&Value) -> bool) {
+        let deadline = Instant::now() + limit;
+        let mut last = Value::Null;
+        loop {
+            let Ok(picture) = timeout_at(deadline, self.next()).await else {
+                panic!("never seen: {what}; the last picture is {last:#}");
+            };
+            if seen(&picture) {
+                return;
+            }
+            last = picture;
+        }
+    }
+}
+
+/// The first event of a stream, and the rest.
+fn cut(text: &str) -> Option<(String, String)> {
+    let (event, rest) = text.split_once("\n\n")?;
+    Some((event.to_owned(), rest.to_owned()))
+}
+
+async fn request(method: Method, url: &str) -> Response {
+    let client = Client::builder().no_proxy().build().expect("a client");
+    client.request(method, url).send().await.expect("the lab answers")
+}
+
+fn parts(picture: &Value) -> impl Iterator<Item = &Value> {
+    picture["parts"].as_array().expect("a list").iter()
+}
+
+fn part<'picture>(picture: &'picture Value, name: &str) -> &'picture Value {
+    parts(picture)
+        .find(|part| part["name"] == name)
+        .expect("the part is in the picture")
+}
+
+/// Whether a replica's last answer has a colour.
+fn answer(picture: &Value, name: &str, colour: &str) -> bool {
+    part(picture, name)["answer"]["colour"] == colour
+}
+
+/// Whether a replica trusts all sources.
+fn trusts(picture: &Value, name: &str) -> bool {
+    let feeds = part(picture, name)["feeds"].as_array().expect("a list");
+    feeds.len() == 3 && feeds.iter().all(|feed| feed["trusted"] == true)
+}
+
+async fn problem(answer: Response) -> (u16, String) {
+    let status = answer.status().as_u16();
+    assert_eq!(answer.headers()["content-type"], "application/problem+json");
+    let problem: Value = answer.json().await.expect("a problem is JSON");
+    assert_eq!(problem["status"], status);
+    (status, problem["detail"].as_str().unwrap_or_default().to_owned())
+}
+
+#[tokio::test]
+async fn strangers_are_refused_and_so_is_what_makes_no_sense() {
+    let class = Class::begin().await;
+    let page = request(Method::GET, &class.root).await;
+    let policy = page.headers()["content-security-policy"]
+        .to_str()
+        .unwrap()
+        .to_owned();
+    assert!(
+        policy.starts_with("default-src 'none'") && !policy.contains("unsafe"),
+        "{policy}"
+    );
+    assert!(page.text().await.unwrap().starts_with("<!DOCTYPE html>"));
+
+    let client = Client::builder().no_proxy().build().unwrap();
+    let rebound = client
+        .get(&class.root)
+        .header("host", "evil.example")
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(problem(rebound).await.0, 421);
+    for origin in ["http://evil.example", "null", "http://127.0.0.1:1"] {
+        let url = format!("{}/do/kill?part=metrics", class.root);
+        let forged = client.post(url).header("origin", origin).send().await.unwrap();
+        assert_eq!(problem(forged).await.0, 403, "{origin}");
+    }
+    let own = client
+        .post(format!("{}/do/rename", class.root))
+        .header("origin", &class.root);
+    assert_eq!(own.send().await.unwrap().status(), 200);
+
+    for (control, status, said) in [
+        ("explode", 404, "there is no control called explode"),
+        ("kill", 400, "kill wants ?part="),
+        ("kill?part=lab", 422, "there is no part called lab"),
+        ("kill?part=page&force=1", 400, "unknown field"),
+        ("slow?part=metrics&ms=99999", 422, "at most 9000 ms"),
+        ("slow?part=page&ms=1", 422, "only sources"),
+        ("cut?part=page", 422, "only page-2"),
+        ("strategy?name=hope", 422, "there is no strategy called hope"),
+        ("start?part=page", 409, "page is running"),
+        ("resume?part=page", 409, "page is running"),
+    ] {
+        let (answered, detail) = problem(class.click(control).await).await;
+        assert_eq!(answered, status, "{control}: {detail}");
+        assert!(detail.contains(said), "{control}: {detail}");
+    }
+    let read = request(Method::GET, &format!("{}/do/kill?part=page", class.root)).await;
+    assert_eq!(problem(read).await.0, 405);
+    class.end().await;
+}
+
+#[tokio::test]
+async fn what_is_written_flows_by_and_shows_on_both_replicas() {
+    let mut class = Class::begin().await;
+    let named = |picture: &Value, name: &str| part(picture, name)["answer"]["name"] == "mine";
+    class
+        .see("rename?name=mine", |picture| {
+            let event = &picture["events"][0];
+            event["kind"] == "account.updated"
+                && event["trace_id"].as_str().is_some_and(|id| id.len() == 32)
+                && named(picture, "page")
+                && named(picture, "page-2")
+                && Class::is_at_rest(picture)
+        })
+        .await;
+    class
+        .see("add-endpoint", |picture| {
+            part(picture, "page-2")["answer"]["revisions"][1] == 15 && Class::is_at_rest(picture)
+        })
+        .await;
+    class
+        .see("burst", |picture| {
+            let events = picture["events"].as_array().unwrap();
+            let recorded = events.iter().filter(|event| event["kind"] == "samples.recorded");
+            recorded.count() == 20 && Class::is_at_rest(picture)
+        })
+        .await;
+    class
+        .see("watch?id=5", |picture| {
+            part(picture, "page")["answer"]["name"] == "joanmarcriera/upptime" && Class::is_at_rest(picture)
+        })
+        .await;
+    class.end().await;
+}
+
+#[tokio::test]
+async fn sources_are_paused_killed_and_slowed_down_and_all_of_it_is_undone() {
+    let mut class = Class::begin().await;
+    let state = |state: &'static str| move |picture: &Value| part(picture, "metrics")["state"] == state;
+    class.see("pause?part=metrics", state("paused")).await;
+    // Once it is not trusted any more, the pages say that its part is old.
+    let marked = |picture: &Value| answer(picture, "page", "amber") && answer(picture, "page-2", "amber");
+    class.until("both say that metrics is stale", marked).await;
+    class.see("resume?part=metrics", Class::is_at_rest).await;
+
+    class.see("kill?part=metrics", state("down")).await;
+    class.until("both say that metrics is gone", marked).await;
+    class.see("start?part=metrics", Class::is_at_rest).await;
+
+    class
+        .see("slow?part=accounts&ms=300", |picture| {
+            part(picture, "accounts")["injected_ms"] == 300 && Class::is_at_rest(picture)
+        })
+        .await;
+    // The changed part has to be asked for, which now takes its time; with `none` every read does.
+    class
+        .see("strategy?name=none", |picture| {
+            part(picture, "page")["answer"]["took_ms"]
+                .as_f64()
+                .is_some_and(|took| took >= 300.0)
+        })
+        .await;
+
+    class.click("pause?part=endpoints").await;
+    class.click("kill?part=page-2").await;
+    class
+        .see("undo-all", |picture| {
+            part(picture, "accounts")["injected_ms"].is_null()
+                && picture["strategy"] == "invalidate"
+                && Class::is_at_rest(picture)
+        })
+        .await;
+    class.end().await;
+}
+
+#[tokio::test]
+async fn the_broker_is_stopped_its_stream_deleted_and_one_replica_cut_off() {
+    let mut class = Class::begin().await;
+    class
+        .see("cut?part=page-2", |picture| {
+            part(picture, "page-2")["cut"] == true && trusts(picture, "page") && !trusts(picture, "page-2")
+        })
+        .await;
+    // It asks the sources now, and so is as true as the other.
+    class
+        .see("rename?name=unheard", |picture| {
+            let answer = &part(picture, "page-2")["answer"];
+            answer["name"] == "unheard" && answer["colour"] == "green"
+        })
+        .await;
+    class
+        .see("mend?part=page-2", |picture| {
+            part(picture, "page-2")["cut"] == false && trusts(picture, "page-2") && Class::is_at_rest(picture)
+        })
+        .await;
+
+    class
+        .see("stop?part=nats", |picture| {
+            part(picture, "nats")["state"] == "down" && !trusts(picture, "page") && !trusts(picture, "page-2")
+        })
+        .await;
+    class
+        .see("rename?name=unpublished", |picture| {
+            part(picture, "accounts")["pending"] == 1.0 && answer(picture, "page", "green")
+        })
+        .await;
+    class
+        .see("start?part=nats", |picture| {
+            part(picture, "accounts")["pending"] == 0.0
+                && trusts(picture, "page-2")
+                && Class::is_at_rest(picture)
+        })
+        .await;
+
+    class.see("delete-stream", |_| true).await;
+    class
+        .see("rename?name=after", |picture| {
+            let event = &picture["events"][0];
+            event["kind"] == "account.updated" && trusts(picture, "page") && Class::is_at_rest(picture)
+        })
+        .await;
+    class.end().await;
+}
+
+#[tokio::test]
+async fn a_ttl_is_seen_to_lie_by_silence_and_events_are_not() {
+    let mut class = Class::begin().await;
+    class
+        .see("strategy?name=ttl", |picture| {
+            picture["strategy"] == "ttl" && Class::is_at_rest(picture)
+        })
+        .await;
+    class
+        .see("rename?name=fresh", |picture| {
+            answer(picture, "page", "red") && answer(picture, "page-2", "red")
+        })
+        .await;
+    class.see("strategy?name=prepopulate", Class::is_at_rest).await;
+    class.end().await;
+}
+
+#[tokio::test]
+async fn nobody_is_asked_while_nobody_looks() {
+    let class = Class::begin().await;
+    let page = class.lab.address("page");
+    let answered = async || {
+        let metrics = request(Method::GET, &format!("{page}/metrics"))
+            .await
+            .text()
+            .await
+            .unwrap();
+        let answers = metrics
+            .lines()
+            .filter(|line| line.starts_with("page_answers_total{"));
+        let counts = answers.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok());
+        counts.sum::<f64>()
+    };
+    let Class {
+        lab,
+        pictures,
+        root,
+        _data,
+    } = class;
+    assert!(answered().await > 0.0);
+    drop(pictures);
+    // Three rounds of reading fit into what is waited; the first may still find the closed stream open.
+    let span = Duration::from_millis(1600);
+    test_support::eventually(Duration::from_secs(10), async || {
+        let before = answered().await;
+        let _ = timeout(span, std::future::pending::<()>()).await;
+        let read = answered().await - before;
+        if read == 0.0 {
+            Ok(())
+        } else {
+            Err(format!("{read} reads though nobody looks"))
+        }
+    })
+    .await;
+    // Whoever comes back is shown everything.
+    let mut pictures = Pictures::look(&root).await;
+    pictures
+        .until(
+            "the stack is seen again",
+            SHOWN_WITHIN + ALLOWANCE,
+            Class::is_at_rest,
+        )
+        .await;
+    Class {
+        lab,
+        pictures,
+        root,
+        _data,
+    }
+    .end()
+    .await;
+}
+
+#[tokio::test]
+async fn a_stack_that_was_broken_on_purpose_ends_without_a_trace() {
+    let class = Class::begin().await;
+    for control in [
+        "pause?part=nats",
+        "pause?part=metrics",
+        "kill?part=page",
+        "cut?part=page-2",
+    ] {
+        assert!(class.click(control).await.status().is_success(), "{control}");
+    }
+    class.end().await;
+
+    // A lab that is killed outright cannot undo anything: the kernel ends even what stands still.
+    let class = Class::begin().await;
+    assert!(class.click("pause?part=metrics").await.status().is_success());
+    let children = class.lab.children();
+    class.lab.signal(Signal::KILL);
+    class.lab.ended().await;
+    gone(&children).await;
+}
