@@ -1,4 +1,4 @@
-"""What a schema cannot say of docker-compose.yml: that its parts exist, stay on this machine, and are bounded.
+"""What a schema cannot say of docker-compose.yml: that its parts exist, fit together, stay on this machine, and are bounded.
 
 Called by scripts/check-deploy. Prints each fault and ends with 1 if there is one.
 """
@@ -79,6 +79,27 @@ def faults_of_scraping(services):
         yield f"Prometheus scrapes {host}, which does not exist"
 
 
+def faults_of_environment(name, service):
+    """A variable that the program does not know would be ignored in silence."""
+    program = service["command"][0]
+    settings = "".join((ROOT / f"crates/{crate}/src/config.rs").read_text() for crate in (program, "telemetry"))
+    for variable in service.get("environment", {}):
+        if f'env = "{variable}"' not in settings:
+            yield f"{name}: {program} has no setting {variable}"
+    if f"target/release/{program}" not in (ROOT / "Dockerfile").read_text():
+        yield f"{name}: the image has no {program}"
+
+
+def faults_of_dashboards():
+    yaml = YAML(typ="safe")
+    sources = yaml.load(ROOT / "deploy/grafana/provisioning/datasources/datasources.yml")["datasources"]
+    known = {source["uid"] for source in sources} | {"-- Grafana --", "-- Mixed --"}
+    for path in sorted((ROOT / "deploy/grafana/dashboards").glob("*.json")):
+        for uid in set(re.findall(r'"datasource":\s*{[^}]*"uid":\s*"([^"]*)"', path.read_text())):
+            if uid not in known and not uid.startswith("$"):
+                yield f"{path.name} asks the data source {uid}, which is not provisioned"
+
+
 def main():
     compose = YAML(typ="safe").load(ROOT / "docker-compose.yml")
     services = compose["services"]
@@ -87,9 +108,12 @@ def main():
         for name, service in services.items()
         for fault in faults_of(name, service, compose["volumes"], services)
     ]
-    faults += [*faults_of_profiles(services), *faults_of_scraping(services)]
+    for name, service in services.items():
+        if service["image"] == OWN_IMAGE:
+            faults += faults_of_environment(name, service)
+    faults += [*faults_of_profiles(services), *faults_of_scraping(services), *faults_of_dashboards()]
     for fault in faults:
-        print(f"docker-compose.yml: {fault}", file=sys.stderr)
+        print(fault, file=sys.stderr)
     return 1 if faults else 0
 
 
