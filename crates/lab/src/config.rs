@@ -61,7 +61,7 @@ pub struct UpConfig {
     #[arg(long, env = "PROGRAMS")]
     pub programs: Option<PathBuf>,
 
-    /// Where traces go instead of to the viewer that the lab starts, such as http://127.0.0.1:4318.
+    /// Where traces go instead of to the viewer that the lab starts, as the root of a collector: OTLP over HTTP.
     #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT")]
     pub otel_exporter_otlp_endpoint: Option<String>,
 }

@@ -80,7 +80,7 @@ struct Lab<'run> {
 impl Lab<'_> {
     async fn run(&mut self) -> Result<()> {
         let traces = self.stack.traces();
-        self.start(traces.into_iter().chain([self.stack.nats()]).collect())
+        self.start([self.stack.nats()].into_iter().chain(traces).collect())
             .await?;
         self.start(self.stack.sources()).await?;
         let seeded = self.seed_if_empty().await?;

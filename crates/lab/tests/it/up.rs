@@ -13,7 +13,7 @@ use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
 use tokio::time::timeout;
 
-const ANY_PORTS: [&str; 12] = [
+const ANY_PORTS: [&str; 14] = [
     "--nats-port",
     "0",
     "--accounts-port",
@@ -25,6 +25,8 @@ const ANY_PORTS: [&str; 12] = [
     "--page-port",
     "0",
     "--lab-port",
+    "0",
+    "--traces-port",
     "0",
 ];
 
@@ -175,7 +177,11 @@ async fn the_stack_comes_up_with_real_data_and_ctrl_c_leaves_nothing_behind() {
     let page = get(&format!("{}/accounts/1", address(&lab.said, "page"))).await;
     assert_eq!(page["account"]["name"], "HagiCode-org/upptime");
     let children = lab.children();
-    assert_eq!(children.len(), 6, "a broker, three sources, two replicas");
+    assert_eq!(
+        children.len(),
+        7,
+        "a broker, the viewer of traces, three sources, two replicas"
+    );
 
     lab.signal(Signal::INT);
     let (code, stderr) = lab.ended().await;
@@ -212,7 +218,7 @@ async fn a_child_that_dies_takes_the_stack_down_and_is_named() {
     let mut lab = Lab::start(data.path(), &["--replay-speed", "0", "--replicas", "1"]);
     lab.says("Everything is up").await;
     let children = lab.children();
-    kill_process(children[2], Signal::KILL).unwrap();
+    kill_process(children[3], Signal::KILL).unwrap();
     let (code, stderr) = lab.ended().await;
     assert_eq!(code, Some(1));
     assert!(stderr.contains("endpoints died (signal: 9"), "{stderr}");
