@@ -4,6 +4,7 @@
 mod auditing;
 mod cold_start;
 mod contracts;
+mod dashboards;
 mod deployed;
 mod faults;
 mod freshness;
