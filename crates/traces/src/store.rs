@@ -1,5 +1,6 @@
 //! The last traces, in memory and bounded.
 
+use std::cmp::Reverse;
 use std::collections::{HashMap, VecDeque};
 
 use crate::span::{Span, TraceId};
@@ -56,10 +57,12 @@ impl Store {
         Some(spans)
     }
 
-    /// The newest traces, newest first.
+    /// The traces heard of last, by their start, newest first.
     pub(crate) fn newest(&self, most: usize) -> Vec<(TraceId, Vec<Span>)> {
         let ids = self.order.iter().rev().take(most);
-        ids.filter_map(|id| Some((id.clone(), self.trace(id)?))).collect()
+        let mut newest: Vec<_> = ids.filter_map(|id| Some((id.clone(), self.trace(id)?))).collect();
+        newest.sort_by_key(|(_, spans)| Reverse(spans.first().map(|span| span.start)));
+        newest
     }
 }
 
@@ -84,12 +87,12 @@ mod tests {
     #[test]
     fn the_trace_heard_of_first_is_forgotten_first() {
         let mut store = Store::new(2);
-        for (trace, id) in [("a", "1"), ("b", "2"), ("a", "3"), ("c", "4")] {
-            store.keep(trace.to_owned(), span(id, 0));
+        for (trace, id, start) in [("a", "1", 0), ("b", "2", 8), ("a", "3", 5), ("c", "4", 7)] {
+            store.keep(trace.to_owned(), span(id, start));
         }
         assert!(store.trace("a").is_none());
         let newest: Vec<_> = store.newest(9).into_iter().map(|(id, _)| id).collect();
-        assert_eq!(newest, ["c", "b"]);
+        assert_eq!(newest, ["b", "c"], "by their start");
         assert_eq!(store.spans, 2);
     }
 
