@@ -16,5 +16,5 @@ mod stack;
 
 pub use gate::Gate;
 pub use link::Link;
-pub use process::Process;
+pub use process::{Process, program};
 pub use stack::{Broker, Options, Page, Stack};

@@ -144,7 +144,7 @@ fn spawn(
     arguments: &[String],
     listen: &str,
 ) -> io::Result<(Child, Lines<BufReader<ChildStderr>>)> {
-    let mut child = Command::new(binary(name))
+    let mut child = Command::new(program(name))
         .args(["--listen", listen, "--log-format", "json"])
         .args(arguments)
         .stdin(Stdio::null())
@@ -187,8 +187,12 @@ fn text(log: &Mutex<Vec<String>>) -> String {
     log.lock().unwrap_or_else(PoisonError::into_inner).join("\n")
 }
 
-/// Beside the test's own executable: `target/<profile>/deps/it-…` and `target/<profile>/accounts`.
-fn binary(name: &str) -> PathBuf {
+/// Where a program of the workspace is: beside the test's own executable, which is `target/<profile>/deps/it-…`, as
+/// `target/<profile>/accounts`.
+///
+/// # Panics
+/// When the system does not say where the test's executable is.
+pub fn program(name: &str) -> PathBuf {
     let mut folder = std::env::current_exe().expect("a test knows its executable");
     while folder.pop() {
         let binary = folder.join(name);

@@ -98,7 +98,7 @@ impl Stack {
     /// When a part does not start.
     pub async fn start_with(options: Options) -> Self {
         let nats = match &options.broker {
-            Some(broker) => NatsServer::start_with(&broker.file, &broker.environment),
+            Some(broker) => NatsServer::start_with(&broker.file, &broker.environment, &[]),
             None => NatsServer::start(),
         };
         let folder = tempfile::tempdir().expect("a temporary folder can be made");

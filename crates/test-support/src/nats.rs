@@ -22,6 +22,7 @@ struct Settings {
     /// None: JetStream in the server's own folder, and no users.
     file: Option<PathBuf>,
     environment: Vec<(String, String)>,
+    arguments: Vec<String>,
 }
 
 impl NatsServer {
@@ -41,14 +42,15 @@ impl NatsServer {
     /// Starts a server with a file of settings, on free ports whatever the file says.
     ///
     /// The file's variables are taken from `environment`. There, `NATS_STORE_DIR` is the server's own folder, to be named
-    /// by the file's `store_dir`.
+    /// by the file's `store_dir`. Arguments go before what the file says.
     ///
     /// # Panics
     /// When there is no nats-server, or it refuses the file.
-    pub fn start_with(file: &Path, environment: &[(String, String)]) -> Self {
+    pub fn start_with(file: &Path, environment: &[(String, String)], arguments: &[String]) -> Self {
         let settings = Settings {
             file: Some(file.to_owned()),
             environment: environment.to_owned(),
+            arguments: arguments.to_owned(),
         };
         Self::try_start_as(settings).expect("nats-server starts with the settings of the file")
     }
@@ -139,6 +141,7 @@ impl NatsServer {
             Some(file) => command
                 .args(["--http_port", "-1", "--config"])
                 .arg(file)
+                .args(&self.settings.arguments)
                 .env("NATS_STORE_DIR", self.store.path())
                 .envs(self.settings.environment.iter().cloned()),
             None => command

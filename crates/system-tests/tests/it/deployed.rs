@@ -1,13 +1,15 @@
 //! What `docker-compose.yml` runs, as far as it runs without containers: the broker with its very settings, users and passwords,
 //! with which everything works and nothing else is allowed; and the check of a container's health.
 
+mod cluster;
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use async_nats::{Client, ConnectOptions, Event};
 use serde_json::Value;
-use system_tests::{Broker, Options, Process, Stack};
+use system_tests::{Broker, Options, Process, Stack, program};
 use test_support::{NatsServer, eventually};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
@@ -146,6 +148,34 @@ async fn without_the_right_password_there_is_no_connection() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn empty_sources_are_seeded_once() {
+    let stack = Stack::start_with(Options {
+        broker: Some(deployed()),
+        ..Options::default()
+    })
+    .await;
+    assert!(seed(&stack).await.contains("seeded 7 accounts"));
+    let page = stack.page(0, 1).await;
+    assert_ne!(page.body["endpoints"]["endpoints"], Value::Array(Vec::new()));
+    assert!(seed(&stack).await.contains("nothing to seed"));
+    assert_eq!(stack.page(0, 8).await.status, 404);
+}
+
+/// Runs what the one-shot container runs; what it said.
+async fn seed(stack: &Stack) -> String {
+    let mut command = tokio::process::Command::new(program("lab"));
+    let seeding = command
+        .arg("seed")
+        .env("ACCOUNTS_URL", stack.accounts.url("/"))
+        .env("ENDPOINTS_URL", stack.endpoints.url("/"))
+        .env("METRICS_URL", stack.metrics.url("/"))
+        .env("DATA", clone().join("data/uptime"));
+    let output = seeding.output().await.unwrap();
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_container_is_healthy_while_its_service_is_ready() {
     let folder = tempfile::tempdir().unwrap();
     let database = folder.path().join("accounts.db").display().to_string();
@@ -171,7 +201,7 @@ async fn a_container_is_healthy_while_its_service_is_ready() {
 
 /// Asks as the image does, of a service that listens there.
 async fn is_healthy(listen: &str) -> bool {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy/image/healthy");
+    let script = clone().join("deploy/image/healthy");
     let mut command = tokio::process::Command::new("bash");
     let asked = command.arg(script).env("LISTEN", listen).output();
     asked.await.unwrap().status.success()
@@ -179,19 +209,18 @@ async fn is_healthy(listen: &str) -> bool {
 
 /// The single broker of `docker-compose.yml`, with the passwords that it has if nobody sets any.
 fn deployed() -> Broker {
-    let clone = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let compose = std::fs::read_to_string(clone.join("docker-compose.yml")).unwrap();
+    let compose = std::fs::read_to_string(clone().join("docker-compose.yml")).unwrap();
     let environment: BTreeSet<_> = compose.lines().filter_map(password_of_server).collect();
     let users: BTreeSet<_> = compose.lines().filter_map(user_of_service).collect();
     Broker {
-        file: settings_file(&clone),
+        file: clone().join("deploy/nats/single.conf"),
         environment: environment.into_iter().collect(),
         users: users.into_iter().collect(),
     }
 }
 
-fn settings_file(clone: &Path) -> PathBuf {
-    clone.join("deploy/nats/single.conf")
+fn clone() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
 /// `NATS_PAGE_PASSWORD: ${NATS_PAGE_PASSWORD:-something}` as the variable and its default.
@@ -214,7 +243,7 @@ fn user_of_service(line: &str) -> Option<(String, String)> {
 
 fn start() -> NatsServer {
     let broker = deployed();
-    NatsServer::start_with(&broker.file, &broker.environment)
+    NatsServer::start_with(&broker.file, &broker.environment, &[])
 }
 
 /// What a service logged of things that the broker did not let it do.
