@@ -52,7 +52,7 @@ function chartDraw(chart, names, now) {
     element.className = place ? "second" : "first";
     element.textContent = (place ? " " : "") + text;
     return element;
-  }), ` (top ${top < 10 ? top.toFixed(1) : top.toFixed(0)})`);
+  }), ` of ${top < 10 ? top.toFixed(1) : top.toFixed(0)}`);
 }
 
 const chartDrawn = {};

@@ -30,6 +30,8 @@ pub(super) struct Answer {
     verdict: Verdict,
     /// Counts up, so that the browser draws each answer once.
     number: u64,
+    /// With which strategy it was asked for.
+    strategy: String,
     #[serde(flatten)]
     content: Option<Content>,
 }
@@ -39,6 +41,8 @@ pub(super) struct Answer {
 struct Content {
     name: Option<String>,
     endpoints: Option<usize>,
+    /// The first endpoint, for commands that need one.
+    endpoint: Option<u64>,
     samples: Option<u64>,
     revisions: [Option<u64>; 3],
     cache_status: String,
@@ -103,6 +107,7 @@ impl Comparison {
         let answer = Answer {
             verdict,
             number,
+            strategy: read.strategy.to_owned(),
             content,
         };
         self.lock().insert(name, answer);
@@ -172,6 +177,7 @@ impl Read<'_> {
         let content = Content {
             name: body["account"]["name"].as_str().map(str::to_owned),
             endpoints: body["endpoints"]["endpoints"].as_array().map(Vec::len),
+            endpoint: body["endpoints"]["endpoints"][0]["id"].as_u64(),
             samples: body["metrics"]["endpoints"]
                 .as_array()
                 .map(|all| all.iter().filter_map(|one| one["samples"].as_u64()).sum()),

@@ -166,7 +166,7 @@ impl Stage {
 
     async fn rename(&self, name: Option<String>) -> Result<String, Refused> {
         let (account, number) = self.make_up();
-        let name = name.unwrap_or_else(|| format!("renamed {number} times in the lab"));
+        let name = name.unwrap_or_else(|| format!("name {number} of the lab"));
         let revision = self.sources.rename_account(account, &name).await?;
         Ok(format!("account {account} is “{name}”, at revision {revision}"))
     }

@@ -60,12 +60,14 @@ impl Flow {
         }
     }
 
-    /// Whether the broker answers.
-    pub(super) fn connected(&self) -> bool {
+    /// Whether the broker answers; none before the first try has ended.
+    pub(super) fn connected(&self) -> Option<bool> {
         let client = self.client.lock().unwrap_or_else(PoisonError::into_inner);
-        client
-            .as_ref()
-            .is_some_and(|client| client.connection_state() == State::Connected)
+        match client.as_ref()?.connection_state() {
+            State::Connected => Some(true),
+            State::Disconnected => Some(false),
+            State::Pending => None,
+        }
     }
 
     /// The newest events, newest first.

@@ -32,8 +32,9 @@ function meaning(button) {
 }
 
 function filled(template, encode) {
-  const values = { account: picture?.account ?? "", strategy: picture?.strategy ?? "", value: "…", name: one("#name").value || (encode ? "" : "renamed") };
-  return template.replace(/\{(account|strategy|value|name)\}/g, (_, key) => encode ? encodeURIComponent(values[key]) : String(values[key]));
+  const endpoint = picture?.parts.map((part) => part.answer?.endpoint).find(Boolean) ?? 1;
+  const values = { endpoint, account: picture?.account ?? "", strategy: picture?.strategy ?? "", value: "…", name: one("#name").value || (encode ? "" : "renamed") };
+  return template.replace(/\{(account|endpoint|strategy|value|name)\}/g, (_, key) => encode ? encodeURIComponent(values[key]) : String(values[key]));
 }
 
 function commandOf(element) {
@@ -75,15 +76,16 @@ document.addEventListener("change", (event) => {
 
 function stateOf(part) {
   if (part.state !== "running") return part.state;
+  if (part.answers === null) return "unknown";
   return part.answers ? "up" : "silent";
 }
 
 function drawPart(part) {
   const state = stateOf(part);
   const chip = field(part.name, "state");
-  say(chip, state === "silent" ? "no answer" : state);
+  say(chip, { silent: "no answer", unknown: "looking" }[state] ?? state);
   chip.className = `state ${state}`;
-  card(part.name).classList.toggle("off", state !== "up");
+  card(part.name).classList.toggle("off", state !== "up" && state !== "unknown");
   const pending = field(part.name, "pending");
   if (pending) {
     say(pending, part.pending === null ? "unknown" : `${part.pending} waiting`);
@@ -118,8 +120,16 @@ function drawReplica(part) {
   say(field(part.name, "cache_status"), answer?.cache_status ?? "–");
   field(part.name, "cache_status").title = answer?.cache_status ?? "";
   say(field(part.name, "age"), answer?.age_ms === null || answer?.age_ms === undefined ? "–" : `${seconds(answer.age_ms)} before the request`);
-  say(field(part.name, "trace_id"), answer?.trace_id ?? "–");
+  linkTrace(field(part.name, "trace_id"), answer?.trace_id, answer?.trace_id ?? "–");
   drawFeeds(part);
+}
+
+// Where there is a viewer of traces, an id leads to its trace.
+function linkTrace(element, id, text) {
+  const viewer = document.body.dataset.traces;
+  say(element, text);
+  if (viewer && id) element.href = `${viewer}/traces/${id}`;
+  else element.removeAttribute("href");
 }
 
 function drawFeeds(part) {
@@ -144,12 +154,15 @@ function drawEvents(events) {
   one("#events").replaceChildren(...events.map((event) => {
     const line = document.createElement("li");
     line.className = Number(event.account) === picture.account ? "ours" : "";
-    const add = (kind, text) => { const element = document.createElement(kind); element.textContent = text; line.append(element); };
+    const add = (kind, text) => { const element = document.createElement(kind); element.textContent = text; line.append(element); return element; };
     add("span", event.account);
     add("span", event.source);
     add("span", event.kind);
     add("span", `r${event.revision}`);
-    add("code", event.trace_id ? event.trace_id.slice(0, 8) : "not traced");
+    const trace = add("a", "");
+    trace.target = "_blank";
+    trace.rel = "noopener";
+    linkTrace(trace, event.trace_id, event.trace_id ? event.trace_id.slice(0, 8) : "not traced");
     line.title = `${event.time}, trace ${event.trace_id ?? "none"}`;
     return line;
   }));
@@ -180,6 +193,8 @@ function draw(next) {
   drawToggles();
   drawEvents(next.events);
   choose(one("#account"), String(next.account));
+  const name = next.parts.map((part) => part.answer?.name).find(Boolean);
+  if (name && document.activeElement !== one("#account")) say(one(`#account option[value="${next.account}"]`), `${next.account} · ${name}`);
   choose(one("#strategy"), next.strategy);
   drawCharts(next);
 }

@@ -28,7 +28,7 @@ pub(super) fn render(stage: &Stage) -> Markup {
                 script src="/charts.js" defer {}
                 script src="/lab.js" defer {}
             }
-            body {
+            body data-traces=[stage.stack.traces_url()] {
                 (render_top(stage))
                 main {
                     (render_sources(stage))
@@ -82,11 +82,13 @@ fn render_sources(stage: &Stage) -> Markup {
                     }
                     div.buttons {
                         (toggle(name, "pause")) (toggle(name, "kill"))
-                        label.ms { span.hidden { "Milliseconds for " (name) }
-                            input type="number" min="0" max="9000" step="50" value="300" data-ms=(name);
-                            "ms"
+                        span.slow {
+                            (toggle(name, "slow"))
+                            label.ms { span.hidden { "Milliseconds for " (name) }
+                                input type="number" min="50" max="9000" step="50" value="300" data-ms=(name);
+                                " ms"
+                            }
                         }
-                        (toggle(name, "slow"))
                     }
                 }
             }
@@ -130,7 +132,7 @@ fn render_replicas(stage: &Stage) -> Markup {
                     dl {
                         dt { "Cache-Status" } dd data-field="cache_status" {}
                         dt { "Fresh-As-Of" } dd data-field="age" {}
-                        dt { "Trace-Id" } dd.trace data-field="trace_id" {}
+                        dt { "Trace-Id" } dd.trace { a data-field="trace_id" target="_blank" rel="noopener" {} }
                     }
                     ul.feeds data-field="feeds" aria-label="What it knows of the sources" {}
                     div.buttons {
@@ -159,7 +161,7 @@ fn render_writes(stage: &Stage) -> Markup {
                         " -d '{\"name\":\"Added\",\"url\":\"https://example.org/lab\"}'" } { "Add an endpoint" }
                 button type="button" data-do="burst"
                     data-command={ "for i in $(seq 20); do curl -X POST " (metrics) "/accounts/{account}/samples " (json)
-                        " -d '{\"samples\":[{\"endpoint_id\":1,\"state\":\"up\",\"status_code\":200,\"response_ms\":20}]}' & done; wait" } {
+                        " -d '{\"samples\":[{\"endpoint_id\":{endpoint},\"state\":\"up\",\"status_code\":200,\"response_ms\":20}]}' & done; wait" } {
                     "Burst of samples" }
             }
             p id="done" role="status" { "Nothing was done yet." }

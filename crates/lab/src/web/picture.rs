@@ -27,8 +27,8 @@ pub(super) struct Picture {
 struct PartSeen {
     name: String,
     state: State,
-    /// Whether it answers, if it runs.
-    answers: bool,
+    /// Whether it answers, if it runs; none before the first look.
+    answers: Option<bool>,
     process_id: Option<u32>,
     /// By how much it was slowed down on purpose.
     injected_ms: Option<u32>,
@@ -50,7 +50,7 @@ pub(super) struct Seen {
     pub(super) scrapes: HashMap<String, Scrape>,
     pub(super) answers: HashMap<String, Answer>,
     pub(super) events: Vec<Flowed>,
-    pub(super) broker_answers: bool,
+    pub(super) broker_answers: Option<bool>,
 }
 
 impl Picture {
@@ -59,15 +59,16 @@ impl Picture {
         let chosen = stage.chosen().clone();
         let parts = stage.parts.iter().map(|part| {
             let name = part.program.name.clone();
-            let scrape = seen.scrapes.remove(&name).unwrap_or_default();
+            let scrape = seen.scrapes.remove(&name);
             let decided = stage.processes.state(&name);
             let answers = match part.program.layer {
                 Layer::Broker => seen.broker_answers,
-                Layer::Source | Layer::Edge => scrape.answers,
+                Layer::Source | Layer::Edge => scrape.as_ref().map(|scrape| scrape.answers),
             };
+            let scrape = scrape.unwrap_or_default();
             PartSeen {
                 state: decided,
-                answers: answers && decided == State::Running,
+                answers: answers.filter(|_| decided == State::Running),
                 process_id: stage.processes.id(&name),
                 injected_ms: chosen.injected.get(&name).copied(),
                 pending: scrape.pending,

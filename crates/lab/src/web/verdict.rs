@@ -99,7 +99,7 @@ impl Known {
             let seconds = age.as_millis() / 1000;
             return verdict(
                 Colour::Red,
-                format!("lacks a change of {seconds} s ago, and does not say so"),
+                format!("lacks a change of at least {seconds} s ago, and does not say so"),
             );
         }
         verdict(Colour::Amber, "lacks a change of under a second ago".to_owned())
