@@ -36,10 +36,7 @@ pub async fn run(config: Config, listener: TcpListener, stop: CancellationToken)
     let router = http_edge::edge(Router::new(), Readiness::always(), EdgeOptions::default());
     let mut canary = Canary::new(&config);
     let measured = async {
-        tokio::select! {
-            () = stop.cancelled() => {}
-            () = canary.measure(config.every()) => {}
-        }
+        canary.measure(config.every(), &stop).await;
         canary.leave().await;
     };
     let (served, ()) = tokio::join!(http_edge::serve(listener, router, stop.clone()), measured);
@@ -75,12 +72,11 @@ impl Canary {
         }
     }
 
-    /// One change after another, for ever.
-    async fn measure(&mut self, every: Duration) {
+    /// One change after another, until `stop`. A write is never cut short: what it made would stay behind unknown.
+    async fn measure(&mut self, every: Duration, stop: &CancellationToken) {
         let mut tick = interval(every);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        loop {
-            tick.tick().await;
+        while stop.run_until_cancelled(tick.tick()).await.is_some() {
             let changed = self.accounts.change(&mut self.account).await;
             match &changed {
                 Err(error) if !self.failing => tracing::warn!(%error, "accounts takes no change"),
@@ -89,7 +85,8 @@ impl Canary {
             }
             self.failing = changed.is_err();
             if let Ok(change) = changed {
-                join_all(self.watches.iter().map(|watch| watch.until_shown(&change))).await;
+                let watched = join_all(self.watches.iter().map(|watch| watch.until_shown(&change)));
+                stop.run_until_cancelled(watched).await;
             }
         }
     }
