@@ -1,5 +1,8 @@
 //! The lab against real processes, real ports and the real stack.
 
+// It starts the lab as `up` does.
+#[cfg(target_os = "linux")]
+mod browser;
 mod capture;
 mod fake_sources;
 mod fetch_nats_server;

@@ -11,23 +11,23 @@ use tokio::time::{Instant, timeout, timeout_at};
 use crate::up::{Lab, gone};
 
 /// How soon the picture must show what a control did.
-const SHOWN_WITHIN: Duration = Duration::from_secs(2);
+pub(crate) const SHOWN_WITHIN: Duration = Duration::from_secs(2);
 
 /// A test machine is busy with other tests; what is measured here are seconds of waiting, not of work.
-const ALLOWANCE: Duration = Duration::from_secs(3);
+pub(crate) const ALLOWANCE: Duration = Duration::from_secs(3);
 
 /// A running lab with somebody who looks at it.
-struct Class {
+pub(crate) struct Class {
     lab: Lab,
     pictures: Pictures,
-    root: String,
+    pub(crate) root: String,
     /// Vanishes with the class.
     data: TempDir,
 }
 
 impl Class {
     /// Starts a lab and waits until both replicas are seen to be true.
-    async fn begin() -> Self {
+    pub(crate) async fn begin() -> Self {
         let data = TempDir::new().expect("there is room for a folder");
         let mut lab = Lab::start(data.path(), &["--replay-speed", "0"]);
         lab.says("no replay").await;
@@ -67,7 +67,7 @@ impl Class {
         self.pictures.until(what, SHOWN_WITHIN + ALLOWANCE, seen).await;
     }
 
-    async fn end(self) {
+    pub(crate) async fn end(self) {
         drop(self.pictures);
         let children = self.lab.children();
         self.lab.signal(Signal::INT);

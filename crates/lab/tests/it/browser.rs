@@ -1,0 +1,264 @@
+//! The lab's page in a real browser, by mouse and by keyboard. Needs chromium and its driver.
+
+use std::process::Stdio;
+use std::time::Duration;
+
+use reqwest::Client;
+use rustix::process::{Pid, Signal, kill_process_group};
+use serde_json::{Value, json};
+use test_support::eventually;
+use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::process::{Child, Command};
+
+use crate::web::{ALLOWANCE, Class, SHOWN_WITHIN};
+
+/// How an element is called in answers: <https://www.w3.org/TR/webdriver2/#elements>.
+const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
+
+/// A browser without a window, gone when it is dropped.
+struct Browser {
+    driver: Child,
+    http: Client,
+    session: String,
+}
+
+impl Browser {
+    /// Opens a page; none if this machine has no browser that can be driven.
+    async fn open(url: &str) -> Option<Self> {
+        let mut command = Command::new("chromedriver");
+        command.arg("--port=0").process_group(0).kill_on_drop(true);
+        let mut driver = command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .ok()?;
+        let mut lines = BufReader::new(driver.stdout.take().expect("it is piped")).lines();
+        let port = loop {
+            let line = lines
+                .next_line()
+                .await
+                .expect("it is text")
+                .expect("it says its port");
+            if let Some((_, port)) = line.split_once("started successfully on port ") {
+                break port.trim_end_matches('.').to_owned();
+            }
+        };
+        let mut browser = Self {
+            driver,
+            http: Client::builder().no_proxy().build().expect("a client"),
+            session: format!("http://127.0.0.1:{port}/session"),
+        };
+        let arguments = ["--headless=new", "--no-sandbox", "--hide-scrollbars"];
+        let chrome = json!({"args": arguments});
+        let wanted = json!({"goog:chromeOptions": chrome, "goog:loggingPrefs": {"browser": "ALL"}});
+        let session = browser
+            .post("", &json!({"capabilities": {"alwaysMatch": wanted}}))
+            .await;
+        let id = session["sessionId"].as_str().expect("a session has an id");
+        browser.session = format!("{}/{id}", browser.session);
+        browser.size(1280, 720).await;
+        browser.post("/url", &json!({"url": url})).await;
+        Some(browser)
+    }
+
+    async fn post(&self, path: &str, body: &Value) -> Value {
+        let answer = self
+            .http
+            .post(format!("{}{path}", self.session))
+            .json(body)
+            .send()
+            .await;
+        let mut answer: Value = answer.expect("the driver answers").json().await.expect("JSON");
+        let value = answer["value"].take();
+        assert!(value.get("error").is_none(), "{path} {body}: {value:#}");
+        value
+    }
+
+    /// What a script returns.
+    async fn run(&self, script: &str) -> Value {
+        self.post("/execute/sync", &json!({"script": script, "args": []}))
+            .await
+    }
+
+    async fn size(&self, width: u32, height: u32) {
+        let metrics = json!({"width": width, "height": height, "deviceScaleFactor": 1, "mobile": false});
+        let command = json!({"cmd": "Emulation.setDeviceMetricsOverride", "params": metrics});
+        self.post("/goog/cdp/execute", &command).await;
+    }
+
+    /// The path of an element.
+    async fn find(&self, selector: &str) -> String {
+        let found = self
+            .post("/element", &json!({"using": "css selector", "value": selector}))
+            .await;
+        format!(
+            "/element/{}",
+            found[ELEMENT].as_str().expect("an element has an id")
+        )
+    }
+
+    async fn click(&self, selector: &str) {
+        let element = self.find(selector).await;
+        self.post(&format!("{element}/click"), &json!({})).await;
+    }
+
+    /// Types into an element; it is scrolled to and focused first.
+    async fn type_into(&self, selector: &str, text: &str) {
+        let element = self.find(selector).await;
+        self.post(&format!("{element}/value"), &json!({"text": text}))
+            .await;
+    }
+
+    /// Waits until the text of every such element contains something, as the control promises.
+    async fn reads(&self, selector: &str, text: &str) {
+        let script =
+            format!("return [...document.querySelectorAll(`{selector}`)].map((one) => one.textContent)");
+        eventually(SHOWN_WITHIN + ALLOWANCE, async || {
+            let texts = self.run(&script).await;
+            let all = texts.as_array().expect("a list");
+            let shown = !all.is_empty()
+                && all
+                    .iter()
+                    .all(|one| one.as_str().is_some_and(|one| one.contains(text)));
+            if shown {
+                Ok(())
+            } else {
+                Err(format!("{selector} reads {texts}, not {text}"))
+            }
+        })
+        .await;
+    }
+
+    async fn close(self) {
+        let closed = self.http.delete(&self.session).send().await;
+        assert!(closed.expect("the driver answers").status().is_success());
+    }
+}
+
+impl Drop for Browser {
+    /// The browser is the driver's child; a test that failed has not closed it.
+    fn drop(&mut self) {
+        if let Some(group) = self.driver.id().and_then(|id| Pid::from_raw(id.cast_signed())) {
+            let _ = kill_process_group(group, Signal::KILL);
+        }
+    }
+}
+
+const COLOURS: &str = "[data-field=colour]";
+
+/// A lesson, and a browser that shows it.
+async fn begin() -> Option<(Class, Browser)> {
+    let class = Class::begin().await;
+    let Some(browser) = Browser::open(&class.root).await else {
+        eprintln!("no chromedriver here: the page goes untested in a browser");
+        class.end().await;
+        return None;
+    };
+    browser.reads(COLOURS, "true").await;
+    Some((class, browser))
+}
+
+#[tokio::test]
+async fn every_fault_is_a_click_away_and_so_is_its_end() {
+    let Some((class, browser)) = begin().await else {
+        return;
+    };
+    for (part, toggle, field, broken, whole) in [
+        ("accounts", "pause", "state", "paused", "up"),
+        ("metrics", "kill", "state", "down", "up"),
+        ("endpoints", "slow", "injected", "by 300 ms, injected", "no"),
+        ("page-2", "cut", "feeds", "not trusted", "endpointstrusted"),
+        ("page", "kill", "state", "down", "up"),
+        ("nats", "stop", "state", "down", "up"),
+    ] {
+        let button = format!("[data-of={part}][data-toggle={toggle}]");
+        let shown = format!("[data-part={part}] [data-field={field}]");
+        browser.click(&button).await;
+        browser.reads(&shown, broken).await;
+        browser.click(&button).await;
+        browser.reads(&shown, whole).await;
+    }
+    browser.reads(COLOURS, "true").await;
+    browser.click("[data-do=delete-stream]").await;
+    browser.reads("#done", "the stream EVENTS is deleted").await;
+
+    browser.click("[data-of=page][data-toggle=pause]").await;
+    browser.click("[data-of=accounts][data-toggle=kill]").await;
+    browser
+        .reads("[data-part=accounts] [data-field=state]", "down")
+        .await;
+    browser.click("[data-do=undo-all]").await;
+    browser.reads("[data-field=state]", "up").await;
+    browser.reads(COLOURS, "true").await;
+
+    let log = browser.post("/se/log", &json!({"type": "browser"})).await;
+    assert_eq!(log, json!([]), "the browser has nothing to complain about");
+    browser.close().await;
+    class.end().await;
+}
+
+#[tokio::test]
+async fn the_keyboard_alone_writes_chooses_and_learns_the_commands() {
+    const ENTER: &str = "\u{e007}";
+    let Some((class, browser)) = begin().await else {
+        return;
+    };
+    browser.type_into("#name", "<b>typed</b>").await;
+    browser.type_into("button[data-do^=rename]", ENTER).await;
+    browser.reads("[data-field=name]", "<b>typed</b>").await;
+    browser.reads("#command", "curl -X PATCH http://127.0.0.1:").await;
+    browser.reads(".ours", "account.updated").await;
+
+    browser.type_into("#strategy", "ttl").await;
+    browser.reads("#done", "Cache-Strategy: ttl").await;
+    browser.reads(COLOURS, "true").await;
+    // The first read with it fills its cache.
+    eventually(Duration::from_secs(5), async || {
+        let fills = browser
+            .run("return picture.parts.every((part) => !part.answer || part.answer.strategy === 'ttl')")
+            .await;
+        if fills == true {
+            Ok(())
+        } else {
+            Err("not read with ttl yet")
+        }
+    })
+    .await;
+    browser.type_into("[data-do=add-endpoint]", ENTER).await;
+    browser.reads(COLOURS, "stale, not marked").await;
+
+    let silent = browser
+        .run(
+            "return [...document.querySelectorAll('button, select')].filter((control) => {
+                document.querySelector('#command').textContent = '';
+                control.focus();
+                return !/^(curl|kill|for) /.test(document.querySelector('#command').textContent);
+            }).map((control) => control.outerHTML)",
+        )
+        .await;
+    assert_eq!(silent, json!([]), "every control says its command");
+    browser.close().await;
+    class.end().await;
+}
+
+#[tokio::test]
+async fn the_picture_fits_a_projector_and_half_a_screen() {
+    let Some((class, browser)) = begin().await else {
+        return;
+    };
+    let overflow = "const page = document.documentElement;
+        return [page.scrollWidth - innerWidth, page.scrollHeight - innerHeight].map((over) => Math.max(0, over))";
+    assert_eq!(browser.run(overflow).await, json!([0, 0]), "at 1280 by 720");
+    browser.size(720, 720).await;
+    assert_eq!(
+        browser.run(overflow).await[0],
+        0,
+        "at 720 nothing is beside the screen"
+    );
+    let unnamed = "return [...document.querySelectorAll('button, select, input')]
+        .filter((control) => !(control.textContent.trim() || control.labels?.[0]?.textContent.trim()))
+        .map((control) => control.outerHTML)";
+    assert_eq!(browser.run(unnamed).await, json!([]), "every control has a name");
+    browser.close().await;
+    class.end().await;
+}
