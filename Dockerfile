@@ -8,10 +8,10 @@ COPY . .
 # be kept leaves the cache in the same step, since a cache is part of no layer.
 RUN --mount=type=cache,target=/usr/local/cargo/registry,sharing=locked \
     --mount=type=cache,target=/src/target,sharing=locked \
-    cargo build --locked --release -p accounts -p endpoints -p metrics -p page -p lab && \
+    cargo build --locked --release -p accounts -p endpoints -p metrics -p page -p canary -p lab && \
     mkdir /programs && \
     install --strip --target-directory=/programs target/release/accounts target/release/endpoints \
-        target/release/metrics target/release/page target/release/lab
+        target/release/metrics target/release/page target/release/canary target/release/lab
 
 FROM debian:12.12-slim
 # A volume that is empty takes over the folder's owner when it is first mounted.

@@ -11,7 +11,7 @@ use url::Url;
 #[command(version)]
 pub struct Config {
     /// Where to listen, for who asks for the metrics.
-    #[arg(long, env = "LISTEN", default_value = "127.0.0.1:8091")]
+    #[arg(long, env = "LISTEN", default_value = "127.0.0.1:8092")]
     pub listen: SocketAddr,
 
     /// The root of the accounts service.
