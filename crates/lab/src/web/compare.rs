@@ -23,6 +23,9 @@ const EVERY: Duration = Duration::from_millis(500);
 /// For how long an answer is waited for; a replica's own deadlines are below a second.
 const PATIENCE: Duration = Duration::from_millis(1_500);
 
+/// Compositions are not traced: they would crowd out what is looked for. The flags at the end say so.
+const UNTRACED: &str = "00-1ab00000000000000000000000000001-1ab0000000000001-00";
+
 /// A replica's last answer, for the picture.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct Answer {
@@ -87,6 +90,7 @@ impl Comparison {
                     http: &http,
                     account,
                     strategy: &strategy,
+                    trace: None,
                 };
                 self.compare(&stage, replica, read, &known, number)
             });
@@ -136,6 +140,7 @@ async fn compose(stage: &Stage, http: &Client, account: AccountId) -> Option<Sho
         http,
         account,
         strategy: "none",
+        trace: Some(UNTRACED),
     };
     read.of(replica).await.ok().map(|(shown, _)| shown)
 }
@@ -146,6 +151,8 @@ struct Read<'read> {
     http: &'read Client,
     account: AccountId,
     strategy: &'read str,
+    /// The trace that it belongs to, if not one of its own.
+    trace: Option<&'static str>,
 }
 
 impl Read<'_> {
@@ -158,6 +165,10 @@ impl Read<'_> {
             .header("accept", "application/json")
             .header("cache-strategy", self.strategy)
             .timeout(PATIENCE);
+        let request = match self.trace {
+            Some(trace) => request.header("traceparent", trace),
+            None => request,
+        };
         let answer = request.send().await.map_err(|error| why(&error))?;
         if !answer.status().is_success() {
             return Err(format!("answers {}", answer.status()));

@@ -165,22 +165,24 @@ impl Stage {
     }
 
     async fn rename(&self, name: Option<String>) -> Result<String, Refused> {
-        let (account, number) = self.make_up();
-        let name = name.unwrap_or_else(|| format!("name {number} of the lab"));
+        let account = self.chosen().account;
+        // Always another one: a name that stays the same is no change.
+        let name = name.unwrap_or_else(|| format!("Renamed at {}", moment()));
         let revision = self.sources.rename_account(account, &name).await?;
         Ok(format!("account {account} is “{name}”, at revision {revision}"))
     }
 
     async fn add_endpoint(&self) -> Result<String, Refused> {
-        let (account, number) = self.make_up();
-        let url = format!("https://example.org/lab/{number}");
-        let name = format!("Added in the lab {number}");
+        let account = self.chosen().account;
+        let moment = moment();
+        let url = format!("https://example.org/lab/{moment}");
+        let name = format!("Added at {moment}");
         let endpoint = self.sources.add_endpoint(account, &name, &url).await?;
         Ok(format!("account {account} has endpoint {endpoint}, “{name}”"))
     }
 
     async fn burst(&self) -> Result<String, Refused> {
-        let (account, _) = self.make_up();
+        let account = self.chosen().account;
         let endpoints = self.sources.list_endpoints(account).await?;
         let Some(endpoint_id) = endpoints.first().copied() else {
             return Err(Refused::NotNow(format!("account {account} has no endpoint")));
@@ -307,13 +309,6 @@ impl Stage {
         Ok("everything runs as it did at first; what was written stays".to_owned())
     }
 
-    /// The watched account, and a number that was not used before.
-    fn make_up(&self) -> (AccountId, u32) {
-        let mut chosen = self.chosen();
-        chosen.made_up += 1;
-        (chosen.account, chosen.made_up)
-    }
-
     fn require_alive(&self, name: &str) -> Result<(), Refused> {
         self.part(name)?;
         match self.processes.state(name) {
@@ -335,4 +330,9 @@ impl Stage {
         };
         Err(Refused::NotNow(format!("{name} {is}")))
     }
+}
+
+/// The time of day to the millisecond, as UTC.
+fn moment() -> String {
+    jiff::Timestamp::now().strftime("%H:%M:%S%.3f").to_string()
 }

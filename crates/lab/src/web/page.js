@@ -91,7 +91,7 @@ function drawPart(part) {
     say(pending, part.pending === null ? "unknown" : `${part.pending} waiting`);
     pending.classList.toggle("bad", part.pending > 0);
     const injected = field(part.name, "injected");
-    say(injected, part.injected_ms ? `by ${part.injected_ms} ms, injected` : "no");
+    say(injected, part.injected_ms ? `${part.injected_ms} ms injected` : "no");
     injected.classList.toggle("bad", Boolean(part.injected_ms));
   }
 }
@@ -139,7 +139,7 @@ function drawFeeds(part) {
     const add = (text, kind = "") => { const span = document.createElement("span"); span.textContent = text; span.className = kind; line.append(span); };
     add(feed.source);
     add(feed.trusted ? "trusted" : "not trusted", feed.trusted ? "yes" : "no");
-    add(feed.age === null ? "never heard" : `watermark ${seconds(feed.age * 1000)} old`);
+    add(feed.age === null ? "never heard" : `watermark ${seconds(feed.age * 1000)}`);
     return line;
   });
   list.replaceChildren(...lines);

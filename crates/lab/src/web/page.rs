@@ -78,7 +78,7 @@ fn render_sources(stage: &Stage) -> Markup {
                     (render_head(part))
                     dl {
                         dt { "outbox" } dd data-field="pending" {}
-                        dt { "slowed down" } dd data-field="injected" {}
+                        dt { "slowed" } dd data-field="injected" {}
                     }
                     div.buttons {
                         (toggle(name, "pause")) (toggle(name, "kill"))

@@ -38,8 +38,6 @@ pub(super) struct Chosen {
     pub(super) strategy: String,
     /// By how many milliseconds each source was slowed down.
     pub(super) injected: HashMap<String, u32>,
-    /// How many names and endpoints were made up, so that each is a new one.
-    pub(super) made_up: u32,
 }
 
 impl Stage {
@@ -59,7 +57,6 @@ impl Stage {
             account: if listed { account } else { first },
             strategy: stack.strategy().to_owned(),
             injected: HashMap::new(),
-            made_up: 0,
         });
         Ok(Self {
             processes,

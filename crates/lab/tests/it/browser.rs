@@ -166,7 +166,7 @@ async fn every_fault_is_a_click_away_and_so_is_its_end() {
     for (part, toggle, field, broken, whole) in [
         ("accounts", "pause", "state", "paused", "up"),
         ("metrics", "kill", "state", "down", "up"),
-        ("endpoints", "slow", "injected", "by 300 ms, injected", "no"),
+        ("endpoints", "slow", "injected", "300 ms injected", "no"),
         ("page-2", "cut", "feeds", "not trusted", "endpointstrusted"),
         ("page", "kill", "state", "down", "up"),
         ("nats", "stop", "state", "down", "up"),
