@@ -38,6 +38,11 @@ function chartLine(svg, place, points, now, top) {
   line.setAttribute("points", points.map(at).join(" "));
 }
 
+function chartNumber(value) {
+  if (value >= 10_000) return `${(value / 1000).toFixed(0)}k`;
+  return value < 10 ? value.toFixed(1) : value.toFixed(0);
+}
+
 function chartDraw(chart, names, now) {
   const svg = document.querySelector(`[data-chart="${chart}"]`);
   svg.setAttribute("viewBox", "0 0 300 50");
@@ -45,14 +50,14 @@ function chartDraw(chart, names, now) {
   const values = names.flatMap((name) => (chartData[chart][name] ?? []).map((point) => point[1]));
   const top = Math.max(chart === "hits" ? 100 : 1, ...values);
   names.forEach((name, place) => chartLine(svg, place, chartData[chart][name] ?? [], now, top));
-  const latest = names.map((name) => chartData[chart][name]?.at(-1)?.[1]).map((value) => (value === undefined ? "–" : value < 10 ? value.toFixed(1) : value.toFixed(0)));
+  const latest = names.map((name) => chartData[chart][name]?.at(-1)?.[1]).map((value) => (value === undefined ? "–" : chartNumber(value)));
   const shown = document.querySelector(`[data-latest="${chart}"]`);
   shown.replaceChildren(...latest.map((text, place) => {
     const element = document.createElement("i");
     element.className = place ? "second" : "first";
     element.textContent = (place ? " " : "") + text;
     return element;
-  }), ` of ${top < 10 ? top.toFixed(1) : top.toFixed(0)}`);
+  }), ` of ${chartNumber(top)}`);
 }
 
 const chartDrawn = {};
