@@ -9,9 +9,9 @@ use jiff::Timestamp;
 use reqwest::{Client, Response};
 use serde::Serialize;
 use serde_json::Value;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{Interval, MissedTickBehavior, interval};
 
-use super::stage::Stage;
+use super::stage::{Chosen, Stage};
 use super::verdict::{Colour, Known, Shown, Verdict, revisions};
 use crate::sources::AccountId;
 use crate::stack::{Part, url};
@@ -68,58 +68,86 @@ impl Comparison {
         self.lock().clone()
     }
 
-    /// Reads and compares until it is dropped.
+    /// Reads and compares until it is dropped. Nobody waits for anybody: one replica that hangs holds up itself alone.
     pub(super) async fn run(self, stage: Arc<Stage>, http: Client) {
-        let mut known = Known::default();
-        let mut watched = None;
-        let mut ticks = interval(EVERY);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let composed = Composed::default();
+        let replicas = stage.layer(Layer::Edge);
+        let reading = join_all(replicas.map(|replica| self.read(&stage, replica, &http, &composed)));
+        tokio::join!(composed.go_on(&stage, &http), reading);
+    }
+
+    async fn read(&self, stage: &Stage, replica: &Part, http: &Client, composed: &Composed) {
+        let name = &replica.program.name;
+        let mut ticks = ticks();
         for number in 0.. {
             ticks.tick().await;
-            let (account, strategy) = {
-                let chosen = stage.chosen();
-                (chosen.account, chosen.strategy.clone())
-            };
-            if watched.replace(account) != Some(account) {
-                known = Known::default();
-            }
-            let composed = compose(&stage, &http, account).await;
-            known.note(Timestamp::now(), composed);
-            let reads = stage.layer(Layer::Edge).map(|replica| {
+            let Chosen {
+                account, strategy, ..
+            } = stage.chosen().clone();
+            let (verdict, content) = if stage.processes.state(name) == State::Running {
                 let read = Read {
-                    http: &http,
+                    http,
                     account,
                     strategy: &strategy,
                     trace: None,
                 };
-                self.compare(&stage, replica, read, &known, number)
-            });
-            join_all(reads).await;
+                match read.of(replica).await {
+                    Ok((shown, content)) => (composed.judge(account, &shown), Some(content)),
+                    Err(why) => (grey(why), None),
+                }
+            } else {
+                (grey("is not asked".to_owned()), None)
+            };
+            let answer = Answer {
+                verdict,
+                number,
+                strategy,
+                content,
+            };
+            self.lock().insert(name.clone(), answer);
         }
-    }
-
-    async fn compare(&self, stage: &Stage, replica: &Part, read: Read<'_>, known: &Known, number: u64) {
-        let name = replica.program.name.clone();
-        let (verdict, content) = if stage.processes.state(&name) == State::Running {
-            match read.of(replica).await {
-                Ok((shown, content)) => (known.judge(&shown), Some(content)),
-                Err(why) => (grey(why), None),
-            }
-        } else {
-            (grey("is not asked".to_owned()), None)
-        };
-        let answer = Answer {
-            verdict,
-            number,
-            strategy: read.strategy.to_owned(),
-            content,
-        };
-        self.lock().insert(name, answer);
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Answer>> {
         self.answers.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// What fresh compositions have shown of the account that is watched.
+#[derive(Debug, Default)]
+struct Composed {
+    known: Mutex<(AccountId, Known)>,
+}
+
+impl Composed {
+    async fn go_on(&self, stage: &Stage, http: &Client) {
+        let mut ticks = ticks();
+        loop {
+            ticks.tick().await;
+            let account = stage.chosen().account;
+            let shown = compose(stage, http, account).await;
+            let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+            if known.0 != account {
+                *known = (account, Known::default());
+            }
+            known.1.note(Timestamp::now(), shown);
+        }
+    }
+
+    fn judge(&self, account: AccountId, shown: &Shown) -> Verdict {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.0 == account {
+            known.1.judge(shown)
+        } else {
+            grey("not compared yet".to_owned())
+        }
+    }
+}
+
+fn ticks() -> Interval {
+    let mut ticks = interval(EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    ticks
 }
 
 fn grey(why: String) -> Verdict {

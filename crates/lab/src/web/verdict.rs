@@ -1,7 +1,7 @@
 //! Whether what a replica shows is true, as far as it can be told from outside.
 //!
-//! A composition that no cache took part in is read first, the replica second. So whatever the composition showed had been
-//! committed before the replica was asked.
+//! An answer is held against the compositions, which no cache took part in, that were there before it was asked for. So
+//! whatever they showed had been committed by then.
 
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
@@ -82,7 +82,7 @@ impl Known {
             return verdict(Colour::Amber, format!("says so itself: {how}"));
         }
         let Some(since) = missed else {
-            return if self.current {
+            return if self.current && self.before(shown).next().is_some() {
                 verdict(Colour::Green, "equal to a fresh composition".to_owned())
             } else {
                 verdict(Colour::Grey, "no whole composition to compare it with".to_owned())
@@ -105,17 +105,23 @@ impl Known {
         verdict(Colour::Amber, "lacks a change of under a second ago".to_owned())
     }
 
+    /// What was composed before an answer was asked for.
+    fn before(&self, shown: &Shown) -> impl Iterator<Item = &(Timestamp, Shown)> {
+        let asked = shown.asked;
+        self.sightings.iter().take_while(move |(at, _)| *at <= asked)
+    }
+
     /// When the first composition was seen that holds something which an answer lacks.
     fn missed_since(&self, shown: &Shown) -> Option<Timestamp> {
         let lacks = |known: &Shown| {
             let mut pairs = known.revisions.iter().zip(&shown.revisions);
             pairs.any(|(known, shown)| matches!((known, shown), (Some(known), Some(shown)) if known > shown))
         };
-        if let Some((at, _)) = self.sightings.iter().find(|(_, known)| lacks(known)) {
+        if let Some((at, _)) = self.before(shown).find(|(_, known)| lacks(known)) {
             return Some(*at);
         }
         // Equal revisions and other bytes: the clock turned over a window, or something is very wrong.
-        let (at, last) = self.sightings.last()?;
+        let (at, last) = self.before(shown).last()?;
         (last.revisions == shown.revisions && last.etag != shown.etag && self.current).then_some(*at)
     }
 }
@@ -178,6 +184,12 @@ mod tests {
     #[test]
     fn what_claims_a_moment_after_a_change_that_it_lacks_is_red_at_once() {
         assert_eq!(known().judge(&shown(1, 10_001, 10_002)).colour, Colour::Red);
+    }
+
+    #[test]
+    fn what_was_composed_after_the_answer_was_asked_for_says_nothing_of_it() {
+        assert_eq!(known().judge(&shown(1, 9_000, 9_999)).colour, Colour::Green);
+        assert_eq!(known().judge(&shown(1, -9_000, -1)).colour, Colour::Grey);
     }
 
     #[test]
