@@ -1,6 +1,6 @@
 //! Real traces through the cache, one strategy after the other: what each costs, and what it shows its readers.
 //!
-//! `cargo run --release -p fresh-cache --example traces`
+//! `cargo run --release -p fresh-cache --example traces`, or with `-- twitter` or `-- cloudphysics` for one of them.
 
 mod replay;
 
@@ -18,12 +18,29 @@ const STRATEGIES: [(&str, Strategy, Refresh); 6] = [
     ("prepopulate read", Strategy::Prepopulate, Refresh::Read),
 ];
 
-fn main() {
-    show(
+const TRACES: [(&str, &str, &str); 2] = [
+    (
+        "twitter",
         TWITTER,
         "Twitter, cluster 52, some keys, 88 minutes, writes inferred",
-    );
-    show(CLOUDPHYSICS, "CloudPhysics, one machine's disk, one hour");
+    ),
+    (
+        "cloudphysics",
+        CLOUDPHYSICS,
+        "CloudPhysics, one machine's disk, one hour",
+    ),
+];
+
+fn main() -> Result<(), String> {
+    let wanted = std::env::args().nth(1);
+    let is_wanted = |name: &str| wanted.as_deref().is_none_or(|wanted| wanted == name);
+    if !TRACES.iter().any(|&(name, ..)| is_wanted(name)) {
+        return Err("there are two traces: twitter and cloudphysics".to_owned());
+    }
+    for (_, file, title) in TRACES.into_iter().filter(|&(name, ..)| is_wanted(name)) {
+        show(file, title);
+    }
+    Ok(())
 }
 
 /// Prints what every strategy makes of a trace.
