@@ -154,7 +154,12 @@ struct Run {
 impl Run {
     fn new() -> Self {
         let clock = ManualClock::at(Moment::from_micros(1_700_000_000_000_000));
-        let (ledger, mut hearing) = Ledger::with_clock(1, LedgerOptions::default(), Arc::new(clock.clone()));
+        let options = LedgerOptions {
+            // So many that hardly two pages share a fence: every run shall print the same.
+            slots: 1 << 20,
+            ..LedgerOptions::default()
+        };
+        let (ledger, mut hearing) = Ledger::with_clock(1, options, Arc::new(clock.clone()));
         hearing.watermark(SOURCE, clock.now());
         let source = Source::default();
         let pages = FreshCache::new(Pages(source.clone()), ledger, CacheOptions::default());

@@ -48,6 +48,14 @@ pub(super) enum Colour {
     Grey,
 }
 
+/// What an answer lacks.
+struct Missed {
+    /// When a composition was first seen to hold it.
+    since: Timestamp,
+    /// A source changed; else only the clock went on.
+    changed: bool,
+}
+
 /// What fresh compositions of one page have shown, and when first.
 #[derive(Debug, Default)]
 pub(super) struct Known {
@@ -77,18 +85,18 @@ impl Known {
 
     /// Judges what a replica showed.
     pub(super) fn judge(&self, shown: &Shown) -> Verdict {
-        let missed = self.missed_since(shown);
+        let missed = self.missed(shown);
         if let Some(how) = &shown.marked {
             return verdict(Colour::Amber, format!("says so itself: {how}"));
         }
-        let Some(since) = missed else {
+        let Some(Missed { since, changed }) = missed else {
             return if self.current && self.before(shown).next().is_some() {
-                verdict(Colour::Green, "equal to a fresh composition".to_owned())
+                verdict(Colour::Green, "equal to a fresh composition, or newer".to_owned())
             } else {
                 verdict(Colour::Grey, "no whole composition to compare it with".to_owned())
             };
         };
-        if shown.fresh_as_of.is_some_and(|moment| moment > since) {
+        if changed && shown.fresh_as_of.is_some_and(|moment| moment > since) {
             return verdict(
                 Colour::Red,
                 "lacks a change from before its own Fresh-As-Of".to_owned(),
@@ -111,18 +119,28 @@ impl Known {
         self.sightings.iter().take_while(move |(at, _)| *at <= asked)
     }
 
-    /// When the first composition was seen that holds something which an answer lacks.
-    fn missed_since(&self, shown: &Shown) -> Option<Timestamp> {
+    /// The first composition that holds something which an answer lacks.
+    fn missed(&self, shown: &Shown) -> Option<Missed> {
         let lacks = |known: &Shown| {
             let mut pairs = known.revisions.iter().zip(&shown.revisions);
             pairs.any(|(known, shown)| matches!((known, shown), (Some(known), Some(shown)) if known > shown))
         };
         if let Some((at, _)) = self.before(shown).find(|(_, known)| lacks(known)) {
-            return Some(*at);
+            return Some(Missed {
+                since: *at,
+                changed: true,
+            });
         }
-        // Equal revisions and other bytes: the clock turned over a window, or something is very wrong.
-        let (at, last) = self.before(shown).last()?;
-        (last.revisions == shown.revisions && last.etag != shown.etag && self.current).then_some(*at)
+        // Equal revisions and other bytes that were right once: the clock turned over a window, of which Fresh-As-Of
+        // says nothing. Bytes that were never composed may be those of the next window.
+        let mut later = self
+            .before(shown)
+            .skip_while(|(_, known)| known.etag != shown.etag);
+        let (since, _) = later.nth(1)?;
+        Some(Missed {
+            since: *since,
+            changed: false,
+        })
     }
 }
 
@@ -211,12 +229,18 @@ mod tests {
     }
 
     #[test]
-    fn other_bytes_of_the_same_revisions_are_a_difference_too() {
-        let mut other = shown(2, 9_000, 10_600);
-        other.etag.push('x');
-        assert_eq!(known().judge(&other).colour, Colour::Amber);
-        other.asked = at(12_000);
-        assert_eq!(known().judge(&other).colour, Colour::Red);
+    fn a_window_that_ended_is_a_difference_and_one_that_begins_is_none() {
+        let mut known = known();
+        let mut next = shown(2, 20_000, 19_990);
+        next.etag.push('x');
+        assert_eq!(
+            known.judge(&next).colour,
+            Colour::Green,
+            "the composition is the older one"
+        );
+        known.note(at(20_000), Some(next));
+        assert_eq!(known.judge(&shown(2, 20_100, 20_200)).colour, Colour::Amber);
+        assert_eq!(known.judge(&shown(2, 21_900, 22_000)).colour, Colour::Red);
     }
 
     #[test]
