@@ -31,7 +31,7 @@ pub(crate) fn list(traces: &[(TraceId, Vec<Span>)]) -> Markup {
         None,
         &html! {
             h1 { "Traces" }
-            p { "The newest first. Spans come some hundred milliseconds after their end; reload for more." }
+            p { "The newest first. Spans come in batches, some time after their end; reload for more." }
             div.box {
                 table {
                     thead { tr { th { "began, UTC" } th { "what" } th { "services" } th.number { "spans" } th.number { "took" } } }
