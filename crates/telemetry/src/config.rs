@@ -26,6 +26,10 @@ pub struct TelemetryConfig {
     #[arg(long, env = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")]
     pub otel_exporter_otlp_traces_endpoint: Option<String>,
 
+    /// Full address for metrics, used as it is; without it they are only told to who asks for `/metrics`.
+    #[arg(long, env = "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT")]
+    pub otel_exporter_otlp_metrics_endpoint: Option<String>,
+
     /// The service's name in traces, if not the program's own; replicas of one service share it.
     #[arg(long, env = "OTEL_SERVICE_NAME")]
     pub otel_service_name: Option<String>,
@@ -57,6 +61,7 @@ impl Default for TelemetryConfig {
             log: DEFAULT_LOG.to_owned(),
             otel_exporter_otlp_endpoint: None,
             otel_exporter_otlp_traces_endpoint: None,
+            otel_exporter_otlp_metrics_endpoint: None,
             otel_service_name: None,
             otel_traces_sampler: TracesSampler::default(),
             otel_traces_sampler_arg: None,
@@ -73,6 +78,11 @@ impl TelemetryConfig {
         signal
             .map(str::to_owned)
             .or_else(|| base.map(|base| format!("{}/v1/traces", base.trim_end_matches('/'))))
+    }
+
+    /// The full address metrics are sent to, or none. Not the base address's: many who take traces there take no metrics.
+    pub(crate) fn metrics_endpoint(&self) -> Option<String> {
+        given(self.otel_exporter_otlp_metrics_endpoint.as_ref()).map(str::to_owned)
     }
 
     /// What decides which requests are traced.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use opentelemetry::global;
 use opentelemetry::trace::TracerProvider;
-use opentelemetry_otlp::{ExporterBuildError, SpanExporter, WithExportConfig};
+use opentelemetry_otlp::{ExporterBuildError, MetricExporter, SpanExporter, WithExportConfig};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::OTelSdkError;
 use opentelemetry_sdk::metrics::SdkMeterProvider;
@@ -41,7 +41,7 @@ pub enum StartError {
     /// The OTLP exporter refused its settings.
     #[error("the OTLP exporter for {endpoint:?} cannot be made")]
     Exporter {
-        /// Where the spans were to go.
+        /// Where the spans or the metrics were to go.
         endpoint: String,
         /// What is wrong with it.
         #[source]
@@ -120,7 +120,7 @@ pub fn start(service: &'static str, config: &TelemetryConfig) -> Result<Telemetr
         .map_err(StartError::AlreadyStarted)?;
     set_sampler(sampler);
     global::set_tracer_provider(tracer_provider.clone());
-    global::set_meter_provider(meter_provider(resource)?);
+    global::set_meter_provider(meter_provider(config, resource)?);
     process::observe(&global::meter("telemetry"));
     Ok(Telemetry {
         tracer_provider: Some(tracer_provider),
@@ -190,24 +190,34 @@ fn tracer_provider(
     Ok(provider.with_batch_exporter(SaidOnce::new(exporter)).build())
 }
 
-/// Keeps metrics where [`prometheus_text`] reads them.
-fn meter_provider(resource: Resource) -> Result<SdkMeterProvider, StartError> {
+/// Keeps metrics where [`prometheus_text`] reads them, and sends them every minute if there is a place to send them to.
+fn meter_provider(config: &TelemetryConfig, resource: Resource) -> Result<SdkMeterProvider, StartError> {
     let exporter = opentelemetry_prometheus::exporter()
         .with_registry(prometheus::default_registry().clone())
         .scope_info_enabled(false)
         .build()
         .map_err(StartError::Prometheus)?;
-    Ok(SdkMeterProvider::builder()
+    let provider = SdkMeterProvider::builder()
         .with_resource(resource)
-        .with_reader(exporter)
-        .build())
+        .with_reader(exporter);
+    let Some(endpoint) = config.metrics_endpoint() else {
+        return Ok(provider.build());
+    };
+    let exporter = MetricExporter::builder()
+        .with_http()
+        .with_endpoint(&endpoint)
+        .build();
+    let exporter = exporter.map_err(|source| StartError::Exporter { endpoint, source })?;
+    Ok(provider.with_periodic_exporter(exporter).build())
 }
 
 #[cfg(test)]
 mod tests {
+    use std::io::Read as _;
     use std::net::TcpListener;
     use std::time::Instant;
 
+    use opentelemetry::metrics::MeterProvider as _;
     use opentelemetry::trace::{Span, Tracer};
 
     use super::*;
@@ -275,6 +285,41 @@ mod tests {
         };
         let error = provider(&config).unwrap_err();
         assert!(matches!(error, StartError::Exporter { .. }), "{error}");
+    }
+
+    #[test]
+    fn metrics_are_sent_where_the_setting_says() {
+        let collector = TcpListener::bind("127.0.0.1:0").unwrap();
+        let config = TelemetryConfig {
+            otel_exporter_otlp_metrics_endpoint: Some(format!(
+                "http://{}/v1/metrics",
+                collector.local_addr().unwrap()
+            )),
+            ..Default::default()
+        };
+        let provider = meter_provider(&config, resource("test", &config)).unwrap();
+        provider
+            .meter("test")
+            .u64_counter("told.to.a.collector")
+            .build()
+            .add(1, &[]);
+        let sending = std::thread::spawn(move || provider.force_flush());
+        let (mut connection, _) = collector.accept().unwrap();
+        let mut request = Vec::new();
+        // What the name stands in is the body, which comes last.
+        while !request.windows(19).any(|part| part == b"told.to.a.collector") {
+            let mut some = [0; 4096];
+            let length = connection.read(&mut some).unwrap();
+            assert!(
+                length > 0,
+                "the request ended: {}",
+                String::from_utf8_lossy(&request)
+            );
+            request.extend_from_slice(&some[..length]);
+        }
+        assert!(request.starts_with(b"POST /v1/metrics "));
+        drop(connection);
+        assert!(sending.join().unwrap().is_err(), "nobody said that it was taken");
     }
 
     #[test]
