@@ -192,7 +192,7 @@ pub struct StackConfig {
     #[arg(long, conflicts_with = "page_url")]
     pub own_stack: bool,
 
-    /// Adds latency to a source's full answers, such as `metrics=500ms`; may be repeated.
+    /// Adds latency to a source's answers about an account, such as `metrics=500ms`; may be repeated.
     #[arg(long, value_name = "SOURCE=TIME", value_parser = values::injected)]
     pub inject: Vec<Injected>,
 

@@ -26,7 +26,7 @@ pub(crate) fn injected(injected: &[Injected]) -> String {
         .map(|it| format!("{} ms into {}", it.latency_ms, it.source))
         .collect();
     format!(
-        "Injected on purpose: {}, added to each full answer.",
+        "Injected on purpose: {}, added to each answer about an account.",
         listed(&sources)
     )
 }

@@ -103,7 +103,7 @@ pub struct Setup {
 pub struct Injected {
     /// The source's name.
     pub source: String,
-    /// Added to each of its full answers.
+    /// Added to each of its answers about an account.
     pub latency_ms: u64,
 }
 
