@@ -244,8 +244,8 @@ async fn show_page(State(app): State<Arc<App>>, question: Question) -> Response 
 
 /// What a reader of a page asks for.
 ///
-/// An extractor of its own, because what axum keeps of the request beside each single parameter made a cached page's
-/// future twice as large, and moving it costs time.
+/// An extractor of its own, so that a cached page's future need not hold the whole request beside each parameter: a small
+/// future is cheaper to move.
 struct Question {
     cache: FreshCache<Upstreams>,
     key: PageKey,
