@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use moka::sync::Cache;
+use tracing::Span;
 
 use crate::answer::{Answer, Entry, Fetch, Forward, Outcome};
 use crate::apart::Apart;
@@ -92,7 +93,8 @@ impl<C: Composer> FreshCache<C> {
     /// Answers with a page, and with the moment up to which it is complete.
     ///
     /// Must be called on a tokio runtime; a flight runs there as a task of its own, in the reader's tracing span, and goes
-    /// on if the reader goes away.
+    /// on if the reader goes away. The span of a reader who joins a flight of somebody else follows from the span that the
+    /// flight runs in, which `tracing-opentelemetry` makes a link of.
     ///
     /// ```
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/pages.rs"));
@@ -284,11 +286,15 @@ impl<C: Composer> FreshCache<C> {
             let since = proof.monotonic().saturating_sub(inner.ledger.trust());
             let Ticket {
                 mut landing,
-                collapsed,
+                begun_by,
                 first,
             } = inner.slots.board(key, wish.clone(), since, suffices);
             if first {
                 tokio::spawn(Pilot::new(Arc::clone(inner), key.clone(), Arc::clone(slots)).fly_all());
+            }
+            let collapsed = begun_by.is_some();
+            if let Some(flight) = begun_by {
+                link_to(flight);
             }
             let landed = landing
                 .wait_for(Option::is_some)
@@ -383,6 +389,17 @@ impl<C: Composer> Inner<C> {
             Leg::Rest { rest, .. } => !self.ledger.passed(slot, rest.position),
         })
     }
+}
+
+/// Has the reader's trace say where the requests are that the reader waits for. Takes the flight's span, which is not to stay
+/// open for as long as the reader waits.
+fn link_to(flight: Span) {
+    let reader = Span::current();
+    // Never to itself: of two reads in one span, one may join the other's flight.
+    if reader.id() != flight.id() {
+        reader.follows_from(&flight);
+    }
+    drop(flight);
 }
 
 /// What a reader wants beyond a proven page. What has just failed is not asked for again, token or not.

@@ -46,8 +46,8 @@ impl<C: Composer> Clone for Landed<C> {
 /// A reader's place in a flight.
 pub(crate) struct Ticket<C: Composer> {
     pub(crate) landing: Receiver<C>,
-    /// Whether somebody else asked for the flight.
-    pub(crate) collapsed: bool,
+    /// The span that the flight belongs to, if somebody else asked for it.
+    pub(crate) begun_by: Option<Span>,
     /// Whether the reader opened the slot, and so must start the task that flies.
     pub(crate) first: bool,
 }
@@ -113,6 +113,7 @@ struct Running<C: Composer> {
     /// When it began, on the monotonic clock.
     departed: Duration,
     landing: Receiver<C>,
+    span: Span,
 }
 
 /// The flight that begins next. Whoever boards it arrived before it begins.
@@ -152,16 +153,16 @@ impl<C: Composer> Slots<C> {
         {
             return Ticket {
                 landing: running.landing.clone(),
-                collapsed: true,
+                begun_by: Some(running.span.clone()),
                 first,
             };
         }
-        let collapsed = slot.boarding.is_some();
+        let begun_by = slot.boarding.as_ref().map(|boarding| boarding.span.clone());
         let boarding = slot.boarding.get_or_insert_with(Boarding::new);
         boarding.wish.absorb(wish);
         Ticket {
             landing: boarding.landing.subscribe(),
-            collapsed,
+            begun_by,
             first,
         }
     }
@@ -187,6 +188,7 @@ impl<C: Composer> Slots<C> {
             legs: Arc::clone(&legs),
             departed,
             landing: landing.subscribe(),
+            span: span.clone(),
         });
         Departure { legs, landing, span }
     }

@@ -36,6 +36,8 @@ pub struct CollectedSpan {
     pub service: String,
     /// Attributes as text.
     pub attributes: BTreeMap<String, String>,
+    /// The spans elsewhere that it points to, each by its trace's id and its own.
+    pub links: Vec<(String, String)>,
 }
 
 /// An OTLP collector over HTTP and protobuf, on a free port, until it is dropped.
@@ -118,7 +120,10 @@ fn collected(batch: ResourceSpans) -> impl Iterator<Item = CollectedSpan> {
 }
 
 fn collected_span(span: Span, service: String) -> CollectedSpan {
+    let links = span.links.iter();
+    let links = links.map(|link| (hexadecimal(&link.trace_id), hexadecimal(&link.span_id)));
     CollectedSpan {
+        links: links.collect(),
         trace_id: hexadecimal(&span.trace_id),
         span_id: hexadecimal(&span.span_id),
         parent_span_id: hexadecimal(&span.parent_span_id),

@@ -8,7 +8,7 @@ use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, Span as Exported};
 use prost::{DecodeError, Message as _};
 
-use crate::span::{Span, TraceId, hexadecimal};
+use crate::span::{Link, Span, TraceId, hexadecimal};
 
 /// The spans of one export, each with its trace.
 pub(crate) fn read(body: &[u8]) -> Result<Vec<(TraceId, Span)>, DecodeError> {
@@ -34,6 +34,11 @@ fn kept(span: Exported, service: String) -> Span {
         SpanKind::Consumer => "consumer",
         SpanKind::Internal | SpanKind::Unspecified => "internal",
     };
+    let links = span.links.iter().map(|link| Link {
+        trace: hexadecimal(&link.trace_id),
+        span: hexadecimal(&link.span_id),
+    });
+    let links = links.collect();
     let failed = span.status.filter(|status| status.code() == StatusCode::Error);
     Span {
         id: hexadecimal(&span.span_id),
@@ -45,6 +50,7 @@ fn kept(span: Exported, service: String) -> Span {
         end: span.end_time_unix_nano,
         failure: failed.map(|status| status.message),
         attributes: texts(span.attributes),
+        links,
     }
 }
 

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use sha2::{Digest as _, Sha256};
 
-use crate::span::{Span, TraceId};
+use crate::span::{Link, Span, TraceId};
 
 const STYLE: &str = include_str!("style.css");
 /// How many colours the style has for services.
@@ -103,12 +103,13 @@ fn bar(depth: usize, span: &Span, extent: Extent, services: &[&str]) -> Markup {
         .unwrap_or_default()
         % COLOURS;
     html! {
-        details {
+        details id=(span.id) {
             summary {
                 span.what title=(span.name) {
                     span.tree { (" ".repeat(depth * 2)) }
                     span.service { (span.service) } " "
                     span.failed[span.failure.is_some()] { (span.name) }
+                    @if !span.links.is_empty() { " ↗" }
                 }
                 svg viewBox="0 0 1000 12" preserveAspectRatio="none" aria-hidden="true" {
                     rect class={ "c" (colour) } x=(extent.place(span.start)) width=(extent.width(span.took())) y="1" height="10" rx="2" {}
@@ -119,10 +120,16 @@ fn bar(depth: usize, span: &Span, extent: Extent, services: &[&str]) -> Markup {
                 dt { "kind" } dd { (span.kind) }
                 dt { "began" } dd { "+" (milliseconds(span.start.saturating_sub(extent.start))) }
                 @if let Some(failure) = &span.failure { dt { "failed" } dd.failed { (failure) } }
+                @for link in &span.links { dt { "see also" } dd { (link_to(link)) } }
                 @for (name, value) in &span.attributes { dt { (name) } dd { (value) } }
             }
         }
     }
+}
+
+/// To the trace of a span that is pointed to, where that span is to be found by its id.
+fn link_to(link: &Link) -> Markup {
+    html! { a href={ "/traces/" (link.trace) "#" (link.span) } { "span " (link.span) " of trace " (link.trace) } }
 }
 
 fn document(title: &str, again_in_seconds: Option<u32>, main: &Markup) -> Markup {
@@ -228,6 +235,7 @@ mod tests {
             end: start + 10,
             failure: None,
             attributes: vec![("k".to_owned(), "<v>".to_owned())],
+            links: Vec::new(),
         }
     }
 
@@ -273,6 +281,22 @@ mod tests {
         let page = trace("<id>", &[span("a", None, 0)]).into_string();
         assert!(page.contains("&lt;a&gt;") && page.contains("&lt;v&gt;") && page.contains("&lt;id&gt;"));
         assert!(!page.contains("<a>") && !page.contains("<v>") && !page.contains("<id>"));
+    }
+
+    #[test]
+    fn a_span_links_what_it_points_to_by_a_place_that_is_in_that_page() {
+        let elsewhere = span("00f067aa0ba902b7", None, 0);
+        let here = Span {
+            links: vec![Link {
+                trace: "0af7651916cd43dd8448eb211c80319c".to_owned(),
+                span: elsewhere.id.clone(),
+            }],
+            ..span("b7ad6b7169203331", None, 0)
+        };
+        let page = trace("here", &[here]).into_string();
+        assert!(page.contains(r#"href="/traces/0af7651916cd43dd8448eb211c80319c#00f067aa0ba902b7""#));
+        let page = trace("elsewhere", &[elsewhere]).into_string();
+        assert!(page.contains(r#"<details id="00f067aa0ba902b7">"#));
     }
 
     #[test]

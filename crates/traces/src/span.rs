@@ -25,6 +25,17 @@ pub(crate) struct Span {
     pub(crate) failure: Option<String>,
     /// What is said of it, as text.
     pub(crate) attributes: Vec<(String, String)>,
+    /// The spans it points to, mostly in other traces: what it waited for, or what caused it, without being part of it.
+    pub(crate) links: Vec<Link>,
+}
+
+/// Where to find a span.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Link {
+    /// Its trace's id.
+    pub(crate) trace: TraceId,
+    /// Its own id.
+    pub(crate) span: String,
 }
 
 impl Span {

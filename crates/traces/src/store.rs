@@ -81,6 +81,7 @@ mod tests {
             end: start + 1,
             failure: None,
             attributes: Vec::new(),
+            links: Vec::new(),
         }
     }
 

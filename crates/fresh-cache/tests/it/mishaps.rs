@@ -2,9 +2,15 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
 
 use fresh_cache::{CacheOptions, Demand, Forward, Outcome};
 use futures::FutureExt as _;
+use tracing::span::Id;
+use tracing::{Instrument as _, Subscriber};
+use tracing_subscriber::Layer;
+use tracing_subscriber::layer::{Context, SubscriberExt as _};
+use tracing_subscriber::registry::LookupSpan;
 
 use crate::rig::{ACCOUNTS, METRICS, PAGE, Rig, revision};
 use crate::world::{Request, Step, Trouble};
@@ -190,7 +196,6 @@ fn a_flight_that_dies_with_its_runtime_is_flown_again_on_the_readers_own() {
 
 #[tokio::test]
 async fn the_requests_of_a_flight_belong_to_the_span_of_the_reader_who_asked_for_it() {
-    use tracing::Instrument as _;
     let _default = tracing::subscriber::set_default(tracing_subscriber::registry());
     let mut rig = Rig::new();
     rig.world.stop(ACCOUNTS, Step::Answer).hold();
@@ -211,4 +216,45 @@ async fn the_requests_of_a_flight_belong_to_the_span_of_the_reader_who_asked_for
     second.await;
     let spans = rig.world.spans.lock().unwrap().clone();
     assert_eq!(spans, ["first reader", "first reader", "second reader"]);
+}
+
+/// Notes which span follows from which, by their names.
+#[derive(Clone, Default)]
+struct Follows(Arc<Mutex<Vec<[&'static str; 2]>>>);
+
+impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Follows {
+    fn on_follows_from(&self, span: &Id, follows: &Id, context: Context<'_, S>) {
+        let names = [span, follows].map(|id| context.span(id).unwrap().name());
+        self.0.lock().unwrap().push(names);
+    }
+}
+
+#[tokio::test]
+async fn the_span_of_a_reader_follows_from_the_flight_of_another_and_never_from_itself() {
+    let follows = Follows::default();
+    let _default = tracing::subscriber::set_default(tracing_subscriber::registry().with(follows.clone()));
+    let mut rig = Rig::new();
+    rig.world.stop(ACCOUNTS, Step::Answer).hold();
+    let [first, second] = [
+        tracing::info_span!("first reader"),
+        tracing::info_span!("second reader"),
+    ];
+    let mut readers = Vec::new();
+    readers.push(rig.waiting(Demand::Any).instrument(first.clone()).await);
+    rig.world.stop(ACCOUNTS, Step::Answer).arrived().await;
+    // These join the flight in the air: one of the same span, one of another, one of none.
+    readers.push(rig.waiting(Demand::Any).instrument(first.clone()).await);
+    readers.push(rig.waiting(Demand::Any).instrument(second.clone()).await);
+    readers.push(rig.waiting(Demand::Any).await);
+    // The second reader begins what the first joins before it is in the air.
+    rig.change(ACCOUNTS);
+    readers.push(rig.waiting(Demand::Any).instrument(second.clone()).await);
+    readers.push(rig.waiting(Demand::Any).instrument(first.clone()).await);
+    rig.world.stop(ACCOUNTS, Step::Answer).release();
+    futures::future::join_all(readers).await;
+    let expected = [
+        ["second reader", "first reader"],
+        ["first reader", "second reader"],
+    ];
+    assert_eq!(*follows.0.lock().unwrap(), expected);
 }

@@ -125,6 +125,49 @@ async fn a_page_its_three_requests_and_their_queries_are_one_trace() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_reader_who_waits_for_the_flight_of_another_points_to_its_trace() {
+    let (stack, sink) = traced_stack(1).await;
+    let id = stack.create_account("a").await;
+    // An event during the flight would give the second reader a flight of its own.
+    stack.until_applied(0, "accounts", 0).await;
+    stack.gate.hold_requests();
+    let second = async {
+        stack.gate.held().await;
+        stack.page(0, id).await
+    };
+    let release = async {
+        until_missed(&stack, 2).await;
+        stack.gate.open();
+    };
+    let (first, second, ()) = tokio::join!(stack.page(0, id), second, release);
+    assert!(
+        second.cache_status.contains("collapsed"),
+        "{}",
+        second.cache_status
+    );
+
+    let reads = |spans: &[CollectedSpan]| spans.iter().any(|span| span.name == "read page");
+    let asking = trace(&sink, &first.trace_id, reads).await;
+    let waiting = trace(&sink, &second.trace_id, reads).await;
+    let read = |spans: &[CollectedSpan]| spans.iter().find(|span| span.name == "read page").cloned();
+    let (asking, waiting) = (read(&asking).unwrap(), read(&waiting).unwrap());
+    assert_eq!(asking.links, [], "who asks waits for nobody else");
+    assert_eq!(waiting.links, [(first.trace_id, asking.span_id)]);
+}
+
+/// Waits until so many reads have found no page.
+async fn until_missed(stack: &Stack, reads: u64) {
+    test_support::eventually(Duration::from_secs(20), async || {
+        let labels = ["outcome=\"miss\""];
+        match stack.count(&stack.pages[0], "page_reads_total", &labels).await {
+            missed if missed >= reads => Ok(()),
+            missed => Err(format!("{missed} reads found no page")),
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_publish_of_a_restarted_source_belongs_to_the_trace_of_the_write() {
     let (mut stack, sink) = traced_stack(1).await;
     let id = stack.create_account("before").await;
