@@ -31,6 +31,7 @@ pub mod stack;
 pub mod strategy;
 pub mod table;
 pub mod verdict;
+pub mod warming;
 pub mod workload;
 
 use std::process::ExitCode;

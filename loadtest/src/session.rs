@@ -1,6 +1,6 @@
 //! A stack, its accounts, and what is noted about both: what every kind of run begins and ends with.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::{Context as _, Result, bail};
 use jiff::Timestamp;
@@ -9,17 +9,14 @@ use crate::arm::Arm;
 use crate::client::{Account, Client};
 use crate::config::{self, StackConfig};
 use crate::furnish::Furnisher;
-use crate::generator::{Limits, Target, drive};
+use crate::generator::Target;
 use crate::machine;
-use crate::plan::{Arrival, Plan, What};
 use crate::progress::Progress;
 use crate::results::{FORMAT, Kind, Results, Setup, StrategyResults, Verdict};
 use crate::scrape::Scraper;
 use crate::stack::{Stack, StackOptions};
 use crate::strategy::Strategy;
-
-/// How many pages per second are read while a cache is warmed.
-const WARMING_RATE: u32 = 100;
+use crate::warming;
 
 /// A stack that is ready to be measured.
 #[derive(Debug)]
@@ -107,30 +104,11 @@ impl Session {
         self.client.clone()
     }
 
-    /// Reads every page once, so that what is measured is a cache in use.
     async fn warm(&self, arms: &[Arm]) -> Result<()> {
-        let plans = arms.iter().map(|arm| once_each(arm.target().accounts.len()));
-        let plans: Vec<_> = plans.collect();
-        let lasting = plans.iter().map(|plan| plan.lasting).sum();
-        self.progress.wait("reading every page once", lasting);
-        let limits = Limits {
-            budget: Duration::from_secs(1),
-            in_flight: 64,
-        };
-        for (arm, plan) in arms.iter().zip(&plans) {
-            let reading = drive(arm.target(), plan, limits);
-            let read = self
-                .progress
-                .during("reading every page once", plan.lasting, reading);
-            let errors = read.await.numbers().errors;
-            if !errors.is_empty() {
-                bail!(
-                    "before anything was measured, pages could not be read by {}: {errors:?}",
-                    arm.strategy
-                );
-            }
-        }
-        Ok(())
+        let pages: Vec<_> = arms.iter().flat_map(pages_of).collect();
+        self.progress.count("reading every page once", pages.len());
+        let counted = |number| self.progress.counted(number);
+        warming::read_each_once(&self.client, pages, counted).await
     }
 
     /// An error if a service of ours has ended.
@@ -183,31 +161,10 @@ impl Session {
     }
 }
 
-/// Reads each account's page once, one after the other.
-fn once_each(accounts: usize) -> Plan {
-    let accounts = u32::try_from(accounts).unwrap_or(u32::MAX);
-    let step = Duration::from_secs(1) / WARMING_RATE;
-    let arrivals = (0..accounts).map(|account| Arrival {
-        at: step * account,
-        account,
-        what: What::Read,
-    });
-    Plan {
-        lasting: step * accounts,
-        arrivals: arrivals.collect(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn warming_reads_every_page_once() {
-        let plan = once_each(250);
-        let read: Vec<_> = plan.arrivals.iter().map(|arrival| arrival.account).collect();
-        assert_eq!(read, (0..250).collect::<Vec<_>>());
-        assert!(plan.arrivals.iter().all(|arrival| arrival.at < plan.lasting));
-        assert_eq!(plan.writes(), 0);
-    }
+/// Every page of an arm, as its strategy and its account.
+fn pages_of(arm: &Arm) -> impl Iterator<Item = (Strategy, u64)> {
+    arm.target()
+        .accounts
+        .iter()
+        .map(|account| (arm.strategy, account.id))
 }

@@ -14,3 +14,4 @@ mod searching;
 mod stack;
 mod tables;
 mod verdicts;
+mod warming;

@@ -1,0 +1,50 @@
+//! What precedes a measurement: every page is read once, so that what is measured is a cache in use.
+
+use std::time::Duration;
+
+use anyhow::{Result, bail};
+use futures::stream::{self, StreamExt as _};
+use tokio::time::sleep;
+
+use crate::client::Client;
+use crate::strategy::Strategy;
+
+/// How many pages are read at once.
+const AT_ONCE: usize = 16;
+
+/// How often a page is asked for until it is given up.
+const TRIES: u32 = 10;
+
+/// How long a stack that is too busy for a page is left alone.
+const TRY_AGAIN_AFTER: Duration = Duration::from_millis(500);
+
+/// Reads the pages of these accounts by these strategies, and says how many it has read.
+pub async fn read_each_once(
+    client: &Client,
+    pages: Vec<(Strategy, u64)>,
+    counted: impl Fn(usize),
+) -> Result<()> {
+    let reads = pages
+        .into_iter()
+        .map(|(strategy, account)| read_once(client, strategy, account));
+    let mut read = stream::iter(reads).buffer_unordered(AT_ONCE).enumerate();
+    while let Some((number, outcome)) = read.next().await {
+        outcome?;
+        counted(number + 1);
+    }
+    Ok(())
+}
+
+async fn read_once(client: &Client, strategy: Strategy, account: u64) -> Result<()> {
+    let mut failed = 0;
+    while let Err(failure) = client.read(account, Some(strategy)).await {
+        failed += 1;
+        if failed == TRIES {
+            bail!(
+                "before anything was measured, a page could not be read by {strategy}, {failed} times in a row: {failure}"
+            );
+        }
+        sleep(TRY_AGAIN_AFTER).await;
+    }
+    Ok(())
+}
