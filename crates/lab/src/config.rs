@@ -21,6 +21,8 @@ pub enum Command {
     Up(UpConfig),
     /// Measures, on a running stack, how long a write takes to be heard by a replica and to be on the page.
     Measure(MeasureConfig),
+    /// Compares the strategies on a running stack: latency, staleness, hits, and what they cost the sources.
+    Compare(CompareConfig),
     /// Fills a stack that runs elsewhere, and has no accounts yet, with the recorded data.
     Seed(SeedConfig),
 }
@@ -110,6 +112,34 @@ pub struct MeasureConfig {
     pub nats_url: String,
 }
 
+/// Settings of `lab compare`.
+#[derive(Args, Clone, Debug)]
+pub struct CompareConfig {
+    /// How often each strategy has its turn.
+    #[arg(long, env = "ROUNDS", default_value_t = 6)]
+    pub rounds: u32,
+
+    /// How long a turn is, in milliseconds.
+    #[arg(long, env = "SLICE_MS", default_value_t = 400)]
+    pub slice_ms: u32,
+
+    /// The accounts service, where an account is made, renamed and deleted.
+    #[arg(long, env = "ACCOUNTS_URL", default_value = "http://127.0.0.1:8081")]
+    pub accounts_url: String,
+
+    /// The endpoints service.
+    #[arg(long, env = "ENDPOINTS_URL", default_value = "http://127.0.0.1:8082")]
+    pub endpoints_url: String,
+
+    /// The metrics service.
+    #[arg(long, env = "METRICS_URL", default_value = "http://127.0.0.1:8083")]
+    pub metrics_url: String,
+
+    /// The page that is read; it must run with `--allow-override`, as the lab's own do.
+    #[arg(long, env = "PAGE_URL", default_value = "http://127.0.0.1:8080")]
+    pub page_url: String,
+}
+
 /// Where each part listens, on 127.0.0.1. 0 is any free port.
 #[derive(Args, Clone, Debug)]
 pub struct PortConfig {
@@ -140,6 +170,10 @@ pub struct PortConfig {
     /// Where traces can be looked at, unless they go elsewhere.
     #[arg(long, env = "TRACES_PORT", default_value_t = 8091)]
     pub traces_port: u16,
+
+    /// The page as it is usually written, to be compared with; it runs only while it is wanted on the lab's page.
+    #[arg(long, env = "NAIVE_PORT", default_value_t = 8093)]
+    pub naive_port: u16,
 }
 
 /// Whether names are written in colour: on a terminal, unless `NO_COLOR` is set (<https://no-color.org>).

@@ -11,6 +11,7 @@ pub mod replay;
 pub mod seed;
 pub mod sources;
 pub mod stack;
+pub mod strategies;
 pub mod supervisor;
 pub mod up;
 pub mod web;
@@ -47,6 +48,7 @@ fn run(config: Config) -> Result<()> {
             run_on(Builder::new_current_thread(), up::up(&config, &console))
         }
         Command::Seed(config) => run_on(Builder::new_current_thread(), seed::seed_once(&config)),
+        Command::Compare(config) => run_on(Builder::new_current_thread(), strategies::compare(&config)),
         // A replica hears on a thread of its own, and so does this.
         Command::Measure(config) => run_on(Builder::new_multi_thread(), measure::measure(&config)),
     }

@@ -2,7 +2,7 @@
 
 mod applied;
 mod echo;
-mod latency;
+pub(crate) mod latency;
 mod visible;
 
 use std::time::{Duration, Instant};

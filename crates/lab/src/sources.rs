@@ -193,7 +193,7 @@ async fn created(request: RequestBuilder) -> Result<u64> {
 }
 
 /// Sends, and turns every answer that is no success into an error that says what the service said.
-async fn send(request: RequestBuilder) -> Result<Response> {
+pub(crate) async fn send(request: RequestBuilder) -> Result<Response> {
     let answer = request.send().await?;
     let status = answer.status();
     if status.is_success() {

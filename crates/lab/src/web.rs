@@ -5,6 +5,7 @@ mod compare;
 mod controls;
 mod flow;
 mod guard;
+mod naive;
 mod page;
 mod picture;
 mod scrape;
@@ -31,6 +32,12 @@ use self::controls::{Asked, Control};
 use crate::stack::local;
 
 pub use self::stage::Stage;
+
+// How an answer is read is the same for whoever compares.
+pub(crate) use self::compare::{UNTRACED, detail, why};
+pub(crate) use self::controls::STRATEGIES;
+pub(crate) use self::scrape::Scrape;
+pub(crate) use self::verdict::revisions;
 
 /// What the page may load: its own style and script, and its own stream of pictures.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \

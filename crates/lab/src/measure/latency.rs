@@ -1,4 +1,4 @@
-//! A row of the table.
+//! Durations of one kind, and a row of the table.
 
 use std::time::Duration;
 
@@ -9,30 +9,39 @@ const LONGEST_MICROS: u64 = 60_000_000;
 
 /// Durations of one kind, in microseconds with three digits.
 #[derive(Clone, Debug)]
-pub(super) struct Latency(Histogram<u64>);
+pub(crate) struct Latency(Histogram<u64>);
 
 impl Latency {
-    pub(super) const HEAD: &str =
+    pub(crate) const HEAD: &str =
         "milliseconds                                  p50       p99       max   samples";
 
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let histogram = Histogram::new_with_max(LONGEST_MICROS, 3);
         Self(histogram.expect("three digits up to a minute are a valid range"))
     }
 
-    pub(super) fn record(&mut self, duration: Duration) {
+    pub(crate) fn record(&mut self, duration: Duration) {
         self.0
             .saturating_record(u64::try_from(duration.as_micros()).unwrap_or(u64::MAX));
     }
 
-    pub(super) fn row(&self, name: &str) -> String {
-        let at = |quantile| Duration::from_micros(self.0.value_at_quantile(quantile)).as_secs_f64() * 1000.0;
+    /// How many were recorded.
+    pub(crate) fn count(&self) -> u64 {
+        self.0.len()
+    }
+
+    /// In milliseconds; 0 if nothing was recorded.
+    pub(crate) fn quantile_ms(&self, quantile: f64) -> f64 {
+        Duration::from_micros(self.0.value_at_quantile(quantile)).as_secs_f64() * 1000.0
+    }
+
+    pub(crate) fn row(&self, name: &str) -> String {
         format!(
             "{name:38} {:10.3}{:10.3}{:10.3}{:10}",
-            at(0.5),
-            at(0.99),
-            at(1.0),
-            self.0.len()
+            self.quantile_ms(0.5),
+            self.quantile_ms(0.99),
+            self.quantile_ms(1.0),
+            self.count()
         )
     }
 }

@@ -1,4 +1,4 @@
-//! Reads the same page from every replica, side by side, and holds each against a fresh composition.
+//! Reads the same page from every replica and from the naive page, side by side, and holds each against a fresh composition.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,7 +12,7 @@ use serde_json::Value;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
 use super::stage::{Chosen, Stage};
-use super::verdict::{Colour, Known, Shown, Verdict, revisions};
+use super::verdict::{Colour, Known, Shown, Verdict, revisions, revisions_told};
 use crate::sources::AccountId;
 use crate::stack::{Part, url};
 use crate::supervisor::{Layer, State};
@@ -24,7 +24,7 @@ const EVERY: Duration = Duration::from_millis(500);
 const PATIENCE: Duration = Duration::from_millis(1_500);
 
 /// Compositions are not traced: they would crowd out what is looked for. The flags at the end say so.
-const UNTRACED: &str = "00-1ab00000000000000000000000000001-1ab0000000000001-00";
+pub(crate) const UNTRACED: &str = "00-1ab00000000000000000000000000001-1ab0000000000001-00";
 
 /// A replica's last answer, for the picture.
 #[derive(Clone, Debug, Serialize)]
@@ -33,8 +33,9 @@ pub(super) struct Answer {
     verdict: Verdict,
     /// Counts up, so that the browser draws each answer once.
     number: u64,
-    /// With which strategy it was asked for.
-    strategy: String,
+    account: AccountId,
+    /// With which strategy it was asked for; the naive page has its own way.
+    strategy: Option<String>,
     #[serde(flatten)]
     content: Option<Content>,
 }
@@ -71,8 +72,8 @@ impl Comparison {
     /// Reads and compares until it is dropped. Nobody waits for anybody: one replica that hangs holds up itself alone.
     pub(super) async fn run(self, stage: Arc<Stage>, http: Client) {
         let composed = Composed::default();
-        let replicas = stage.layer(Layer::Edge);
-        let reading = join_all(replicas.map(|replica| self.read(&stage, replica, &http, &composed)));
+        let readers = stage.layer(Layer::Edge).chain(stage.layer(Layer::Naive));
+        let reading = join_all(readers.map(|replica| self.read(&stage, replica, &http, &composed)));
         tokio::join!(composed.go_on(&stage, &http), reading);
     }
 
@@ -84,11 +85,12 @@ impl Comparison {
             let Chosen {
                 account, strategy, ..
             } = stage.chosen().clone();
+            let strategy = (replica.program.layer == Layer::Edge).then_some(strategy);
             let (verdict, content) = if stage.processes.state(name) == State::Running {
                 let read = Read {
                     http,
                     account,
-                    strategy: &strategy,
+                    strategy: strategy.as_deref(),
                     trace: None,
                 };
                 match read.of(replica).await {
@@ -101,6 +103,7 @@ impl Comparison {
             let answer = Answer {
                 verdict,
                 number,
+                account,
                 strategy,
                 content,
             };
@@ -167,7 +170,7 @@ async fn compose(stage: &Stage, http: &Client, account: AccountId) -> Option<Sho
     let read = Read {
         http,
         account,
-        strategy: "none",
+        strategy: Some("none"),
         trace: Some(UNTRACED),
     };
     read.of(replica).await.ok().map(|(shown, _)| shown)
@@ -178,7 +181,8 @@ async fn compose(stage: &Stage, http: &Client, account: AccountId) -> Option<Sho
 struct Read<'read> {
     http: &'read Client,
     account: AccountId,
-    strategy: &'read str,
+    /// If there is one to choose.
+    strategy: Option<&'read str>,
     /// The trace that it belongs to, if not one of its own.
     trace: Option<&'static str>,
 }
@@ -191,8 +195,11 @@ impl Read<'_> {
             .http
             .get(format!("{}/accounts/{}", url(replica.port), self.account))
             .header("accept", "application/json")
-            .header("cache-strategy", self.strategy)
             .timeout(PATIENCE);
+        let request = match self.strategy {
+            Some(strategy) => request.header("cache-strategy", strategy),
+            None => request,
+        };
         let request = match self.trace {
             Some(trace) => request.header("traceparent", trace),
             None => request,
@@ -204,10 +211,14 @@ impl Read<'_> {
         let header = |name| text(&answer, name);
         let (etag, cache_status, trace_id) = (header("etag"), header("cache-status"), header("trace-id"));
         let fresh_as_of = header("fresh-as-of").parse().ok();
+        let revisions = match etag.as_str() {
+            "" => revisions_told(&header("consistency-token")),
+            etag => revisions(etag),
+        };
         let body: Value = answer.json().await.map_err(|error| why(&error))?;
         let took_ms = began.elapsed().as_secs_f64() * 1000.0;
         let shown = Shown {
-            revisions: revisions(&etag),
+            revisions,
             etag,
             marked: detail(&cache_status),
             fresh_as_of,
@@ -220,7 +231,7 @@ impl Read<'_> {
             samples: body["metrics"]["endpoints"]
                 .as_array()
                 .map(|all| all.iter().filter_map(|one| one["samples"].as_u64()).sum()),
-            revisions: shown.revisions,
+            revisions,
             cache_status,
             trace_id,
             took_ms,
@@ -238,7 +249,8 @@ fn text(answer: &Response, name: &str) -> String {
         .to_owned()
 }
 
-fn why(error: &reqwest::Error) -> String {
+/// In words, for somebody who may have broken it on purpose.
+pub(crate) fn why(error: &reqwest::Error) -> String {
     let why = if error.is_timeout() {
         "does not answer"
     } else if error.is_connect() {
@@ -250,7 +262,7 @@ fn why(error: &reqwest::Error) -> String {
 }
 
 /// `metrics stale` of `page; fwd=stale; detail="metrics stale"`: what a page says of itself that is not whole.
-fn detail(cache_status: &str) -> Option<String> {
+pub(crate) fn detail(cache_status: &str) -> Option<String> {
     let (_, detail) = cache_status.split_once("detail=")?;
     Some(detail.trim_matches('"').to_owned())
 }

@@ -12,11 +12,11 @@ use tokio::time::timeout;
 use super::stage::Stage;
 use crate::data::State as Found;
 use crate::sources::{AccountId, NewSample};
-use crate::stack::{LINKED, Part};
+use crate::stack::{LINKED, NAIVE, Part};
 use crate::supervisor::{Layer, State};
 
 /// The strategies that a request may choose.
-pub(super) const STRATEGIES: [&str; 5] = ["none", "ttl", "versioned", "invalidate", "prepopulate"];
+pub(crate) const STRATEGIES: [&str; 5] = ["none", "ttl", "versioned", "invalidate", "prepopulate"];
 
 /// The most that the sources hold an answer back for.
 const MOST_LATENCY_MS: u32 = 9_000;
@@ -28,7 +28,7 @@ const BURST: u32 = 20;
 const SAMPLES_EACH: u32 = 10;
 
 /// How long the broker may take to answer.
-const BROKER_ANSWERS_WITHIN: Duration = Duration::from_secs(2);
+pub(super) const BROKER_ANSWERS_WITHIN: Duration = Duration::from_secs(2);
 
 /// The name of the stream that holds all events.
 const STREAM: &str = "EVENTS";
@@ -139,6 +139,7 @@ impl Stage {
             Control::Resume(part) => self.resume(&part),
             Control::Kill(part) => self.kill(&part).await,
             Control::Stop(part) => self.stop(&part).await,
+            Control::Start(part) if part == NAIVE => self.start_naive().await,
             Control::Start(part) => self.start(&part),
             Control::Slow(part, ms) => self.slow(&part, ms).await,
             Control::Cut(part) => self.cut(&part, true),
@@ -266,14 +267,14 @@ impl Stage {
     fn cut(&self, name: &str, cut: bool) -> Result<String, Refused> {
         self.part(name)?;
         let link = self.link_of(name).ok_or_else(|| {
-            Refused::NotPossible(format!("only {LINKED} reaches the broker through a link"))
+            Refused::NotPossible(format!("only {LINKED} can be cut off, and {NAIVE} with it"))
         })?;
         if cut {
             link.cut();
-            Ok(format!("{name} is cut off from NATS"))
+            Ok(format!("{LINKED} is cut off from NATS, and {NAIVE} with it"))
         } else {
             link.mend();
-            Ok(format!("{name} can reach NATS again"))
+            Ok(format!("{LINKED} can reach NATS again, and so can {NAIVE}"))
         }
     }
 
@@ -294,7 +295,12 @@ impl Stage {
             link.mend();
         }
         self.stack.strategy().clone_into(&mut self.chosen().strategy);
-        for part in &self.parts {
+        self.end_naive().await?;
+        for part in self
+            .parts
+            .iter()
+            .filter(|part| part.program.layer != Layer::Naive)
+        {
             let name = part.program.name.as_str();
             if self.processes.state(name) == State::Paused {
                 self.resume(name)?;
@@ -317,7 +323,7 @@ impl Stage {
         }
     }
 
-    fn require(&self, name: &str, wanted: State) -> Result<&Part, Refused> {
+    pub(super) fn require(&self, name: &str, wanted: State) -> Result<&Part, Refused> {
         let part = self.part(name)?;
         let state = self.processes.state(name);
         if state == wanted {

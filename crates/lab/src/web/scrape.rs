@@ -11,20 +11,22 @@ const ANSWERS_WITHIN: Duration = Duration::from_secs(1);
 
 /// One look at a service.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Scrape {
+pub(crate) struct Scrape {
     /// Whether it answered at all.
-    pub(super) answers: bool,
+    pub(crate) answers: bool,
     /// A source's events that are committed and not yet published.
     pub(super) pending: Option<f64>,
     /// A replica's view of each source.
     pub(super) feeds: Vec<Feed>,
+    /// A replica's events that were applied, of all sources.
+    pub(super) fenced: Option<f64>,
     /// What a replica's cache was worth, by strategy.
-    pub(super) worth: HashMap<String, Worth>,
+    pub(crate) worth: HashMap<String, Worth>,
 }
 
 /// What a replica knows of one source's feed.
 #[derive(Clone, Debug, Serialize)]
-pub(super) struct Feed {
+pub(crate) struct Feed {
     source: String,
     trusted: bool,
     /// Seconds since the moment up to which the source said it is complete.
@@ -33,15 +35,16 @@ pub(super) struct Feed {
 
 /// Counts since the replica's start.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
-pub(super) struct Worth {
-    reads: f64,
+pub(crate) struct Worth {
+    pub(crate) reads: f64,
     hits: f64,
-    fetches: f64,
+    pub(crate) fetches: f64,
+    refreshes: f64,
 }
 
 impl Scrape {
     /// Asks a service.
-    pub(super) async fn of(http: &Client, url: &str) -> Self {
+    pub(crate) async fn of(http: &Client, url: &str) -> Self {
         let asked = http.get(format!("{url}/metrics")).timeout(ANSWERS_WITHIN).send();
         let answer = match asked.await {
             Ok(answer) => answer.text().await,
@@ -50,7 +53,7 @@ impl Scrape {
         answer.map_or_else(|_| Self::default(), |text| Self::read(&text))
     }
 
-    fn read(text: &str) -> Self {
+    pub(crate) fn read(text: &str) -> Self {
         let pending = samples(text, "outbox_pending").map(|(_, value)| value).next();
         let age = |wanted: &str| {
             samples(text, "page_watermark_age_seconds")
@@ -69,9 +72,18 @@ impl Scrape {
             answers: true,
             pending,
             feeds: feeds.collect(),
+            fenced: fenced(text),
             worth: worth(text),
         }
     }
+}
+
+/// None if it is no replica, or none that tells.
+fn fenced(text: &str) -> Option<f64> {
+    let applied = samples(text, "page_events_total").filter(|(labels, _)| {
+        label(labels, "source").is_some() && label(labels, "result") == Some("applied")
+    });
+    applied.map(|(_, value)| value).reduce(|sum, value| sum + value)
 }
 
 fn worth(text: &str) -> HashMap<String, Worth> {
@@ -86,6 +98,11 @@ fn worth(text: &str) -> HashMap<String, Worth> {
     for (labels, value) in samples(text, "page_fetches_total") {
         if label(labels, "result") == Some("all") {
             worth.entry(strategy(labels)).or_default().fetches += value;
+        }
+    }
+    for (labels, value) in samples(text, "page_refreshes_total") {
+        if label(labels, "result") == Some("begun") {
+            worth.entry(strategy(labels)).or_default().refreshes += value;
         }
     }
     worth
@@ -129,7 +146,12 @@ mod tests {
              page_reads_total{outcome=\"hit\",strategy=\"ttl\"} 3\n\
              page_reads_total{outcome=\"miss\",strategy=\"ttl\"} 1\n\
              page_fetches_total{result=\"all\",strategy=\"ttl\"} 6\n\
-             page_fetches_total{result=\"failed\",strategy=\"ttl\"} 2\n",
+             page_fetches_total{result=\"failed\",strategy=\"ttl\"} 2\n\
+             page_refreshes_total{result=\"begun\",strategy=\"ttl\"} 5\n\
+             page_refreshes_total{result=\"unread\",strategy=\"ttl\"} 8\n\
+             page_events_total{result=\"applied\",source=\"accounts\"} 3\n\
+             page_events_total{result=\"applied\",source=\"metrics\"} 4\n\
+             page_events_total{result=\"repeat\",source=\"metrics\"} 1\n",
         );
         assert_eq!(scrape.pending, Some(7.0));
         assert_eq!(scrape.feeds.len(), 1);
@@ -137,5 +159,7 @@ mod tests {
         assert_eq!(scrape.feeds[0].age, Some(0.25));
         let ttl = scrape.worth["ttl"];
         assert_eq!((ttl.reads, ttl.hits, ttl.fetches), (4.0, 3.0, 6.0));
+        assert_eq!((ttl.refreshes, scrape.fenced), (5.0, Some(7.0)));
+        assert_eq!(Scrape::read("outbox_pending 7\n").fenced, None);
     }
 }

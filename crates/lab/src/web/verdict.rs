@@ -13,7 +13,7 @@ const BOUND: SignedDuration = SignedDuration::from_secs(1);
 const REMEMBERED: usize = 256;
 
 /// The revisions of the three parts of a page, in the order of its `ETag`; none where a part is missing.
-pub(super) type Revisions = [Option<u64>; 3];
+pub(crate) type Revisions = [Option<u64>; 3];
 
 /// One answer, as far as it is judged.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -149,12 +149,22 @@ fn verdict(colour: Colour, why: String) -> Verdict {
 }
 
 /// Reads the revisions out of `W/"json-24h-1.4.6-caf67b6e104ebb75"`; a stale part has a `~`, a missing one is `x`.
-pub(super) fn revisions(etag: &str) -> Revisions {
+pub(crate) fn revisions(etag: &str) -> Revisions {
     let revisions = etag.split('-').nth(2).unwrap_or_default();
     let mut parts = revisions
         .split('.')
         .map(|part| part.trim_start_matches('~').parse().ok());
     std::array::from_fn(|_| parts.next().flatten())
+}
+
+/// Reads them out of `accounts/7/<incarnation>=1, endpoints/7/<incarnation>=4, …`, a `Consistency-Token` of all three.
+pub(super) fn revisions_told(token: &str) -> Revisions {
+    let of = |source: &str| {
+        let mut versions = token.split(',').map(str::trim);
+        let version = versions.find(|version| version.split('/').next() == Some(source))?;
+        version.rsplit_once('=')?.1.parse().ok()
+    };
+    ["accounts", "endpoints", "metrics"].map(of)
 }
 
 #[cfg(test)]
@@ -248,5 +258,18 @@ mod tests {
         assert_eq!(revisions("W/\"json-24h-1.4.6-caf\""), [Some(1), Some(4), Some(6)]);
         assert_eq!(revisions("W/\"json-24h-1.~4.x-caf\""), [Some(1), Some(4), None]);
         assert_eq!(revisions("nonsense"), [None; 3]);
+    }
+
+    #[test]
+    fn revisions_are_read_from_a_token_in_whatever_order_it_has_them() {
+        assert_eq!(
+            revisions_told("metrics/7/cafe=6, accounts/7/beef=1, endpoints/7/f00d=4"),
+            [Some(1), Some(4), Some(6)]
+        );
+        assert_eq!(
+            revisions_told("accounts/7/beef=1, metrics/7/cafe=x"),
+            [Some(1), None, None]
+        );
+        assert_eq!(revisions_told(""), [None; 3]);
     }
 }
