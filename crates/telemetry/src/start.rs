@@ -6,11 +6,12 @@ use opentelemetry::global;
 use opentelemetry::trace::TracerProvider;
 use opentelemetry_otlp::{ExporterBuildError, MetricExporter, SpanExporter, WithExportConfig};
 use opentelemetry_sdk::Resource;
-use opentelemetry_sdk::error::OTelSdkError;
+use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
 use opentelemetry_sdk::metrics::SdkMeterProvider;
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 use opentelemetry_sdk::resource::{EnvResourceDetector, TelemetryResourceDetector};
 use opentelemetry_sdk::trace::SdkTracerProvider;
+use tokio::sync::oneshot;
 use tracing_appender::non_blocking::WorkerGuard;
 use tracing_subscriber::Layer;
 use tracing_subscriber::filter::{LevelFilter, ParseError};
@@ -23,7 +24,7 @@ use crate::{Sampler, SamplerArgumentError, SpanGate, TelemetryConfig, logs, proc
 
 /// Spans of this level and above are traced.
 const TRACED: LevelFilter = LevelFilter::INFO;
-/// How long the last spans may take to leave at exit: a collector that is gone must not hold a service up.
+/// How long the last spans and metrics may take to leave at exit: a collector that is gone must not hold a service up.
 const FLUSH_DEADLINE: Duration = Duration::from_secs(2);
 
 /// Why telemetry could not start. All of these are mistakes in the settings or in the program.
@@ -66,9 +67,11 @@ pub enum StartError {
 
 /// The running telemetry of this process; [`shutdown`](Self::shutdown) it last.
 #[derive(Debug)]
-#[must_use = "spans of the last seconds are lost without shutdown"]
+#[must_use = "spans of the last seconds, and metrics of the last minute, are lost without shutdown"]
 pub struct Telemetry {
     tracer_provider: Option<SdkTracerProvider>,
+    /// Where metrics are sent by OTLP.
+    meter_provider: Option<SdkMeterProvider>,
     /// Writes the last lines when it is dropped.
     _log_writer: WorkerGuard,
 }
@@ -99,6 +102,7 @@ pub fn start(service: &'static str, config: &TelemetryConfig) -> Result<Telemetr
         set_sampler(sampler);
         return Ok(Telemetry {
             tracer_provider: None,
+            meter_provider: None,
             _log_writer: log_writer,
         });
     }
@@ -120,10 +124,13 @@ pub fn start(service: &'static str, config: &TelemetryConfig) -> Result<Telemetr
         .map_err(StartError::AlreadyStarted)?;
     set_sampler(sampler);
     global::set_tracer_provider(tracer_provider.clone());
-    global::set_meter_provider(meter_provider(config, resource)?);
+    let registry = prometheus::default_registry().clone();
+    let meter_provider = meter_provider(config, resource, registry)?;
+    global::set_meter_provider(meter_provider.clone());
     process::observe(&global::meter("telemetry"));
     Ok(Telemetry {
         tracer_provider: Some(tracer_provider),
+        meter_provider: config.metrics_endpoint().map(|_| meter_provider),
         _log_writer: log_writer,
     })
 }
@@ -131,16 +138,36 @@ pub fn start(service: &'static str, config: &TelemetryConfig) -> Result<Telemetr
 impl Telemetry {
     /// Sends what is left, for at most two seconds.
     pub async fn shutdown(self) {
-        let Some(provider) = self.tracer_provider else {
-            return;
+        let Self {
+            tracer_provider,
+            meter_provider,
+            _log_writer,
+        } = self;
+        let spans = async {
+            if let Some(provider) = tracer_provider {
+                flush("spans", move || provider.shutdown_with_timeout(FLUSH_DEADLINE)).await;
+            }
         };
-        // The flush waits on a thread, which an async worker must not do.
-        let flush = tokio::task::spawn_blocking(move || provider.shutdown_with_timeout(FLUSH_DEADLINE));
-        match flush.await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::warn!(%error, "the last spans were not sent"),
-            Err(error) => tracing::warn!(%error, "the flush of the last spans broke"),
-        }
+        // Not shut down: what was counted can still be read as text.
+        let metrics = async {
+            if let Some(provider) = meter_provider {
+                flush("metrics", move || provider.force_flush()).await;
+            }
+        };
+        tokio::join!(spans, metrics);
+    }
+}
+
+/// Sends the last of `what`, on a thread, because `flush` waits; and on one of its own, because a runtime that ends waits for
+/// its blocking threads, and the SDK knows no deadline for metrics.
+async fn flush(what: &'static str, flush: impl FnOnce() -> OTelSdkResult + Send + 'static) {
+    let (told, sent) = oneshot::channel();
+    std::thread::spawn(move || told.send(flush()));
+    match tokio::time::timeout(FLUSH_DEADLINE, sent).await {
+        Ok(Ok(Ok(()))) => {}
+        Ok(Ok(Err(error))) => tracing::warn!(%error, "the last {what} were not sent"),
+        Ok(Err(_)) => tracing::warn!("the flush of the last {what} broke"),
+        Err(_) => tracing::warn!("the last {what} were not sent in time"),
     }
 }
 
@@ -190,10 +217,14 @@ fn tracer_provider(
     Ok(provider.with_batch_exporter(SaidOnce::new(exporter)).build())
 }
 
-/// Keeps metrics where [`prometheus_text`] reads them, and sends them every minute if there is a place to send them to.
-fn meter_provider(config: &TelemetryConfig, resource: Resource) -> Result<SdkMeterProvider, StartError> {
+/// Keeps metrics in `registry`, and sends them every minute if there is a place to send them to.
+fn meter_provider(
+    config: &TelemetryConfig,
+    resource: Resource,
+    registry: prometheus::Registry,
+) -> Result<SdkMeterProvider, StartError> {
     let exporter = opentelemetry_prometheus::exporter()
-        .with_registry(prometheus::default_registry().clone())
+        .with_registry(registry)
         .scope_info_enabled(false)
         .build()
         .map_err(StartError::Prometheus)?;
@@ -213,8 +244,8 @@ fn meter_provider(config: &TelemetryConfig, resource: Resource) -> Result<SdkMet
 
 #[cfg(test)]
 mod tests {
-    use std::io::Read as _;
-    use std::net::TcpListener;
+    use std::io::{Read as _, Write as _};
+    use std::net::{TcpListener, TcpStream};
     use std::time::Instant;
 
     use opentelemetry::metrics::MeterProvider as _;
@@ -235,6 +266,7 @@ mod tests {
         let provider = provider(&config).unwrap();
         Telemetry {
             tracer_provider: Some(provider),
+            meter_provider: None,
             _log_writer: tracing_appender::non_blocking(std::io::sink()).1,
         }
     }
@@ -287,39 +319,68 @@ mod tests {
         assert!(matches!(error, StartError::Exporter { .. }), "{error}");
     }
 
-    #[test]
-    fn metrics_are_sent_where_the_setting_says() {
-        let collector = TcpListener::bind("127.0.0.1:0").unwrap();
+    /// A telemetry that has counted something and sends no spans, but metrics to `collector`.
+    fn counting_for(collector: &TcpListener) -> Telemetry {
+        let address = collector.local_addr().unwrap();
         let config = TelemetryConfig {
-            otel_exporter_otlp_metrics_endpoint: Some(format!(
-                "http://{}/v1/metrics",
-                collector.local_addr().unwrap()
-            )),
+            otel_exporter_otlp_metrics_endpoint: Some(format!("http://{address}/v1/metrics")),
             ..Default::default()
         };
-        let provider = meter_provider(&config, resource("test", &config)).unwrap();
-        provider
-            .meter("test")
-            .u64_counter("told.to.a.collector")
-            .build()
-            .add(1, &[]);
-        let sending = std::thread::spawn(move || provider.force_flush());
-        let (mut connection, _) = collector.accept().unwrap();
+        let registry = prometheus::Registry::new();
+        let provider = meter_provider(&config, resource("test", &config), registry).unwrap();
+        let counter = provider.meter("test").u64_counter("told.to.a.collector").build();
+        counter.add(1, &[]);
+        Telemetry {
+            tracer_provider: None,
+            meter_provider: Some(provider),
+            _log_writer: tracing_appender::non_blocking(std::io::sink()).1,
+        }
+    }
+
+    /// Takes one export, and says so.
+    fn receive(collector: &TcpListener) -> Vec<u8> {
+        let (mut connection, _): (TcpStream, _) = collector.accept().unwrap();
         let mut request = Vec::new();
         // What the name stands in is the body, which comes last.
         while !request.windows(19).any(|part| part == b"told.to.a.collector") {
             let mut some = [0; 4096];
             let length = connection.read(&mut some).unwrap();
-            assert!(
-                length > 0,
-                "the request ended: {}",
-                String::from_utf8_lossy(&request)
-            );
+            let so_far = String::from_utf8_lossy(&request);
+            assert!(length > 0, "the request ended: {so_far}");
             request.extend_from_slice(&some[..length]);
         }
-        assert!(request.starts_with(b"POST /v1/metrics "));
-        drop(connection);
-        assert!(sending.join().unwrap().is_err(), "nobody said that it was taken");
+        connection
+            .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
+            .unwrap();
+        request
+    }
+
+    #[tokio::test]
+    async fn metrics_are_sent_where_the_setting_says_and_at_the_latest_at_exit() {
+        let collector = TcpListener::bind("127.0.0.1:0").unwrap();
+        let telemetry = counting_for(&collector);
+        // As the process's globals do: the last one to go would flush too.
+        let _global = telemetry.meter_provider.clone();
+        let receiving = tokio::task::spawn_blocking(move || receive(&collector));
+        telemetry.shutdown().await;
+        // Whoever forgot the flush would be waited for until the minute is over.
+        let request = tokio::time::timeout(Duration::from_secs(10), receiving).await;
+        assert!(request.unwrap().unwrap().starts_with(b"POST /v1/metrics "));
+    }
+
+    #[tokio::test]
+    async fn a_collector_that_takes_no_metrics_holds_nobody_up() {
+        let black_hole = TcpListener::bind("127.0.0.1:0").unwrap();
+        let telemetry = counting_for(&black_hole);
+        let _global = telemetry.meter_provider.clone();
+        let started = Instant::now();
+        telemetry.shutdown().await;
+        let took = started.elapsed();
+        assert!(took >= FLUSH_DEADLINE, "it tried for as long as it may: {took:?}");
+        assert!(
+            took < FLUSH_DEADLINE + Duration::from_secs(1),
+            "the flush took {took:?}"
+        );
     }
 
     #[test]
