@@ -35,22 +35,20 @@ pub async fn run(config: Config, listener: TcpListener, stop: CancellationToken)
     let deletions = tokio::spawn(deletions::hear(store.clone(), broker.clone(), stop.clone()));
     let relay = Relay::new(
         store.database(),
-        broker,
+        broker.clone(),
         events::SOURCE,
         events::WATERMARK,
         config.fail_point,
     )
     .with_clock(Clock::ahead_by_milliseconds(config.inject_clock_offset_ms));
     let relay = tokio::spawn(relay.run(stop.clone()));
+    let database = store.database();
+    let ready = Readiness::asking(move || event_bus::readiness(database.clone(), broker.clone()));
     let service = Service {
         store,
         injected_latency: Duration::from_millis(config.inject_latency_ms),
     };
-    let router = http_edge::edge(
-        routes::router(service),
-        Readiness::always(),
-        EdgeOptions::default(),
-    );
+    let router = http_edge::edge(routes::router(service), ready, EdgeOptions::default());
     http_edge::serve(listener, router, stop)
         .await
         .map_err(RunError::Serve)?;

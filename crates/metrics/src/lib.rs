@@ -48,8 +48,10 @@ pub async fn run(config: Config, listener: TcpListener, stop: CancellationToken)
     )
     .with_clock(Clock::ahead_by_milliseconds(config.inject_clock_offset_ms));
     let relay = tokio::spawn(relay.run(stop.clone()));
-    let subscription = Subscription::new(broker, events::SOURCE, events::ACCOUNTS);
+    let subscription = Subscription::new(broker.clone(), events::SOURCE, events::ACCOUNTS);
     let hearing = tokio::spawn(hearing::hear_accounts(subscription, store.clone(), stop.clone()));
+    let database = store.database();
+    let ready = Readiness::asking(move || event_bus::readiness(database.clone(), broker.clone()));
     let service = Service {
         store,
         injected_latency: Duration::from_millis(config.inject_latency_ms),
@@ -58,7 +60,7 @@ pub async fn run(config: Config, listener: TcpListener, stop: CancellationToken)
         body_limit: BODY_LIMIT,
         ..EdgeOptions::default()
     };
-    let router = http_edge::edge(routes::router(service), Readiness::always(), options);
+    let router = http_edge::edge(routes::router(service), ready, options);
     http_edge::serve(listener, router, stop)
         .await
         .map_err(RunError::Serve)?;

@@ -110,8 +110,11 @@ impl Service {
             concurrency: config.max_requests.into(),
             ..EdgeOptions::default()
         };
+        // Always: deaf, it serves by asking, and without its sources what it knows, marked. What keeps one replica from them
+        // keeps them all, as a rule, and readers who are sent away from all are served by none.
+        let ready = Readiness::always();
         Ok(Self {
-            router: http_edge::edge(routes::router(app), Readiness::always(), options),
+            router: http_edge::edge(routes::router(app), ready, options),
             background,
             _warming: warming,
         })

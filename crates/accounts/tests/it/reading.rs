@@ -119,4 +119,6 @@ async fn the_service_describes_itself_and_says_that_it_lives() {
     assert!(document["paths"]["/accounts/{id}"]["patch"].is_object());
     assert_eq!(app.get("/livez").await.status(), 200);
     assert_eq!(app.get("/readyz").await.status(), 200);
+    let ready = app.get("/readyz").await.text().await.unwrap();
+    assert!(ready.starts_with("ready; the broker is "), "{ready}");
 }

@@ -6,6 +6,7 @@ mod delivery;
 mod history;
 mod link;
 mod losses;
+mod readiness;
 mod rig;
 mod steadiness;
 mod watermarks;

@@ -125,3 +125,18 @@ async fn readiness_is_asked_every_time() {
     assert_eq!(app.get("/readyz").send().await.unwrap().status(), 200);
     assert_eq!(app.get("/livez").send().await.unwrap().status(), 200);
 }
+
+#[tokio::test]
+async fn what_a_check_says_beside_is_told() {
+    let ready = Readiness::asking(|| async { Ok("the broker is away".to_owned()) });
+    let app = TestApp::spawn_with(ready, OPTIONS).await;
+    let response = app.get("/readyz").send().await.unwrap();
+    assert_eq!(response.status(), 200);
+    assert_eq!(response.text().await.unwrap(), "ready; the broker is away\n");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_service_whose_check_does_not_end_is_not_ready() {
+    let ready = Readiness::asking(std::future::pending);
+    assert_eq!(ready.check().await.unwrap_err(), "the check takes too long");
+}

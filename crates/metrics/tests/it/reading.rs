@@ -235,4 +235,6 @@ async fn the_service_describes_itself_and_says_that_it_lives() {
     for path in ["/livez", "/readyz", "/metrics"] {
         assert_eq!(app.get(path).await.status(), 200, "{path}");
     }
+    let ready = app.get("/readyz").await.text().await.unwrap();
+    assert!(ready.starts_with("ready; the broker is "), "{ready}");
 }

@@ -1,0 +1,28 @@
+//! What a source answers to who asks whether it is ready.
+
+use std::error::Error as _;
+
+use group_commit::{Database, Error};
+
+use crate::{Broker, outbox};
+
+/// Ready while the database answers a read. Of the broker it only says whether it is there.
+///
+/// A source without a broker is ready: it takes changes and answers from its database, and announces when the broker is back.
+/// Its hearers stop trusting it by themselves; who sent readers away from it would only make an outage of two.
+pub async fn readiness(database: Database, broker: Broker) -> Result<String, String> {
+    let read = database.read(|transaction| outbox::incarnation(transaction).map_err(Error::from));
+    read.await.map_err(|error| {
+        let cause = error.source().map(ToString::to_string);
+        format!(
+            "the database does not answer: {}",
+            cause.unwrap_or_else(|| error.to_string())
+        )
+    })?;
+    let broker = if broker.connected() {
+        "the broker is connected"
+    } else {
+        "the broker is away: changes are announced when it is back"
+    };
+    Ok(broker.to_owned())
+}
