@@ -26,12 +26,16 @@ pub struct Ports {
     pub lab: u16,
     /// The viewer of traces.
     pub traces: u16,
+    /// The page as it is usually written.
+    pub naive: u16,
     /// The link by which the second replica reaches the broker, so that it can be cut off; any free one.
     pub link: u16,
 }
 
 /// From one page replica's port to the next.
 const REPLICA_STEP: u16 = 100;
+
+const NAIVE_FLAG: &str = "--naive-port";
 
 impl Ports {
     /// Chooses the ports that `config` asks for, 0 being any free one, and fails on the first that is taken.
@@ -57,8 +61,14 @@ impl Ports {
                 .collect::<Result<_>>()?,
             lab: claim(config.lab_port, "the lab's page", "--lab-port")?,
             traces: claim(config.traces_port, "traces", "--traces-port")?,
+            naive: claim(config.naive_port, "naive-page", NAIVE_FLAG)?,
             link: claim(0, "the second replica's link", "--replicas 1")?,
         })
+    }
+
+    /// Fails if the naive page's port was taken since it was chosen; nothing has held it.
+    pub(crate) fn naive_is_free(&self) -> Result<()> {
+        claim(self.naive, "naive-page", NAIVE_FLAG).map(drop)
     }
 }
 
@@ -144,6 +154,7 @@ mod tests {
         page_port: 0,
         lab_port: 0,
         traces_port: 0,
+        naive_port: 0,
     };
 
     #[test]
@@ -176,12 +187,13 @@ mod tests {
             ports.metrics,
             ports.lab,
             ports.traces,
+            ports.naive,
             ports.link,
         ];
         all.extend(ports.pages);
         all.sort_unstable();
         all.dedup();
-        assert_eq!(all.len(), 10);
+        assert_eq!(all.len(), 11);
         assert!(!all.contains(&0));
     }
 

@@ -52,7 +52,10 @@ pub enum Probe {
 /// The replica that hears the feed through a link of the lab's, if there is one.
 pub(crate) const LINKED: &str = "page-2";
 
-const PROGRAMS: [&str; 5] = ["accounts", "endpoints", "metrics", "page", "traces"];
+/// The page as it is usually written.
+pub(crate) const NAIVE: &str = "naive-page";
+
+const PROGRAMS: [&str; 6] = ["accounts", "endpoints", "metrics", "page", "traces", NAIVE];
 
 impl Stack {
     /// Finds every program before the first one is started.
@@ -153,12 +156,8 @@ impl Stack {
 
     /// The page's replicas; the second is called `page-2`.
     pub fn pages(&self) -> Vec<Part> {
-        let upstreams = [
-            ("--accounts-url", url(self.ports.accounts)),
-            ("--endpoints-url", url(self.ports.endpoints)),
-            ("--metrics-url", url(self.ports.metrics)),
-            ("--strategy", self.strategy.clone()),
-        ];
+        let strategy = ("--strategy", self.strategy.clone());
+        let settings = [self.upstreams().as_slice(), &[strategy]].concat();
         let named = self
             .ports
             .pages
@@ -174,7 +173,7 @@ impl Stack {
             } else {
                 self.ports.nats
             };
-            let mut part = self.service("page", name, port, Layer::Edge, nats, &upstreams);
+            let mut part = self.service("page", name, port, Layer::Edge, nats, &settings);
             // This is where strategies are compared.
             part.program.arguments.push("--allow-override".to_owned());
             let pattern = self.traces_url().map(|url| format!("{url}/traces/{{trace_id}}"));
@@ -183,6 +182,32 @@ impl Stack {
             part
         };
         named.map(replica).collect()
+    }
+
+    /// The page as it is usually written: what cuts the linked replica off from the broker cuts it off, too.
+    pub fn naive(&self) -> Part {
+        let ports = &self.ports;
+        let nats = if ports.pages.len() > 1 {
+            ports.link
+        } else {
+            ports.nats
+        };
+        self.service(
+            NAIVE,
+            NAIVE.to_owned(),
+            ports.naive,
+            Layer::Naive,
+            nats,
+            &self.upstreams(),
+        )
+    }
+
+    fn upstreams(&self) -> [(&'static str, String); 3] {
+        [
+            ("--accounts-url", url(self.ports.accounts)),
+            ("--endpoints-url", url(self.ports.endpoints)),
+            ("--metrics-url", url(self.ports.metrics)),
+        ]
     }
 
     /// The sources' HTTP, as any client sees it.
@@ -199,7 +224,7 @@ impl Stack {
         &self.strategy
     }
 
-    /// The broker's address, as every part but the second replica knows it.
+    /// The broker's address, as every part knows it that is not behind the link.
     pub fn nats_url(&self) -> String {
         format!("nats://{}", local(self.ports.nats))
     }

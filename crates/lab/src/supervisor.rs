@@ -8,6 +8,7 @@ use std::process::ExitStatus;
 use std::time::Duration;
 
 use anyhow::{Result, anyhow};
+use serde::Serialize;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -29,7 +30,8 @@ pub struct Program {
 }
 
 /// The layers of the stack, lowest first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Layer {
     /// The broker, which all speak to.
     Broker,
@@ -37,6 +39,8 @@ pub enum Layer {
     Source,
     /// The services that read the others.
     Edge,
+    /// The page as it is usually written: it reads as those of the edge do, and counts for none of them.
+    Naive,
 }
 
 /// How long a process may take to end after it was asked to: five seconds for requests under way, two for the last spans.

@@ -64,7 +64,7 @@ const chartDrawn = {};
 
 function drawCharts(picture) {
   const now = performance.now();
-  const replicas = picture.parts.filter((part) => part.feeds.length || part.answer);
+  const replicas = picture.parts.filter((part) => part.layer === "edge");
   for (const part of replicas) {
     const answer = part.answer;
     if (answer && answer.number !== chartDrawn[part.name]) {

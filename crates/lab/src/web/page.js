@@ -15,7 +15,8 @@ const toggles = {
   pause: (part) => part.state === "paused"
     ? ["resume", "Go on", true, `kill -CONT -- -${part.process_id}`]
     : ["pause", "Pause", false, `kill -STOP -- -${part.process_id ?? "…"}`],
-  kill: (part) => part.state === "down" ? ["start", "Start", true] : ["kill", "Kill", false],
+  // That the naive page does not run is no fault.
+  kill: (part) => part.state === "down" ? ["start", "Start", part.layer !== "naive"] : ["kill", "Kill", false],
   stop: (part) => part.state === "down" ? ["start", "Start", true] : ["stop", "Stop", false],
   cut: (part) => part.cut ? ["mend", "Mend the link", true] : ["cut", "Cut off from NATS", false],
   slow: (part) => part.injected_ms
@@ -83,8 +84,9 @@ function stateOf(part) {
 function drawPart(part) {
   const state = stateOf(part);
   const chip = field(part.name, "state");
-  say(chip, { silent: "no answer", unknown: "looking" }[state] ?? state);
-  chip.className = `state ${state}`;
+  const waits = part.layer === "naive" && state === "down";
+  say(chip, waits ? "not started" : { silent: "no answer", unknown: "looking" }[state] ?? state);
+  chip.className = `state ${waits ? "unknown" : state}`;
   card(part.name).classList.toggle("off", state !== "up" && state !== "unknown");
   const pending = field(part.name, "pending");
   if (pending) {
@@ -102,15 +104,27 @@ function seconds(value) {
   return value < 1000 ? `${Math.round(value)} ms` : `${(value / 1000).toFixed(1)} s`;
 }
 
-function drawReplica(part) {
+function drawVerdict(part) {
   const answer = part.answer;
-  const box = one(".verdict", card(part.name));
-  if (!box) return;
   const colour = answer?.colour ?? "grey";
-  box.className = `verdict ${colour}`;
+  one(".verdict", card(part.name)).className = `verdict ${colour}`;
   const young = colour === "amber" && answer.why.startsWith("lacks");
   say(field(part.name, "colour"), young ? "catching up" : words[colour]);
   say(field(part.name, "why"), (answer?.why ?? "not read yet") + (part.cut ? " · cut off from NATS" : ""));
+}
+
+// It says no moment and marks nothing, so there is little to show of it.
+function drawNaive(part) {
+  const runs = part.state !== "down";
+  field(part.name, "what").hidden = runs;
+  one(".verdict", card(part.name)).hidden = !runs;
+  drawVerdict(part);
+  say(field(part.name, "cache_status"), `Cache-Status: ${part.answer?.cache_status ?? "–"}`);
+}
+
+function drawReplica(part) {
+  const answer = part.answer;
+  drawVerdict(part);
   const link = field(part.name, "name");
   link.href = `${link.dataset.base}/accounts/${picture.account}`;
   say(link, answer?.name ?? `account ${picture.account}`);
@@ -122,6 +136,26 @@ function drawReplica(part) {
   say(field(part.name, "age"), answer?.age_ms === null || answer?.age_ms === undefined ? "–" : `${seconds(answer.age_ms)} before the request`);
   linkTrace(field(part.name, "trace_id"), answer?.trace_id, answer?.trace_id ?? "–");
   drawFeeds(part);
+  drawCounts(part);
+}
+
+const HIGHLIGHTED_MS = 800;
+const counted = {};
+
+// A restart or another strategy begins anew: what is then lower or of another kind did not rise.
+function drawCounts(part) {
+  const before = counted[part.name];
+  const worth = part.worth;
+  const now = { strategy: picture.strategy, fenced: part.fenced, refreshed: worth?.refreshes ?? 0, read: worth?.reads ?? 0 };
+  counted[part.name] = now;
+  for (const count of ["fenced", "refreshed", "read"]) {
+    const element = field(part.name, count);
+    say(element, part.answers ? (now[count] ?? 0).toLocaleString("en") : "–");
+    if (before?.strategy !== now.strategy || !(now[count] > before[count])) continue;
+    element.classList.add("rose");
+    clearTimeout(element.fading);
+    element.fading = setTimeout(() => element.classList.remove("rose"), HIGHLIGHTED_MS);
+  }
 }
 
 // Where there is a viewer of traces, an id leads to its trace.
@@ -153,19 +187,33 @@ function drawEvents(events) {
   newest = first;
   one("#events").replaceChildren(...events.map((event) => {
     const line = document.createElement("li");
-    line.className = Number(event.account) === picture.account ? "ours" : "";
     const add = (kind, text) => { const element = document.createElement(kind); element.textContent = text; line.append(element); return element; };
     add("span", event.account);
     add("span", event.source);
     add("span", event.kind);
     add("span", `r${event.revision}`);
+    add("em", "").title = "Every replica that runs has shown it";
     const trace = add("a", "");
     trace.target = "_blank";
     trace.rel = "noopener";
-    linkTrace(trace, event.trace_id, event.trace_id ? event.trace_id.slice(0, 8) : "not traced");
+    linkTrace(trace, event.trace_id, event.trace_id ? event.trace_id.slice(0, 6) : "not traced");
     line.title = `${event.time}, trace ${event.trace_id ?? "none"}`;
     return line;
   }));
+}
+
+const SOURCES = ["accounts", "endpoints", "metrics"];
+
+// An event of the account shown is read once no replica that runs shows less.
+function drawRead(events) {
+  const replicas = picture.parts.filter((part) => part.layer === "edge" && part.state === "running");
+  all("#events li").forEach((line, place) => {
+    const { source, account, revision } = events[place];
+    const ours = Number(account) === picture.account;
+    const shows = ({ answer }) => answer?.account === picture.account && answer.revisions?.[SOURCES.indexOf(source)] >= Number(revision);
+    line.classList.toggle("ours", ours);
+    say(one("em", line), ours && replicas.length > 0 && replicas.every(shows) ? "read" : "");
+  });
 }
 
 function drawToggles() {
@@ -188,10 +236,12 @@ function draw(next) {
   picture = next;
   for (const part of next.parts) {
     drawPart(part);
-    drawReplica(part);
+    if (part.layer === "edge") drawReplica(part);
+    if (part.layer === "naive") drawNaive(part);
   }
   drawToggles();
   drawEvents(next.events);
+  drawRead(next.events);
   choose(one("#account"), String(next.account));
   const name = next.parts.map((part) => part.answer?.name).find(Boolean);
   if (name && document.activeElement !== one("#account")) say(one(`#account option[value="${next.account}"]`), `${next.account} · ${name}`);

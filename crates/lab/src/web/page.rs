@@ -3,8 +3,9 @@
 use maud::{DOCTYPE, Markup, html};
 
 use super::controls::STRATEGIES;
+use super::naive;
 use super::stage::Stage;
-use crate::stack::{Part, url};
+use crate::stack::{NAIVE, Part, url};
 use crate::supervisor::Layer;
 
 /// The page's style.
@@ -135,11 +136,40 @@ fn render_replicas(stage: &Stage) -> Markup {
                         dt { "Trace-Id" } dd.trace { a data-field="trace_id" target="_blank" rel="noopener" {} }
                     }
                     ul.feeds data-field="feeds" aria-label="What it knows of the sources" {}
+                    (render_counts())
                     div.buttons {
                         (toggle(name, "pause")) (toggle(name, "kill"))
-                        @if stage.link_of(name).is_some() { (toggle(name, "cut")) }
+                        @if stage.link_of(name).is_some() {
+                            span title={ "Cuts " (NAIVE) " off, too: both reach NATS by the same link" } { (toggle(name, "cut")) }
+                        }
                     }
                 }
+            }
+            (naive::render(stage))
+        }
+    }
+}
+
+/// What a replica did since its start; the script highlights what rises.
+fn render_counts() -> Markup {
+    let counts = [
+        (
+            "fenced",
+            "Events that it applied since its start: each raised a fence, so that no page from before it is shown unproven",
+        ),
+        (
+            "refreshed",
+            "Pages that it composed anew on an event, before anybody asked, since its start and with the strategy chosen",
+        ),
+        (
+            "read",
+            "Reads that it answered since its start with the strategy chosen, those of the lab among them",
+        ),
+    ];
+    html! {
+        p.counts {
+            @for (count, what) in counts {
+                span title=(what) { (count) " " b data-field=(count) {} } " "
             }
         }
     }
@@ -193,7 +223,7 @@ fn render_head(part: &Part) -> Markup {
 }
 
 /// A button whose meaning follows the part's state; the script gives it its word and its command.
-fn toggle(part: &str, what: &str) -> Markup {
+pub(super) fn toggle(part: &str, what: &str) -> Markup {
     html! { button type="button" data-toggle=(what) data-of=(part) { (what) } }
 }
 

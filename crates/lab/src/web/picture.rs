@@ -16,7 +16,7 @@ use crate::supervisor::{Layer, State};
 pub(super) struct Picture {
     account: AccountId,
     strategy: String,
-    /// The broker first, then the sources, then the replicas.
+    /// The broker first, then the sources, then the replicas, then the naive page.
     parts: Vec<PartSeen>,
     /// Newest first.
     events: Vec<Flowed>,
@@ -26,6 +26,7 @@ pub(super) struct Picture {
 #[derive(Debug, Serialize)]
 struct PartSeen {
     name: String,
+    layer: Layer,
     state: State,
     /// Whether it answers, if it runs; none before the first look.
     answers: Option<bool>,
@@ -34,10 +35,12 @@ struct PartSeen {
     injected_ms: Option<u32>,
     /// A source's events that are not yet published.
     pending: Option<f64>,
-    /// A replica is cut off from the broker on purpose.
+    /// It is cut off from the broker on purpose.
     cut: bool,
     /// What a replica knows of each source.
     feeds: Vec<Feed>,
+    /// How many events a replica has applied since its start, each of which raised a fence.
+    fenced: Option<f64>,
     /// What a replica's cache was worth with the chosen strategy.
     worth: Option<Worth>,
     /// What a replica last showed.
@@ -63,10 +66,11 @@ impl Picture {
             let decided = stage.processes.state(&name);
             let answers = match part.program.layer {
                 Layer::Broker => seen.broker_answers,
-                Layer::Source | Layer::Edge => scrape.as_ref().map(|scrape| scrape.answers),
+                Layer::Source | Layer::Edge | Layer::Naive => scrape.as_ref().map(|scrape| scrape.answers),
             };
             let scrape = scrape.unwrap_or_default();
             PartSeen {
+                layer: part.program.layer,
                 state: decided,
                 answers: answers.filter(|_| decided == State::Running),
                 process_id: stage.processes.id(&name),
@@ -74,6 +78,7 @@ impl Picture {
                 pending: scrape.pending,
                 cut: stage.link_of(&name).is_some_and(crate::link::Link::is_cut),
                 feeds: scrape.feeds,
+                fenced: scrape.fenced,
                 worth: scrape.worth.get(&chosen.strategy).copied(),
                 answer: seen.answers.remove(&name),
                 name,

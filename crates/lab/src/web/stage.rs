@@ -8,7 +8,7 @@ use anyhow::Result;
 use super::controls::Refused;
 use crate::link::Link;
 use crate::sources::{AccountId, ListedAccount, Sources};
-use crate::stack::{LINKED, Part, Stack};
+use crate::stack::{LINKED, NAIVE, Part, Stack};
 use crate::supervisor::{Layer, Processes};
 
 /// The most accounts that can be chosen from.
@@ -52,7 +52,13 @@ impl Stage {
         let accounts = sources.list_accounts(LISTED).await?;
         let first = accounts.first().map_or(account, |first| first.id);
         let listed = accounts.iter().any(|listed| listed.id == account);
-        let parts = [vec![stack.nats()], stack.sources(), stack.pages()].concat();
+        let parts = [
+            vec![stack.nats()],
+            stack.sources(),
+            stack.pages(),
+            vec![stack.naive()],
+        ]
+        .concat();
         let chosen = Mutex::new(Chosen {
             account: if listed { account } else { first },
             strategy: stack.strategy().to_owned(),
@@ -83,9 +89,9 @@ impl Stage {
             .ok_or_else(|| Refused::NoSuchPart(name.to_owned()))
     }
 
-    /// The link, which only the second replica has.
+    /// The link, which the second replica and the naive page share.
     pub(super) fn link_of(&self, name: &str) -> Option<&Link> {
-        self.link.as_ref().filter(|_| name == LINKED)
+        self.link.as_ref().filter(|_| [LINKED, NAIVE].contains(&name))
     }
 
     /// What is chosen now; not to be held for long.

@@ -144,7 +144,8 @@ impl Drop for Browser {
     }
 }
 
-const COLOURS: &str = "[data-field=colour]";
+const COLOURS: &str = ".replica [data-field=colour]";
+const NAIVE_COLOUR: &str = ".naive [data-field=colour]";
 
 /// A lesson, and a browser that shows it.
 async fn begin() -> Option<(Class, Browser)> {
@@ -188,7 +189,7 @@ async fn every_fault_is_a_click_away_and_so_is_its_end() {
         .reads("[data-part=accounts] [data-field=state]", "down")
         .await;
     browser.click("[data-do=undo-all]").await;
-    browser.reads("[data-field=state]", "up").await;
+    browser.reads(".part:not(.naive) [data-field=state]", "up").await;
     browser.reads(COLOURS, "true").await;
 
     let log = browser.post("/se/log", &json!({"type": "browser"})).await;
@@ -215,7 +216,7 @@ async fn the_keyboard_alone_writes_chooses_and_learns_the_commands() {
     // The first read with it fills its cache.
     eventually(Duration::from_secs(5), async || {
         let fills = browser
-            .run("return picture.parts.every((part) => !part.answer || part.answer.strategy === 'ttl')")
+            .run("return picture.parts.every((part) => part.layer !== 'edge' || part.answer.strategy === 'ttl')")
             .await;
         if fills == true {
             Ok(())
@@ -242,16 +243,77 @@ async fn the_keyboard_alone_writes_chooses_and_learns_the_commands() {
 }
 
 #[tokio::test]
+async fn the_naive_page_lies_where_the_replicas_do_not() {
+    let Some((class, browser)) = begin().await else {
+        return;
+    };
+    let (state, what) = (".naive [data-field=state]", ".naive [data-field=what]");
+    browser.reads(state, "not started").await;
+    browser.reads(what, "start it, cut page-2").await;
+    browser.click("[data-of=naive-page]").await;
+    browser.reads(state, "up").await;
+    browser.reads(COLOURS, "true").await;
+    browser.reads(NAIVE_COLOUR, "true").await;
+    let fenced = "[data-part=page] [data-field=fenced]";
+    browser.reads(fenced, "0").await;
+
+    browser.click("[data-of=page-2][data-toggle=cut]").await;
+    browser
+        .reads("#done", "page-2 is cut off from NATS, and naive-page with it")
+        .await;
+    browser
+        .run(
+            "window.rose = false; window.reds = [];
+             const look = stream.onmessage;
+             stream.onmessage = (message) => {
+                 look(message);
+                 rose ||= Boolean(document.querySelector('[data-part=page] [data-field=fenced].rose'));
+                 for (const part of picture.parts) if (part.answer?.colour === 'red') reds.push(part.name);
+             }",
+        )
+        .await;
+    browser.click("button[data-do^=rename]").await;
+    browser.reads(NAIVE_COLOUR, "stale, not marked").await;
+    browser
+        .reads(".naive [data-field=why]", "cut off from NATS")
+        .await;
+    browser
+        .reads(".naive [data-field=cache_status]", "page; hit")
+        .await;
+    browser.reads(fenced, "1").await;
+    browser.reads("#events .ours em", "read").await;
+    let seen = browser.run("return [rose, [...new Set(reds)]]").await;
+    assert_eq!(seen, json!([true, ["naive-page"]]), "a replica never lies");
+    assert_eq!(browser.run(OVERFLOW).await, json!([0, 0]), "red fits, too");
+
+    browser.click("[data-of=page-2][data-toggle=cut]").await;
+    browser.reads("#done", "page-2 can reach NATS again").await;
+    // The next event of the account reaches it, and it forgets the old page.
+    eventually(SHOWN_WITHIN + ALLOWANCE, async || {
+        browser.click("button[data-do^=rename]").await;
+        let colour = browser.run("return picture.parts.at(-1).answer.colour").await;
+        if colour == "green" { Ok(()) } else { Err(colour) }
+    })
+    .await;
+    browser.click("[data-do=undo-all]").await;
+    browser.reads(state, "not started").await;
+    browser.close().await;
+    class.end().await;
+}
+
+/// By how much the page is larger than the screen.
+const OVERFLOW: &str = "const page = document.documentElement;
+    return [page.scrollWidth - innerWidth, page.scrollHeight - innerHeight].map((over) => Math.max(0, over))";
+
+#[tokio::test]
 async fn the_picture_fits_a_projector_and_half_a_screen() {
     let Some((class, browser)) = begin().await else {
         return;
     };
-    let overflow = "const page = document.documentElement;
-        return [page.scrollWidth - innerWidth, page.scrollHeight - innerHeight].map((over) => Math.max(0, over))";
-    assert_eq!(browser.run(overflow).await, json!([0, 0]), "at 1280 by 720");
+    assert_eq!(browser.run(OVERFLOW).await, json!([0, 0]), "at 1280 by 720");
     browser.size(720, 720).await;
     assert_eq!(
-        browser.run(overflow).await[0],
+        browser.run(OVERFLOW).await[0],
         0,
         "at 720 nothing is beside the screen"
     );

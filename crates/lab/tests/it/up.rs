@@ -13,7 +13,7 @@ use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
 use tokio::time::timeout;
 
-const ANY_PORTS: [&str; 14] = [
+const ANY_PORTS: [&str; 16] = [
     "--nats-port",
     "0",
     "--accounts-port",
@@ -27,6 +27,8 @@ const ANY_PORTS: [&str; 14] = [
     "--lab-port",
     "0",
     "--traces-port",
+    "0",
+    "--naive-port",
     "0",
 ];
 
