@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use event_bus::FailPoint;
+use event_bus::{FailPoint, StreamReplicas};
 use telemetry::TelemetryConfig;
 
 /// Owns accounts: the names on the pages.
@@ -25,6 +25,11 @@ pub struct Config {
     /// The JetStream stream that holds every source's events.
     #[arg(long, env = "STREAM", default_value = "EVENTS")]
     pub stream: String,
+
+    /// How many servers are to keep the stream if it has to be made: 1, or in a cluster 3 or 5. One that is there stays as
+    /// it is.
+    #[arg(long, env = "STREAM_REPLICAS", default_value_t)]
+    pub stream_replicas: StreamReplicas,
 
     /// The first token of every subject in it.
     #[arg(long, env = "SUBJECT_PREFIX", default_value = "events")]

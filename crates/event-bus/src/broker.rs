@@ -1,5 +1,7 @@
 //! One connection to NATS, and the stream that everything is published to.
 
+use std::fmt;
+use std::str::FromStr;
 use std::time::Duration;
 
 use async_nats::jetstream::context::{ContextBuilder, CreateStreamError};
@@ -47,7 +49,7 @@ impl Topology {
         self.subject(source, "*")
     }
 
-    fn stream_config(&self) -> stream::Config {
+    fn stream_config(&self, replicas: StreamReplicas) -> stream::Config {
         stream::Config {
             name: self.stream.clone(),
             subjects: vec![format!("{}.>", self.prefix)],
@@ -56,7 +58,37 @@ impl Topology {
             max_bytes: 1 << 30,
             discard: stream::DiscardPolicy::Old,
             duplicate_window: Duration::from_mins(2),
+            num_replicas: replicas.0,
             ..stream::Config::default()
+        }
+    }
+}
+
+/// How many servers of a cluster keep the stream: 1, 3 or 5, of which a majority must be there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StreamReplicas(usize);
+
+impl Default for StreamReplicas {
+    fn default() -> Self {
+        Self(1)
+    }
+}
+
+impl fmt::Display for StreamReplicas {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl FromStr for StreamReplicas {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "1" => Ok(Self(1)),
+            "3" => Ok(Self(3)),
+            "5" => Ok(Self(5)),
+            _ => Err("one of: 1, 3, 5".to_owned()),
         }
     }
 }
@@ -67,6 +99,7 @@ pub struct Broker {
     pub(crate) client: Client,
     pub(crate) jetstream: jetstream::Context,
     pub(crate) topology: Topology,
+    stream_replicas: StreamReplicas,
     /// Changes with every new connection: what was subscribed before may have missed something.
     pub(crate) connections: watch::Receiver<u64>,
 }
@@ -113,8 +146,19 @@ impl Broker {
             client,
             jetstream,
             topology,
+            stream_replicas: StreamReplicas::default(),
             connections,
         })
+    }
+
+    /// Has the stream kept by so many servers, should it have to be made: one that is there stays as it is. A server alone
+    /// refuses to make one of several.
+    #[must_use]
+    pub fn with_stream_replicas(self, stream_replicas: StreamReplicas) -> Self {
+        Self {
+            stream_replicas,
+            ..self
+        }
     }
 
     /// Whether the connection is up, as far as the client knows.
@@ -131,7 +175,7 @@ impl Broker {
     /// The stream, created if it is not there.
     pub(crate) async fn stream(&self) -> Result<stream::Stream, CreateStreamError> {
         self.jetstream
-            .get_or_create_stream(self.topology.stream_config())
+            .get_or_create_stream(self.topology.stream_config(self.stream_replicas))
             .await
     }
 }
@@ -164,5 +208,25 @@ fn note(event: &Event, connected: &watch::Sender<u64>) {
         // One per failed attempt, ten a second: an outage is said once, above.
         Event::ClientError(error) => tracing::debug!(%error, "NATS connection"),
         other => tracing::info!(event = %other, "NATS connection"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stream_is_kept_by_an_odd_number_of_servers_and_by_one_if_nobody_says() {
+        let asked = |text: &str| {
+            text.parse::<StreamReplicas>()
+                .map(|replicas| replicas.to_string())
+        };
+        for number in ["1", "3", "5"] {
+            assert_eq!(asked(number).as_deref(), Ok(number));
+        }
+        for number in ["0", "2", "4", "7", "-1", "three", ""] {
+            assert_eq!(asked(number), Err("one of: 1, 3, 5".to_owned()));
+        }
+        assert_eq!(StreamReplicas::default().to_string(), "1");
     }
 }

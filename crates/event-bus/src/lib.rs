@@ -12,7 +12,7 @@ mod relay;
 mod sequence;
 mod subscription;
 
-pub use broker::{Broker, ConnectError, Topology};
+pub use broker::{Broker, ConnectError, StreamReplicas, Topology};
 pub use clock::Clock;
 pub use event::Event;
 pub use feed::{Change, Feed, Heard, Loss, Watermark};

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use event_bus::StreamReplicas;
 use fresh_cache::Refresh;
 use telemetry::TelemetryConfig;
 use url::Url;
@@ -64,6 +65,11 @@ pub struct Config {
     /// The JetStream stream that holds every source's events.
     #[arg(long, env = "STREAM", default_value = "EVENTS")]
     pub stream: String,
+
+    /// How many servers are to keep the stream if this replica has to make it, which its sources do as a rule: 1, or in a
+    /// cluster 3 or 5. One that is there stays as it is.
+    #[arg(long, env = "STREAM_REPLICAS", default_value_t)]
+    pub stream_replicas: StreamReplicas,
 
     /// The first token of every subject in it.
     #[arg(long, env = "SUBJECT_PREFIX", default_value = "events")]

@@ -91,7 +91,9 @@ impl Service {
             stream: config.stream,
             prefix: config.subject_prefix,
         };
-        let broker = Broker::connect(&config.nats_url, "page", topology).await?;
+        let broker = Broker::connect(&config.nats_url, "page", topology)
+            .await?
+            .with_stream_replicas(config.stream_replicas);
         let history = History::new(broker.clone(), &Source::ALL.map(Source::name), PAST);
         let (mut background, mut warming) = (JoinSet::new(), JoinSet::new());
         warming.spawn(warm::warm(history, caches.clone()));

@@ -13,7 +13,7 @@ use test_support::{NatsServer, eventually};
 use super::{LONG, User, clone, deployed};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn with_three_brokers_events_are_kept_by_all_of_them_and_go_on_without_one() {
+async fn three_brokers_keep_every_event_also_in_a_stream_made_anew_and_go_on_without_one() {
     let mut brokers = start_three();
     let operator = User::sign_in(&brokers[2], "operator").await;
     let operator = jetstream::context::ContextBuilder::new()
@@ -25,12 +25,22 @@ async fn with_three_brokers_events_are_kept_by_all_of_them_and_go_on_without_one
     let accounts = start_accounts(&brokers[1], folder.path()).await;
     create_account(&accounts).await;
     until_in_stream(&operator, "events.accounts.1").await;
-    let mut stream = operator.get_stream("EVENTS").await.unwrap();
-    assert_eq!(stream.info().await.unwrap().config.num_replicas, 3);
+    assert_eq!(replicas_of_stream(&operator).await, 3);
+
+    // Whoever notices that it is gone makes it anew, by its own setting.
+    operator.delete_stream("EVENTS").await.unwrap();
+    create_account(&accounts).await;
+    until_in_stream(&operator, "events.accounts.2").await;
+    assert_eq!(replicas_of_stream(&operator).await, 3);
 
     brokers[0].kill();
     create_account(&accounts).await;
-    until_in_stream(&operator, "events.accounts.2").await;
+    until_in_stream(&operator, "events.accounts.3").await;
+}
+
+async fn replicas_of_stream(operator: &jetstream::Context) -> usize {
+    let mut stream = operator.get_stream("EVENTS").await.unwrap();
+    stream.info().await.unwrap().config.num_replicas
 }
 
 /// On addresses of their own, which is all that differs from the file.
@@ -68,7 +78,15 @@ async fn make_stream(operator: &jetstream::Context) {
 async fn start_accounts(broker: &NatsServer, folder: &Path) -> Process {
     let database = folder.join("accounts.db");
     let url = deployed().sign_in("accounts", &broker.url());
-    let arguments = ["--nats-url", &url, "--database", &database.display().to_string()];
+    let database = database.display().to_string();
+    let arguments = [
+        "--nats-url",
+        &url,
+        "--database",
+        &database,
+        "--stream-replicas",
+        "3",
+    ];
     Process::start("accounts", arguments.map(str::to_owned).to_vec()).await
 }
 
