@@ -198,6 +198,15 @@ mod tests {
     }
 
     #[test]
+    fn the_naive_pages_port_is_looked_at_again_before_it_is_used() {
+        let ports = Ports::choose(&ANY, 1).unwrap();
+        ports.naive_is_free().unwrap();
+        let _taken = TcpListener::bind((Ipv4Addr::LOCALHOST, ports.naive)).unwrap();
+        let message = ports.naive_is_free().unwrap_err().to_string();
+        assert!(message.contains("--naive-port"), "{message}");
+    }
+
+    #[test]
     fn replicas_are_a_hundred_ports_apart() {
         assert_eq!(page_port(8080, 1).unwrap(), 8180);
         assert!(page_port(65_500, 1).is_err());

@@ -6,6 +6,8 @@ mod browser;
 mod capture;
 mod fake_sources;
 mod fetch_nats_server;
+#[cfg(target_os = "linux")]
+mod naive;
 mod replay;
 mod seed;
 mod supervisor;

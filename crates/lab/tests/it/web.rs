@@ -18,7 +18,7 @@ pub(crate) const ALLOWANCE: Duration = Duration::from_secs(3);
 
 /// A running lab with somebody who looks at it.
 pub(crate) struct Class {
-    lab: Lab,
+    pub(crate) lab: Lab,
     pictures: Pictures,
     pub(crate) root: String,
     /// Vanishes with the class.
@@ -31,7 +31,7 @@ impl Class {
         Self::begin_with(&[]).await
     }
 
-    async fn begin_with(more: &[&str]) -> Self {
+    pub(crate) async fn begin_with(more: &[&str]) -> Self {
         let data = TempDir::new().expect("there is room for a folder");
         let mut lab = Lab::start(data.path(), &[&["--replay-speed", "0"], more].concat());
         lab.says("no replay").await;
@@ -47,19 +47,19 @@ impl Class {
         class
     }
 
-    fn is_at_rest(picture: &Value) -> bool {
+    pub(crate) fn is_at_rest(picture: &Value) -> bool {
         let runs = |part: &Value| part["state"] == "running" && part["answers"] == true;
         let mut parts = parts(picture).filter(|part| part["layer"] != "naive");
         let mut replicas = self::parts(picture).filter(|part| part["layer"] == "edge");
         parts.all(runs) && replicas.all(|part| part["answer"]["colour"] == "green")
     }
 
-    async fn click(&self, control: &str) -> Response {
+    pub(crate) async fn click(&self, control: &str) -> Response {
         request(Method::POST, &format!("{}/do/{control}", self.root)).await
     }
 
     /// Clicks, and waits for the effect.
-    async fn see(&mut self, control: &str, effect: impl Fn(&Value) -> bool) {
+    pub(crate) async fn see(&mut self, control: &str, effect: impl Fn(&Value) -> bool) {
         let answer = self.click(control).await;
         assert!(
             answer.status().is_success(),
@@ -69,7 +69,7 @@ impl Class {
         self.until(control, effect).await;
     }
 
-    async fn until(&mut self, what: &str, seen: impl Fn(&Value) -> bool) {
+    pub(crate) async fn until(&mut self, what: &str, seen: impl Fn(&Value) -> bool) {
         self.pictures.until(what, SHOWN_WITHIN + ALLOWANCE, seen).await;
     }
 
@@ -152,31 +152,31 @@ fn parts(picture: &Value) -> impl Iterator<Item = &Value> {
     picture["parts"].as_array().expect("a list").iter()
 }
 
-fn part<'picture>(picture: &'picture Value, name: &str) -> &'picture Value {
+pub(crate) fn part<'picture>(picture: &'picture Value, name: &str) -> &'picture Value {
     parts(picture)
         .find(|part| part["name"] == name)
         .expect("the part is in the picture")
 }
 
 /// Whether a replica's last answer has a colour.
-fn answer(picture: &Value, name: &str, colour: &str) -> bool {
+pub(crate) fn answer(picture: &Value, name: &str, colour: &str) -> bool {
     part(picture, name)["answer"]["colour"] == colour
 }
 
 /// Whether both replicas' last answers were asked for with a strategy.
-fn asked_with(picture: &Value, strategy: &str) -> bool {
+pub(crate) fn asked_with(picture: &Value, strategy: &str) -> bool {
     ["page", "page-2"]
         .iter()
         .all(|name| part(picture, name)["answer"]["strategy"] == strategy)
 }
 
 /// Whether a replica trusts all sources.
-fn trusts(picture: &Value, name: &str) -> bool {
+pub(crate) fn trusts(picture: &Value, name: &str) -> bool {
     let feeds = part(picture, name)["feeds"].as_array().expect("a list");
     feeds.len() == 3 && feeds.iter().all(|feed| feed["trusted"] == true)
 }
 
-async fn problem(answer: Response) -> (u16, String) {
+pub(crate) async fn problem(answer: Response) -> (u16, String) {
     let status = answer.status().as_u16();
     assert_eq!(answer.headers()["content-type"], "application/problem+json");
     let problem: Value = answer.json().await.expect("a problem is JSON");
@@ -356,113 +356,6 @@ async fn the_broker_is_stopped_its_stream_deleted_and_one_replica_cut_off() {
         .see("rename?name=after", |picture| {
             let event = &picture["events"][0];
             event["kind"] == "account.updated" && trusts(picture, "page") && Class::is_at_rest(picture)
-        })
-        .await;
-    class.end().await;
-}
-
-#[tokio::test]
-async fn the_naive_page_runs_when_it_is_asked_to_and_a_lost_event_makes_it_lie() {
-    const NAIVE: &str = "naive-page";
-    let mut class = Class::begin().await;
-    let down = |picture: &Value| part(picture, NAIVE)["state"] == "down";
-    class.until("it does not run by itself", down).await;
-    class
-        .see("start?part=naive-page", |picture| {
-            let answer = &part(picture, NAIVE)["answer"];
-            answer["colour"] == "green" && answer["revisions"].as_array().unwrap().iter().all(Value::is_u64)
-        })
-        .await;
-    assert_eq!(class.lab.children().len(), 8);
-    let twice = problem(class.click("start?part=naive-page").await).await;
-    assert_eq!(twice, (409, "naive-page is running".to_owned()));
-    // Whatever is chosen, it goes its own way.
-    class
-        .see("strategy?name=none", |picture| {
-            asked_with(picture, "none") && part(picture, NAIVE)["answer"]["cache_status"] == "page; hit"
-        })
-        .await;
-
-    class
-        .see("cut?part=page-2", |picture| {
-            part(picture, NAIVE)["cut"] == true && !trusts(picture, "page-2")
-        })
-        .await;
-    class
-        .see("rename?name=unheard", |picture| {
-            answer(picture, NAIVE, "red")
-                && answer(picture, "page", "green")
-                && answer(picture, "page-2", "green")
-        })
-        .await;
-    class.see("kill?part=naive-page", down).await;
-    let cut_off = problem(class.click("start?part=naive-page").await).await;
-    assert_eq!(cut_off.0, 409, "a start that must fail would end the lab");
-    assert!(
-        cut_off.1.contains("mend the link of page-2 first"),
-        "{}",
-        cut_off.1
-    );
-    class.see("mend?part=page-2", Class::is_at_rest).await;
-    class.see("stop?part=nats", |_| true).await;
-    let alone = problem(class.click("start?part=naive-page").await).await;
-    assert_eq!(alone.0, 409);
-    assert!(alone.1.contains("does not start without NATS"), "{}", alone.1);
-    class.see("start?part=nats", Class::is_at_rest).await;
-
-    class
-        .see("start?part=naive-page", |picture| answer(picture, NAIVE, "green"))
-        .await;
-    class
-        .see("undo-all", |picture| down(picture) && Class::is_at_rest(picture))
-        .await;
-    assert_eq!(class.lab.children().len(), 7);
-    // It ends with the lab, as all others do.
-    class.see("start?part=naive-page", |_| true).await;
-    class.end().await;
-}
-
-#[tokio::test]
-async fn the_naive_page_needs_no_second_replica() {
-    let mut class = Class::begin_with(&["--replicas", "1"]).await;
-    class
-        .see("start?part=naive-page", |picture| {
-            answer(picture, "naive-page", "green")
-        })
-        .await;
-    class
-        .see("rename?name=heard", |picture| {
-            let shown = &part(picture, "naive-page")["answer"];
-            shown["name"] == "heard" && shown["colour"] == "green"
-        })
-        .await;
-    let (status, detail) = problem(class.click("cut?part=naive-page").await).await;
-    assert_eq!(status, 422, "{detail}");
-    class.end().await;
-}
-
-#[tokio::test]
-async fn a_replica_counts_what_it_fenced_refreshed_and_read() {
-    let mut class = Class::begin().await;
-    let count = |picture: &Value, name: &str, count: &str| {
-        let part = part(picture, name);
-        let found = if count == "fenced" {
-            &part["fenced"]
-        } else {
-            &part["worth"][count]
-        };
-        found.as_f64().unwrap_or_default()
-    };
-    class
-        .see("strategy?name=prepopulate", |picture| {
-            asked_with(picture, "prepopulate") && count(picture, "page", "reads") > 1.0
-        })
-        .await;
-    class
-        .see("rename?name=counted", |picture| {
-            ["page", "page-2"]
-                .iter()
-                .all(|name| count(picture, name, "fenced") >= 1.0 && count(picture, name, "refreshes") >= 1.0)
         })
         .await;
     class.end().await;
