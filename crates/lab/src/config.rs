@@ -5,6 +5,12 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+/// Where a part is unless a flag says otherwise.
+pub(crate) const ACCOUNTS_URL: &str = "http://127.0.0.1:8081";
+pub(crate) const ENDPOINTS_URL: &str = "http://127.0.0.1:8082";
+pub(crate) const METRICS_URL: &str = "http://127.0.0.1:8083";
+pub(crate) const PAGE_URL: &str = "http://127.0.0.1:8080";
+
 /// The whole stack on one machine.
 #[derive(Debug, Parser)]
 #[command(version, about)]
@@ -76,15 +82,15 @@ pub struct SeedConfig {
     pub data: PathBuf,
 
     /// The accounts service.
-    #[arg(long, env = "ACCOUNTS_URL", default_value = "http://127.0.0.1:8081")]
+    #[arg(long, env = "ACCOUNTS_URL", default_value = ACCOUNTS_URL)]
     pub accounts_url: String,
 
     /// The endpoints service.
-    #[arg(long, env = "ENDPOINTS_URL", default_value = "http://127.0.0.1:8082")]
+    #[arg(long, env = "ENDPOINTS_URL", default_value = ENDPOINTS_URL)]
     pub endpoints_url: String,
 
     /// The metrics service.
-    #[arg(long, env = "METRICS_URL", default_value = "http://127.0.0.1:8083")]
+    #[arg(long, env = "METRICS_URL", default_value = METRICS_URL)]
     pub metrics_url: String,
 }
 
@@ -100,11 +106,11 @@ pub struct MeasureConfig {
     pub rate: u32,
 
     /// The accounts service, which is written to.
-    #[arg(long, env = "ACCOUNTS_URL", default_value = "http://127.0.0.1:8081")]
+    #[arg(long, env = "ACCOUNTS_URL", default_value = ACCOUNTS_URL)]
     pub accounts_url: String,
 
     /// The page that is read.
-    #[arg(long, env = "PAGE_URL", default_value = "http://127.0.0.1:8080")]
+    #[arg(long, env = "PAGE_URL", default_value = PAGE_URL)]
     pub page_url: String,
 
     /// The broker that is listened to.
@@ -124,19 +130,19 @@ pub struct CompareConfig {
     pub slice_ms: u32,
 
     /// The accounts service, where an account is made, renamed and deleted.
-    #[arg(long, env = "ACCOUNTS_URL", default_value = "http://127.0.0.1:8081")]
+    #[arg(long, env = "ACCOUNTS_URL", default_value = ACCOUNTS_URL)]
     pub accounts_url: String,
 
     /// The endpoints service.
-    #[arg(long, env = "ENDPOINTS_URL", default_value = "http://127.0.0.1:8082")]
+    #[arg(long, env = "ENDPOINTS_URL", default_value = ENDPOINTS_URL)]
     pub endpoints_url: String,
 
     /// The metrics service.
-    #[arg(long, env = "METRICS_URL", default_value = "http://127.0.0.1:8083")]
+    #[arg(long, env = "METRICS_URL", default_value = METRICS_URL)]
     pub metrics_url: String,
 
     /// The page that is read; it must run with `--allow-override`, as the lab's own do.
-    #[arg(long, env = "PAGE_URL", default_value = "http://127.0.0.1:8080")]
+    #[arg(long, env = "PAGE_URL", default_value = PAGE_URL)]
     pub page_url: String,
 }
 

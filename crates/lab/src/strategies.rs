@@ -122,7 +122,9 @@ pub async fn run(
                 .err()
                 .map(|error| format!("{error:#}; "))
                 .unwrap_or_default();
-            Err(anyhow!("{first}its account {account} is left behind: {left:#}"))
+            Err(anyhow!(
+                "{first}its account {account} may be left behind: {left:#}"
+            ))
         }
     }
 }

@@ -2,6 +2,7 @@
 
 mod audience;
 mod compare;
+mod comparison;
 mod controls;
 mod flow;
 mod guard;
@@ -28,6 +29,7 @@ use serde::Serialize;
 use tokio::net::TcpListener;
 
 use self::audience::Audience;
+use self::comparison::{Comparison, Standing};
 use self::controls::{Asked, Control};
 use crate::stack::local;
 
@@ -48,6 +50,7 @@ const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; st
 struct Shared {
     stage: Arc<Stage>,
     audience: Arc<Audience>,
+    comparison: Comparison,
 }
 
 /// Listens on a port of this machine; whoever connects waits for [`serve`].
@@ -67,6 +70,7 @@ pub async fn serve(listener: TcpListener, stage: Arc<Stage>) -> Result<()> {
     let shared = Shared {
         stage: Arc::clone(&stage),
         audience: Arc::clone(&audience),
+        comparison: Comparison::default(),
     };
     tokio::select! {
         served = axum::serve(listener, router(shared, port)) => served.context("serving the lab's page"),
@@ -89,7 +93,13 @@ fn router(shared: Shared, port: u16) -> Router {
             "/charts.js",
             get(async || asset("text/javascript; charset=utf-8", page::CHARTS)),
         )
+        .route(
+            "/strategies.js",
+            get(async || asset("text/javascript; charset=utf-8", page::STRATEGIES_SCRIPT)),
+        )
         .route("/events", get(stream_pictures))
+        .route("/comparison", get(show_comparison))
+        .route("/do/compare", post(start_comparison))
         .route("/do/{control}", post(perform_control))
         .fallback(async || Problem::from_status(StatusCode::NOT_FOUND))
         .method_not_allowed_fallback(async || Problem::from_status(StatusCode::METHOD_NOT_ALLOWED))
@@ -131,6 +141,16 @@ async fn perform_control(
     let performed = tokio::spawn(async move { stage.perform(control).await }).await;
     let done = performed.map_err(Problem::internal)??;
     Ok(Json(Done { done }))
+}
+
+/// Answers at once: the comparison goes on by itself, and no other control waits for it.
+async fn start_comparison(State(shared): State<Shared>) -> std::result::Result<Json<Done>, Problem> {
+    let done = shared.comparison.start(&shared.stage)?;
+    Ok(Json(Done { done }))
+}
+
+async fn show_comparison(State(shared): State<Shared>) -> Json<Standing> {
+    Json(shared.comparison.standing())
 }
 
 fn asset(content_type: &'static str, text: &'static str) -> Response {

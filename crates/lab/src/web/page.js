@@ -49,6 +49,8 @@ async function perform(path, element) {
     const answer = await fetch(`/do/${path}`, { method: "POST" });
     const said = await answer.json();
     say(one("#done"), answer.ok ? `Done: ${said.done}.` : `Refused: ${said.detail ?? said.title}.`);
+    // Also when it was refused because one runs already: that one is shown.
+    if (path === "compare" && (answer.ok || answer.status === 409)) showComparison();
   } catch {
     say(one("#done"), "The lab does not answer.");
   }
@@ -65,7 +67,7 @@ document.addEventListener("focusin", showCommand);
 document.addEventListener("pointerover", showCommand);
 document.addEventListener("click", (event) => {
   const button = event.target.closest("button");
-  if (!button) return;
+  if (!button?.dataset.toggle && !button?.dataset.do) return;
   showCommand(event);
   const path = button.dataset.toggle ? meaning(button)?.path : filled(button.dataset.do, true);
   if (path) perform(path, button);

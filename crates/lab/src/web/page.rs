@@ -2,6 +2,7 @@
 
 use maud::{DOCTYPE, Markup, html};
 
+use super::comparison;
 use super::controls::STRATEGIES;
 use super::naive;
 use super::stage::Stage;
@@ -9,11 +10,13 @@ use crate::stack::{NAIVE, Part, url};
 use crate::supervisor::Layer;
 
 /// The page's style.
-pub(super) const STYLE: &str = include_str!("page.css");
+pub(super) const STYLE: &str = concat!(include_str!("page.css"), include_str!("strategies.css"));
 /// The script that fills the page and sends what is clicked.
 pub(super) const SCRIPT: &str = include_str!("page.js");
 /// The charts.
 pub(super) const CHARTS: &str = include_str!("charts.js");
+/// The comparison of the strategies.
+pub(super) const STRATEGIES_SCRIPT: &str = include_str!("strategies.js");
 
 /// Renders the page.
 pub(super) fn render(stage: &Stage) -> Markup {
@@ -27,6 +30,7 @@ pub(super) fn render(stage: &Stage) -> Markup {
                 link rel="icon" href="data:,";
                 link rel="stylesheet" href="/lab.css";
                 script src="/charts.js" defer {}
+                script src="/strategies.js" defer {}
                 script src="/lab.js" defer {}
             }
             body data-traces=[stage.stack.traces_url()] {
@@ -38,6 +42,7 @@ pub(super) fn render(stage: &Stage) -> Markup {
                     (render_writes(stage))
                     (render_charts())
                 }
+                (render_comparison())
             }
         }
     }
@@ -64,6 +69,7 @@ fn render_top(stage: &Stage) -> Markup {
                 }
             }
             (button(stage, "undo-all", "Undo all faults"))
+            button type="button" data-do="compare" data-command=(comparison::command(stage)) { "Compare strategies" }
             p id="live" role="status" { "connecting" }
         }
     }
@@ -196,6 +202,20 @@ fn render_writes(stage: &Stage) -> Markup {
             }
             p id="done" role="status" { "Nothing was done yet." }
             p.terminal { "The same in a terminal: " code id="command" tabindex="0" { "point at a control, or go to it with Tab" } }
+        }
+    }
+}
+
+/// Filled by the script from `GET /comparison`.
+fn render_comparison() -> Markup {
+    html! {
+        dialog id="comparison" aria-labelledby="comparison-title" {
+            div.title {
+                h2 id="comparison-title" { "The strategies compared" }
+                button type="button" { "Close" }
+            }
+            p id="comparing" role="status" {}
+            div id="compared" {}
         }
     }
 }

@@ -16,7 +16,7 @@ use crate::web::{ALLOWANCE, Class, SHOWN_WITHIN};
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
 
 /// A browser without a window, gone when it is dropped.
-struct Browser {
+pub(crate) struct Browser {
     driver: Child,
     http: Client,
     session: String,
@@ -61,7 +61,7 @@ impl Browser {
         Some(browser)
     }
 
-    async fn post(&self, path: &str, body: &Value) -> Value {
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> Value {
         let answer = self
             .http
             .post(format!("{}{path}", self.session))
@@ -75,7 +75,7 @@ impl Browser {
     }
 
     /// What a script returns.
-    async fn run(&self, script: &str) -> Value {
+    pub(crate) async fn run(&self, script: &str) -> Value {
         self.post("/execute/sync", &json!({"script": script, "args": []}))
             .await
     }
@@ -97,20 +97,20 @@ impl Browser {
         )
     }
 
-    async fn click(&self, selector: &str) {
+    pub(crate) async fn click(&self, selector: &str) {
         let element = self.find(selector).await;
         self.post(&format!("{element}/click"), &json!({})).await;
     }
 
     /// Types into an element; it is scrolled to and focused first.
-    async fn type_into(&self, selector: &str, text: &str) {
+    pub(crate) async fn type_into(&self, selector: &str, text: &str) {
         let element = self.find(selector).await;
         self.post(&format!("{element}/value"), &json!({"text": text}))
             .await;
     }
 
     /// Waits until the text of every such element contains something, as the control promises.
-    async fn reads(&self, selector: &str, text: &str) {
+    pub(crate) async fn reads(&self, selector: &str, text: &str) {
         let script =
             format!("return [...document.querySelectorAll(`{selector}`)].map((one) => one.textContent)");
         eventually(SHOWN_WITHIN + ALLOWANCE, async || {
@@ -129,7 +129,7 @@ impl Browser {
         .await;
     }
 
-    async fn close(self) {
+    pub(crate) async fn close(self) {
         let closed = self.http.delete(&self.session).send().await;
         assert!(closed.expect("the driver answers").status().is_success());
     }
@@ -148,7 +148,7 @@ const COLOURS: &str = ".replica [data-field=colour]";
 const NAIVE_COLOUR: &str = ".naive [data-field=colour]";
 
 /// A lesson, and a browser that shows it.
-async fn begin() -> Option<(Class, Browser)> {
+pub(crate) async fn begin() -> Option<(Class, Browser)> {
     let class = Class::begin().await;
     let Some(browser) = Browser::open(&class.root).await else {
         eprintln!("no chromedriver here: the page goes untested in a browser");
@@ -230,10 +230,10 @@ async fn the_keyboard_alone_writes_chooses_and_learns_the_commands() {
 
     let silent = browser
         .run(
-            "return [...document.querySelectorAll('button, select')].filter((control) => {
+            "return [...document.querySelectorAll('main button, header button, select')].filter((control) => {
                 document.querySelector('#command').textContent = '';
                 control.focus();
-                return !/^(curl|kill|for) /.test(document.querySelector('#command').textContent);
+                return !/^(curl|kill|for|[^ ]*lab compare) /.test(document.querySelector('#command').textContent);
             }).map((control) => control.outerHTML)",
         )
         .await;

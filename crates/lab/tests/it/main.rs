@@ -10,6 +10,8 @@ mod fetch_nats_server;
 mod naive;
 mod replay;
 mod seed;
+#[cfg(target_os = "linux")]
+mod strategies;
 mod supervisor;
 // It finds the lab's children in /proc.
 #[cfg(target_os = "linux")]

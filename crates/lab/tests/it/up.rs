@@ -128,7 +128,7 @@ fn clone() -> PathBuf {
         .to_owned()
 }
 
-fn pid(id: u32) -> Pid {
+pub(crate) fn pid(id: u32) -> Pid {
     Pid::from_raw(id.cast_signed()).expect("no process is number 0")
 }
 
