@@ -289,7 +289,7 @@ mod tests {
         telemetry.shutdown().await;
         let flush_took = started.elapsed();
         assert!(
-            flush_took < FLUSH_DEADLINE + Duration::from_secs(1),
+            flush_took < FLUSH_DEADLINE + Duration::from_secs(5),
             "the flush took {flush_took:?}"
         );
     }
@@ -378,7 +378,7 @@ mod tests {
         let took = started.elapsed();
         assert!(took >= FLUSH_DEADLINE, "it tried for as long as it may: {took:?}");
         assert!(
-            took < FLUSH_DEADLINE + Duration::from_secs(1),
+            took < FLUSH_DEADLINE + Duration::from_secs(5),
             "the flush took {took:?}"
         );
     }
