@@ -6,6 +6,7 @@ use async_nats::jetstream;
 use axum::http::StatusCode;
 use futures::future::try_join_all;
 use http_edge::Problem;
+use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 use tokio::time::timeout;
 
@@ -21,11 +22,8 @@ pub(crate) const STRATEGIES: [&str; 5] = ["none", "ttl", "versioned", "invalidat
 /// The most that the sources hold an answer back for.
 const MOST_LATENCY_MS: u32 = 9_000;
 
-/// How many requests a burst of samples is spread over: each is a mutation and an event.
+/// How many requests a burst of samples is, with a sample each: each is a mutation and an event.
 const BURST: u32 = 20;
-
-/// How many samples each of them carries.
-const SAMPLES_EACH: u32 = 10;
 
 /// How long the broker may take to answer.
 pub(super) const BROKER_ANSWERS_WITHIN: Duration = Duration::from_secs(2);
@@ -188,21 +186,20 @@ impl Stage {
         let Some(endpoint_id) = endpoints.first().copied() else {
             return Err(Refused::NotNow(format!("account {account} has no endpoint")));
         };
-        let batch = |place: u32| {
-            let samples = (0..SAMPLES_EACH).map(|sample| NewSample {
-                endpoint_id,
-                at: None,
-                state: Found::Up,
-                status_code: 200,
-                response_ms: 20 + place * SAMPLES_EACH + sample,
-            });
-            samples.collect::<Vec<_>>()
+        // A millisecond apart: of two samples of one moment, the later replaces the earlier.
+        let now = Timestamp::now();
+        let sample = |place: u32| NewSample {
+            endpoint_id,
+            at: Some(now - SignedDuration::from_millis(place.into())),
+            state: Found::Up,
+            status_code: 200,
+            response_ms: 20 + place,
         };
-        let posts = (0..BURST).map(|place| async move { self.sources.record(account, &batch(place)).await });
+        let posts =
+            (0..BURST).map(|place| async move { self.sources.record(account, &[sample(place)]).await });
         try_join_all(posts).await?;
-        let samples = BURST * SAMPLES_EACH;
         Ok(format!(
-            "account {account} got {samples} samples by {BURST} requests at once"
+            "account {account} got {BURST} samples by {BURST} requests at once"
         ))
     }
 
@@ -340,5 +337,5 @@ impl Stage {
 
 /// The time of day to the millisecond, as UTC.
 fn moment() -> String {
-    jiff::Timestamp::now().strftime("%H:%M:%S%.3f").to_string()
+    Timestamp::now().strftime("%H:%M:%S%.3f").to_string()
 }

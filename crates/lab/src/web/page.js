@@ -112,7 +112,7 @@ function drawVerdict(part) {
   one(".verdict", card(part.name)).className = `verdict ${colour}`;
   const young = colour === "amber" && answer.why.startsWith("lacks");
   say(field(part.name, "colour"), young ? "catching up" : words[colour]);
-  say(field(part.name, "why"), (answer?.why ?? "not read yet") + (part.cut ? " · cut off from NATS" : ""));
+  say(field(part.name, "why"), (answer?.why ?? "not read yet") + cutOff(part));
 }
 
 // It says no moment and marks nothing, so there is little to show of it.
@@ -122,6 +122,13 @@ function drawNaive(part) {
   one(".verdict", card(part.name)).hidden = !runs;
   drawVerdict(part);
   say(field(part.name, "cache_status"), `Cache-Status: ${part.answer?.cache_status ?? "–"}`);
+}
+
+// A page that lives by events and hears none asks instead.
+function cutOff(part) {
+  if (!part.cut) return "";
+  const asks = part.feeds.length && ["invalidate", "prepopulate"].includes(picture.strategy);
+  return ` · cut off from NATS${asks ? ", so it asks" : ""}`;
 }
 
 function drawReplica(part) {
@@ -135,7 +142,7 @@ function drawReplica(part) {
   say(field(part.name, "content"), answer?.cache_status ? `${count(answer.endpoints, "endpoints")}, ${count(answer.samples, "samples")}, revisions ${revisions}` : "");
   say(field(part.name, "cache_status"), answer?.cache_status ?? "–");
   field(part.name, "cache_status").title = answer?.cache_status ?? "";
-  say(field(part.name, "age"), answer?.age_ms === null || answer?.age_ms === undefined ? "–" : `${seconds(answer.age_ms)} before the request`);
+  say(field(part.name, "age"), answer?.age_ms === null || answer?.age_ms === undefined ? "–" : answer.age_ms < 1 ? "when it was asked for" : `${seconds(answer.age_ms)} before the request`);
   linkTrace(field(part.name, "trace_id"), answer?.trace_id, answer?.trace_id ?? "–");
   drawFeeds(part);
   drawCounts(part);
