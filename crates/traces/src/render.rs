@@ -24,14 +24,18 @@ pub(crate) static CONTENT_SECURITY_POLICY: LazyLock<HeaderValue> = LazyLock::new
     HeaderValue::try_from(policy).expect("base64 is a header's text")
 });
 
-/// The newest traces.
-pub(crate) fn list(traces: &[(TraceId, Vec<Span>)]) -> Markup {
+/// The newest traces: all, or those that began with a request.
+pub(crate) fn list(traces: &[(TraceId, Vec<Span>)], all: bool) -> Markup {
     document(
         "Traces",
         None,
         &html! {
             h1 { "Traces" }
-            p { "The newest first. Spans come in batches, some time after their end; reload for more." }
+            p {
+                "The newest first. Spans come in batches, some time after their end; reload for more. "
+                @if all { a href="/" { "Only what began with a request" } }
+                @else { a href="/all" { "Also what services do of their own accord, such as audits" } }
+            }
             div.box {
                 table {
                     thead { tr { th { "began, UTC" } th { "what" } th { "services" } th.number { "spans" } th.number { "took" } } }

@@ -27,7 +27,8 @@ pub(crate) fn router(kept: Kept) -> Router {
             "/v1/traces",
             post(export).layer(DefaultBodyLimit::max(EXPORT_LIMIT)),
         )
-        .route("/", get(list))
+        .route("/", get(list_asked))
+        .route("/all", get(list_all))
         .route("/traces/{id}", get(show))
         .route("/api/traces/{id}", get(as_json))
         .route("/readyz", get(|| async { "ready\n" }))
@@ -57,9 +58,15 @@ async fn export(State(kept): State<Kept>, headers: HeaderMap, body: Bytes) -> Re
     Ok(StatusCode::OK)
 }
 
-async fn list(State(kept): State<Kept>) -> Response {
-    let newest = lock(&kept).newest(LISTED);
-    page(StatusCode::OK, render::list(&newest))
+/// Without what the services do of their own accord: an auditor's looks would crowd out what is looked for.
+async fn list_asked(State(kept): State<Kept>) -> Response {
+    let newest = lock(&kept).newest(LISTED, |first| first.kind != "internal");
+    page(StatusCode::OK, render::list(&newest, false))
+}
+
+async fn list_all(State(kept): State<Kept>) -> Response {
+    let newest = lock(&kept).newest(LISTED, |_| true);
+    page(StatusCode::OK, render::list(&newest, true))
 }
 
 async fn show(State(kept): State<Kept>, Path(id): Path<String>) -> Response {

@@ -57,10 +57,12 @@ impl Store {
         Some(spans)
     }
 
-    /// The traces heard of last, by their start, newest first.
-    pub(crate) fn newest(&self, most: usize) -> Vec<(TraceId, Vec<Span>)> {
-        let ids = self.order.iter().rev().take(most);
-        let mut newest: Vec<_> = ids.filter_map(|id| Some((id.clone(), self.trace(id)?))).collect();
+    /// The traces heard of last whose first span is wanted, by their start, newest first.
+    pub(crate) fn newest(&self, most: usize, wanted: impl Fn(&Span) -> bool) -> Vec<(TraceId, Vec<Span>)> {
+        let newest = self.order.iter().rev();
+        let newest = newest.filter_map(|id| Some((id.clone(), self.trace(id)?)));
+        let wanted = newest.filter(|(_, spans)| spans.first().is_some_and(&wanted));
+        let mut newest: Vec<_> = wanted.take(most).collect();
         newest.sort_by_key(|(_, spans)| Reverse(spans.first().map(|span| span.start)));
         newest
     }
@@ -92,7 +94,11 @@ mod tests {
             store.keep(trace.to_owned(), span(id, start));
         }
         assert!(store.trace("a").is_none());
-        let newest: Vec<_> = store.newest(9).into_iter().map(|(id, _)| id).collect();
+        let newest: Vec<_> = store
+            .newest(9, |span| span.name != "audit")
+            .into_iter()
+            .map(|(id, _)| id)
+            .collect();
         assert_eq!(newest, ["b", "c"], "by their start");
         assert_eq!(store.spans, 2);
     }
