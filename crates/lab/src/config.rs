@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::sources::Sources;
+
 /// Where a part is unless a flag says otherwise.
 pub(crate) const ACCOUNTS_URL: &str = "http://127.0.0.1:8081";
 pub(crate) const ENDPOINTS_URL: &str = "http://127.0.0.1:8082";
@@ -81,17 +83,9 @@ pub struct SeedConfig {
     #[arg(long, env = "DATA", default_value = "data/uptime")]
     pub data: PathBuf,
 
-    /// The accounts service.
-    #[arg(long, env = "ACCOUNTS_URL", default_value = ACCOUNTS_URL)]
-    pub accounts_url: String,
-
-    /// The endpoints service.
-    #[arg(long, env = "ENDPOINTS_URL", default_value = ENDPOINTS_URL)]
-    pub endpoints_url: String,
-
-    /// The metrics service.
-    #[arg(long, env = "METRICS_URL", default_value = METRICS_URL)]
-    pub metrics_url: String,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would show it as the help of this part's flags")]
+    pub sources: SourcesConfig,
 }
 
 /// Settings of `lab measure`.
@@ -129,7 +123,19 @@ pub struct CompareConfig {
     #[arg(long, env = "SLICE_MS", default_value_t = 400)]
     pub slice_ms: u32,
 
-    /// The accounts service, where an account is made, renamed and deleted.
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would show it as the help of this part's flags")]
+    pub sources: SourcesConfig,
+
+    /// The page that is read; it must run with `--allow-override`, as the lab's own do.
+    #[arg(long, env = "PAGE_URL", default_value = PAGE_URL)]
+    pub page_url: String,
+}
+
+/// Where the sources of a stack that runs are.
+#[derive(Args, Clone, Debug)]
+pub struct SourcesConfig {
+    /// The accounts service.
     #[arg(long, env = "ACCOUNTS_URL", default_value = ACCOUNTS_URL)]
     pub accounts_url: String,
 
@@ -140,10 +146,18 @@ pub struct CompareConfig {
     /// The metrics service.
     #[arg(long, env = "METRICS_URL", default_value = METRICS_URL)]
     pub metrics_url: String,
+}
 
-    /// The page that is read; it must run with `--allow-override`, as the lab's own do.
-    #[arg(long, env = "PAGE_URL", default_value = PAGE_URL)]
-    pub page_url: String,
+impl SourcesConfig {
+    /// Clients of these three.
+    pub(crate) fn clients(&self) -> Sources {
+        let address = |url: &str| url.trim_end_matches('/').to_owned();
+        Sources::new(
+            address(&self.accounts_url),
+            address(&self.endpoints_url),
+            address(&self.metrics_url),
+        )
+    }
 }
 
 /// Where each part listens, on 127.0.0.1. 0 is any free port.

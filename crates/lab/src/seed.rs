@@ -70,12 +70,7 @@ impl SeedRecord {
 /// `lab seed`: fills a stack that somebody else started, if it has no account. A seeding that was interrupted is not taken up.
 pub async fn seed_once(config: &SeedConfig) -> Result<()> {
     let recording = Recording::read(&config.data)?;
-    let address = |url: &str| url.trim_end_matches('/').to_owned();
-    let sources = Sources::new(
-        address(&config.accounts_url),
-        address(&config.endpoints_url),
-        address(&config.metrics_url),
-    );
+    let sources = config.sources.clients();
     if !sources.is_empty().await? {
         println!("there are accounts already: nothing to seed");
         return Ok(());

@@ -71,12 +71,7 @@ pub async fn compare(config: &CompareConfig) -> Result<()> {
         config.rounds > 0 && config.slice_ms > 0,
         "--rounds and --slice-ms must be above 0"
     );
-    let address = |url: &str| url.trim_end_matches('/').to_owned();
-    let sources = Sources::new(
-        address(&config.accounts_url),
-        address(&config.endpoints_url),
-        address(&config.metrics_url),
-    );
+    let sources = config.sources.clients();
     let plan = Plan {
         rounds: config.rounds,
         slice: Duration::from_millis(config.slice_ms.into()),
@@ -85,8 +80,8 @@ pub async fn compare(config: &CompareConfig) -> Result<()> {
     let interrupted = async {
         let _ = ctrl_c().await;
     };
-    let page = address(&config.page_url);
-    let compared = run(&sources, &page, plan, |_| (), interrupted).await?;
+    let page = config.page_url.trim_end_matches('/');
+    let compared = run(&sources, page, plan, |_| (), interrupted).await?;
     println!("{}", table::draw(&compared));
     Ok(())
 }
