@@ -150,7 +150,7 @@ impl<C: Composer> Entry<C> {
     }
 
     /// The sources whose part does not reflect these versions, each once.
-    pub fn short_of(&self, versions: &[(SourceId, Version)]) -> Vec<SourceId> {
+    pub(crate) fn short_of(&self, versions: &[(SourceId, Version)]) -> Vec<SourceId> {
         let mut short = Vec::new();
         for &(source, version) in versions {
             let shown = self.version(source);

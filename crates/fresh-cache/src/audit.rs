@@ -168,7 +168,7 @@ impl<C: Composer> FreshCache<C> {
             if inner.pages.contains_key(&key) {
                 self.forget(&key);
                 // A panic of the composer was counted.
-                _ = AssertUnwindSafe(self.read(&key, Demand::Afresh))
+                _ = AssertUnwindSafe(self.read(&key, Demand::Afresh(&[])))
                     .catch_unwind()
                     .await;
             }

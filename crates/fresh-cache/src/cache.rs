@@ -253,8 +253,8 @@ impl<C: Composer> FreshCache<C> {
         demand: Demand<'_>,
     ) -> Answer<C> {
         let behind = match demand {
-            Demand::AtLeast(versions) => entry.short_of(versions),
-            Demand::Any | Demand::Afresh => Vec::new(),
+            Demand::Any => Vec::new(),
+            Demand::Afresh(versions) | Demand::AtLeast(versions) => entry.short_of(versions),
         };
         if !behind.is_empty() {
             self.inner.stats.behind.add();
@@ -419,7 +419,7 @@ fn wish<C: Composer>(
     };
     match demand {
         Demand::Any => Wish::any(),
-        Demand::Afresh => Wish {
+        Demand::Afresh(_) => Wish {
             afresh: true,
             ..Wish::any()
         },

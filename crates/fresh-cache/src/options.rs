@@ -65,8 +65,9 @@ impl Default for CacheOptions {
 pub enum Demand<'a> {
     /// A page that is proven, or composed for this read.
     Any,
-    /// A page composed after this read began, every source asked unconditionally (`Cache-Control: no-cache`).
-    Afresh,
+    /// A page composed after this read began, every source asked unconditionally (`Cache-Control: no-cache`). If it falls
+    /// short of a version that the reader knows, [`Answer::behind`](crate::Answer::behind) says so.
+    Afresh(&'a [(SourceId, Version)]),
     /// A page that reflects at least these versions: the reader's own writes (rule 13). What falls short of one is asked
     /// for, once, after this read began; if it still does, [`Answer::behind`](crate::Answer::behind) says so.
     AtLeast(&'a [(SourceId, Version)]),

@@ -228,17 +228,12 @@ async fn show_page(State(app): State<Arc<App>>, question: Question) -> Response 
         headers,
     } = &question;
     let began = Instant::now();
-    let afresh = wants_afresh(headers);
-    let demand = if afresh {
-        Demand::Afresh
+    let demand = if wants_afresh(headers) {
+        Demand::Afresh(&tokens.0)
     } else {
         Demand::AtLeast(&tokens.0)
     };
-    let mut answer = app.read(cache, key, demand).await;
-    if afresh {
-        // Who wants it afresh is held to what the reader knows as well.
-        answer.behind = answer.entry.short_of(&tokens.0);
-    }
+    let answer = app.read(cache, key, demand).await;
     Outgoing::new(*key, &answer, began.elapsed(), &app.traces).respond(headers)
 }
 

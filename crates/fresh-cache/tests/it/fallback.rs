@@ -192,7 +192,7 @@ async fn an_answer_older_than_the_known_part_is_not_believed() {
         ),
         (1, 1)
     );
-    let afresh = rig.reading(Demand::Afresh).await;
+    let afresh = rig.reading(Demand::Afresh(&[])).await;
     assert_eq!(
         revision(&afresh, ACCOUNTS),
         Some(2),

@@ -129,11 +129,11 @@ async fn a_reader_who_wants_it_afresh_gets_a_flight_that_begins_after_it_arrived
     rig.world.take_requests();
     let stop = rig.world.stop(ACCOUNTS, Step::Answer);
     stop.hold();
-    let first = rig.waiting(Demand::Afresh).await;
+    let first = rig.waiting(Demand::Afresh(&[])).await;
     stop.arrived().await;
     rig.world.mutate(ACCOUNTS, PAGE); // nobody has heard of it yet
-    let second = rig.waiting(Demand::Afresh).await;
-    let third = rig.waiting(Demand::Afresh).await;
+    let second = rig.waiting(Demand::Afresh(&[])).await;
+    let third = rig.waiting(Demand::Afresh(&[])).await;
     stop.release();
 
     let why = Forward::Request;
@@ -185,7 +185,7 @@ async fn a_reader_who_wants_it_afresh_turns_the_waiting_flight_into_one_that_ask
     rig.change(ACCOUNTS);
     let second = rig.waiting(Demand::Any).await;
     rig.world.take_requests();
-    let third = rig.waiting(Demand::Afresh).await;
+    let third = rig.waiting(Demand::Afresh(&[])).await;
     let fourth = rig.waiting(Demand::Any).await;
     rig.world.stop(ACCOUNTS, Step::Answer).release();
     join_all([first, second, third, fourth]).await;

@@ -165,7 +165,7 @@ impl History {
                 .map(|&(source, version, _)| (source, version))
                 .collect();
             let demand = match versions.as_slice() {
-                _ if afresh => Demand::Afresh,
+                versions if afresh => Demand::Afresh(versions),
                 [] => Demand::Any,
                 versions => Demand::AtLeast(versions),
             };
@@ -175,7 +175,7 @@ impl History {
                 strategy,
                 entity,
                 floor,
-                tokens: if afresh { &[] } else { &tokens },
+                tokens: &tokens,
                 answer: &answer,
                 place,
             };

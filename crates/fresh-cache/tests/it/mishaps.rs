@@ -97,7 +97,7 @@ async fn a_page_too_heavy_to_be_kept_removes_the_older_one() {
     rig.read().await;
     rig.world.mutate(ACCOUNTS, PAGE); // nobody has heard of it yet, so the resident page is proven
     rig.world.weight.store(11, Ordering::SeqCst);
-    let afresh = rig.reading(Demand::Afresh).await;
+    let afresh = rig.reading(Demand::Afresh(&[])).await;
     let why = Forward::Request;
     assert_eq!(
         afresh.outcome,

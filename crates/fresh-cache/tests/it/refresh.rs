@@ -211,7 +211,7 @@ async fn a_database_that_was_replaced_unheard_is_not_undone_by_the_events_of_the
         source.incarnation = 2;
         source.revisions.clear();
     });
-    rig.reading(Demand::Afresh).await;
+    rig.reading(Demand::Afresh(&[])).await;
     let shown = rig.world.version(ACCOUNTS, PAGE);
     rig.world.take_requests();
     let position = rig.hearing.changed(ACCOUNTS, PAGE);

@@ -87,7 +87,7 @@ async fn a_reader_who_wants_it_afresh_wakes_everybody() {
     let rig = failed_once().await;
     rig.world.set(ACCOUNTS, |source| source.trouble = None);
     assert_eq!(
-        rig.reading(Demand::Afresh).await.entry.page(),
+        rig.reading(Demand::Afresh(&[])).await.entry.page(),
         &[Some(2), Some(1)]
     );
 }

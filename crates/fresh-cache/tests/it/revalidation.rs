@@ -175,7 +175,7 @@ async fn of_two_answers_of_one_revision_the_one_that_holds_longer_is_kept() {
     rig.read().await;
     rig.world
         .set(METRICS, |source| source.holds_for = Some(3 * SECOND));
-    rig.reading(Demand::Afresh).await;
+    rig.reading(Demand::Afresh(&[])).await;
     rig.live(5 * SECOND);
     assert_eq!(rig.read().await.outcome, Outcome::Hit);
 }
@@ -221,7 +221,7 @@ async fn not_modified_without_a_question_is_no_answer() {
     rig.read().await;
     rig.world
         .set(ACCOUNTS, |source| source.trouble = Some(Trouble::SaysNotModified));
-    rig.reading(Demand::Afresh).await;
+    rig.reading(Demand::Afresh(&[])).await;
     let failures = rig.cache.stats().failures.get();
     assert_eq!(failures, 2, "a part is known, but it was not asked about");
 }

@@ -209,3 +209,13 @@ async fn a_missing_part_falls_short_of_every_version() {
     assert!(rig.reading(FIRST_REVISION).await.behind.is_empty());
     assert_eq!(rig.world.take_requests(), [asked_in_full(ACCOUNTS)]);
 }
+
+#[tokio::test]
+async fn a_page_composed_afresh_is_held_to_what_the_reader_knows_and_counted() {
+    const OF_FIRST: Demand<'static> = Demand::Afresh(&[(ACCOUNTS, version(1))]);
+    const OF_SECOND: Demand<'static> = Demand::Afresh(&[(ACCOUNTS, version(2))]);
+    let rig = Rig::new();
+    assert!(rig.reading(OF_FIRST).await.behind.is_empty());
+    assert_eq!(rig.reading(OF_SECOND).await.behind, [ACCOUNTS]);
+    assert_eq!(rig.cache.stats().behind.get(), 1);
+}
