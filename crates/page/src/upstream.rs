@@ -86,8 +86,8 @@ impl Upstream {
     /// Waits a little for a turn: a queue without an end would be an outage of its own. A source that has just let a
     /// deadline pass is given a rest: its readers get what is known at once, instead of waiting for it one by one.
     pub(crate) async fn admit(&self) -> Result<OwnedSemaphorePermit, UpstreamError> {
-        if self.rests() {
-            return Err(UpstreamError::TooSlow {
+        if !self.may_be_asked() {
+            return Err(UpstreamError::Resting {
                 deadline: self.options.deadline,
             });
         }
@@ -113,15 +113,15 @@ impl Upstream {
         Ok(response)
     }
 
-    /// Whether the source is left alone for now. When its rest is over, one request finds out how it is, and the others
-    /// wait for what that one finds.
-    fn rests(&self) -> bool {
+    /// Whether the source is not left alone for now. When its rest is over, the request that learns so finds out how it is,
+    /// and for the others a rest begins anew: they wait for what that one finds.
+    fn may_be_asked(&self) -> bool {
         let mut last = self.last_timeout();
         let resting = last.is_some_and(|at| at.elapsed() < REST);
         if !resting && last.is_some() {
             *last = Some(Instant::now());
         }
-        resting
+        !resting
     }
 
     fn last_timeout(&self) -> MutexGuard<'_, Option<Instant>> {
@@ -236,6 +236,12 @@ pub(crate) enum UpstreamError {
     #[error("did not answer within {} ms", deadline.as_millis())]
     TooSlow {
         /// How long was waited.
+        deadline: Duration,
+    },
+    /// A deadline passed a moment ago, and it is left alone since.
+    #[error("is left alone for a moment, because it did not answer within {} ms", deadline.as_millis())]
+    Resting {
+        /// How long was waited then.
         deadline: Duration,
     },
     /// Too many requests wait for it already.

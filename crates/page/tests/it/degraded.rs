@@ -66,6 +66,9 @@ async fn a_source_that_is_too_slow_costs_its_part() {
     let app = TestApp::spawn_with(&["--metrics-deadline-ms=50"]).await;
     app.metrics.behave(Behaviour::Never);
     assert_metrics_missing(&app, "did not answer within 50 ms").await;
+    let other = app.get("/accounts/1?window=1h").await.text().await.unwrap();
+    let why = "is left alone for a moment, because it did not answer within 50 ms";
+    assert!(other.contains(why), "{why} is not in {other}");
 }
 
 #[tokio::test]
