@@ -24,7 +24,7 @@ pub struct Config {
     pub listen: SocketAddr,
 
     /// How many traces are kept; the one that was heard of first goes first.
-    #[arg(long, env = "KEEP", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, env = "KEEP", default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..))]
     pub keep: u32,
 }
 
