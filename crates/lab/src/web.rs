@@ -90,6 +90,10 @@ fn router(shared: Shared, port: u16) -> Router {
             get(async || asset("text/javascript; charset=utf-8", page::SCRIPT)),
         )
         .route(
+            "/uPlot.js",
+            get(async || asset("text/javascript; charset=utf-8", page::CHART_LIBRARY)),
+        )
+        .route(
             "/charts.js",
             get(async || asset("text/javascript; charset=utf-8", page::CHARTS)),
         )

@@ -10,9 +10,15 @@ use crate::stack::{NAIVE, Part, url};
 use crate::supervisor::Layer;
 
 /// The page's style.
-pub(super) const STYLE: &str = concat!(include_str!("page.css"), include_str!("strategies.css"));
+pub(super) const STYLE: &str = concat!(
+    include_str!("../../vendor/uPlot.min.css"),
+    include_str!("page.css"),
+    include_str!("strategies.css")
+);
 /// The script that fills the page and sends what is clicked.
 pub(super) const SCRIPT: &str = include_str!("page.js");
+/// The library that draws the charts: served from here, so that a projector needs no network.
+pub(super) const CHART_LIBRARY: &str = include_str!("../../vendor/uPlot.iife.min.js");
 /// The charts.
 pub(super) const CHARTS: &str = include_str!("charts.js");
 /// The comparison of the strategies.
@@ -29,6 +35,7 @@ pub(super) fn render(stage: &Stage) -> Markup {
                 title { "The lab" }
                 link rel="icon" href="data:,";
                 link rel="stylesheet" href="/lab.css";
+                script src="/uPlot.js" defer {}
                 script src="/charts.js" defer {}
                 script src="/strategies.js" defer {}
                 script src="/lab.js" defer {}
@@ -222,15 +229,18 @@ fn render_comparison() -> Markup {
 
 fn render_charts() -> Markup {
     let charts = [
-        ("took", "Read, ms"),
-        ("hits", "Hits, %"),
-        ("age", "Age of what is shown, ms"),
-        ("fetches", "Requests to sources, per s"),
+        ("took", "Read, ms", 1),
+        ("hits", "Hits, %", 100),
+        ("age", "Age of what is shown, ms", 1),
+        ("fetches", "Requests to sources, per s", 1),
     ];
     html! {
         section.charts aria-label="The last minute" {
-            @for (id, title) in charts {
-                figure { figcaption { (title) " " b data-latest=(id) {} } svg data-chart=(id) role="img" aria-label=(title) {} }
+            @for (id, title, top) in charts {
+                figure {
+                    figcaption { (title) " " b data-latest=(id) {} small data-when=(id) {} }
+                    div data-chart=(id) data-top=(top) role="img" aria-label=(title) {}
+                }
             }
         }
     }

@@ -86,15 +86,27 @@ impl Browser {
         self.post("/goog/cdp/execute", &command).await;
     }
 
+    /// An element, as the driver names it.
+    async fn element(&self, selector: &str) -> Value {
+        self.post("/element", &json!({"using": "css selector", "value": selector}))
+            .await
+    }
+
     /// The path of an element.
     async fn find(&self, selector: &str) -> String {
-        let found = self
-            .post("/element", &json!({"using": "css selector", "value": selector}))
-            .await;
+        let found = self.element(selector).await;
         format!(
             "/element/{}",
             found[ELEMENT].as_str().expect("an element has an id")
         )
+    }
+
+    /// Moves the pointer to the middle of an element.
+    pub(crate) async fn point_at(&self, selector: &str) {
+        let origin = self.element(selector).await;
+        let motion = json!({"type": "pointerMove", "duration": 0, "origin": origin, "x": 0, "y": 0});
+        let actions = json!([{"type": "pointer", "id": "mouse", "actions": [motion]}]);
+        self.post("/actions", &json!({"actions": actions})).await;
     }
 
     pub(crate) async fn click(&self, selector: &str) {

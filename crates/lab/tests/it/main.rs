@@ -4,6 +4,8 @@
 #[cfg(target_os = "linux")]
 mod browser;
 mod capture;
+#[cfg(target_os = "linux")]
+mod charts;
 mod fake_sources;
 mod fetch_nats_server;
 #[cfg(target_os = "linux")]
