@@ -137,6 +137,7 @@ async fn compare_on(
     for strategy in STRATEGIES {
         reader.read(strategy).await?;
     }
+    let mut injected = sources.injected(account).await?;
     let before = reader.counted().await?;
     let began = Instant::now();
     let mut acknowledged = Acknowledged::default();
@@ -153,7 +154,9 @@ async fn compare_on(
     let took = began.elapsed();
     progress(plan.slices());
     let after = reader.counted().await?;
-    Ok(Compared::new(&tallies, (&before, &after), plan, took))
+    // Somebody may have clicked meanwhile.
+    injected.extend(sources.injected(account).await?);
+    Ok(Compared::new(&tallies, (&before, &after), plan, took).injected(&injected))
 }
 
 /// Reads one at a time until the slice is over, at least once.

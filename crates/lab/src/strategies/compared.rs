@@ -1,5 +1,6 @@
 //! What a comparison found, and how.
 
+use std::collections::BTreeSet;
 use std::thread::available_parallelism;
 use std::time::Duration;
 
@@ -51,6 +52,23 @@ impl Compared {
         let rows: Vec<Row> = tallies.iter().map(|tally| tally.row(counted)).collect();
         let how = how(&rows, plan, took);
         Self { rows, how }
+    }
+
+    /// Names, before all else, the latency that is there on purpose.
+    pub(super) fn injected(mut self, injected: &[(&str, u64)]) -> Self {
+        let sources: BTreeSet<_> = injected
+            .iter()
+            .map(|(source, milliseconds)| format!("{milliseconds} ms into {source}"))
+            .collect();
+        if !sources.is_empty() {
+            let sources: Vec<_> = sources.into_iter().collect();
+            let sentence = format!(
+                "Injected on purpose: {}, added to each answer about an account.",
+                sources.join(", ")
+            );
+            self.how.insert(0, sentence);
+        }
+        self
     }
 }
 

@@ -79,6 +79,8 @@ async fn a_ttl_hides_changes_and_nothing_else_does() {
         invalidate.requests_per_100_reads < 100.0 && invalidate.hits_percent > 50.0,
         "{invalidate:?}"
     );
+    let of_injected = |compared: &Compared| compared.how.iter().any(|said| said.starts_with("Injected"));
+    assert!(!of_injected(&compared), "{:?}", compared.how);
     nothing_is_left(&class).await;
 
     let broken = run(&sources(&class), "http://127.0.0.1:1", SHORT, |_| (), pending()).await;
@@ -100,6 +102,12 @@ fn program(class: &Class, more: &[&str]) -> Command {
 #[tokio::test]
 async fn the_program_prints_a_table_and_leaves_nothing_behind() {
     let class = Class::begin().await;
+    assert_eq!(class.click("slow?part=metrics&ms=30").await.status(), 200);
+    let ready = format!("{}/readyz", class.lab.address("metrics"));
+    eventually(Duration::from_secs(10), async || {
+        Client::new().get(&ready).send().await.map(drop)
+    })
+    .await;
     let compared = program(&class, &["--rounds", "1", "--slice-ms", "50"])
         .output()
         .await
@@ -127,6 +135,10 @@ async fn the_program_prints_a_table_and_leaves_nothing_behind() {
         "{said}"
     );
     assert!(said.contains("The p99 is not told below 200 reads."), "{said}");
+    assert!(
+        said.contains("Injected on purpose: 30 ms into metrics, added to each answer about an account."),
+        "{said}"
+    );
     nothing_is_left(&class).await;
 
     let interrupted = program(&class, &["--rounds", "600"]).spawn().unwrap();
