@@ -299,8 +299,9 @@ impl Stage {
             .filter(|part| part.program.layer != Layer::Naive)
         {
             let name = part.program.name.as_str();
-            if self.processes.state(name) == State::Paused {
-                self.resume(name)?;
+            // Also what was paused in a terminal, which nobody here knows of.
+            if self.processes.state(name) != State::Down {
+                self.processes.resume(name)?;
             }
             let slowed = self.chosen().injected.contains_key(name);
             if slowed {

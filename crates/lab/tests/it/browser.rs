@@ -10,7 +10,7 @@ use test_support::eventually;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
 
-use crate::web::{ALLOWANCE, Class, SHOWN_WITHIN};
+use crate::class::{ALLOWANCE, Class, SHOWN_WITHIN};
 
 /// How an element is called in answers: <https://www.w3.org/TR/webdriver2/#elements>.
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";

@@ -6,6 +6,8 @@ mod browser;
 mod capture;
 #[cfg(target_os = "linux")]
 mod charts;
+#[cfg(target_os = "linux")]
+mod class;
 mod fake_sources;
 mod fetch_nats_server;
 #[cfg(target_os = "linux")]

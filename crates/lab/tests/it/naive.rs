@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::web::{Class, answer, asked_with, part, problem, trusts};
+use crate::class::{Class, answer, asked_with, part, problem, trusts};
 
 #[tokio::test]
 async fn the_naive_page_runs_when_it_is_asked_to_and_a_lost_event_makes_it_lie() {

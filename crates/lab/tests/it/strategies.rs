@@ -14,8 +14,8 @@ use tokio::process::Command;
 use tokio::time::timeout;
 
 use crate::browser;
+use crate::class::{Class, problem};
 use crate::up::pid;
-use crate::web::{Class, problem};
 
 /// The comparison takes twelve seconds; the rest is for a busy machine.
 const COMPARED_WITHIN: Duration = Duration::from_secs(40);
