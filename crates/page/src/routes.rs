@@ -79,7 +79,7 @@ impl App {
     }
 }
 
-/// How old answers may be, in seconds: a watermark comes every quarter of one, and above one none is due but marked.
+/// How old answers may be, in seconds: a watermark comes every quarter of one, and above one none is due but what is marked, or waited for a source.
 const AGE_BOUNDS: [f64; 16] = [
     0.01, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.75, 1.0, 2.5, 10.0, 60.0, 300.0, 3600.0,
 ];
