@@ -43,6 +43,11 @@ impl Span {
     pub(crate) const fn took(&self) -> u64 {
         self.end.saturating_sub(self.start)
     }
+
+    /// Where it stands in its trace: by its start, and what has no parent before what begins at the same moment.
+    pub(crate) const fn place(&self) -> (u64, bool) {
+        (self.start, self.parent.is_some())
+    }
 }
 
 /// A trace's id, 32 hexadecimal digits.

@@ -53,18 +53,23 @@ impl Store {
     /// The spans of one trace, by their start.
     pub(crate) fn trace(&self, trace: &str) -> Option<Vec<Span>> {
         let mut spans = self.traces.get(trace)?.clone();
-        spans.sort_by_key(|span| span.start);
+        spans.sort_by_key(Span::place);
         Some(spans)
     }
 
     /// The traces heard of last whose first span is wanted, by their start, newest first.
     pub(crate) fn newest(&self, most: usize, wanted: impl Fn(&Span) -> bool) -> Vec<(TraceId, Vec<Span>)> {
         let newest = self.order.iter().rev();
-        let newest = newest.filter_map(|id| Some((id.clone(), self.trace(id)?)));
-        let wanted = newest.filter(|(_, spans)| spans.first().is_some_and(&wanted));
-        let mut newest: Vec<_> = wanted.take(most).collect();
+        let wanted = newest.filter(|id| self.first(id).is_some_and(&wanted)).take(most);
+        let copies = wanted.filter_map(|id| Some((id.clone(), self.trace(id)?)));
+        let mut newest: Vec<_> = copies.collect();
         newest.sort_by_key(|(_, spans)| Reverse(spans.first().map(|span| span.start)));
         newest
+    }
+
+    /// The first of [`Self::trace`], in place: all traces are asked for it, and few are then copied.
+    fn first(&self, trace: &str) -> Option<&Span> {
+        self.traces.get(trace)?.iter().min_by_key(|span| span.place())
     }
 }
 
@@ -101,6 +106,20 @@ mod tests {
             .collect();
         assert_eq!(newest, ["b", "c"], "by their start");
         assert_eq!(store.spans, 2);
+    }
+
+    #[test]
+    fn what_has_no_parent_is_first_among_what_begins_at_the_same_moment() {
+        let mut store = Store::new(2);
+        let child = Span {
+            parent: Some("root".to_owned()),
+            ..span("child", 3)
+        };
+        store.keep("a".to_owned(), child);
+        store.keep("a".to_owned(), span("root", 3));
+        assert_eq!(store.trace("a").unwrap()[0].id, "root");
+        assert_eq!(store.newest(9, |first| first.id == "root").len(), 1);
+        assert_eq!(store.newest(9, |first| first.id == "child").len(), 0);
     }
 
     #[test]
