@@ -24,7 +24,7 @@ pub(crate) static CONTENT_SECURITY_POLICY: LazyLock<HeaderValue> = LazyLock::new
     HeaderValue::try_from(policy).expect("base64 is a header's text")
 });
 
-/// The newest traces: all, or those that began with a request.
+/// The newest traces: all, or those that began with a request, and here.
 pub(crate) fn list(traces: &[(TraceId, Vec<Span>)], all: bool) -> Markup {
     document(
         "Traces",
@@ -33,8 +33,12 @@ pub(crate) fn list(traces: &[(TraceId, Vec<Span>)], all: bool) -> Markup {
             h1 { "Traces" }
             p {
                 "The newest first. Spans come in batches, some time after their end; reload for more. "
-                @if all { a href="/" { "Only what began with a request" } }
-                @else { a href="/all" { "Also what services do of their own accord, such as audits" } }
+                @if all { a href="/" { "Only what began with a request, and here" } }
+                @else {
+                    a href="/all" {
+                        "Also what services do of their own accord, such as audits, and what began elsewhere, such as the lab's own reads"
+                    }
+                }
             }
             div.box {
                 table {

@@ -14,6 +14,7 @@ use maud::Markup;
 use crate::Kept;
 use crate::receive;
 use crate::render;
+use crate::span::Span;
 use crate::store::Store;
 
 /// The largest export. A batch of the SDK has 512 spans.
@@ -58,9 +59,11 @@ async fn export(State(kept): State<Kept>, headers: HeaderMap, body: Bytes) -> Re
     Ok(StatusCode::OK)
 }
 
-/// Without what the services do of their own accord: an auditor's looks would crowd out what is looked for.
+/// Without what the services do of their own accord, and without what somebody began whose own span is not here: an
+/// auditor's looks and the lab's would crowd out what is looked for.
 async fn list_asked(State(kept): State<Kept>) -> Response {
-    let newest = lock(&kept).newest(LISTED, |first| first.kind != "internal");
+    let asked = |first: &Span| first.kind != "internal" && first.parent.is_none();
+    let newest = lock(&kept).newest(LISTED, asked);
     page(StatusCode::OK, render::list(&newest, false))
 }
 

@@ -1,6 +1,8 @@
 //! The viewer, fed by a real stack.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on is to stop")]
 
+mod listing;
+
 use std::time::Duration;
 
 use serde_json::Value;
