@@ -11,8 +11,8 @@ pub struct Console {
     colour: bool,
 }
 
-/// The longest name there is: `endpoints`.
-const NAME_WIDTH: usize = 9;
+/// The longest name there is: `naive-page`.
+const NAME_WIDTH: usize = 10;
 
 impl Console {
     /// Writes to `out`, names in colour if asked.
@@ -88,14 +88,14 @@ mod tests {
 
     #[test]
     fn every_line_carries_the_name() {
-        assert_eq!(written(false), "nats      | one\nnats      | two\n");
+        assert_eq!(written(false), "nats       | one\nnats       | two\n");
     }
 
     #[test]
     fn colour_is_only_on_the_name() {
         assert_eq!(
             written(true),
-            "\x1b[35mnats      |\x1b[0m one\n\x1b[35mnats      |\x1b[0m two\n"
+            "\x1b[35mnats       |\x1b[0m one\n\x1b[35mnats       |\x1b[0m two\n"
         );
     }
 }

@@ -27,12 +27,12 @@ impl Link {
         Ok(Self { cut, acceptor })
     }
 
-    /// Closes every connection, with what it held, and each new one as soon as it is made.
+    /// Closes every connection, with what it held; whoever connects from now on hears nothing.
     pub fn cut(&self) {
         self.cut.send_replace(true);
     }
 
-    /// Lets connections pass again.
+    /// Lets connections pass again, also those that wait.
     pub fn mend(&self) {
         self.cut.send_replace(false);
     }
@@ -61,6 +61,16 @@ async fn accept(listener: TcpListener, upstream: SocketAddr, cut: watch::Receive
 
 /// One connection, until a side ends or the link is cut.
 async fn carry(mut client: TcpStream, upstream: SocketAddr, mut cut: watch::Receiver<bool>) {
+    // Held rather than refused: a client that is refused tries again at once, and says so in its log each time.
+    let mut early = [0];
+    let mended = tokio::select! {
+        mended = cut.wait_for(|cut| !*cut) => mended.is_ok(),
+        // It waits for the broker's greeting, so that all it can do is leave.
+        _ = client.peek(&mut early) => false,
+    };
+    if !mended {
+        return;
+    }
     let carried = async {
         let mut upstream = TcpStream::connect(upstream).await?;
         for side in [&client, &upstream] {
@@ -79,12 +89,15 @@ async fn carry(mut client: TcpStream, upstream: SocketAddr, mut cut: watch::Rece
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::time::timeout;
 
     use super::*;
 
     #[tokio::test]
-    async fn a_cut_link_closes_what_is_open_and_what_comes_until_it_is_mended() {
+    async fn a_cut_link_closes_what_is_open_and_holds_what_comes_until_it_is_mended() {
         let broker = TcpListener::bind(local(0)).await.unwrap();
         let free = TcpListener::bind(local(0)).await.unwrap();
         let port = free.local_addr().unwrap().port();
@@ -103,11 +116,19 @@ mod tests {
         link.cut();
         assert!(link.is_cut());
         assert_eq!(client.read(&mut greeting).await.unwrap_or(0), 0);
-        let mut refused = TcpStream::connect(local(port)).await.unwrap();
-        assert_eq!(refused.read(&mut greeting).await.unwrap_or(0), 0);
+        let mut held = TcpStream::connect(local(port)).await.unwrap();
+        let nothing = timeout(Duration::from_millis(200), held.read(&mut greeting)).await;
+        assert!(nothing.is_err(), "{nothing:?}");
 
         link.mend();
-        let _client = TcpStream::connect(local(port)).await.unwrap();
-        broker.accept().await.unwrap();
+        let (mut greeter, _) = broker.accept().await.unwrap();
+        greeter.write_all(b"INFO").await.unwrap();
+        held.read_exact(&mut greeting).await.unwrap();
+
+        // Those that wait end with the link.
+        link.cut();
+        let mut held = TcpStream::connect(local(port)).await.unwrap();
+        drop(link);
+        assert_eq!(held.read(&mut greeting).await.unwrap_or(0), 0);
     }
 }

@@ -35,15 +35,15 @@ pub struct Ports {
 /// From one page replica's port to the next.
 const REPLICA_STEP: u16 = 100;
 
-const NAIVE_FLAG: &str = "--naive-port";
-
 impl Ports {
     /// Chooses the ports that `config` asks for, 0 being any free one, and fails on the first that is taken.
-    pub fn choose(config: &PortConfig, replicas: u16) -> Result<Self> {
+    ///
+    /// Not of those that may never be used: the naive page's, and the viewer's where there is none.
+    pub fn choose(config: &PortConfig, replicas: u16, viewer: bool) -> Result<Self> {
         // All are held until all are chosen: two zeros must not get the same port.
         let mut held = Vec::new();
         let mut claim = |port, service: &str, flag: &str| -> Result<u16> {
-            let listener = claim(port, service, flag)?;
+            let listener = claim(port, service, Some(flag))?;
             let port = listener
                 .local_addr()
                 .context("a bound socket has an address")?
@@ -60,16 +60,22 @@ impl Ports {
                 .map(|replica| claim(page_port(config.page_port, replica)?, "page", "--page-port"))
                 .collect::<Result<_>>()?,
             lab: claim(config.lab_port, "the lab's page", "--lab-port")?,
-            traces: claim(config.traces_port, "traces", "--traces-port")?,
-            naive: claim(config.naive_port, "naive-page", NAIVE_FLAG)?,
+            traces: match config.traces_port {
+                port if !viewer => port,
+                port => claim(port, "traces", "--traces-port")?,
+            },
+            naive: match config.naive_port {
+                0 => claim(0, "naive-page", "--naive-port")?,
+                port => port,
+            },
             link: claim(0, "the second replica's link", "--replicas 1")?,
         })
     }
+}
 
-    /// Fails if the naive page's port was taken since it was chosen; nothing has held it.
-    pub(crate) fn naive_is_free(&self) -> Result<()> {
-        claim(self.naive, "naive-page", NAIVE_FLAG).map(drop)
-    }
+/// Fails if a part's port is taken: nothing holds it while the part does not run.
+pub(crate) fn require_free(port: u16, service: &str) -> Result<()> {
+    claim(port, service, None).map(drop)
 }
 
 fn page_port(first: u16, replica: u16) -> Result<u16> {
@@ -82,7 +88,10 @@ fn page_port(first: u16, replica: u16) -> Result<u16> {
         .context("there is no port for that many replicas: choose a lower --page-port or fewer --replicas")
 }
 
-fn claim(port: u16, service: &str, flag: &str) -> Result<TcpListener> {
+fn claim(port: u16, service: &str, flag: Option<&str>) -> Result<TcpListener> {
+    let or_choose = flag.map_or(String::new(), |flag| {
+        format!(", or choose another port with {flag}")
+    });
     match TcpListener::bind((Ipv4Addr::LOCALHOST, port)) {
         Ok(listener) => Ok(listener),
         Err(error) if error.kind() == ErrorKind::AddrInUse => {
@@ -93,13 +102,10 @@ fn claim(port: u16, service: &str, flag: &str) -> Result<TcpListener> {
                 ),
                 None => ("by another program".to_owned(), "stop that program".to_owned()),
             };
-            bail!(
-                "port {port}, wanted for {service}, is taken {who}: {stop}, or choose another port with {flag}"
-            )
+            bail!("port {port}, wanted for {service}, is taken {who}: {stop}{or_choose}")
         }
-        Err(error) => Err(error).with_context(|| {
-            format!("port {port}, wanted for {service}, cannot be used: choose another with {flag}")
-        }),
+        Err(error) => Err(error)
+            .with_context(|| format!("port {port}, wanted for {service}, cannot be used{or_choose}")),
     }
 }
 
@@ -161,7 +167,7 @@ mod tests {
     fn a_taken_port_is_named_with_its_owner_and_its_flag() {
         let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let metrics_port = taken.local_addr().unwrap().port();
-        let message = Ports::choose(&PortConfig { metrics_port, ..ANY }, 1)
+        let message = Ports::choose(&PortConfig { metrics_port, ..ANY }, 1, true)
             .unwrap_err()
             .to_string();
         assert!(
@@ -179,7 +185,7 @@ mod tests {
 
     #[test]
     fn zero_is_any_free_port_and_never_the_same_twice() {
-        let ports = Ports::choose(&ANY, 3).unwrap();
+        let ports = Ports::choose(&ANY, 3, true).unwrap();
         let mut all = vec![
             ports.nats,
             ports.accounts,
@@ -198,12 +204,23 @@ mod tests {
     }
 
     #[test]
-    fn the_naive_pages_port_is_looked_at_again_before_it_is_used() {
-        let ports = Ports::choose(&ANY, 1).unwrap();
-        ports.naive_is_free().unwrap();
-        let _taken = TcpListener::bind((Ipv4Addr::LOCALHOST, ports.naive)).unwrap();
-        let message = ports.naive_is_free().unwrap_err().to_string();
-        assert!(message.contains("--naive-port"), "{message}");
+    fn what_may_never_run_claims_no_port_and_what_is_started_needs_a_free_one() {
+        let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let port = taken.local_addr().unwrap().port();
+        let config = PortConfig {
+            traces_port: port,
+            naive_port: port,
+            ..ANY
+        };
+        assert_eq!(Ports::choose(&config, 1, false).unwrap().naive, port);
+        assert!(
+            Ports::choose(&config, 1, true).is_err(),
+            "a viewer needs its port"
+        );
+        let message = require_free(port, "naive-page").unwrap_err().to_string();
+        assert!(message.contains("wanted for naive-page, is taken"), "{message}");
+        drop(taken);
+        require_free(port, "naive-page").unwrap();
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 use reqwest::{Client, RequestBuilder, Response};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -43,6 +43,9 @@ pub struct NewSample {
     pub response_ms: u32,
 }
 
+/// The most accounts that the accounts service lists at once.
+pub(crate) const MOST_LISTED: u16 = 100;
+
 /// The most samples that the metrics service takes at once.
 pub const LARGEST_BATCH: usize = 1000;
 
@@ -81,6 +84,33 @@ struct EndpointList {
 struct Problem {
     title: Option<String>,
     detail: Option<String>,
+    errors: Vec<FieldProblem>,
+}
+
+#[derive(Deserialize)]
+struct FieldProblem {
+    field: String,
+    detail: String,
+}
+
+impl Problem {
+    /// In one line; empty if it says nothing.
+    fn words(self) -> String {
+        let fields = self.errors.into_iter();
+        let fields = fields.map(|problem| format!("{}: {}", problem.field, problem.detail));
+        let said = self.detail.or(self.title).into_iter().chain(fields);
+        said.collect::<Vec<_>>().join("; ")
+    }
+}
+
+/// Why a service did not do what it was asked to, in words: somebody may have broken it on purpose.
+#[derive(Debug, thiserror::Error)]
+#[error("{service} {what}")]
+pub(crate) struct Failure {
+    service: &'static str,
+    what: String,
+    /// It answered that the request was wrong.
+    pub(crate) declined: bool,
 }
 
 impl Sources {
@@ -105,7 +135,7 @@ impl Sources {
             .http
             .get(format!("{}/accounts", self.accounts))
             .query(&[("limit", limit)]);
-        let list: AccountList = send(request)
+        let list: AccountList = send("accounts", request)
             .await?
             .json()
             .await
@@ -113,12 +143,19 @@ impl Sources {
         Ok(list.accounts)
     }
 
+    /// Fails unless there is such an account.
+    pub(crate) async fn require_account(&self, account: AccountId) -> Result<()> {
+        let request = self.http.get(format!("{}/accounts/{account}", self.accounts));
+        send("accounts", request).await?;
+        Ok(())
+    }
+
     /// The numbers of an account's endpoints.
     pub async fn list_endpoints(&self, account: AccountId) -> Result<Vec<EndpointId>> {
         let request = self
             .http
             .get(format!("{}/accounts/{account}/endpoints", self.endpoints));
-        let list: EndpointList = send(request)
+        let list: EndpointList = send("endpoints", request)
             .await?
             .json()
             .await
@@ -129,48 +166,42 @@ impl Sources {
     /// Creates an account.
     pub async fn create_account(&self, name: &str, description: &str) -> Result<AccountId> {
         let body = json!({ "name": name, "description": description });
-        created(self.http.post(format!("{}/accounts", self.accounts)).json(&body)).await
+        let request = self.http.post(format!("{}/accounts", self.accounts));
+        created("accounts", request.json(&body)).await
     }
 
     /// Gives an account another name; answers its new revision.
     pub async fn rename_account(&self, account: AccountId, name: &str) -> Result<Revision> {
         let body = json!({ "name": name });
-        let answer = send(
-            self.http
-                .patch(format!("{}/accounts/{account}", self.accounts))
-                .json(&body),
-        )
-        .await?;
+        let request = self.http.patch(format!("{}/accounts/{account}", self.accounts));
+        let answer = send("accounts", request.json(&body)).await?;
         let renamed: Renamed = answer.json().await.context("reading the renamed account")?;
         Ok(renamed.revision)
     }
 
     /// Deletes an account; the other sources follow.
     pub async fn delete_account(&self, account: AccountId) -> Result<()> {
-        send(self.http.delete(format!("{}/accounts/{account}", self.accounts))).await?;
+        let request = self.http.delete(format!("{}/accounts/{account}", self.accounts));
+        send("accounts", request).await?;
         Ok(())
     }
 
     /// Adds an endpoint to an account.
     pub async fn add_endpoint(&self, account: AccountId, name: &str, url: &str) -> Result<EndpointId> {
         let body = json!({ "name": name, "url": url });
-        created(
-            self.http
-                .post(format!("{}/accounts/{account}/endpoints", self.endpoints))
-                .json(&body),
-        )
-        .await
+        let request = self
+            .http
+            .post(format!("{}/accounts/{account}/endpoints", self.endpoints));
+        created("endpoints", request.json(&body)).await
     }
 
     /// Records one batch of samples, at most [`LARGEST_BATCH`] of them.
     pub async fn record(&self, account: AccountId, samples: &[NewSample]) -> Result<()> {
         let body = json!({ "samples": samples });
-        send(
-            self.http
-                .post(format!("{}/accounts/{account}/samples", self.metrics))
-                .json(&body),
-        )
-        .await?;
+        let request = self
+            .http
+            .post(format!("{}/accounts/{account}/samples", self.metrics));
+        send("metrics", request.json(&body)).await?;
         Ok(())
     }
 
@@ -185,7 +216,7 @@ impl Sources {
             ),
             ("metrics", format!("{}/accounts/{account}/metrics", self.metrics)),
         ] {
-            let answer = send(self.http.get(address)).await?;
+            let answer = send(name, self.http.get(address)).await?;
             let timing = answer.headers().get("server-timing");
             let timing = timing.and_then(|timing| timing.to_str().ok()).unwrap_or_default();
             if let Some(milliseconds) = timing.strip_prefix("injected;dur=") {
@@ -207,8 +238,8 @@ pub(crate) fn http_client() -> Client {
         .expect("a client without TLS needs nothing that could be missing")
 }
 
-async fn created(request: RequestBuilder) -> Result<u64> {
-    let created: Created = send(request)
+async fn created(service: &'static str, request: RequestBuilder) -> Result<u64> {
+    let created: Created = send(service, request)
         .await?
         .json()
         .await
@@ -216,15 +247,32 @@ async fn created(request: RequestBuilder) -> Result<u64> {
     Ok(created.id)
 }
 
-/// Sends, and turns every answer that is no success into an error that says what the service said.
-pub(crate) async fn send(request: RequestBuilder) -> Result<Response> {
-    let answer = request.send().await?;
+/// Sends, and turns every answer that is no success into what the service said.
+pub(crate) async fn send(service: &'static str, request: RequestBuilder) -> Result<Response, Failure> {
+    let answer = request.send().await.map_err(|error| Failure {
+        service,
+        what: why(&error).to_owned(),
+        declined: false,
+    })?;
     let status = answer.status();
     if status.is_success() {
         return Ok(answer);
     }
-    let path = answer.url().path().to_owned();
-    let problem: Problem = answer.json().await.unwrap_or_default();
-    let said = problem.detail.or(problem.title).unwrap_or_default();
-    bail!("{path} answered {status} {said}")
+    let said = answer.json::<Problem>().await.unwrap_or_default().words();
+    Err(Failure {
+        service,
+        what: format!("answered {status}: {said}"),
+        declined: status.is_client_error(),
+    })
+}
+
+/// Why no answer came.
+pub(crate) fn why(error: &reqwest::Error) -> &'static str {
+    if error.is_timeout() {
+        "does not answer"
+    } else if error.is_connect() {
+        "cannot be reached"
+    } else {
+        "broke off its answer"
+    }
 }

@@ -1,8 +1,8 @@
 //! `lab compare`, and the same on a click: what each strategy costs and what it hides, in about twelve seconds.
 //!
 //! The strategies take turns in slices of a fraction of a second, so that whatever else the machine does meets all of
-//! them: what is compared is one run with itself. Every slice begins with a rename of an account of the comparison's
-//! own; the reads after it are held against all renames that were acknowledged before.
+//! them: what is compared is one run with itself. In the middle of every slice an account of the comparison's own is
+//! renamed; all reads are held against the renames that were acknowledged before.
 
 mod compared;
 mod furnish;
@@ -14,18 +14,18 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, anyhow, ensure};
 use tokio::signal::ctrl_c;
-use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio::time::{MissedTickBehavior, interval_at, timeout};
 
 use self::furnish::furnish;
 use self::reader::Reader;
 use self::tally::{Acknowledged, Tally};
 use crate::config::CompareConfig;
-use crate::sources::{AccountId, Sources};
-use crate::web::{STRATEGIES, why};
+use crate::sources::{AccountId, MOST_LISTED, Sources};
+use crate::web::STRATEGIES;
 
 pub use self::compared::{Compared, Row};
 
-/// What the comparison's account is called at first.
+/// What the comparison's account is called at first, and how its later names begin.
 const NAME: &str = "lab compare";
 
 /// How long a run may take, in times of what it should: a stack that is slowed down on purpose may, one that hangs not.
@@ -97,8 +97,7 @@ pub async fn run(
     stop: impl Future<Output = ()>,
 ) -> Result<Compared> {
     let description = "Read and renamed by a comparison of the strategies, which deletes it.";
-    let created = sources.create_account(NAME, description).await;
-    let account = created.map_err(|error| in_words("accounts", error))?;
+    let account = sources.create_account(NAME, description).await?;
     let comparing = Box::pin(timeout(
         plan.limit(),
         compare_on(account, sources, page_url, plan, progress),
@@ -111,8 +110,7 @@ pub async fn run(
     };
     match (outcome, sources.delete_account(account).await) {
         (outcome, Ok(())) => outcome,
-        (outcome, Err(error)) => {
-            let left = in_words("accounts", error);
+        (outcome, Err(left)) => {
             let first = outcome
                 .err()
                 .map(|error| format!("{error:#}; "))
@@ -122,6 +120,18 @@ pub async fn run(
             ))
         }
     }
+}
+
+/// Deletes what a comparison left behind that was killed outright, or could not reach accounts any more.
+///
+/// Only where none can be under way: when the stack has just been started.
+pub(crate) async fn delete_leftovers(sources: &Sources) -> Result<()> {
+    for account in sources.list_accounts(MOST_LISTED).await? {
+        if account.name.starts_with(NAME) {
+            sources.delete_account(account.id).await?;
+        }
+    }
+    Ok(())
 }
 
 async fn compare_on(
@@ -146,10 +156,12 @@ async fn compare_on(
         progress(done);
         // Another one begins each round, so that none always follows the same.
         let turn = (done + done / STRATEGIES.len()) % STRATEGIES.len();
-        let renamed = sources.rename_account(account, &format!("{NAME} {done}")).await;
-        let revision = renamed.map_err(|error| in_words("accounts", error))?;
+        let tally = &mut tallies[turn];
+        // Read before it is renamed: what nobody reads is not refreshed.
+        read_for(plan.slice / 2, &reader, plan, &acknowledged, tally).await?;
+        let revision = sources.rename_account(account, &format!("{NAME} {done}")).await?;
         acknowledged.note(revision, Instant::now());
-        read_slice(&reader, plan, &acknowledged, &mut tallies[turn]).await?;
+        read_for(plan.slice / 2, &reader, plan, &acknowledged, tally).await?;
     }
     let took = began.elapsed();
     progress(plan.slices());
@@ -159,30 +171,24 @@ async fn compare_on(
     Ok(Compared::new(&tallies, (&before, &after), plan, took).injected(&injected))
 }
 
-/// Reads one at a time until the slice is over, at least once.
-async fn read_slice(
+/// Reads one at a time until that is over, at least once.
+async fn read_for(
+    span: Duration,
     reader: &Reader,
     plan: Plan,
     acknowledged: &Acknowledged,
     tally: &mut Tally,
 ) -> Result<()> {
     let began = Instant::now();
-    let mut ticks = interval(plan.pace);
+    // A pace after what went before: what a rename sets off may take as long as it takes for a reader to come.
+    let mut ticks = interval_at((began + plan.pace).into(), plan.pace);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
         let answer = reader.read(tally.strategy()).await?;
         tally.note(&answer, acknowledged);
-        if began.elapsed() >= plan.slice {
+        if began.elapsed() >= span {
             return Ok(());
         }
-    }
-}
-
-/// What went wrong with a part of the stack, for somebody who may have broken it on purpose.
-fn in_words(part: &str, error: anyhow::Error) -> anyhow::Error {
-    match error.downcast::<reqwest::Error>() {
-        Ok(error) => anyhow!("{part} {}", why(&error)),
-        Err(error) => anyhow!("{part}: {error:#}"),
     }
 }

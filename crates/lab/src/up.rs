@@ -17,6 +17,7 @@ use crate::ports::Ports;
 use crate::replay::replay;
 use crate::seed::{SeedRecord, Seeded, seed};
 use crate::stack::{Part, Stack};
+use crate::strategies::delete_leftovers;
 use crate::supervisor::Supervisor;
 use crate::web::{self, Stage};
 use crate::welcome::{Welcome, account_of_the_walk};
@@ -31,7 +32,8 @@ pub async fn up(config: &UpConfig, console: &Console) -> Result<()> {
     // Everything that can be missing is looked for before anything runs.
     let recording = Arc::new(Recording::read(&config.data)?);
     let folder = DataFolder::open(&config.data_dir)?;
-    let ports = Ports::choose(&config.ports, config.replicas)?;
+    let viewer = config.otel_exporter_otlp_endpoint.is_none();
+    let ports = Ports::choose(&config.ports, config.replicas, viewer)?;
     let stack = Stack::find(config, ports)?;
     if folder.discard_half_a_seeding()? {
         console.say("the last seeding was interrupted: deleted its databases, seeding afresh");
@@ -84,6 +86,10 @@ impl Lab<'_> {
             .await?;
         self.start(self.stack.sources()).await?;
         let seeded = self.seed_if_empty().await?;
+        let sources = self.stack.clients();
+        self.supervisor
+            .unless_one_dies(delete_leftovers(&sources))
+            .await??;
         let link = self.link().await?;
         self.start(self.stack.pages()).await?;
         let stage = Stage::new(

@@ -36,7 +36,7 @@ use crate::stack::local;
 pub use self::stage::Stage;
 
 // How an answer is read is the same for whoever compares.
-pub(crate) use self::compare::{UNTRACED, detail, why};
+pub(crate) use self::compare::{UNTRACED, detail};
 pub(crate) use self::controls::STRATEGIES;
 pub(crate) use self::scrape::Scrape;
 pub(crate) use self::verdict::revisions;

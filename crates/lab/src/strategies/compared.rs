@@ -90,8 +90,8 @@ fn how(rows: &[Row], plan: Plan, took: Duration) -> Vec<String> {
             took.as_secs_f64(),
         ),
         format!(
-            "The strategies took turns, {} of {} ms each; each turn began with a rename of the account that is read. The \
-             first read of each, which fills its cache, is not counted.",
+            "The strategies took turns, {} of {} ms each; in the middle of each, the account that is read was renamed. The \
+             first read of each strategy, which fills its cache, is not counted.",
             plan.rounds,
             plan.slice.as_millis(),
         ),

@@ -3,7 +3,6 @@
 use anyhow::Result;
 use jiff::{SignedDuration, Timestamp};
 
-use super::in_words;
 use crate::data::State;
 use crate::sources::{AccountId, EndpointId, NewSample, Sources};
 
@@ -19,10 +18,8 @@ pub(super) async fn furnish(account: AccountId, sources: &Sources) -> Result<()>
     for number in 0..ENDPOINTS {
         let name = format!("Compared {number}");
         let url = format!("https://example.org/lab/compare/{number}");
-        let added = sources.add_endpoint(account, &name, &url).await;
-        let endpoint = added.map_err(|error| in_words("endpoints", error))?;
-        let recorded = sources.record(account, &samples(endpoint, now)).await;
-        recorded.map_err(|error| in_words("metrics", error))?;
+        let endpoint = sources.add_endpoint(account, &name, &url).await?;
+        sources.record(account, &samples(endpoint, now)).await?;
     }
     Ok(())
 }

@@ -2,12 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, anyhow, ensure};
+use reqwest::Client;
 use reqwest::header::HeaderMap;
-use reqwest::{Client, Response};
 
-use super::in_words;
-use crate::sources::{AccountId, Revision, http_client, send};
+use crate::sources::{AccountId, Revision, http_client, send, why};
 use crate::web::{Scrape, UNTRACED, detail, revisions};
 
 /// For how long an answer is waited for; the page's own deadlines are below a second.
@@ -59,13 +58,10 @@ impl Reader {
             .header("cache-strategy", strategy)
             .header("traceparent", UNTRACED)
             .timeout(ANSWERS_WITHIN);
-        let reading = async {
-            let response = send(request).await?;
-            let headers = response.headers().clone();
-            whole(response).await?;
-            Ok(headers)
-        };
-        let headers = reading.await.map_err(|error| in_words("the page", error))?;
+        let answer = send("the page", request).await?;
+        let headers = answer.headers().clone();
+        let read = answer.bytes().await;
+        read.map_err(|error| anyhow!("the page {}", why(&error)))?;
         Answer::of(&headers, asked, asked.elapsed())
             .context("the page answers without the headers that say how")
     }
@@ -76,11 +72,6 @@ impl Reader {
         ensure!(scrape.answers, "the page does not say what it counts");
         Ok(scrape)
     }
-}
-
-async fn whole(response: Response) -> Result<()> {
-    response.bytes().await?;
-    Ok(())
 }
 
 impl Answer {

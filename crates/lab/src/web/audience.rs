@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use reqwest::Client;
 use tokio::sync::{Notify, watch};
@@ -121,14 +121,16 @@ async fn scrape(
     url: String,
     scrapes: Arc<Mutex<HashMap<String, Scrape>>>,
 ) {
+    let began = Instant::now();
     let mut ticks = interval(SCRAPE_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        let scrape = match stage.processes.state(&name) {
+        let mut scrape = match stage.processes.state(&name) {
             State::Running => Scrape::of(&http, &url).await,
             State::Down | State::Paused => Scrape::default(),
         };
+        scrape.at_ms = u64::try_from(began.elapsed().as_millis()).ok();
         let mut scrapes = scrapes.lock().unwrap_or_else(PoisonError::into_inner);
         scrapes.insert(name.clone(), scrape);
     }

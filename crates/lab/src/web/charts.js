@@ -22,12 +22,16 @@ function chartDrawChoices({ ctx, bbox, valToPos }) {
   ctx.textAlign = "left";
   ctx.textBaseline = "alphabetic";
   ctx.fillStyle = chartColour("--soft")();
-  for (const [time, strategy] of chartChoices) {
+  const right = bbox.left + bbox.width;
+  chartChoices.forEach(([time, strategy], place) => {
     const x = valToPos(time, "x", true);
-    if (x < bbox.left) continue;
+    if (x < bbox.left) return;
     ctx.fillRect(x, bbox.top, devicePixelRatio, bbox.height);
-    ctx.fillText(strategy, x + 3 * devicePixelRatio, bbox.top + 9 * devicePixelRatio);
-  }
+    // Only where it covers nothing that came after.
+    const [next] = chartChoices[place + 1] ?? [];
+    const room = (next === undefined ? right : valToPos(next, "x", true)) - x - 6 * devicePixelRatio;
+    if (ctx.measureText(strategy).width <= room) ctx.fillText(strategy, x + 3 * devicePixelRatio, bbox.top + 9 * devicePixelRatio);
+  });
   ctx.restore();
 }
 
@@ -43,14 +47,13 @@ class Chart {
       stroke: chartColour(index ? "--second" : "--line"),
       dash: index ? [5, 3] : undefined,
       width: 2,
-      spanGaps: true,
       points: { show: false },
     });
     const grid = { stroke: chartColour("--edge"), width: 1 };
     const options = {
       width: place.clientWidth,
       height: CHART_HEIGHT,
-      padding: [4, 0, 4, 0],
+      padding: [7, 0, 4, 0],
       legend: { show: false },
       cursor: { y: false, drag: { x: false }, sync: { key: "charts" }, points: { size: 5 } },
       scales: {
@@ -69,18 +72,10 @@ class Chart {
     new ResizeObserver(() => this.plot.setSize({ width: place.clientWidth, height: CHART_HEIGHT })).observe(place);
   }
 
-  note(name, value) {
-    if (!Number.isFinite(value)) return;
-    const [times, ...lines] = this.data;
-    if (times.at(-1) !== this.now) {
-      times.push(this.now);
-      lines.forEach((line) => line.push(null));
-    }
-    lines[chartReplicas.indexOf(name)][times.length - 1] = value;
-  }
-
-  // Ends what is too old, and draws the rest.
-  draw() {
+  // Another moment: the replicas' values, null where there is none.
+  draw(values) {
+    const columns = [this.now, ...values.map((value) => (Number.isFinite(value) ? value : null))];
+    this.data.forEach((column, place) => column.push(columns[place]));
     while (this.data[0][0] < this.now - CHART_SPAN_S) this.data.forEach((column) => column.shift());
     this.plot.setData(this.data);
     this.say();
@@ -91,12 +86,11 @@ class Chart {
     if (!this.plot) return;
     const under = this.plot.cursor.idx;
     const [times, ...lines] = this.data;
-    const upTo = under ?? times.length - 1;
-    const values = lines.map((line) => line.slice(0, upTo + 1).findLast((value) => value !== null));
-    this.latest.replaceChildren(...values.map((value, index) => {
+    this.latest.replaceChildren(...lines.map((line, index) => {
+      const value = line[under ?? times.length - 1] ?? null;
       const element = document.createElement("i");
       element.className = index ? "second" : "first";
-      element.textContent = value === undefined ? "–" : chartNumber(value);
+      element.textContent = value === null ? "–" : chartNumber(value);
       return element;
     }));
     this.when.textContent = under === null || under === undefined ? "last minute" : `${Math.round(this.now - times[under])} s ago`;
@@ -104,37 +98,34 @@ class Chart {
 }
 
 const charts = Object.fromEntries([...document.querySelectorAll("[data-chart]")].map((place) => [place.dataset.chart, new Chart(place)]));
-const chartBefore = {};
+// By replica: the last scrape that was drawn, and the rates since the one before.
+const chartScrapes = {};
 
-// Counts become rates once a second; a restart or another strategy begins anew.
-function chartRates(part, strategy, now) {
-  const before = chartBefore[part.name];
-  const worth = part.worth;
-  if (!worth) return;
-  const anew = !before || before.strategy !== strategy || worth.reads < before.worth.reads;
-  if (!anew && now - before.at < 1) return;
-  chartBefore[part.name] = { at: now, worth, strategy };
-  if (anew) return;
-  const reads = worth.reads - before.worth.reads;
-  if (reads > 0) charts.hits.note(part.name, 100 * (worth.hits - before.worth.hits) / reads);
-  charts.fetches.note(part.name, (worth.fetches - before.worth.fetches) / (now - before.at));
+// Counts become rates from scrape to scrape; a restart or another strategy begins anew.
+function chartRates(part, strategy) {
+  const before = chartScrapes[part.name];
+  const { worth, scraped_ms: at } = part;
+  if (!worth) return (chartScrapes[part.name] = {});
+  if (before?.at === at) return before;
+  const rates = { at, worth, strategy };
+  if (before?.strategy === strategy && worth.reads >= before.worth.reads) {
+    const reads = worth.reads - before.worth.reads;
+    rates.hits = reads > 0 ? 100 * (worth.hits - before.worth.hits) / reads : before.hits;
+    rates.fetches = 1000 * (worth.fetches - before.worth.fetches) / (at - before.at);
+  }
+  return (chartScrapes[part.name] = rates);
 }
-
-const chartDrawn = {};
 
 function drawCharts(picture) {
   const now = performance.now() / 1000;
   for (const chart of Object.values(charts)) chart.now = now;
   if (chartChoices.at(-1)?.[1] !== picture.strategy) chartChoices.push([now, picture.strategy]);
-  for (const part of picture.parts.filter((part) => part.layer === "edge")) {
-    const answer = part.answer;
-    if (answer && answer.number !== chartDrawn[part.name]) {
-      chartDrawn[part.name] = answer.number;
-      charts.took.note(part.name, answer.took_ms);
-      // An answer may be complete up to a moment after its request was sent.
-      charts.age.note(part.name, typeof answer.age_ms === "number" ? Math.max(0, answer.age_ms) : NaN);
-    }
-    chartRates(part, picture.strategy, now);
-  }
-  for (const chart of Object.values(charts)) chart.draw();
+  while (chartChoices[1]?.[0] < now - CHART_SPAN_S) chartChoices.shift();
+  const replicas = picture.parts.filter((part) => part.layer === "edge");
+  const rates = replicas.map((part) => chartRates(part, picture.strategy));
+  charts.took.draw(replicas.map(({ answer }) => answer?.took_ms));
+  charts.hits.draw(rates.map(({ hits }) => hits));
+  // An answer may be complete up to a moment after its request was sent.
+  charts.age.draw(replicas.map(({ answer }) => (typeof answer?.age_ms === "number" ? Math.max(0, answer.age_ms) : null)));
+  charts.fetches.draw(rates.map(({ fetches }) => fetches));
 }

@@ -1,6 +1,7 @@
 //! Reads the same page from every replica and from the naive page, side by side, and holds each against a fresh composition.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasher as _, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -13,7 +14,7 @@ use tokio::time::{Interval, MissedTickBehavior, interval};
 
 use super::stage::{Chosen, Stage};
 use super::verdict::{Colour, Known, Shown, Verdict, revisions, revisions_told};
-use crate::sources::AccountId;
+use crate::sources::{AccountId, why};
 use crate::stack::{Part, url};
 use crate::supervisor::{Layer, State};
 
@@ -91,7 +92,7 @@ impl Comparison {
                     http,
                     account,
                     strategy: strategy.as_deref(),
-                    trace: None,
+                    judges: false,
                 };
                 match read.of(replica).await {
                     Ok((shown, content)) => (composed.judge(account, &shown), Some(content)),
@@ -162,16 +163,21 @@ fn grey(why: String) -> Verdict {
 
 /// A composition that no cache takes part in, by the first replica that runs.
 ///
-/// With the strategy `none`, whose cache is its own: `no-cache` alone would leave its composition to the readers that are compared.
+/// By another strategy than the one that is shown: each has a cache and counters of its own, and what is composed to judge by
+/// is neither to be left to the readers that are judged nor to be counted as theirs.
 async fn compose(stage: &Stage, http: &Client, account: AccountId) -> Option<Shown> {
     let replica = stage
         .layer(Layer::Edge)
         .find(|replica| stage.processes.state(&replica.program.name) == State::Running)?;
+    let strategy = match stage.chosen().strategy.as_str() {
+        "none" => "versioned",
+        _ => "none",
+    };
     let read = Read {
         http,
         account,
-        strategy: Some("none"),
-        trace: Some(UNTRACED),
+        strategy: Some(strategy),
+        judges: true,
     };
     read.of(replica).await.ok().map(|(shown, _)| shown)
 }
@@ -183,8 +189,8 @@ struct Read<'read> {
     account: AccountId,
     /// If there is one to choose.
     strategy: Option<&'read str>,
-    /// The trace that it belongs to, if not one of its own.
-    trace: Option<&'static str>,
+    /// Whether others are held against it: composed afresh, and not traced.
+    judges: bool,
 }
 
 impl Read<'_> {
@@ -200,11 +206,14 @@ impl Read<'_> {
             Some(strategy) => request.header("cache-strategy", strategy),
             None => request,
         };
-        let request = match self.trace {
-            Some(trace) => request.header("traceparent", trace),
-            None => request,
+        let request = if self.judges {
+            request
+                .header("cache-control", "no-cache")
+                .header("traceparent", UNTRACED)
+        } else {
+            request.header("traceparent", own_trace())
         };
-        let answer = request.send().await.map_err(|error| why(&error))?;
+        let answer = request.send().await.map_err(|error| why(&error).to_owned())?;
         if !answer.status().is_success() {
             return Err(format!("answers {}", answer.status()));
         }
@@ -215,7 +224,7 @@ impl Read<'_> {
             "" => revisions_told(&header("consistency-token")),
             etag => revisions(etag),
         };
-        let body: Value = answer.json().await.map_err(|error| why(&error))?;
+        let body: Value = answer.json().await.map_err(|error| why(&error).to_owned())?;
         let took_ms = began.elapsed().as_secs_f64() * 1000.0;
         let shown = Shown {
             revisions,
@@ -241,24 +250,19 @@ impl Read<'_> {
     }
 }
 
+/// A trace that began here, so that the viewer can tell the lab's reads from its visitors'.
+fn own_trace() -> String {
+    // The only random numbers that the standard library has.
+    let random = || RandomState::new().hash_one(());
+    format!("00-{:016x}{:016x}-{:016x}-01", random(), random(), random())
+}
+
 fn text(answer: &Response, name: &str) -> String {
     let value = answer.headers().get(name);
     value
         .and_then(|value| value.to_str().ok())
         .unwrap_or_default()
         .to_owned()
-}
-
-/// In words, for somebody who may have broken it on purpose.
-pub(crate) fn why(error: &reqwest::Error) -> String {
-    let why = if error.is_timeout() {
-        "does not answer"
-    } else if error.is_connect() {
-        "cannot be reached"
-    } else {
-        "broke off its answer"
-    };
-    why.to_owned()
 }
 
 /// `metrics stale` of `page; fwd=stale; detail="metrics stale"`: what a page says of itself that is not whole.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use anyhow::anyhow;
 use async_nats::jetstream;
 use axum::http::StatusCode;
 use futures::future::try_join_all;
@@ -12,7 +13,8 @@ use tokio::time::timeout;
 
 use super::stage::Stage;
 use crate::data::State as Found;
-use crate::sources::{AccountId, NewSample};
+use crate::ports;
+use crate::sources::{AccountId, Failure, NewSample};
 use crate::stack::{LINKED, NAIVE, Part};
 use crate::supervisor::{Layer, State};
 
@@ -93,7 +95,10 @@ impl From<Refused> for Problem {
 
 impl From<anyhow::Error> for Refused {
     fn from(error: anyhow::Error) -> Self {
-        Self::Failed(error)
+        match error.downcast_ref::<Failure>() {
+            Some(failure) if failure.declined => Self::NotPossible(failure.to_string()),
+            _ => Self::Failed(error),
+        }
     }
 }
 
@@ -128,7 +133,7 @@ impl Stage {
     pub(super) async fn perform(&self, control: Control) -> Result<String, Refused> {
         let _turn = self.turn.lock().await;
         match control {
-            Control::Watch(account) => Ok(self.watch(account)),
+            Control::Watch(account) => self.watch(account).await,
             Control::Strategy(name) => self.choose_strategy(name),
             Control::Rename(name) => self.rename(name).await,
             Control::AddEndpoint => self.add_endpoint().await,
@@ -147,9 +152,12 @@ impl Stage {
         }
     }
 
-    fn watch(&self, account: AccountId) -> String {
+    async fn watch(&self, account: AccountId) -> Result<String, Refused> {
+        if !self.accounts.iter().any(|listed| listed.id == account) {
+            self.sources.require_account(account).await?;
+        }
         self.chosen().account = account;
-        format!("the replicas are asked for account {account}")
+        Ok(format!("the replicas are asked for account {account}"))
     }
 
     fn choose_strategy(&self, name: String) -> Result<String, Refused> {
@@ -229,6 +237,7 @@ impl Stage {
 
     fn start(&self, name: &str) -> Result<String, Refused> {
         let part = self.require(name, State::Down)?;
+        require_free(part)?;
         let mut program = part.program.clone();
         if let Some(ms) = self.chosen().injected.get(name) {
             program
@@ -257,7 +266,7 @@ impl Stage {
         }
         self.start(name)?;
         Ok(format!(
-            "{name} is started again and holds each answer back for {ms} ms"
+            "{name} is started again and holds each answer about an account back for {ms} ms"
         ))
     }
 
@@ -278,7 +287,8 @@ impl Stage {
     async fn delete_stream(&self) -> Result<String, Refused> {
         let url = self.stack.nats_url();
         let deleting = async {
-            let client = async_nats::connect(url).await.map_err(anyhow::Error::from)?;
+            let client = async_nats::connect(url).await;
+            let client = client.map_err(|_| anyhow!("NATS cannot be reached"))?;
             let stream = jetstream::new(client).delete_stream(STREAM).await;
             stream.map_err(anyhow::Error::from)
         };
@@ -334,6 +344,12 @@ impl Stage {
         };
         Err(Refused::NotNow(format!("{name} {is}")))
     }
+}
+
+/// A part that meets somebody else at its port would end by itself, and the lab with it.
+pub(super) fn require_free(part: &Part) -> Result<(), Refused> {
+    let free = ports::require_free(part.port, &part.program.name);
+    free.map_err(|taken| Refused::NotNow(format!("{taken:#}")))
 }
 
 /// The time of day to the millisecond, as UTC.

@@ -85,6 +85,10 @@ impl Flow {
             return;
         };
         let mut events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
+        // A publisher that is not sure repeats itself.
+        if events.iter().any(|known| known.id == flowed.id) {
+            return;
+        }
         events.truncate(SHOWN - 1);
         events.push_front(flowed);
     }

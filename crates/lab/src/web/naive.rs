@@ -5,7 +5,7 @@ use std::time::Duration;
 use maud::{Markup, html};
 use tokio::time::timeout;
 
-use super::controls::{BROKER_ANSWERS_WITHIN, Refused};
+use super::controls::{BROKER_ANSWERS_WITHIN, Refused, require_free};
 use super::page::toggle;
 use super::stage::Stage;
 use crate::link::Link;
@@ -51,8 +51,7 @@ impl Stage {
                 "{NAIVE} does not start without NATS, which does not answer"
             ))
         })?;
-        let free = self.stack.ports.naive_is_free();
-        free.map_err(|taken| Refused::NotNow(format!("{taken:#}")))?;
+        require_free(part)?;
         self.processes.start(&part.program)?;
         if timeout(READY_WITHIN, part.probe.until_ready()).await.is_err() {
             self.processes.kill(NAIVE).await?;

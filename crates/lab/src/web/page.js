@@ -32,10 +32,13 @@ function meaning(button) {
   return { path, word, fault, command: command ?? lab(path) };
 }
 
+// As text within a JSON string, within single quotes in a terminal.
+const quoted = (text) => JSON.stringify(text).slice(1, -1).replaceAll("'", "'\\''");
+
 function filled(template, encode) {
   const endpoint = picture?.parts.map((part) => part.answer?.endpoint).find(Boolean) ?? 1;
   const values = { endpoint, account: picture?.account ?? "", strategy: picture?.strategy ?? "", value: "…", name: one("#name").value || (encode ? "" : "renamed") };
-  return template.replace(/\{(account|endpoint|strategy|value|name)\}/g, (_, key) => encode ? encodeURIComponent(values[key]) : String(values[key]));
+  return template.replace(/\{(account|endpoint|strategy|value|name)\}/g, (_, key) => encode ? encodeURIComponent(values[key]) : quoted(String(values[key])));
 }
 
 function commandOf(element) {
@@ -74,6 +77,7 @@ document.addEventListener("click", (event) => {
 });
 document.addEventListener("change", (event) => {
   const select = event.target.closest("select");
+  if (select) select.chosenAt = performance.now();
   if (select) perform(select.dataset.do + encodeURIComponent(select.value), select);
 });
 
@@ -111,7 +115,7 @@ function drawVerdict(part) {
   const colour = answer?.colour ?? "grey";
   one(".verdict", card(part.name)).className = `verdict ${colour}`;
   const young = colour === "amber" && answer.why.startsWith("lacks");
-  say(field(part.name, "colour"), young ? "catching up" : words[colour]);
+  say(field(part.name, "colour"), young ? "a moment behind" : words[colour]);
   say(field(part.name, "why"), (answer?.why ?? "not read yet") + cutOff(part));
 }
 
@@ -237,11 +241,17 @@ function drawToggles() {
   }
 }
 
+// How long a choice may take to show in the pictures.
+const CHOICE_SHOWS_WITHIN_MS = 1500;
+
 function choose(select, value) {
-  if (document.activeElement !== select && select.value !== value) select.value = value;
+  const chosenNow = document.activeElement === select && performance.now() - (select.chosenAt ?? -Infinity) < CHOICE_SHOWS_WITHIN_MS;
+  if (!chosenNow && select.value !== value) select.value = value;
 }
 
 function draw(next) {
+  // The lab was started again with other parts.
+  if (next.parts.some((part) => !card(part.name))) return location.reload();
   picture = next;
   for (const part of next.parts) {
     drawPart(part);
@@ -259,6 +269,6 @@ function draw(next) {
 }
 
 const stream = new EventSource("/events");
-const live = (text, off) => { say(one("#live"), text); one("#live").classList.toggle("off", off); };
+const live = (text, off) => { say(one("#live"), text); one("#live").classList.toggle("off", off); one("main").classList.toggle("gone", off); };
 stream.onmessage = (message) => { draw(JSON.parse(message.data)); live("live", false); };
 stream.onerror = () => live("the lab does not answer", true);

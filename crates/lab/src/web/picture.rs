@@ -43,6 +43,8 @@ struct PartSeen {
     fenced: Option<f64>,
     /// What a replica's cache was worth with the chosen strategy.
     worth: Option<Worth>,
+    /// Which of its scrapes these numbers are from, and when it was made, in milliseconds since somebody looks.
+    scraped_ms: Option<u64>,
     /// What a replica last showed.
     answer: Option<Answer>,
 }
@@ -80,6 +82,7 @@ impl Picture {
                 feeds: scrape.feeds,
                 fenced: scrape.fenced,
                 worth: scrape.worth.get(&chosen.strategy).copied(),
+                scraped_ms: scrape.at_ms,
                 answer: seen.answers.remove(&name),
                 name,
             }

@@ -22,6 +22,8 @@ pub(crate) struct Scrape {
     pub(super) fenced: Option<f64>,
     /// What a replica's cache was worth, by strategy.
     pub(crate) worth: HashMap<String, Worth>,
+    /// When it was made, in milliseconds since somebody looks; told by whoever looks more than once.
+    pub(super) at_ms: Option<u64>,
 }
 
 /// What a replica knows of one source's feed.
@@ -74,6 +76,7 @@ impl Scrape {
             feeds: feeds.collect(),
             fenced: fenced(text),
             worth: worth(text),
+            at_ms: None,
         }
     }
 }

@@ -85,7 +85,7 @@ function drawComparison(standing) {
   const content = document.querySelector("#compared");
   const said = document.querySelector("#comparing");
   if (standing.state === "running") {
-    said.textContent = "Reading one page by each strategy in turn, about 12 seconds. Everything else remains usable: Esc closes this.";
+    say(said, "Reading one page by each strategy in turn, about 12 seconds. Everything else remains usable: Esc closes this until it is done.");
     said.className = "";
     content.replaceChildren(comparisonProgress(standing.done, standing.of));
     return true;
@@ -101,24 +101,25 @@ function drawComparison(standing) {
   return false;
 }
 
-let askAgain = null;
+const comparison = document.querySelector("#comparison");
+let followed = false;
 
-async function followComparison(dialog) {
-  try {
-    const answer = await fetch("/comparison");
-    if (drawComparison(await answer.json()) && dialog.open) askAgain = setTimeout(() => followComparison(dialog), ASK_EVERY_MS);
-  } catch {
-    drawComparison({ state: "failed", why: "the lab does not answer" });
-  }
+// Also while the dialog is closed: what came of it is shown in any case.
+async function followComparison() {
+  followed = true;
+  let standing;
+  do {
+    standing = await fetch("/comparison").then((answer) => answer.json(), () => ({ state: "failed", why: "the lab does not answer" }));
+    if (drawComparison(standing)) await new Promise((resolve) => setTimeout(resolve, ASK_EVERY_MS));
+  } while (standing.state === "running");
+  followed = false;
+  if (!comparison.open) comparison.showModal();
 }
 
 // Once the lab has answered a click: the comparison that was begun, or that runs already.
 function showComparison() {
-  const dialog = document.querySelector("#comparison");
-  if (dialog.open) return;
-  dialog.showModal();
-  followComparison(dialog);
+  if (!comparison.open) comparison.showModal();
+  if (!followed) followComparison();
 }
 
-document.querySelector("#comparison").addEventListener("close", () => clearTimeout(askAgain));
-document.querySelector("#comparison button").addEventListener("click", () => document.querySelector("#comparison").close());
+document.querySelector("#comparison button").addEventListener("click", () => comparison.close());

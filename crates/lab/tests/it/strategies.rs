@@ -83,6 +83,22 @@ async fn a_ttl_hides_changes_and_nothing_else_does() {
     assert!(!of_injected(&compared), "{:?}", compared.how);
     nothing_is_left(&class).await;
 
+    let pages =
+        |compared: &Compared| ["invalidate", "prepopulate"].map(|name| row(compared, name).hits_percent);
+    let mut hits = vec![pages(&compared)];
+    // A reader that comes before the refresh is done waits for it, which on a busy machine may happen each time.
+    while hits
+        .iter()
+        .all(|[invalidate, prepopulate]| prepopulate <= invalidate)
+    {
+        assert!(hits.len() < 5, "pre-populating saves nobody the wait: {hits:?}");
+        hits.push(pages(
+            &run(&sources(&class), &page, SHORT, |_| (), pending())
+                .await
+                .unwrap(),
+        ));
+    }
+
     let broken = run(&sources(&class), "http://127.0.0.1:1", SHORT, |_| (), pending()).await;
     assert_eq!(broken.unwrap_err().to_string(), "the page cannot be reached");
     nothing_is_left(&class).await;

@@ -1,6 +1,7 @@
 //! The lab's page as a browser uses it: the real stack, the stream of pictures, the controls.
 
 use std::cell::Cell;
+use std::net::{Ipv4Addr, TcpListener};
 use std::time::Duration;
 
 use reqwest::{Client, Method};
@@ -57,6 +58,8 @@ async fn strangers_are_refused_and_so_is_what_makes_no_sense() {
         ("strategy?name=hope", 422, "there is no strategy called hope"),
         ("start?part=page", 409, "page is running"),
         ("resume?part=page", 409, "page is running"),
+        ("watch?id=999", 422, "accounts answered 404"),
+        ("rename?name=%07", 422, "name: "),
     ] {
         let (answered, detail) = problem(class.click(control).await).await;
         assert_eq!(answered, status, "{control}: {detail}");
@@ -113,6 +116,22 @@ async fn sources_are_paused_killed_and_slowed_down_and_all_of_it_is_undone() {
 
     class.see("kill?part=metrics", state("down")).await;
     class.until("both say that metrics is gone", marked).await;
+    // What starts in vain would end the lab.
+    let port = class
+        .lab
+        .address("metrics")
+        .rsplit(':')
+        .next()
+        .unwrap()
+        .parse()
+        .unwrap();
+    let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).unwrap();
+    let (status, why) = problem(class.click("start?part=metrics").await).await;
+    assert!(
+        status == 409 && why.contains("is taken by process"),
+        "{status} {why}"
+    );
+    drop(taken);
     class.see("start?part=metrics", Class::is_at_rest).await;
 
     class
