@@ -28,6 +28,9 @@ pub enum StoreError {
     /// There is no account of this id; its absence has a version.
     #[error("no such account")]
     NoSuchAccount(Version),
+    /// The account is at this version, and not at one that was to be changed.
+    #[error("the version is another one")]
+    VersionMismatch(Version),
     /// The database failed.
     #[error("the database failed")]
     Database(#[from] group_commit::Error),
@@ -49,6 +52,16 @@ impl IntoResponse for StoreError {
                     "There is no such account",
                 );
                 ([(header::ETAG, format!("\"{version}\""))], problem).into_response()
+            }
+            Self::VersionMismatch(version) => {
+                let etag = format!("\"{version}\"");
+                let problem = Problem::new(
+                    StatusCode::PRECONDITION_FAILED,
+                    "version-mismatch",
+                    "The account is not at a version that If-Match names",
+                )
+                .with_detail(format!("the account's ETag is {etag}"));
+                ([(header::ETAG, etag)], problem).into_response()
             }
             Self::Database(group_commit::Error::Overloaded) => {
                 let problem = Problem::new(

@@ -8,7 +8,8 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use event_bus::Version;
-use http_edge::{Json, Path, Problem, Query, conditional};
+use http_edge::conditional::{self, IfMatch};
+use http_edge::{Json, Path, Problem, Query};
 use serde::Deserialize;
 use utoipa::{IntoParams, OpenApi, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -180,34 +181,49 @@ struct UpdateAccount {
 }
 
 /// Changes what is given and leaves the rest.
-#[utoipa::path(patch, path = "/accounts/{id}", params(("id" = i64, Path)), request_body = UpdateAccount, responses(
+#[utoipa::path(patch, path = "/accounts/{id}", params(
+    ("id" = i64, Path), ("If-Match" = Option<String>, Header, description = "the versions that may be changed"),
+), request_body = UpdateAccount, responses(
     (status = 200, body = AccountAnswer, headers(("ETag" = String), ("Consistency-Token" = String))),
+    (status = 400, description = "an `If-Match` that cannot be read", body = Problem, content_type = "application/problem+json"),
     (status = 404, description = "no such account", body = Problem, content_type = "application/problem+json"),
+    (status = 412, description = "the account is not at a version that `If-Match` names; the ETag is the current one", body = Problem, content_type = "application/problem+json", headers(("ETag" = String))),
     (status = 422, description = "a field that cannot be taken", body = Problem, content_type = "application/problem+json"),
 ))]
 async fn update_account(
     State(store): State<Store>,
     Path(id): Path<i64>,
+    wanted: IfMatch,
     Json(body): Json<UpdateAccount>,
 ) -> Result<Response, Response> {
     let change = body.validate().map_err(Problem::into_response)?;
     let stored = store
-        .change_account(AccountId(id), change)
+        .change_account(
+            AccountId(id),
+            move |version| wanted.allows(&etag(version)),
+            change,
+        )
         .await
         .map_err(StoreError::into_response)?;
     Ok(mutated(&stored).into_response())
 }
 
 /// Deletes the account; the other services hear it and delete what is theirs.
-#[utoipa::path(delete, path = "/accounts/{id}", params(("id" = i64, Path)), responses(
+#[utoipa::path(delete, path = "/accounts/{id}", params(
+    ("id" = i64, Path), ("If-Match" = Option<String>, Header, description = "the versions that may be deleted"),
+), responses(
     (status = 204, description = "deleted", headers(("ETag" = String), ("Consistency-Token" = String))),
+    (status = 400, description = "an `If-Match` that cannot be read", body = Problem, content_type = "application/problem+json"),
     (status = 404, description = "no such account", body = Problem, content_type = "application/problem+json"),
+    (status = 412, description = "the account is not at a version that `If-Match` names; the ETag is the current one", body = Problem, content_type = "application/problem+json", headers(("ETag" = String))),
 ))]
 async fn delete_account(
     State(store): State<Store>,
     Path(id): Path<i64>,
+    wanted: IfMatch,
 ) -> Result<impl IntoResponse, StoreError> {
-    let version = store.delete_account(AccountId(id)).await?;
+    let wanted = move |version| wanted.allows(&etag(version));
+    let version = store.delete_account(AccountId(id), wanted).await?;
     Ok((StatusCode::NO_CONTENT, version_headers(AccountId(id), version)))
 }
 

@@ -71,18 +71,27 @@ impl Store {
         self.database.read(move |c| list(c, after, limit)).await
     }
 
+    /// Changes the account if the version it has is `wanted`: of two who want the same one, one finds another.
     #[instrument(skip_all)]
     pub(crate) async fn change_account(
         &self,
         id: AccountId,
+        wanted: impl FnOnce(Version) -> bool + Send + 'static,
         change: AccountChange,
     ) -> Result<Stored, StoreError> {
-        self.database.write(move |c| self::change(c, id, change)).await
+        self.database
+            .write(move |c| self::change(c, id, wanted, change))
+            .await
     }
 
+    /// The same for its deletion.
     #[instrument(skip_all)]
-    pub(crate) async fn delete_account(&self, id: AccountId) -> Result<Version, StoreError> {
-        self.database.write(move |c| delete(c, id)).await
+    pub(crate) async fn delete_account(
+        &self,
+        id: AccountId,
+        wanted: impl FnOnce(Version) -> bool + Send + 'static,
+    ) -> Result<Version, StoreError> {
+        self.database.write(move |c| delete(c, id, wanted)).await
     }
 }
 
@@ -99,13 +108,15 @@ fn create(c: &Connection, new: &NewAccount) -> Result<Stored, StoreError> {
     announced(c, account, events::created)
 }
 
-fn change(c: &Connection, id: AccountId, change: AccountChange) -> Result<Stored, StoreError> {
-    let account = existing(c, id)?;
-    let Some(changed) = account.changed(change, Timestamp::now()) else {
-        return Ok(Stored {
-            incarnation: outbox::incarnation(c)?,
-            account,
-        });
+fn change(
+    c: &Connection,
+    id: AccountId,
+    wanted: impl FnOnce(Version) -> bool,
+    change: AccountChange,
+) -> Result<Stored, StoreError> {
+    let stored = existing_at(c, id, wanted)?;
+    let Some(changed) = stored.account.changed(change, Timestamp::now()) else {
+        return Ok(stored);
     };
     c.prepare_cached(
         "UPDATE accounts SET revision = ?2, name = ?3, description = ?4, updated_at = ?5 WHERE id = ?1",
@@ -120,8 +131,12 @@ fn change(c: &Connection, id: AccountId, change: AccountChange) -> Result<Stored
     announced(c, changed, events::updated)
 }
 
-fn delete(c: &Connection, id: AccountId) -> Result<Version, StoreError> {
-    let account = existing(c, id)?;
+fn delete(
+    c: &Connection,
+    id: AccountId,
+    wanted: impl FnOnce(Version) -> bool,
+) -> Result<Version, StoreError> {
+    let Stored { incarnation, account } = existing_at(c, id, wanted)?;
     let revision = account.revision + 1;
     c.prepare_cached(
         "UPDATE accounts SET revision = ?2, deleted = 1, name = '', description = '' WHERE id = ?1",
@@ -129,7 +144,7 @@ fn delete(c: &Connection, id: AccountId) -> Result<Version, StoreError> {
     .execute(params![id.0, revision])?;
     outbox::announce(c, &events::deleted(id, revision))?;
     Ok(Version {
-        incarnation: outbox::incarnation(c)?,
+        incarnation,
         revision,
     })
 }
@@ -169,9 +184,21 @@ fn find(c: &Connection, id: AccountId) -> Result<Found, StoreError> {
     })
 }
 
-fn existing(c: &Connection, id: AccountId) -> Result<Account, StoreError> {
-    let found = find(c, id)?;
-    found.account.ok_or(StoreError::NoSuchAccount(found.version))
+/// What is not there has no version to want (RFC 9110, 13.2.1).
+fn existing_at(
+    c: &Connection,
+    id: AccountId,
+    wanted: impl FnOnce(Version) -> bool,
+) -> Result<Stored, StoreError> {
+    let Found { version, account } = find(c, id)?;
+    let account = account.ok_or(StoreError::NoSuchAccount(version))?;
+    if !wanted(version) {
+        return Err(StoreError::VersionMismatch(version));
+    }
+    Ok(Stored {
+        incarnation: version.incarnation,
+        account,
+    })
 }
 
 fn list(c: &Connection, after: AccountId, limit: u32) -> Result<Vec<Account>, StoreError> {

@@ -120,6 +120,21 @@ async fn a_change_that_changes_nothing_is_not_announced() {
 }
 
 #[tokio::test]
+async fn a_change_meant_for_another_version_is_not_announced() {
+    let app = TestApp::spawn().await;
+    let id = app.account("a").await;
+    let refused = app
+        .request(reqwest::Method::PATCH, "/accounts/1")
+        .header("if-match", "\"nope-1\"")
+        .json(&json!({ "name": "b" }));
+    assert_eq!(refused.send().await.unwrap().status(), 412);
+    app.patch(id, &json!({ "name": "c" })).await;
+    let heard = changes(&app, 2).await;
+    assert_eq!(heard[1].2["fragment"]["name"], "c");
+    assert_eq!(attribute(&heard[1].1, "ce-sequence"), "2");
+}
+
+#[tokio::test]
 async fn without_a_broker_mutations_are_answered_and_they_are_published_when_it_is_back() {
     let mut app = TestApp::spawn().await;
     app.account("before").await;
