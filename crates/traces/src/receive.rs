@@ -55,10 +55,13 @@ fn kept(span: Exported, service: String) -> Span {
 }
 
 fn texts(attributes: Vec<KeyValue>) -> Vec<(String, String)> {
-    attributes
+    let texts = attributes
         .into_iter()
-        .map(|attribute| (attribute.key, text(attribute.value)))
-        .collect()
+        .map(|attribute| (attribute.key, text(attribute.value)));
+    let mut texts: Vec<_> = texts.collect();
+    // They are collected where they were decoded, which has room for more and larger ones.
+    texts.shrink_to_fit();
+    texts
 }
 
 fn text(value: Option<AnyValue>) -> String {

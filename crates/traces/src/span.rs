@@ -4,6 +4,11 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
+/// What a span takes beside its texts: its own fields, its part of a trace, and the room that vectors have to spare.
+const FIXED: usize = 512;
+/// What a text takes beside its characters: where it is, and the allocator's part.
+const FIXED_OF_TEXT: usize = 40;
+
 /// One piece of work of one service.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Span {
@@ -42,6 +47,16 @@ impl Span {
     /// How long it took, in nanoseconds; zero if its clock was set back.
     pub(crate) const fn took(&self) -> u64 {
         self.end.saturating_sub(self.start)
+    }
+
+    /// About how many bytes of memory it takes.
+    pub(crate) fn size(&self) -> usize {
+        let own = [&self.id, &self.service, &self.name].into_iter();
+        let own = own.chain(&self.parent).chain(&self.failure);
+        let attributes = self.attributes.iter().flat_map(|(name, value)| [name, value]);
+        let links = self.links.iter().flat_map(|link| [&link.trace, &link.span]);
+        let texts = own.chain(attributes).chain(links);
+        FIXED + texts.map(|text| FIXED_OF_TEXT + text.len()).sum::<usize>()
     }
 
     /// Where it stands in its trace: by its start, and what has no parent before what begins at the same moment.

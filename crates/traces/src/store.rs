@@ -5,18 +5,30 @@ use std::collections::{HashMap, VecDeque};
 
 use crate::span::{Span, TraceId};
 
-/// Spans of all traces together; at some 500 bytes each, 25 MB.
-const MOST_SPANS: usize = 50_000;
-/// Spans of one trace: a client that gives everything one trace must not push all others out.
-const MOST_OF_ONE: usize = 2_000;
+/// What all spans together may take, by [`Span::size`]: some 50,000 spans with 5 attributes each, or 35,000 with 10.
+///
+/// The whole process then takes 60 to 110 MB, and up to 170 MB at spans of megabytes, mostly by what the allocator holds
+/// back.
+const MOST: usize = 64 * 1024 * 1024;
+/// What the spans of one trace may take: a client that gives everything one trace must not push all others out.
+const MOST_OF_ONE: usize = 4 * 1024 * 1024;
 
 /// Traces in the order in which they were first heard of.
 #[derive(Debug)]
 pub(crate) struct Store {
     most: usize,
-    traces: HashMap<TraceId, Vec<Span>>,
+    traces: HashMap<TraceId, Trace>,
     order: VecDeque<TraceId>,
-    spans: usize,
+    /// The sum over the traces.
+    size: usize,
+}
+
+/// The spans of a trace, in the order in which they came.
+#[derive(Debug)]
+struct Trace {
+    spans: Vec<Span>,
+    /// The sum over the spans.
+    size: usize,
 }
 
 impl Store {
@@ -26,33 +38,39 @@ impl Store {
             most: usize::try_from(most).unwrap_or(usize::MAX),
             traces: HashMap::new(),
             order: VecDeque::new(),
-            spans: 0,
+            size: 0,
         }
     }
 
     /// Keeps a span, and forgets the oldest traces for it.
-    pub(crate) fn keep(&mut self, trace: TraceId, span: Span) {
-        let spans = self.traces.entry(trace.clone()).or_insert_with(|| {
-            self.order.push_back(trace);
-            Vec::new()
+    pub(crate) fn keep(&mut self, id: TraceId, span: Span) {
+        let trace = self.traces.entry(id.clone()).or_insert_with(|| {
+            self.order.push_back(id);
+            // Many traces have one span; left to itself, the vector would begin with room for four.
+            Trace {
+                spans: Vec::with_capacity(1),
+                size: 0,
+            }
         });
         // A retried export brings the same spans again.
-        if spans.len() >= MOST_OF_ONE || spans.iter().any(|known| known.id == span.id) {
+        if trace.size >= MOST_OF_ONE || trace.spans.iter().any(|known| known.id == span.id) {
             return;
         }
-        spans.push(span);
-        self.spans += 1;
-        while self.order.len() > self.most || self.spans > MOST_SPANS {
+        let size = span.size();
+        trace.spans.push(span);
+        trace.size += size;
+        self.size += size;
+        while self.order.len() > self.most || self.size > MOST {
             let Some(oldest) = self.order.pop_front() else {
                 return;
             };
-            self.spans -= self.traces.remove(&oldest).map_or(0, |spans| spans.len());
+            self.size -= self.traces.remove(&oldest).map_or(0, |trace| trace.size);
         }
     }
 
     /// The spans of one trace, by their start.
     pub(crate) fn trace(&self, trace: &str) -> Option<Vec<Span>> {
-        let mut spans = self.traces.get(trace)?.clone();
+        let mut spans = self.traces.get(trace)?.spans.clone();
         spans.sort_by_key(Span::place);
         Some(spans)
     }
@@ -69,7 +87,11 @@ impl Store {
 
     /// The first of [`Self::trace`], in place: all traces are asked for it, and few are then copied.
     fn first(&self, trace: &str) -> Option<&Span> {
-        self.traces.get(trace)?.iter().min_by_key(|span| span.place())
+        self.traces
+            .get(trace)?
+            .spans
+            .iter()
+            .min_by_key(|span| span.place())
     }
 }
 
@@ -105,7 +127,7 @@ mod tests {
             .map(|(id, _)| id)
             .collect();
         assert_eq!(newest, ["b", "c"], "by their start");
-        assert_eq!(store.spans, 2);
+        assert_eq!(store.size, span("2", 8).size() + span("4", 7).size());
     }
 
     #[test]
@@ -140,14 +162,33 @@ mod tests {
     #[test]
     fn no_trace_and_no_number_of_traces_takes_all_memory() {
         let mut store = Store::new(u32::MAX);
-        for number in 0..MOST_OF_ONE + 10 {
-            store.keep("one".to_owned(), span(&number.to_string(), 0));
+        let one = span("0001", 0).size();
+        for number in 0..MOST_OF_ONE / one + 10 {
+            store.keep("one".to_owned(), span(&format!("{number:04}"), 0));
         }
-        assert_eq!(store.trace("one").unwrap().len(), MOST_OF_ONE);
-        for number in 0..MOST_SPANS {
-            store.keep(number.to_string(), span("1", 0));
+        assert!(store.size >= MOST_OF_ONE && store.size < MOST_OF_ONE + one);
+        for number in 0..MOST / one {
+            store.keep(number.to_string(), span("0001", 0));
         }
-        assert!(store.spans <= MOST_SPANS);
+        assert!(store.size <= MOST && store.size > MOST - one);
         assert!(store.trace("one").is_none());
+    }
+
+    #[test]
+    fn a_few_huge_spans_push_old_traces_out_and_leave_no_trace_when_they_go() {
+        let huge = |text: usize| Span {
+            attributes: vec![("db.query".to_owned(), "x".repeat(text))],
+            ..span("1", 0)
+        };
+        let mut store = Store::new(100);
+        store.keep("old".to_owned(), span("1", 0));
+        for number in 0..8 {
+            store.keep(format!("huge {number}"), huge(MOST / 8));
+        }
+        assert!(store.trace("old").is_none() && store.trace("huge 0").is_none());
+        assert!(store.trace("huge 7").is_some() && store.size <= MOST);
+
+        store.keep("larger than all".to_owned(), huge(MOST));
+        assert_eq!((store.size, store.traces.len(), store.order.len()), (0, 0, 0));
     }
 }
