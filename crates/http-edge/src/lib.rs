@@ -7,6 +7,7 @@ mod exchange;
 mod extract;
 mod health;
 mod limits;
+pub mod loopback;
 mod measure;
 mod problem;
 mod serve;
