@@ -34,5 +34,6 @@ type Kept = Arc<Mutex<Store>>;
 /// Runs the viewer until `stop`.
 pub async fn run(config: Config, listener: TcpListener, stop: CancellationToken) -> io::Result<()> {
     let kept: Kept = Arc::new(Mutex::new(Store::new(config.keep)));
-    http_edge::serve(listener, routes::router(kept), stop).await
+    let router = routes::router(kept, listener.local_addr()?);
+    http_edge::serve(listener, router, stop).await
 }
