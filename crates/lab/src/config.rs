@@ -7,6 +7,9 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::sources::Sources;
 
+/// The strategies that a replica may be started with, and a request may choose.
+pub(crate) const STRATEGIES: [&str; 5] = ["none", "ttl", "versioned", "invalidate", "prepopulate"];
+
 /// Where a part is unless a flag says otherwise.
 pub(crate) const ACCOUNTS_URL: &str = "http://127.0.0.1:8081";
 pub(crate) const ENDPOINTS_URL: &str = "http://127.0.0.1:8082";
@@ -48,7 +51,7 @@ pub struct UpConfig {
 
     /// How pages are kept fresh, unless a request chooses: `curl -H 'Cache-Strategy: none' …`.
     #[arg(long, env = "STRATEGY", default_value = "invalidate")]
-    #[arg(value_parser = ["none", "ttl", "versioned", "invalidate", "prepopulate"])]
+    #[arg(value_parser = STRATEGIES)]
     pub strategy: String,
 
     /// Where databases and the broker's store live; created if missing, one lab at a time.

@@ -229,6 +229,11 @@ impl Stack {
         format!("nats://{}", local(self.ports.nats))
     }
 
+    /// The address of the page's first replica; there is always one.
+    pub fn first_page_url(&self) -> String {
+        url(self.ports.pages[0])
+    }
+
     /// The addresses of the page's replicas.
     pub fn page_urls(&self) -> Vec<String> {
         self.ports.pages.iter().copied().map(url).collect()

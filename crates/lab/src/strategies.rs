@@ -10,6 +10,7 @@ mod reader;
 mod table;
 mod tally;
 
+use std::io::{self, ErrorKind, Write as _};
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, anyhow, ensure};
@@ -19,9 +20,8 @@ use tokio::time::{MissedTickBehavior, interval_at, timeout};
 use self::furnish::furnish;
 use self::reader::Reader;
 use self::tally::{Acknowledged, Tally};
-use crate::config::CompareConfig;
+use crate::config::{CompareConfig, STRATEGIES};
 use crate::sources::{AccountId, MOST_LISTED, Sources};
-use crate::web::STRATEGIES;
 
 pub use self::compared::{Compared, Row};
 
@@ -82,8 +82,11 @@ pub async fn compare(config: &CompareConfig) -> Result<()> {
     };
     let page = config.page_url.trim_end_matches('/');
     let compared = run(&sources, page, plan, |_| (), interrupted).await?;
-    println!("{}", table::draw(&compared));
-    Ok(())
+    // Whoever pipes it away may have read enough.
+    match writeln!(io::stdout(), "{}", table::draw(&compared)) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(()),
+    }
 }
 
 /// Compares the strategies on an account of its own, which is deleted at the end, however that comes.

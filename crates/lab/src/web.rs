@@ -1,7 +1,6 @@
 //! The lab's own page: the stack as a picture, live, and the controls that break it and put it right again.
 
 mod audience;
-mod compare;
 mod comparison;
 mod controls;
 mod flow;
@@ -10,6 +9,7 @@ mod naive;
 mod page;
 mod picture;
 mod scrape;
+mod side_by_side;
 mod stage;
 mod verdict;
 
@@ -36,9 +36,8 @@ use crate::stack::local;
 pub use self::stage::Stage;
 
 // How an answer is read is the same for whoever compares.
-pub(crate) use self::compare::{UNTRACED, detail};
-pub(crate) use self::controls::STRATEGIES;
 pub(crate) use self::scrape::Scrape;
+pub(crate) use self::side_by_side::{UNTRACED, detail};
 pub(crate) use self::verdict::revisions;
 
 /// What the page may load: its own style and script, and its own stream of pictures.

@@ -123,6 +123,10 @@ fn command(program: &Program, setpriv: Option<&Path>) -> Command {
     };
     command
         .args(&program.arguments)
+        .env(
+            "OTEL_RESOURCE_ATTRIBUTES",
+            format!("service.instance.id={}", program.name),
+        )
         // Spans leave twice a second, and not every five: who clicks on a trace is looking at it now.
         .env("OTEL_BSP_SCHEDULE_DELAY", "500")
         .process_group(0)

@@ -10,10 +10,10 @@ use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::compare::Comparison;
 use super::flow::Flow;
 use super::picture::{Picture, Seen};
 use super::scrape::Scrape;
+use super::side_by_side::SideBySide;
 use super::stage::Stage;
 use crate::sources::http_client;
 use crate::stack::url;
@@ -69,7 +69,7 @@ pub(super) async fn perform(stage: Arc<Stage>, audience: Arc<Audience>) -> Infal
 /// All that looks at the stack; it stops when this is dropped.
 struct Eyes {
     scrapes: Arc<Mutex<HashMap<String, Scrape>>>,
-    comparison: Comparison,
+    side_by_side: SideBySide,
     flow: Flow,
     _tasks: JoinSet<()>,
 }
@@ -78,7 +78,7 @@ impl Eyes {
     fn open(stage: &Arc<Stage>) -> Self {
         let http = http_client();
         let scrapes = Arc::default();
-        let comparison = Comparison::default();
+        let side_by_side = SideBySide::default();
         let flow = Flow::default();
         let mut tasks = JoinSet::new();
         for part in stage
@@ -90,11 +90,11 @@ impl Eyes {
             let (http, scrapes) = (http.clone(), Arc::clone(&scrapes));
             tasks.spawn(scrape(Arc::clone(stage), http, name, url(part.port), scrapes));
         }
-        tasks.spawn(comparison.clone().run(Arc::clone(stage), http));
+        tasks.spawn(side_by_side.clone().run(Arc::clone(stage), http));
         tasks.spawn(flow.clone().listen(stage.stack.nats_url()));
         Self {
             scrapes,
-            comparison,
+            side_by_side,
             flow,
             _tasks: tasks,
         }
@@ -107,7 +107,7 @@ impl Eyes {
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
                 .clone(),
-            answers: self.comparison.answers(),
+            answers: self.side_by_side.answers(),
             events: self.flow.events(),
             broker_answers: self.flow.connected(),
         }

@@ -36,9 +36,7 @@ impl Comparison {
     /// Starts one, unless one runs; answers what it does, in words.
     pub(super) fn start(&self, stage: &Stage) -> Result<String, Refused> {
         let plan = Plan::default();
-        let Some(page_url) = stage.stack.page_urls().into_iter().next() else {
-            return Err(Refused::NotPossible("there is no replica to read".to_owned()));
-        };
+        let page_url = stage.stack.first_page_url();
         {
             let mut standing = self.lock();
             if matches!(*standing, Standing::Running { .. }) {
@@ -87,12 +85,11 @@ impl Comparison {
 /// The command that does the same in a terminal; what is everywhere the default is left out.
 pub(super) fn command(stage: &Stage) -> String {
     let ports = &stage.stack.ports;
-    let page = stage.stack.page_urls().into_iter().next().unwrap_or_default();
     let flags = [
         ("--accounts-url", url(ports.accounts), ACCOUNTS_URL),
         ("--endpoints-url", url(ports.endpoints), ENDPOINTS_URL),
         ("--metrics-url", url(ports.metrics), METRICS_URL),
-        ("--page-url", page, PAGE_URL),
+        ("--page-url", stage.stack.first_page_url(), PAGE_URL),
     ];
     let mut words = vec![program(), "compare".to_owned()];
     for (flag, value, usual) in flags {

@@ -12,14 +12,12 @@ use serde::Deserialize;
 use tokio::time::timeout;
 
 use super::stage::Stage;
+use crate::config::STRATEGIES;
 use crate::data::State as Found;
 use crate::ports;
 use crate::sources::{AccountId, Failure, NewSample};
 use crate::stack::{LINKED, NAIVE, Part};
 use crate::supervisor::{Layer, State};
-
-/// The strategies that a request may choose.
-pub(crate) const STRATEGIES: [&str; 5] = ["none", "ttl", "versioned", "invalidate", "prepopulate"];
 
 /// The most that the sources hold an answer back for.
 const MOST_LATENCY_MS: u32 = 9_000;

@@ -3,9 +3,9 @@
 use maud::{DOCTYPE, Markup, html};
 
 use super::comparison;
-use super::controls::STRATEGIES;
 use super::naive;
 use super::stage::Stage;
+use crate::config::STRATEGIES;
 use crate::stack::{NAIVE, Part, url};
 use crate::supervisor::Layer;
 
@@ -69,7 +69,7 @@ fn render_top(stage: &Stage) -> Markup {
             }
             label { "Strategy "
                 select id="strategy" data-do="strategy?name="
-                    data-command={ "curl -H 'Cache-Strategy: {strategy}' " (first_page(stage)) "/accounts/{account}" } {
+                    data-command={ "curl -H 'Cache-Strategy: {strategy}' " (stage.stack.first_page_url()) "/accounts/{account}" } {
                     @for strategy in STRATEGIES {
                         option value=(strategy) selected[strategy == chosen.strategy] { (strategy) }
                     }
@@ -266,8 +266,4 @@ fn button(stage: &Stage, control: &str, text: &str) -> Markup {
 /// The command that asks the lab itself: for what only the lab may do, because a process's end would be a failure otherwise.
 fn lab_command(stage: &Stage, control: &str) -> String {
     format!("curl -X POST '{}/do/{control}'", url(stage.stack.ports.lab))
-}
-
-fn first_page(stage: &Stage) -> String {
-    stage.stack.page_urls().into_iter().next().unwrap_or_default()
 }

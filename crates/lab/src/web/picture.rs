@@ -4,9 +4,9 @@ use std::collections::HashMap;
 
 use serde::Serialize;
 
-use super::compare::Answer;
 use super::flow::Flowed;
 use super::scrape::{Feed, Scrape, Worth};
+use super::side_by_side::Answer;
 use super::stage::Stage;
 use crate::sources::AccountId;
 use crate::supervisor::{Layer, State};

@@ -60,11 +60,11 @@ struct Content {
 
 /// The replicas' last answers, by their names.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Comparison {
+pub(super) struct SideBySide {
     answers: Arc<Mutex<HashMap<String, Answer>>>,
 }
 
-impl Comparison {
+impl SideBySide {
     /// The last answer of each replica.
     pub(super) fn answers(&self) -> HashMap<String, Answer> {
         self.lock().clone()
