@@ -1,15 +1,22 @@
 //! The account that is written to: made when it is needed, renamed again and again, deleted at the end.
+//!
+//! A creation whose answer does not come may make an account all the same, at once or later. So the accounts of each run have
+//! names of their own, by which they are found in the list.
 
+use std::hash::{BuildHasher as _, RandomState};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use reqwest::{Client, Method, Response, StatusCode};
+use reqwest::{Client, Method, RequestBuilder, StatusCode};
 use serde::Deserialize;
 use serde_json::json;
+use tokio::time::sleep;
 use url::Url;
 
-/// How long a write may take.
-const WRITTEN_WITHIN: Duration = Duration::from_secs(5);
+/// How long a request may take.
+const ANSWERED_WITHIN: Duration = Duration::from_secs(5);
+/// The pause between two looks for an account that may still be being made.
+const LOOKED_AGAIN_AFTER: Duration = Duration::from_millis(50);
 
 /// The canary's own account.
 #[derive(Debug)]
@@ -37,6 +44,10 @@ pub(crate) struct Change {
 pub(crate) struct Accounts {
     client: Client,
     url: Url,
+    /// What the name of each account of this run begins with, and no other's.
+    run: String,
+    /// How many creations may have made an account that is not known here.
+    unanswered: usize,
 }
 
 #[derive(Deserialize)]
@@ -44,21 +55,46 @@ struct Created {
     id: u64,
 }
 
+#[derive(Deserialize)]
+struct List {
+    accounts: Vec<Listed>,
+    next: Option<u64>,
+}
+
+#[derive(Deserialize)]
+struct Listed {
+    id: u64,
+    name: String,
+}
+
 impl Accounts {
     pub(crate) fn new(client: Client, url: Url) -> Self {
-        Self { client, url }
+        // The state is the random part.
+        let run = RandomState::new().hash_one(Timestamp::now());
+        Self {
+            client,
+            url,
+            run: format!("canary {run:016x}"),
+            unanswered: 0,
+        }
     }
 
-    /// Renames the account; makes one first, if there is none or it is gone.
-    pub(crate) async fn change(&self, account: &mut Option<Account>) -> Result<Change, reqwest::Error> {
+    /// What the name of each account of this run begins with.
+    pub(crate) fn run(&self) -> &str {
+        &self.run
+    }
+
+    /// Renames the account; finds or makes one first, if there is none or it is gone.
+    pub(crate) async fn change(&mut self, account: &mut Option<Account>) -> Result<Change, reqwest::Error> {
         let known = match account.as_mut() {
             Some(account) => account,
-            None => account.insert(self.create().await?),
+            None => account.insert(self.find_or_create().await?),
         };
         known.changes += 1;
-        let name = format!("canary {}", known.changes);
+        let name = format!("{} {}", self.run, known.changes);
         let id = known.id;
-        let answer = self.send(Method::PATCH, &path(id), Some(&name)).await?;
+        let renaming = self.request(Method::PATCH, &path(id));
+        let answer = renaming.json(&json!({ "name": name })).send().await?;
         if answer.status() == StatusCode::NOT_FOUND {
             // Whoever deleted it, or the whole database: the next change has another one.
             *account = None;
@@ -72,26 +108,71 @@ impl Accounts {
         })
     }
 
-    pub(crate) async fn delete(&self, account: &Account) -> Result<(), reqwest::Error> {
-        let answer = self.send(Method::DELETE, &path(account.id), None).await?;
+    /// Deletes the account, and each that a creation without an answer made.
+    ///
+    /// Such an account may still be being made: this goes on looking until each is found, and without an end for one that was never made.
+    pub(crate) async fn delete_all(&mut self, known: Option<Account>) -> Result<(), reqwest::Error> {
+        if let Some(account) = known {
+            self.delete(account.id).await?;
+        }
+        while self.unanswered > 0 {
+            for id in self.list_own().await? {
+                self.delete(id).await?;
+                self.unanswered = self.unanswered.saturating_sub(1);
+            }
+            sleep(LOOKED_AGAIN_AFTER).await;
+        }
+        Ok(())
+    }
+
+    async fn delete(&self, id: u64) -> Result<(), reqwest::Error> {
+        let answer = self.request(Method::DELETE, &path(id)).send().await?;
+        if answer.status() == StatusCode::NOT_FOUND {
+            return Ok(());
+        }
         answer.error_for_status().map(drop)
     }
 
+    /// Takes what a creation without an answer made. If that is made only after this look, there is one account too many until the end.
+    async fn find_or_create(&mut self) -> Result<Account, reqwest::Error> {
+        if self.unanswered > 0
+            && let Some(&id) = self.list_own().await?.first()
+        {
+            self.unanswered -= 1;
+            return Ok(Account { id, changes: 0 });
+        }
+        let created = self.create().await;
+        // Without a connection nothing was sent. Whatever else failed, the account may be there.
+        if created.as_ref().is_err_and(|error| !error.is_connect()) {
+            self.unanswered += 1;
+        }
+        created
+    }
+
     async fn create(&self) -> Result<Account, reqwest::Error> {
-        let answer = self.send(Method::POST, "accounts", Some("canary")).await?;
+        let creation = self.request(Method::POST, "accounts");
+        let answer = creation.json(&json!({ "name": self.run })).send().await?;
         let Created { id } = answer.error_for_status()?.json().await?;
         Ok(Account { id, changes: 0 })
     }
 
-    async fn send(&self, method: Method, path: &str, name: Option<&str>) -> Result<Response, reqwest::Error> {
-        let request = self
-            .client
-            .request(method, address(&self.url, path))
-            .timeout(WRITTEN_WITHIN);
-        match name {
-            Some(name) => request.json(&json!({ "name": name })).send().await,
-            None => request.send().await,
+    /// The accounts of this run that are there now.
+    async fn list_own(&self) -> Result<Vec<u64>, reqwest::Error> {
+        let mut own = Vec::new();
+        let mut after = Some(0);
+        while let Some(last) = after {
+            let listing = self.request(Method::GET, "accounts").query(&[("after", last)]);
+            let list: List = listing.send().await?.error_for_status()?.json().await?;
+            let of_this_run = list.accounts.iter().filter(|a| a.name.starts_with(&self.run));
+            own.extend(of_this_run.map(|account| account.id));
+            after = list.next;
         }
+        Ok(own)
+    }
+
+    fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        let request = self.client.request(method, address(&self.url, path));
+        request.timeout(ANSWERED_WITHIN)
     }
 }
 

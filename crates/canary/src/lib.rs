@@ -20,7 +20,7 @@ use crate::account::{Account, Accounts};
 use crate::report::Report;
 use crate::watch::Watch;
 
-/// How long the last request, which deletes the account, may take.
+/// How long the last requests, which delete what was made, may take.
 const DELETED_WITHIN: Duration = Duration::from_secs(2);
 
 /// Why the canary ended.
@@ -31,7 +31,7 @@ pub enum RunError {
     Serve(#[from] std::io::Error),
 }
 
-/// Measures until `stop`, then deletes its account. Serves nothing but what it has counted.
+/// Measures until `stop`, then deletes what it made. Serves nothing but what it has counted.
 pub async fn run(config: Config, listener: TcpListener, stop: CancellationToken) -> Result<(), RunError> {
     let router = http_edge::edge(Router::new(), Readiness::always(), EdgeOptions::default());
     let mut canary = Canary::new(&config);
@@ -72,7 +72,7 @@ impl Canary {
         }
     }
 
-    /// One change after another, until `stop`. A write is never cut short: what it made would stay behind unknown.
+    /// One change after another, until `stop`, which cuts no write short: what it made would have to be looked for.
     async fn measure(&mut self, every: Duration, stop: &CancellationToken) {
         let mut tick = interval(every);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -92,13 +92,15 @@ impl Canary {
     }
 
     async fn leave(&mut self) {
-        let Some(account) = self.account.take() else {
-            return;
-        };
-        match timeout(DELETED_WITHIN, self.accounts.delete(&account)).await {
+        let deleted = timeout(DELETED_WITHIN, self.accounts.delete_all(self.account.take())).await;
+        let named = self.accounts.run();
+        match deleted {
             Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::warn!(%error, account = account.id, "the account stays behind"),
-            Err(_) => tracing::warn!(account = account.id, "the account stays behind: no answer"),
+            Ok(Err(error)) => tracing::warn!(%error, named, "an account may stay behind"),
+            Err(_) => tracing::warn!(
+                named,
+                "an account may stay behind: no answer, now or to a creation"
+            ),
         }
     }
 }

@@ -1,5 +1,7 @@
-//! The canary before a real stack, and before a page that lies.
+//! The canary before a real stack, before a page that lies, and before accounts that do not answer.
 #![expect(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
 
+mod late;
+mod leaving;
 mod liar;
 mod watching;

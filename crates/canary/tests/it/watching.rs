@@ -8,22 +8,19 @@ use test_support::eventually;
 use crate::liar::Liar;
 
 /// Longer than anything here takes on a busy machine.
-const LONG: Duration = Duration::from_secs(30);
+pub(crate) const LONG: Duration = Duration::from_secs(30);
 
 async fn canary(stack: &Stack, page: &str, flags: &[&str]) -> Process {
-    let settings = [
-        "--accounts-url",
-        &stack.accounts.url(""),
-        "--page-url",
-        page,
-        "--every",
-        "50",
-    ];
+    start(&stack.accounts.url(""), page, flags).await
+}
+
+pub(crate) async fn start(accounts: &str, page: &str, flags: &[&str]) -> Process {
+    let settings = ["--accounts-url", accounts, "--page-url", page, "--every", "50"];
     let arguments = settings.iter().chain(flags).map(|&flag| flag.to_owned());
     Process::start("canary", arguments.collect()).await
 }
 
-async fn until_at_least(stack: &Stack, canary: &Process, name: &str, label: &str, least: u64) {
+pub(crate) async fn until_at_least(stack: &Stack, canary: &Process, name: &str, label: &str, least: u64) {
     eventually(LONG, async || match stack.count(canary, name, &[label]).await {
         count if count >= least => Ok(()),
         count => Err(format!("{name} {label} is {count}")),
@@ -102,26 +99,4 @@ async fn a_canary_outlives_the_page_and_its_account() {
         seen + 2,
     )
     .await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_canary_that_is_told_to_stop_leaves_nothing_behind() {
-    let stack = Stack::start().await;
-    let mut canary = canary(&stack, &stack.pages[0].url(""), &[]).await;
-    until_at_least(&stack, &canary, "canary_checks_total", "result=\"seen\"", 1).await;
-    assert_eq!(accounts(&stack).await, 1);
-    let pid = canary.id().to_string();
-    let told = std::process::Command::new("kill")
-        .args(["-TERM", &pid])
-        .status()
-        .unwrap();
-    assert!(told.success());
-    assert!(canary.ended().await);
-    assert_eq!(accounts(&stack).await, 0);
-}
-
-async fn accounts(stack: &Stack) -> usize {
-    let request = stack.request(reqwest::Method::GET, stack.accounts.url("/accounts"));
-    let list: serde_json::Value = stack.send(request).await.json().await.unwrap();
-    list["accounts"].as_array().unwrap().len()
 }

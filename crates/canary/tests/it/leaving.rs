@@ -1,0 +1,112 @@
+//! What a canary leaves behind when it is told to stop: nothing, whatever became of its creations.
+
+use reqwest::Method;
+use system_tests::{Gate, Process, Stack};
+use test_support::eventually;
+
+use crate::late::Late;
+use crate::watching::{LONG, start, until_at_least};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_canary_that_is_told_to_stop_leaves_nothing_behind() {
+    let stack = Stack::start().await;
+    let mut canary = canary(&stack, &stack.accounts.url("")).await;
+    until_seen(&stack, &canary).await;
+    assert_eq!(accounts(&stack).await, 1);
+    tell_to_stop(&canary);
+    assert!(canary.ended().await);
+    assert_eq!(accounts(&stack).await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_account_whose_creation_was_not_answered_is_found_and_used() {
+    let stack = Stack::start().await;
+    // More than one stretch of the list comes before it.
+    for _ in 0..100 {
+        stack.create_account("other").await;
+    }
+    let gate = Gate::start(stack.accounts.url("")).await;
+    gate.hold_answers();
+    let mut canary = canary(&stack, &gate.url()).await;
+    until_given_up(&canary).await;
+    gate.open();
+    until_seen(&stack, &canary).await;
+    let last = stack.create_account("last").await;
+    assert_eq!(last, 102, "the canary made one account");
+    tell_to_stop(&canary);
+    assert!(canary.ended().await);
+    let account = stack.request(Method::GET, stack.accounts.url("/accounts/101"));
+    assert_eq!(account.send().await.unwrap().status(), 404);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_account_that_is_made_long_after_it_was_given_up_is_not_left_behind() {
+    let stack = Stack::start().await;
+    let mut late = Late::start(stack.accounts.url("")).await;
+    let mut canary = canary(&stack, &late.url).await;
+    let name = late.taken().await;
+    until_seen(&stack, &canary).await;
+    assert_eq!(accounts(&stack).await, 1);
+    tell_to_stop(&canary);
+    until_accounts(&stack, 0).await;
+    stack.create_account(&name).await;
+    assert!(canary.ended().await);
+    assert_eq!(accounts(&stack).await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_left_behind_in_accounts_that_stood_still() {
+    let stack = Stack::start().await;
+    stack.accounts.pause();
+    // Of the creations that are given up meanwhile, some are made when it goes on, and some never: hence a few canaries.
+    let mut canaries = Vec::new();
+    for _ in 0..4 {
+        canaries.push(canary(&stack, &stack.accounts.url("")).await);
+    }
+    for canary in &canaries {
+        until_given_up(canary).await;
+    }
+    stack.accounts.resume();
+    for canary in &canaries {
+        until_seen(&stack, canary).await;
+    }
+    canaries.iter().for_each(tell_to_stop);
+    for canary in &mut canaries {
+        assert!(canary.ended().await);
+    }
+    assert_eq!(accounts(&stack).await, 0);
+}
+
+async fn canary(stack: &Stack, accounts: &str) -> Process {
+    start(accounts, &stack.pages[0].url(""), &[]).await
+}
+
+async fn until_seen(stack: &Stack, canary: &Process) {
+    until_at_least(stack, canary, "canary_checks_total", "result=\"seen\"", 1).await;
+}
+
+async fn until_given_up(canary: &Process) {
+    let said = "accounts takes no change";
+    let logged = || canary.log().iter().any(|line| line["message"] == said);
+    eventually(LONG, async || logged().then_some(()).ok_or("nothing is logged")).await;
+}
+
+fn tell_to_stop(canary: &Process) {
+    let pid = canary.id().to_string();
+    let told = std::process::Command::new("kill").args(["-TERM", &pid]).status();
+    assert!(told.unwrap().success());
+}
+
+async fn until_accounts(stack: &Stack, count: usize) {
+    eventually(LONG, async || match accounts(stack).await {
+        now if now == count => Ok(()),
+        now => Err(format!("there are {now} accounts")),
+    })
+    .await;
+}
+
+async fn accounts(stack: &Stack) -> usize {
+    let request = stack.request(Method::GET, stack.accounts.url("/accounts"));
+    let list: serde_json::Value = stack.send(request).await.json().await.unwrap();
+    list["accounts"].as_array().unwrap().len()
+}
