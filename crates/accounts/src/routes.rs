@@ -197,12 +197,9 @@ async fn update_account(
     Json(body): Json<UpdateAccount>,
 ) -> Result<Response, Response> {
     let change = body.validate().map_err(Problem::into_response)?;
+    let wanted = move |version| wanted.allows(&etag(version));
     let stored = store
-        .change_account(
-            AccountId(id),
-            move |version| wanted.allows(&etag(version)),
-            change,
-        )
+        .change_account(AccountId(id), wanted, change)
         .await
         .map_err(StoreError::into_response)?;
     Ok(mutated(&stored).into_response())
