@@ -31,6 +31,9 @@ pub enum StoreError {
     /// The account has no endpoint of this id; the version is that of the account's endpoints.
     #[error("no such endpoint")]
     NoSuchEndpoint(Version),
+    /// The account's endpoints are at this version, and not at one that was to be changed.
+    #[error("the version is another one")]
+    VersionMismatch(Version),
     /// The account's deletion was heard.
     #[error("the account is deleted")]
     AccountDeleted,
@@ -58,6 +61,16 @@ impl IntoResponse for StoreError {
                     "There is no such endpoint",
                 );
                 ([(header::ETAG, format!("\"{version}\""))], problem).into_response()
+            }
+            Self::VersionMismatch(version) => {
+                let etag = format!("\"{version}\"");
+                let problem = Problem::new(
+                    StatusCode::PRECONDITION_FAILED,
+                    "version-mismatch",
+                    "The account's endpoints are not at a version that If-Match names",
+                )
+                .with_detail(format!("the endpoints' ETag is {etag}"));
+                ([(header::ETAG, etag)], problem).into_response()
             }
             Self::AccountDeleted => {
                 Problem::new(StatusCode::CONFLICT, "account-deleted", "The account is deleted")

@@ -8,7 +8,8 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use event_bus::Version;
-use http_edge::{Json, Path, Problem, conditional};
+use http_edge::conditional::{self, IfMatch};
+use http_edge::{Json, Path, Problem};
 use serde::Deserialize;
 use utoipa::{OpenApi, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -107,14 +108,19 @@ struct AddEndpoint {
 }
 
 /// Adds an endpoint to an account; 500 at most.
-#[utoipa::path(post, path = "/accounts/{id}/endpoints", params(("id" = i64, Path, minimum = 1)), request_body = AddEndpoint, responses(
+#[utoipa::path(post, path = "/accounts/{id}/endpoints", params(
+    ("id" = i64, Path, minimum = 1), ("If-Match" = Option<String>, Header, description = "the versions of the list that may be changed"),
+), request_body = AddEndpoint, responses(
     (status = 201, body = EndpointAnswer, headers(("ETag" = String), ("Location" = String), ("Consistency-Token" = String))),
+    (status = 400, description = "an `If-Match` that cannot be read", body = Problem, content_type = "application/problem+json"),
     (status = 409, description = "the account is deleted, or has 500 endpoints", body = Problem, content_type = "application/problem+json"),
+    (status = 412, description = "the list is not at a version that `If-Match` names; the ETag is the current one", body = Problem, content_type = "application/problem+json", headers(("ETag" = String))),
     (status = 422, description = "a field that cannot be taken", body = Problem, content_type = "application/problem+json"),
 ))]
 async fn add_endpoint(
     State(store): State<Store>,
     Path(id): Path<i64>,
+    wanted: IfMatch,
     Json(body): Json<AddEndpoint>,
 ) -> Result<Response, Response> {
     // Whether an account exists, only the accounts service knows; that this one never will is plain.
@@ -124,8 +130,9 @@ async fn add_endpoint(
             .into_response());
     }
     let new = body.validate().map_err(Problem::into_response)?;
+    let wanted = move |version| wanted.allows(&etag(version));
     let stored = store
-        .add_endpoint(AccountId(id), new)
+        .add_endpoint(AccountId(id), wanted, new)
         .await
         .map_err(StoreError::into_response)?;
     let location = format!("/accounts/{id}/endpoints/{}", stored.endpoint.id.0);
@@ -166,34 +173,48 @@ struct ChangeEndpoint {
 }
 
 /// Changes what is given and leaves the rest.
-#[utoipa::path(patch, path = "/accounts/{id}/endpoints/{endpoint}", params(("id" = i64, Path), ("endpoint" = i64, Path)), request_body = ChangeEndpoint, responses(
+#[utoipa::path(patch, path = "/accounts/{id}/endpoints/{endpoint}", params(
+    ("id" = i64, Path), ("endpoint" = i64, Path), ("If-Match" = Option<String>, Header, description = "the versions of the list that may be changed"),
+), request_body = ChangeEndpoint, responses(
     (status = 200, body = EndpointAnswer, headers(("ETag" = String), ("Consistency-Token" = String))),
+    (status = 400, description = "an `If-Match` that cannot be read", body = Problem, content_type = "application/problem+json"),
     (status = 404, description = "no such endpoint", body = Problem, content_type = "application/problem+json"),
+    (status = 412, description = "the list is not at a version that `If-Match` names; the ETag is the current one", body = Problem, content_type = "application/problem+json", headers(("ETag" = String))),
     (status = 422, description = "a field that cannot be taken", body = Problem, content_type = "application/problem+json"),
 ))]
 async fn change_endpoint(
     State(store): State<Store>,
     Path((id, endpoint)): Path<(i64, i64)>,
+    wanted: IfMatch,
     Json(body): Json<ChangeEndpoint>,
 ) -> Result<Response, Response> {
     let change = body.validate().map_err(Problem::into_response)?;
+    let wanted = move |version| wanted.allows(&etag(version));
     let stored = store
-        .change_endpoint(AccountId(id), EndpointId(endpoint), change)
+        .change_endpoint(AccountId(id), EndpointId(endpoint), wanted, change)
         .await
         .map_err(StoreError::into_response)?;
     Ok(mutated(&stored).into_response())
 }
 
 /// Removes an endpoint.
-#[utoipa::path(delete, path = "/accounts/{id}/endpoints/{endpoint}", params(("id" = i64, Path), ("endpoint" = i64, Path)), responses(
+#[utoipa::path(delete, path = "/accounts/{id}/endpoints/{endpoint}", params(
+    ("id" = i64, Path), ("endpoint" = i64, Path), ("If-Match" = Option<String>, Header, description = "the versions of the list that may be changed"),
+), responses(
     (status = 204, description = "removed", headers(("ETag" = String), ("Consistency-Token" = String))),
+    (status = 400, description = "an `If-Match` that cannot be read", body = Problem, content_type = "application/problem+json"),
     (status = 404, description = "no such endpoint", body = Problem, content_type = "application/problem+json"),
+    (status = 412, description = "the list is not at a version that `If-Match` names; the ETag is the current one", body = Problem, content_type = "application/problem+json", headers(("ETag" = String))),
 ))]
 async fn remove_endpoint(
     State(store): State<Store>,
     Path((id, endpoint)): Path<(i64, i64)>,
+    wanted: IfMatch,
 ) -> Result<impl IntoResponse, StoreError> {
-    let version = store.remove_endpoint(AccountId(id), EndpointId(endpoint)).await?;
+    let wanted = move |version| wanted.allows(&etag(version));
+    let version = store
+        .remove_endpoint(AccountId(id), EndpointId(endpoint), wanted)
+        .await?;
     Ok((StatusCode::NO_CONTENT, version_headers(AccountId(id), version)))
 }
 

@@ -80,34 +80,41 @@ impl Store {
         self.database.read(move |c| find(c, account, id)).await
     }
 
+    /// Adds the endpoint if the version that the account's list has is `wanted`: of two who want the same one, one finds
+    /// another.
     #[instrument(skip_all)]
     pub(crate) async fn add_endpoint(
         &self,
         account: AccountId,
+        wanted: impl FnOnce(Version) -> bool + Send + 'static,
         new: NewEndpoint,
     ) -> Result<Stored, StoreError> {
-        self.database.write(move |c| add(c, account, &new)).await
+        self.database.write(move |c| add(c, account, wanted, &new)).await
     }
 
+    /// Changes the endpoint if the version that its list has is `wanted`.
     #[instrument(skip_all)]
     pub(crate) async fn change_endpoint(
         &self,
         account: AccountId,
         id: EndpointId,
+        wanted: impl FnOnce(Version) -> bool + Send + 'static,
         change: EndpointChange,
     ) -> Result<Stored, StoreError> {
         self.database
-            .write(move |c| self::change(c, account, id, change))
+            .write(move |c| self::change(c, account, id, wanted, change))
             .await
     }
 
+    /// Removes the endpoint if the version that its list has is `wanted`.
     #[instrument(skip_all)]
     pub(crate) async fn remove_endpoint(
         &self,
         account: AccountId,
         id: EndpointId,
+        wanted: impl FnOnce(Version) -> bool + Send + 'static,
     ) -> Result<Version, StoreError> {
-        self.database.write(move |c| remove(c, account, id)).await
+        self.database.write(move |c| remove(c, account, id, wanted)).await
     }
 
     /// Takes in what the accounts service, in this incarnation, said of the account. A repeat does nothing.
@@ -138,13 +145,20 @@ fn list_unless(
     Ok(Listed { version, list })
 }
 
-fn add(c: &Connection, account: AccountId, new: &NewEndpoint) -> Result<Stored, StoreError> {
-    if known(c, account)?.deleted {
+fn add(
+    c: &Connection,
+    account: AccountId,
+    wanted: impl FnOnce(Version) -> bool,
+    new: &NewEndpoint,
+) -> Result<Stored, StoreError> {
+    let known = known(c, account)?;
+    if known.deleted {
         return Err(StoreError::AccountDeleted);
     }
     if count(c, account)? >= ENDPOINTS_PER_ACCOUNT {
         return Err(StoreError::TooManyEndpoints);
     }
+    refuse_unless(wanted, known.version)?;
     let version = bumped(c, account)?;
     let endpoint = c
         .prepare_cached(
@@ -163,9 +177,11 @@ fn change(
     c: &Connection,
     account: AccountId,
     id: EndpointId,
+    wanted: impl FnOnce(Version) -> bool,
     change: EndpointChange,
 ) -> Result<Stored, StoreError> {
     let found = find(c, account, id)?;
+    refuse_unless(wanted, found.version)?;
     let Some(endpoint) = found.endpoint.changed(change, Timestamp::now()) else {
         return Ok(found);
     };
@@ -181,13 +197,28 @@ fn change(
     Ok(Stored { version, endpoint })
 }
 
-fn remove(c: &Connection, account: AccountId, id: EndpointId) -> Result<Version, StoreError> {
-    let endpoint = find(c, account, id)?.endpoint;
+fn remove(
+    c: &Connection,
+    account: AccountId,
+    id: EndpointId,
+    wanted: impl FnOnce(Version) -> bool,
+) -> Result<Version, StoreError> {
+    let Stored { version, endpoint } = find(c, account, id)?;
+    refuse_unless(wanted, version)?;
     let version = bumped(c, account)?;
     c.prepare_cached("DELETE FROM endpoints WHERE id = ?1")?
         .execute([id.0])?;
     announce(c, &endpoint, version, events::removed)?;
     Ok(version)
+}
+
+/// Asked last: what would be refused without a condition is refused as without (RFC 9110, 13.2.1).
+fn refuse_unless(wanted: impl FnOnce(Version) -> bool, version: Version) -> Result<(), StoreError> {
+    if wanted(version) {
+        Ok(())
+    } else {
+        Err(StoreError::VersionMismatch(version))
+    }
 }
 
 /// Announces what happened to `endpoint`, with the account's list as it now is.

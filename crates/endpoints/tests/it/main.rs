@@ -4,6 +4,7 @@
 mod accounts;
 mod app;
 mod bad_input;
+mod conditions;
 mod deletions;
 mod events;
 mod incarnations;
