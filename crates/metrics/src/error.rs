@@ -2,6 +2,7 @@
 
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use event_bus::Version;
 use http_edge::Problem;
 
 /// Why the service ended.
@@ -30,6 +31,9 @@ pub enum StoreError {
     /// The account's deletion was heard: its samples are gone, and none are taken.
     #[error("the account was deleted")]
     AccountDeleted,
+    /// The account's samples are at this version, and not at one that was to be added to.
+    #[error("the version is another one")]
+    VersionMismatch(Version),
     /// The batch would give the account more endpoints than it may have.
     #[error("too many endpoints")]
     TooManyEndpoints,
@@ -59,6 +63,16 @@ impl IntoResponse for StoreError {
             Self::AccountDeleted => {
                 Problem::new(StatusCode::CONFLICT, "account-deleted", "The account was deleted")
                     .into_response()
+            }
+            Self::VersionMismatch(version) => {
+                let etag = format!("\"{version}\"");
+                let problem = Problem::new(
+                    StatusCode::PRECONDITION_FAILED,
+                    "version-mismatch",
+                    "The account's samples are not at a version that If-Match names",
+                )
+                .with_detail(format!("the samples' ETag is {etag}"));
+                ([(header::ETAG, etag)], problem).into_response()
             }
             Self::TooManyEndpoints => Problem::new(
                 StatusCode::CONFLICT,

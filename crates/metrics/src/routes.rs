@@ -8,7 +8,8 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use event_bus::Version;
-use http_edge::{Json, Path, Problem, Query, conditional};
+use http_edge::conditional::{self, IfMatch};
+use http_edge::{Json, Path, Problem, Query};
 use jiff::Timestamp;
 use serde::Deserialize;
 use utoipa::{IntoParams, OpenApi};
@@ -61,14 +62,20 @@ fn documented() -> OpenApiRouter<Service> {
 }
 
 /// Records samples: all of them, or none. A batch that is sent again changes nothing.
-#[utoipa::path(post, path = "/accounts/{id}/samples", params(("id" = i64, Path)), request_body = RecordSamples, responses(
+#[utoipa::path(post, path = "/accounts/{id}/samples", params(
+    ("id" = i64, Path),
+    ("If-Match" = Option<String>, Header, description = "the versions that may be added to, as this answers them: without the end of a window"),
+), request_body = RecordSamples, responses(
     (status = 201, body = RecordedAnswer, headers(("ETag" = String), ("Consistency-Token" = String))),
+    (status = 400, description = "an `If-Match` that cannot be read", body = Problem, content_type = "application/problem+json"),
     (status = 409, description = "the account was deleted, or would have more than 500 endpoints", body = Problem, content_type = "application/problem+json"),
+    (status = 412, description = "the samples are not at a version that `If-Match` names; the ETag is the current one", body = Problem, content_type = "application/problem+json", headers(("ETag" = String))),
     (status = 422, description = "fields that cannot be taken, each named with its sample's index", body = Problem, content_type = "application/problem+json"),
 ))]
 async fn record_samples(
     State(service): State<Service>,
     Path(id): Path<i64>,
+    wanted: IfMatch,
     Json(body): Json<RecordSamples>,
 ) -> Result<Response, Response> {
     if id < 1 {
@@ -77,9 +84,10 @@ async fn record_samples(
             .into_response());
     }
     let batch = body.validate(Timestamp::now()).map_err(Problem::into_response)?;
+    let wanted = move |version| wanted.allows(&samples_etag(version));
     let recorded = service
         .store
-        .record(AccountId(id), batch)
+        .record(AccountId(id), wanted, batch)
         .await
         .map_err(StoreError::into_response)?;
     let answer = RecordedAnswer {
@@ -167,17 +175,18 @@ impl Service {
     }
 }
 
-/// What a client needs to read its own write: the page answers with at least this version (rule 13). This `ETag` names
-/// the samples; an answer's has the window's end too.
+/// What a client needs to read its own write: the page answers with at least this version (rule 13).
 fn version_headers(account: AccountId, version: Version) -> [(HeaderName, String); 2] {
     let token = format!(
         "metrics/{}/{}={}",
         account.0, version.incarnation, version.revision
     );
-    [
-        (header::ETAG, format!("\"{version}\"")),
-        (CONSISTENCY_TOKEN, token),
-    ]
+    [(header::ETAG, samples_etag(version)), (CONSISTENCY_TOKEN, token)]
+}
+
+/// Names the samples; an answer's `ETag` has the window's end too.
+fn samples_etag(version: Version) -> String {
+    format!("\"{version}\"")
 }
 
 fn etag(version: Version, frame: Frame) -> String {

@@ -77,10 +77,18 @@ impl Store {
         self.database.clone()
     }
 
-    /// Records all samples of the batch, or none.
+    /// Records all samples of the batch, or none; none if the version that the account's have is not `wanted`: of two who
+    /// want the same one, one finds another.
     #[instrument(skip_all)]
-    pub(crate) async fn record(&self, account: AccountId, batch: Batch) -> Result<Recorded, StoreError> {
-        self.database.write(move |c| record(c, account, &batch)).await
+    pub(crate) async fn record(
+        &self,
+        account: AccountId,
+        wanted: impl FnOnce(Version) -> bool + Send + 'static,
+        batch: Batch,
+    ) -> Result<Recorded, StoreError> {
+        self.database
+            .write(move |c| record(c, account, wanted, &batch))
+            .await
     }
 
     /// The account's version alone; touches no sample.
@@ -136,10 +144,19 @@ async fn pack(database: &Database) -> Result<(), StoreError> {
     Ok(())
 }
 
-fn record(c: &Connection, account: AccountId, batch: &Batch) -> Result<Recorded, StoreError> {
+fn record(
+    c: &Connection,
+    account: AccountId,
+    wanted: impl FnOnce(Version) -> bool,
+    batch: &Batch,
+) -> Result<Recorded, StoreError> {
     let known = find(c, account)?;
+    // First: what would be refused without a condition is refused as without (RFC 9110, 13.2.1).
     if known.deleted {
         return Err(StoreError::AccountDeleted);
+    }
+    if !wanted(known.version) {
+        return Err(StoreError::VersionMismatch(known.version));
     }
     let stored = samples::put(c, account, batch)?;
     let samples = stored.len();

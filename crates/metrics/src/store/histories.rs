@@ -112,7 +112,7 @@ impl Scene {
     }
 
     async fn record(&self, account: AccountId, batch: Batch) {
-        match self.store.record(account, batch).await {
+        match self.store.record(account, |_| true, batch).await {
             Ok(_) | Err(StoreError::AccountDeleted) => {}
             Err(error) => panic!("{error}"),
         }

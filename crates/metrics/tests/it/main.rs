@@ -4,6 +4,7 @@
 mod accounts;
 mod app;
 mod bad_input;
+mod conditions;
 mod deletion;
 mod events;
 mod incarnations;
