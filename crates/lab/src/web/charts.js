@@ -98,22 +98,24 @@ class Chart {
 }
 
 const charts = Object.fromEntries([...document.querySelectorAll("[data-chart]")].map((place) => [place.dataset.chart, new Chart(place)]));
-// By replica: the last scrape that was drawn, and the rates since the one before.
+// By replica: its scrapes of the last moments.
+const CHART_RATE_MS = 2000;
 const chartScrapes = {};
 
-// Counts become rates from scrape to scrape; a restart or another strategy begins anew.
-function chartRates(part, strategy) {
-  const before = chartScrapes[part.name];
-  const { worth, scraped_ms: at } = part;
-  if (!worth) return (chartScrapes[part.name] = {});
-  if (before?.at === at) return before;
-  const rates = { at, worth, strategy };
-  if (before?.strategy === strategy && worth.reads >= before.worth.reads) {
-    const reads = worth.reads - before.worth.reads;
-    rates.hits = reads > 0 ? 100 * (worth.hits - before.worth.hits) / reads : before.hits;
-    rates.fetches = 1000 * (worth.fetches - before.worth.fetches) / (at - before.at);
-  }
-  return (chartScrapes[part.name] = rates);
+// Counts become rates over the last moments; a restart or another strategy begins anew.
+function chartRates({ name, worth, scraped_ms: at }, strategy) {
+  const scrapes = (chartScrapes[name] ??= []);
+  const last = scrapes.at(-1);
+  if (!worth || (last && (last.strategy !== strategy || worth.reads < last.worth.reads))) scrapes.length = 0;
+  if (!worth) return {};
+  if (scrapes.at(-1)?.at !== at) scrapes.push({ at, worth, strategy });
+  while (scrapes.length > 2 && scrapes[1].at <= at - CHART_RATE_MS) scrapes.shift();
+  const first = scrapes[0];
+  const reads = worth.reads - first.worth.reads;
+  return {
+    hits: reads > 0 ? 100 * (worth.hits - first.worth.hits) / reads : null,
+    fetches: at > first.at ? 1000 * (worth.fetches - first.worth.fetches) / (at - first.at) : null,
+  };
 }
 
 function drawCharts(picture) {

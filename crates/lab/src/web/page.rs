@@ -231,7 +231,7 @@ fn render_charts() -> Markup {
     let charts = [
         ("took", "Read, ms", 1),
         ("hits", "Hits, %", 100),
-        ("age", "Age of what is shown, ms", 1),
+        ("age", "Age shown, ms", 1),
         ("fetches", "Requests to sources, per s", 1),
     ];
     html! {
