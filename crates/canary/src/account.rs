@@ -31,8 +31,8 @@ pub(crate) struct Account {
 pub(crate) struct Change {
     /// Whose page must show it.
     pub(crate) account: u64,
-    /// What it must show.
-    pub(crate) name: String,
+    /// Which revision of it the page must show, or a later one: a rename without an answer may be carried out after this one.
+    pub(crate) revision: u64,
     /// When the writer was answered, by this host's clock: a page that claims to be complete beyond it must show the change.
     pub(crate) acknowledged: Timestamp,
     /// The same moment, to count from.
@@ -53,6 +53,11 @@ pub(crate) struct Accounts {
 #[derive(Deserialize)]
 struct Created {
     id: u64,
+}
+
+#[derive(Deserialize)]
+struct Renamed {
+    revision: u64,
 }
 
 #[derive(Deserialize)]
@@ -99,10 +104,10 @@ impl Accounts {
             // Whoever deleted it, or the whole database: the next change has another one.
             *account = None;
         }
-        answer.error_for_status()?;
+        let Renamed { revision } = answer.error_for_status()?.json().await?;
         Ok(Change {
             account: id,
-            name,
+            revision,
             acknowledged: Timestamp::now(),
             since: Instant::now(),
         })

@@ -30,22 +30,22 @@ pub(crate) struct Watch {
 /// What an answer says of the account.
 #[derive(Debug, PartialEq, Eq)]
 enum Shown {
-    /// The change.
+    /// The change, or what came after it.
     Change,
-    /// Something else: an older name, or no account at all.
-    Other,
+    /// What was before it, or no account at all.
+    Earlier,
     /// That it does not know.
     Nothing,
 }
 
 #[derive(Deserialize)]
 struct Page {
-    account: Option<Named>,
+    account: Option<State>,
 }
 
 #[derive(Deserialize)]
-struct Named {
-    name: String,
+struct State {
+    revision: u64,
 }
 
 impl Watch {
@@ -55,7 +55,7 @@ impl Watch {
         loop {
             match self.read(change).await {
                 Ok(Shown::Change) => seen = Seen::InTime,
-                Ok(Shown::Other | Shown::Nothing) => seen = Seen::NotInTime,
+                Ok(Shown::Earlier | Shown::Nothing) => seen = Seen::NotInTime,
                 Err(error) => tracing::debug!(%error, page = %self.url, "no answer"),
             }
             let waited = change.since.elapsed();
@@ -78,7 +78,7 @@ impl Watch {
         let claimed = fresh_as_of(&answer);
         let trace_id = text(&answer, "trace-id").unwrap_or_default().to_owned();
         let shown = shown(answer, change).await?;
-        if let (Shown::Other, Some(claimed)) = (&shown, claimed)
+        if let (Shown::Earlier, Some(claimed)) = (&shown, claimed)
             && self.is_beyond(claimed, change.acknowledged)
         {
             self.page.note_lie();
@@ -103,13 +103,13 @@ impl Watch {
 async fn shown(answer: Response, change: &Change) -> Result<Shown, reqwest::Error> {
     match answer.status() {
         StatusCode::OK => {}
-        StatusCode::NOT_FOUND => return Ok(Shown::Other),
+        StatusCode::NOT_FOUND => return Ok(Shown::Earlier),
         _ => return Ok(Shown::Nothing),
     }
     let page: Page = answer.json().await?;
     Ok(match page.account {
-        Some(account) if account.name == change.name => Shown::Change,
-        Some(_) => Shown::Other,
+        Some(account) if account.revision >= change.revision => Shown::Change,
+        Some(_) => Shown::Earlier,
         None => Shown::Nothing,
     })
 }
