@@ -18,12 +18,25 @@ pub(crate) fn read(body: &[u8]) -> Result<Vec<(TraceId, Span)>, DecodeError> {
 
 fn of_service(exported: ResourceSpans) -> impl Iterator<Item = (TraceId, Span)> {
     let resource = exported.resource.unwrap_or_default();
-    let named = texts(resource.attributes)
-        .into_iter()
-        .find(|(name, _)| name == "service.name");
-    let service = named.map_or_else(|| "unknown".to_owned(), |(_, service)| service);
+    let service = service_of(&texts(resource.attributes));
     let spans = exported.scope_spans.into_iter().flat_map(|scope| scope.spans);
     spans.map(move |span| (hexadecimal(&span.trace_id), kept(span, service.clone())))
+}
+
+/// The service's name, and which of its instances, if that says more: `page`, `page-2`, `page at 10.0.0.7`.
+fn service_of(resource: &[(String, String)]) -> String {
+    let named = |wanted| {
+        resource
+            .iter()
+            .find(|(name, _)| name == wanted)
+            .map(|(_, text)| text.as_str())
+    };
+    let service = named("service.name").unwrap_or("unknown");
+    match named("service.instance.id") {
+        None => service.to_owned(),
+        Some(instance) if instance.starts_with(service) => instance.to_owned(),
+        Some(instance) => format!("{service} at {instance}"),
+    }
 }
 
 fn kept(span: Exported, service: String) -> Span {
@@ -72,5 +85,33 @@ fn text(value: Option<AnyValue>) -> String {
         Some(Value::DoubleValue(number)) => number.to_string(),
         Some(other) => format!("{other:?}"),
         None => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn replicas_of_a_service_are_told_apart() {
+        let service = |resource: &[(&str, &str)]| {
+            let resource: Vec<_> = resource
+                .iter()
+                .map(|&(name, text)| (name.to_owned(), text.to_owned()))
+                .collect();
+            service_of(&resource)
+        };
+        assert_eq!(service(&[]), "unknown");
+        assert_eq!(service(&[("service.name", "page")]), "page");
+        for (instance, shown) in [
+            ("page", "page"),
+            ("page-2", "page-2"),
+            ("host-a", "page at host-a"),
+        ] {
+            assert_eq!(
+                service(&[("service.instance.id", instance), ("service.name", "page")]),
+                shown
+            );
+        }
     }
 }

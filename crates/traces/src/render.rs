@@ -74,7 +74,7 @@ pub(crate) fn trace(id: &str, spans: &[Span]) -> Markup {
         name,
         None,
         &html! {
-            p { a href="/" { "All traces" } }
+            p { a href="/" { "The last traces" } }
             h1 { (name) }
             p {
                 code { (id) } " · began " (clock(extent.start)) " UTC · " (milliseconds(extent.length)) " · "
@@ -93,7 +93,7 @@ pub(crate) fn not_here(id: &str) -> Markup {
         "Not here yet",
         Some(1),
         &html! {
-            p { a href="/" { "All traces" } }
+            p { a href="/" { "The last traces" } }
             h1 { "No span of this trace is here yet" }
             p { code { (id) } }
             p {

@@ -93,12 +93,16 @@ async fn list_all(State(kept): State<Kept>) -> Response {
     page(StatusCode::OK, render::list(&newest, true))
 }
 
-async fn show(State(kept): State<Kept>, Path(id): Path<String>) -> Response {
+async fn show(State(kept): State<Kept>, Path(id): Path<String>) -> Result<Response, Problem> {
+    if id.len() != 32 || !id.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        let problem = Problem::from_status(StatusCode::NOT_FOUND);
+        return Err(problem.with_detail("the id of a trace is 32 hexadecimal digits"));
+    }
     let found = lock(&kept).trace(&id);
-    match found {
+    Ok(match found {
         Some(spans) => page(StatusCode::OK, render::trace(&id, &spans)),
         None => page(StatusCode::NOT_FOUND, render::not_here(&id)),
-    }
+    })
 }
 
 async fn as_json(State(kept): State<Kept>, Path(id): Path<String>) -> Result<Response, Problem> {
