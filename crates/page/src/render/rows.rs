@@ -103,10 +103,9 @@ fn caption(endpoints: usize, metrics: Option<&Metrics>) -> String {
     let endpoints = count(endpoints, "endpoint");
     let Some(metrics) = metrics else { return endpoints };
     let (start, end) = (short(metrics.start), short(metrics.end));
-    format!(
-        "{endpoints}, measured {start} to {end} UTC, by {}",
-        span(metrics.bucket_seconds)
-    )
+    let span = span(metrics.bucket_seconds);
+    // The last bucket is not over yet.
+    format!("{endpoints}, measured since {start} UTC by {span}, of which the last are over at {end}")
 }
 
 /// The length of a bucket: `1 minute`, `30 minutes`, `3 hours`.
