@@ -102,11 +102,11 @@ const charts = Object.fromEntries([...document.querySelectorAll("[data-chart]")]
 const CHART_RATE_MS = 2000;
 const chartScrapes = {};
 
-// Counts become rates over the last moments; a restart or another strategy begins anew.
+// Counts become rates over the last moments; a restart, of the replica or of looking, or another strategy begins anew.
 function chartRates({ name, worth, scraped_ms: at }, strategy) {
   const scrapes = (chartScrapes[name] ??= []);
   const last = scrapes.at(-1);
-  if (!worth || (last && (last.strategy !== strategy || worth.reads < last.worth.reads))) scrapes.length = 0;
+  if (!worth || (last && (last.strategy !== strategy || worth.reads < last.worth.reads || at < last.at))) scrapes.length = 0;
   if (!worth) return {};
   if (scrapes.at(-1)?.at !== at) scrapes.push({ at, worth, strategy });
   while (scrapes.length > 2 && scrapes[1].at <= at - CHART_RATE_MS) scrapes.shift();
