@@ -1,13 +1,15 @@
 //! Ports for a stack: checked before anything starts, so that a taken one is a clear message and not a dead child.
 
 use std::fs;
-use std::io::ErrorKind;
-use std::net::{Ipv4Addr, TcpListener};
+use std::io::{self, ErrorKind};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use anyhow::{Context as _, Result, bail};
+use tokio::net::TcpSocket;
 
 use crate::config::PortConfig;
+use crate::stack::local;
 
 /// Where each part of the stack listens, on 127.0.0.1.
 #[derive(Clone, Debug)]
@@ -30,7 +32,14 @@ pub struct Ports {
     pub naive: u16,
     /// The link by which the second replica reaches the broker, so that it can be cut off; any free one.
     pub link: u16,
+    _held: Held,
 }
+
+/// Bound, not listening: nobody else is given such a port, and a part that asks for it can still have it.
+///
+/// Where the kernel lets both bind (`SO_REUSEADDR`, <https://man7.org/linux/man-pages/man7/socket.7.html>); elsewhere
+/// nothing is held, and whoever is quick may take a port before its part starts.
+type Held = Arc<Vec<TcpSocket>>;
 
 /// From one page replica's port to the next.
 const REPLICA_STEP: u16 = 100;
@@ -43,37 +52,50 @@ impl Ports {
         // All are held until all are chosen: two zeros must not get the same port.
         let mut held = Vec::new();
         let mut claim = |port, service: &str, flag: &str| -> Result<u16> {
-            let listener = claim(port, service, Some(flag))?;
-            let port = listener
+            let socket = claim(port, service, Some(flag))?;
+            let port = socket
                 .local_addr()
                 .context("a bound socket has an address")?
                 .port();
-            held.push(listener);
+            held.push(socket);
             Ok(port)
         };
+        let nats = claim(config.nats_port, "nats", "--nats-port")?;
+        let accounts = claim(config.accounts_port, "accounts", "--accounts-port")?;
+        let endpoints = claim(config.endpoints_port, "endpoints", "--endpoints-port")?;
+        let metrics = claim(config.metrics_port, "metrics", "--metrics-port")?;
+        let pages = (0..replicas)
+            .map(|replica| claim(page_port(config.page_port, replica)?, "page", "--page-port"))
+            .collect::<Result<_>>()?;
+        let lab = claim(config.lab_port, "the lab's page", "--lab-port")?;
+        let traces = match config.traces_port {
+            port if !viewer => port,
+            port => claim(port, "traces", "--traces-port")?,
+        };
+        let naive = match config.naive_port {
+            0 => claim(0, "naive-page", "--naive-port")?,
+            port => port,
+        };
+        let link = claim(0, "the second replica's link", "--replicas 1")?;
+        if !cfg!(target_os = "linux") {
+            held.clear();
+        }
         Ok(Self {
-            nats: claim(config.nats_port, "nats", "--nats-port")?,
-            accounts: claim(config.accounts_port, "accounts", "--accounts-port")?,
-            endpoints: claim(config.endpoints_port, "endpoints", "--endpoints-port")?,
-            metrics: claim(config.metrics_port, "metrics", "--metrics-port")?,
-            pages: (0..replicas)
-                .map(|replica| claim(page_port(config.page_port, replica)?, "page", "--page-port"))
-                .collect::<Result<_>>()?,
-            lab: claim(config.lab_port, "the lab's page", "--lab-port")?,
-            traces: match config.traces_port {
-                port if !viewer => port,
-                port => claim(port, "traces", "--traces-port")?,
-            },
-            naive: match config.naive_port {
-                0 => claim(0, "naive-page", "--naive-port")?,
-                port => port,
-            },
-            link: claim(0, "the second replica's link", "--replicas 1")?,
+            nats,
+            accounts,
+            endpoints,
+            metrics,
+            pages,
+            lab,
+            traces,
+            naive,
+            link,
+            _held: Arc::new(held),
         })
     }
 }
 
-/// Fails if a part's port is taken: nothing holds it while the part does not run.
+/// Fails if somebody listens on a part's port, who came while the part did not run.
 pub(crate) fn require_free(port: u16, service: &str) -> Result<()> {
     claim(port, service, None).map(drop)
 }
@@ -88,12 +110,12 @@ fn page_port(first: u16, replica: u16) -> Result<u16> {
         .context("there is no port for that many replicas: choose a lower --page-port or fewer --replicas")
 }
 
-fn claim(port: u16, service: &str, flag: Option<&str>) -> Result<TcpListener> {
+fn claim(port: u16, service: &str, flag: Option<&str>) -> Result<TcpSocket> {
     let or_choose = flag.map_or(String::new(), |flag| {
         format!(", or choose another port with {flag}")
     });
-    match TcpListener::bind((Ipv4Addr::LOCALHOST, port)) {
-        Ok(listener) => Ok(listener),
+    match bind(port) {
+        Ok(socket) => Ok(socket),
         Err(error) if error.kind() == ErrorKind::AddrInUse => {
             let (who, stop) = match listener_on(port) {
                 Some(owner) => (
@@ -107,6 +129,13 @@ fn claim(port: u16, service: &str, flag: Option<&str>) -> Result<TcpListener> {
         Err(error) => Err(error)
             .with_context(|| format!("port {port}, wanted for {service}, cannot be used{or_choose}")),
     }
+}
+
+fn bind(port: u16) -> io::Result<TcpSocket> {
+    let socket = TcpSocket::new_v4()?;
+    socket.set_reuseaddr(true)?;
+    socket.bind(local(port))?;
+    Ok(socket)
 }
 
 struct Owner {
@@ -150,6 +179,8 @@ fn listening_inode(line: &str, port: u16) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::net::{Ipv4Addr, TcpListener};
+
     use super::*;
 
     const ANY: PortConfig = PortConfig {
@@ -197,6 +228,9 @@ mod tests {
             ports.link,
         ];
         all.extend(ports.pages);
+        for port in &all {
+            TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).expect("its part can have it");
+        }
         all.sort_unstable();
         all.dedup();
         assert_eq!(all.len(), 11);

@@ -116,7 +116,7 @@ fn command(program: &Program, setpriv: Option<&Path>) -> Command {
     let mut command = match setpriv {
         Some(setpriv) => {
             let mut command = Command::new(setpriv);
-            command.args(["--pdeathsig", "TERM"]).arg(&program.path);
+            command.args(["--pdeathsig", "KILL"]).arg(&program.path);
             command
         }
         None => Command::new(&program.path),
