@@ -25,24 +25,7 @@ pub(crate) struct Browser {
 impl Browser {
     /// Opens a page; none if this machine has no browser that can be driven.
     async fn open(url: &str) -> Option<Self> {
-        let mut command = Command::new("chromedriver");
-        command.arg("--port=0").process_group(0).kill_on_drop(true);
-        let mut driver = command
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .ok()?;
-        let mut lines = BufReader::new(driver.stdout.take().expect("it is piped")).lines();
-        let port = loop {
-            let line = lines
-                .next_line()
-                .await
-                .expect("it is text")
-                .expect("it says its port");
-            if let Some((_, port)) = line.split_once("started successfully on port ") {
-                break port.trim_end_matches('.').to_owned();
-            }
-        };
+        let (driver, port) = drive().await?;
         let mut browser = Self {
             driver,
             http: Client::builder().no_proxy().build().expect("a client"),
@@ -145,6 +128,24 @@ impl Browser {
         let closed = self.http.delete(&self.session).send().await;
         assert!(closed.expect("the driver answers").status().is_success());
     }
+}
+
+/// A driver and its port; none if this machine has no driver.
+async fn drive() -> Option<(Child, String)> {
+    // It looks for a free port first and takes it then: where many do so, somebody may have been quicker.
+    for _ in 0..5 {
+        let mut command = Command::new("chromedriver");
+        command.arg("--port=0").process_group(0).kill_on_drop(true);
+        command.stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut driver = command.spawn().ok()?;
+        let mut lines = BufReader::new(driver.stdout.take().expect("it is piped")).lines();
+        while let Some(line) = lines.next_line().await.expect("it is text") {
+            if let Some((_, port)) = line.split_once("started successfully on port ") {
+                return Some((driver, port.trim_end_matches('.').to_owned()));
+            }
+        }
+    }
+    panic!("chromedriver says no port");
 }
 
 impl Drop for Browser {
