@@ -66,6 +66,9 @@ pub struct ListedAccount {
     pub id: AccountId,
     /// What it is called.
     pub name: String,
+    /// What is said of it.
+    #[serde(default, skip_serializing)]
+    pub description: String,
 }
 
 #[derive(Deserialize)]

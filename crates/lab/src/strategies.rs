@@ -28,6 +28,9 @@ pub use self::compared::{Compared, Row};
 /// What the comparison's account is called at first, and how its later names begin.
 const NAME: &str = "lab compare";
 
+/// What its account says of itself, by which it is found again.
+const DESCRIPTION: &str = "Read and renamed by a comparison of the strategies, which deletes it.";
+
 /// How long a run may take, in times of what it should: a stack that is slowed down on purpose may, one that hangs not.
 const PATIENCE: u32 = 5;
 
@@ -99,8 +102,7 @@ pub async fn run(
     progress: impl Fn(usize),
     stop: impl Future<Output = ()>,
 ) -> Result<Compared> {
-    let description = "Read and renamed by a comparison of the strategies, which deletes it.";
-    let account = sources.create_account(NAME, description).await?;
+    let account = sources.create_account(NAME, DESCRIPTION).await?;
     let comparing = Box::pin(timeout(
         plan.limit(),
         compare_on(account, sources, page_url, plan, progress),
@@ -130,7 +132,8 @@ pub async fn run(
 /// Only where none can be under way: when the stack has just been started.
 pub(crate) async fn delete_leftovers(sources: &Sources) -> Result<()> {
     for account in sources.list_accounts(MOST_LISTED).await? {
-        if account.name.starts_with(NAME) {
+        // Nobody else's, whatever it is called.
+        if account.description == DESCRIPTION {
             sources.delete_account(account.id).await?;
         }
     }

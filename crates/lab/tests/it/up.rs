@@ -178,12 +178,17 @@ async fn the_stack_comes_up_with_real_data_and_ctrl_c_leaves_nothing_behind() {
     assert_eq!(accounts["accounts"].as_array().unwrap().len(), 7);
     let page = get(&format!("{}/accounts/1", address(&lab.said, "page"))).await;
     assert_eq!(page["account"]["name"], "HagiCode-org/upptime");
-    // As a comparison that was killed outright leaves it.
-    let created = reqwest::Client::new()
-        .post(format!("{}/accounts", address(&lab.said, "accounts")))
-        .json(&serde_json::json!({"name": "lab compare 3", "description": ""}))
-        .send();
-    assert_eq!(created.await.unwrap().status(), 201);
+    // As a comparison that was killed outright leaves it; and one of somebody's own.
+    for description in [
+        "Read and renamed by a comparison of the strategies, which deletes it.",
+        "",
+    ] {
+        let created = reqwest::Client::new()
+            .post(format!("{}/accounts", address(&lab.said, "accounts")))
+            .json(&serde_json::json!({"name": "lab compare 3", "description": description}))
+            .send();
+        assert_eq!(created.await.unwrap().status(), 201);
+    }
     let children = lab.children();
     assert_eq!(
         children.len(),
@@ -205,7 +210,7 @@ async fn the_stack_comes_up_with_real_data_and_ctrl_c_leaves_nothing_behind() {
         again.said
     );
     let accounts = get(&format!("{}/accounts", address(&again.said, "accounts"))).await;
-    assert_eq!(accounts["accounts"].as_array().unwrap().len(), 7, "{accounts}");
+    assert_eq!(accounts["accounts"].as_array().unwrap().len(), 8, "{accounts}");
     again.signal(Signal::TERM);
     assert_eq!(again.ended().await.0, Some(0));
 }
