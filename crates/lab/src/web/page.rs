@@ -140,6 +140,12 @@ fn render_replicas(stage: &Stage) -> Markup {
                 @let name = part.program.name.as_str();
                 article.part.replica data-part=(name) {
                     (render_head(part))
+                    div.buttons {
+                        (toggle(name, "pause")) (toggle(name, "kill"))
+                        @if stage.link_of(name).is_some() {
+                            span title={ "Cuts " (NAIVE) " off, too: both reach NATS by the same link" } { (toggle(name, "cut")) }
+                        }
+                    }
                     div.verdict role="status" { b data-field="colour" {} " " span data-field="why" {} }
                     p.shown { a data-field="name" href={ (url(part.port)) "/" } data-base=(url(part.port)) target="_blank" rel="noopener" {} " "
                         span data-field="content" {} }
@@ -150,12 +156,6 @@ fn render_replicas(stage: &Stage) -> Markup {
                     }
                     ul.feeds data-field="feeds" aria-label="What it knows of the sources" {}
                     (render_counts())
-                    div.buttons {
-                        (toggle(name, "pause")) (toggle(name, "kill"))
-                        @if stage.link_of(name).is_some() {
-                            span title={ "Cuts " (NAIVE) " off, too: both reach NATS by the same link" } { (toggle(name, "cut")) }
-                        }
-                    }
                 }
             }
             (naive::render(stage))
