@@ -130,7 +130,7 @@ impl Stage {
     /// Performs a control; answers what was done, in words.
     pub(super) async fn perform(&self, control: Control) -> Result<String, Refused> {
         let _turn = self.turn.lock().await;
-        match control {
+        let said = match control {
             Control::Watch(account) => self.watch(account).await,
             Control::Strategy(name) => self.choose_strategy(name),
             Control::Rename(name) => self.rename(name).await,
@@ -147,7 +147,9 @@ impl Stage {
             Control::Mend(part) => self.cut(&part, false),
             Control::DeleteStream => self.delete_stream().await,
             Control::UndoAll => self.undo_all().await,
-        }
+        };
+        self.performed.notify_one();
+        said
     }
 
     async fn watch(&self, account: AccountId) -> Result<String, Refused> {

@@ -127,7 +127,10 @@ impl Composed {
     async fn go_on(&self, stage: &Stage, http: &Client) {
         let mut ticks = ticks();
         loop {
-            ticks.tick().await;
+            tokio::select! {
+                _ = ticks.tick() => {}
+                () = stage.performed.notified() => {}
+            }
             let account = stage.chosen().account;
             let shown = compose(stage, http, account).await;
             let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);

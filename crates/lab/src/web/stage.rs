@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use anyhow::Result;
+use tokio::sync::Notify;
 
 use super::controls::Refused;
 use crate::link::Link;
@@ -26,6 +27,8 @@ pub struct Stage {
     pub(super) link: Option<Link>,
     /// One control at a time: each leaves its part as it says.
     pub(super) turn: tokio::sync::Mutex<()>,
+    /// A control was performed: what the page holds by now is worth looking at now, not at the next tick.
+    pub(super) performed: Notify,
     chosen: Mutex<Chosen>,
 }
 
@@ -72,6 +75,7 @@ impl Stage {
             accounts,
             link,
             turn: tokio::sync::Mutex::default(),
+            performed: Notify::new(),
             chosen,
         })
     }
