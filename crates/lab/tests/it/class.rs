@@ -1,12 +1,12 @@
 //! A lab that somebody looks at: the stream of pictures, the controls, and what the pictures say.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use reqwest::{Client, Method, Response};
 use rustix::process::Signal;
 use serde_json::Value;
 use tempfile::TempDir;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::up::{Lab, gone};
 
@@ -32,6 +32,7 @@ impl Class {
     }
 
     pub(crate) async fn begin_with(more: &[&str]) -> Self {
+        no_half_hour().await;
         let data = TempDir::new().expect("there is room for a folder");
         let mut lab = Lab::start(data.path(), &[&["--replay-speed", "0"], more].concat());
         lab.says("no replay").await;
@@ -80,6 +81,18 @@ impl Class {
         let (code, stderr) = self.lab.ended().await;
         assert_eq!((code, stderr.as_str()), (Some(0), ""));
         gone(&children).await;
+    }
+}
+
+/// Waits for a half hour that is near to be over: the windows of metrics turn then, and every page that was composed
+/// before expires, also one that a test wants to see stale.
+async fn no_half_hour() {
+    const HALF_HOUR: u64 = 1_800;
+    const LONGEST_LESSON: u64 = 30;
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    let left = HALF_HOUR - now.expect("the clock is right").as_secs() % HALF_HOUR;
+    if left < LONGEST_LESSON {
+        sleep(Duration::from_secs(left)).await;
     }
 }
 
