@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use page::Config;
 use reqwest::{Client, RequestBuilder, Response};
 use serde_json::{Value, json};
+use telemetry::{Telemetry, TelemetryConfig, TracesSampler};
 use test_support::{NatsServer, eventually};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -200,8 +201,15 @@ impl TestApp {
 
 /// Traces and metrics, of which a process has one. Kept, because the last lines are written as long as it lives.
 pub(crate) fn start_telemetry() {
-    static STARTED: OnceLock<telemetry::Telemetry> = OnceLock::new();
-    STARTED.get_or_init(|| telemetry::start("page", &telemetry::TelemetryConfig::default()).unwrap());
+    static STARTED: OnceLock<Telemetry> = OnceLock::new();
+    STARTED.get_or_init(|| {
+        // Of all tests of the process, some of which ask more than a hundred times a second.
+        let every_request = TelemetryConfig {
+            otel_traces_sampler: TracesSampler::ParentbasedAlwaysOn,
+            ..TelemetryConfig::default()
+        };
+        telemetry::start("page", &every_request).unwrap()
+    });
 }
 
 pub(crate) fn header<'a>(response: &'a Response, name: &str) -> &'a str {
