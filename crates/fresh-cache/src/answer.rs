@@ -133,13 +133,13 @@ impl<C: Composer> Entry<C> {
 
     /// How a source has just failed, if it is not to be asked again yet.
     pub(crate) fn failed(&self, index: usize, proof: &Proof<'_>) -> Option<Rest> {
-        let degraded = self.parts[index].reason().is_some();
-        self.rest(index, proof).filter(|_| degraded).cloned()
+        self.parts.get(index)?.reason()?;
+        self.rest(index, proof).cloned()
     }
 
     /// One part as evidence for a flight: with the latest moment it was proven for.
     pub(crate) fn known(&self, index: usize) -> Option<Part<C::Body>> {
-        let mut part = self.parts[index].part()?.clone();
+        let mut part = self.parts.get(index)?.part()?.clone();
         part.complete_until = self.latest(index);
         Some(part)
     }

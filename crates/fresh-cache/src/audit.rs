@@ -63,7 +63,7 @@ impl<C: Composer> FreshCache<C> {
     pub fn sample(&self, count: usize) -> Vec<C::Key> {
         // The keys with the lowest hashes of a hash that nobody knew before.
         let hasher = RandomState::new();
-        let mut chosen: Vec<(u64, C::Key)> = Vec::with_capacity(count + 1);
+        let mut chosen: Vec<(u64, C::Key)> = Vec::new();
         for (key, _) in &self.inner.pages {
             let rank = hasher.hash_one(&*key);
             let place = chosen.partition_point(|(other, _)| *other < rank);

@@ -119,10 +119,12 @@ impl ManualClock {
         }
     }
 
-    /// Lets time pass: both clocks move.
+    /// Lets time pass: both clocks move, up to the end of time.
     pub fn advance(&self, duration: Duration) {
-        self.monotonic.fetch_add(micros(duration), Ordering::SeqCst);
-        self.wall.fetch_add(micros(duration), Ordering::SeqCst);
+        for clock in [&self.monotonic, &self.wall] {
+            let later = |now: u64| Some(now.saturating_add(micros(duration)));
+            _ = clock.fetch_update(Ordering::SeqCst, Ordering::SeqCst, later);
+        }
     }
 
     /// Sets the wall clock alone, as an administrator or a time service does.

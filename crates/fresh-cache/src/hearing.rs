@@ -10,6 +10,9 @@ use crate::ledger::{Ledger, Position, SourceId};
 /// Every method takes constant time, no lock and no memory, so that the feed never waits for a reader, a fetch or
 /// a render (rule 5).
 ///
+/// What names a source that the ledger does not have may be about any source. So it is taken for a loss of all (rule 7);
+/// only a watermark is ignored. [`Ledger::unknown_sources`] counts both.
+///
 /// ```
 /// use fresh_cache::{Ledger, LedgerOptions, Moment, SourceId};
 ///
@@ -60,37 +63,62 @@ impl Hearing {
 
     /// Something of this source was missed, or may have been (rule 7): nothing fetched before now is proven any more.
     pub fn lost(&mut self, source: SourceId) {
-        self.heard[source.0] = true;
-        let position = self.advance();
-        self.ledger.store_floor(source, position);
+        for source in self.named(source) {
+            self.lose(source);
+        }
     }
 
     /// The source's database is another one than before (rule 4): all that was heard of it is void, its watermark included,
     /// which the former one said. A stray message of the former is no evidence either, until the next watermark.
     pub fn replaced(&mut self, source: SourceId) {
-        self.lost(source);
-        self.ledger.store_watermark(source, Moment::default());
+        for source in self.named(source) {
+            self.lose(source);
+            self.ledger.store_watermark(source, Moment::default());
+        }
     }
 
     /// Something was missed, and it does not even say of whom (rule 7).
     pub fn lost_all(&mut self) {
         for source in 0..self.heard.len() {
-            self.lost(SourceId(source));
+            self.lose(SourceId(source));
         }
     }
 
     /// The source's word: everything it committed before this moment has been published, and was heard before this
     /// call or reported [`lost`](Self::lost) (rules 3 and 7).
     pub fn watermark(&mut self, source: SourceId, complete_until: Moment) {
+        if source.0 >= self.heard.len() {
+            self.ledger.note_unknown(source);
+            return;
+        }
         self.begin(source);
         self.ledger.store_watermark(source, complete_until);
     }
 
     /// The first message of a source says nothing about those before it, which is a loss like any other (rule 7).
     fn begin(&mut self, source: SourceId) {
-        if !self.heard[source.0] {
-            self.lost(source);
+        match self.heard.get(source.0) {
+            Some(true) => {}
+            Some(false) => self.lose(source),
+            None => self.lost_all(),
         }
+    }
+
+    /// The sources that a loss is about: the one that was named, or all, if the ledger does not have it.
+    fn named(&self, source: SourceId) -> impl Iterator<Item = SourceId> + use<> {
+        let sources = if source.0 < self.heard.len() {
+            source.0..source.0 + 1
+        } else {
+            self.ledger.note_unknown(source);
+            0..self.heard.len()
+        };
+        sources.map(SourceId)
+    }
+
+    fn lose(&mut self, source: SourceId) {
+        self.heard[source.0] = true;
+        let position = self.advance();
+        self.ledger.store_floor(source, position);
     }
 
     fn advance(&mut self) -> u64 {
@@ -180,6 +208,36 @@ mod tests {
     }
 
     #[test]
+    fn what_is_said_of_an_unknown_source_may_be_about_any() {
+        const UNKNOWN: SourceId = SourceId(2);
+        let (ledger, mut hearing) = Ledger::new(2, LedgerOptions::default());
+        hearing.lost_all();
+        let says: [fn(&mut Hearing); 4] = [
+            |hearing| _ = hearing.changed(UNKNOWN, 7),
+            |hearing| _ = hearing.deleted(UNKNOWN, 7),
+            |hearing| hearing.lost(UNKNOWN),
+            |hearing| hearing.replaced(UNKNOWN),
+        ];
+        for (counted, say) in (1..).zip(says) {
+            hearing.watermark(ACCOUNTS, ledger.clock().now());
+            let before = ledger.position();
+            say(&mut hearing);
+            for source in [ACCOUNTS, METRICS] {
+                assert!(ledger.passed(ledger.slot(source, 42), before));
+            }
+            assert_eq!(ledger.unknown_sources(), counted);
+        }
+        assert!(
+            !ledger.trusted(ACCOUNTS),
+            "its database may be the one that was replaced"
+        );
+        let before = ledger.position();
+        hearing.watermark(UNKNOWN, ledger.clock().now());
+        assert_eq!(ledger.position(), before);
+        assert!(!ledger.trusted(UNKNOWN) && ledger.watermark(UNKNOWN).is_none());
+    }
+
+    #[test]
     fn the_last_watermark_counts_and_not_the_latest() {
         let (ledger, mut hearing) = Ledger::new(1, LedgerOptions::default());
         assert_eq!(ledger.watermark(ACCOUNTS), None);
@@ -201,6 +259,21 @@ mod tests {
                 source != METRICS,
                 "{source:?}"
             );
+        }
+    }
+
+    #[test]
+    fn the_number_of_fences_is_a_power_of_two_within_bounds() {
+        let fences = |slots| {
+            let options = LedgerOptions {
+                slots,
+                ..LedgerOptions::default()
+            };
+            options.fences()
+        };
+        assert_eq!([0, 1, 2, 3, 1_000].map(fences), [1, 1, 2, 4, 1_024]);
+        for many in [LedgerOptions::MAX_SLOTS + 1, usize::MAX / 2 + 2, usize::MAX] {
+            assert_eq!(fences(many), LedgerOptions::MAX_SLOTS);
         }
     }
 }

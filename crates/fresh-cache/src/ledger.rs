@@ -19,8 +19,12 @@ use crate::apart::Apart;
 use crate::clock::{Clock, Moment, SystemClock, micros};
 use crate::hearing::Hearing;
 use crate::part::{Stamp, Started};
+use crate::stats::Counter;
 
 /// A source of parts: its place in the list that [`Ledger::new`] was given the length of.
+///
+/// Nothing of a source beyond that length is ever trusted or proven: its parts are asked for at every read. See
+/// [`Ledger::unknown_sources`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SourceId(pub usize);
 
@@ -55,13 +59,24 @@ impl Slot {
 /// How a [`Ledger`] is made.
 #[derive(Clone, Copy, Debug)]
 pub struct LedgerOptions {
-    /// The number of fences, a power of two. Each costs 16 bytes.
+    /// The number of fences: rounded up to a power of two, at most [`Self::MAX_SLOTS`]. Each costs 16 bytes.
     pub slots: usize,
     /// How long a watermark, and a revalidation in its place, vouches for a source (rules 8 and 12).
     pub trust: Duration,
     /// By how much the clocks of the sources' hosts and of this one may differ. It adds to the error of every
     /// date that is told; zero is right for one machine.
     pub clock_skew: Duration,
+}
+
+impl LedgerOptions {
+    /// The most fences that a ledger makes, which take 256 MiB.
+    pub const MAX_SLOTS: usize = 1 << 24;
+
+    /// The number of fences that a ledger makes.
+    pub(crate) fn fences(&self) -> usize {
+        let rounded = self.slots.checked_next_power_of_two();
+        rounded.map_or(Self::MAX_SLOTS, |slots| slots.min(Self::MAX_SLOTS))
+    }
 }
 
 impl Default for LedgerOptions {
@@ -101,6 +116,7 @@ pub struct Ledger {
     /// The same for deletions alone: what even a marked stale answer must pass.
     deletions: Box<[AtomicU64]>,
     sources: Box<[SourceLine]>,
+    unknown_sources: Counter,
 }
 
 /// What was heard of one source as a whole.
@@ -115,29 +131,21 @@ struct SourceLine {
 }
 
 impl Ledger {
+    /// The most sources that a ledger has; those beyond are unknown to it.
+    pub const MAX_SOURCES: usize = 1 << 16;
+
     /// A ledger of that many sources on the system's clocks, and the one right to write into it.
-    ///
-    /// # Panics
-    ///
-    /// If the number of slots is not a power of two.
     pub fn new(sources: usize, options: LedgerOptions) -> (Arc<Ledger>, Hearing) {
         Self::with_clock(sources, options, Arc::new(SystemClock::new()))
     }
 
     /// [`Ledger::new`] with a clock of the caller's; the cache over this ledger uses it too.
-    ///
-    /// # Panics
-    ///
-    /// If the number of slots is not a power of two.
     pub fn with_clock(
         sources: usize,
         options: LedgerOptions,
         clock: Arc<dyn Clock>,
     ) -> (Arc<Ledger>, Hearing) {
-        assert!(
-            options.slots.is_power_of_two(),
-            "the number of slots is a power of two"
-        );
+        let (sources, fences) = (sources.min(Self::MAX_SOURCES), options.fences());
         let zeros = |length: usize| (0..length).map(|_| AtomicU64::new(0)).collect();
         // Position and floors start at 1, so that a part at position 0 can never be proven (rule 19).
         let line = || SourceLine {
@@ -150,9 +158,10 @@ impl Ledger {
             clock,
             hasher: RandomState::new(),
             position: Apart(AtomicU64::new(1)),
-            fences: zeros(options.slots),
-            deletions: zeros(options.slots),
+            fences: zeros(fences),
+            deletions: zeros(fences),
             sources: (0..sources).map(|_| line()).collect(),
+            unknown_sources: Counter::default(),
         });
         (Arc::clone(&ledger), Hearing::new(ledger, sources))
     }
@@ -176,19 +185,38 @@ impl Ledger {
     }
 
     /// Where the fence of this entity of this source stands.
-    ///
-    /// # Panics
-    ///
-    /// If the ledger has no such source.
     pub fn slot(&self, source: SourceId, entity: u64) -> Slot {
-        assert!(
-            source.0 < self.sources.len(),
-            "{source:?} is not among the ledger's sources"
-        );
-        let hash = self.hasher.hash_one((source, entity));
-        let mask = self.options.slots as u64 - 1;
-        let index = usize::try_from(hash & mask).expect("a slot's index is below a usize");
+        if source.0 >= self.sources.len() {
+            self.note_unknown(source);
+        }
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "of the hash only the low bits are taken"
+        )]
+        let hash = self.hasher.hash_one((source, entity)) as usize;
+        let index = hash & (self.fences.len() - 1);
         Slot { source, index }
+    }
+
+    /// How often a source was named that this ledger does not have: by a composer's dependencies, or to the [`Hearing`].
+    ///
+    /// More than zero is a mistake in the program: the ledger was made for too few sources. It costs requests and never
+    /// freshness. The first one is logged.
+    pub fn unknown_sources(&self) -> u64 {
+        self.unknown_sources.get()
+    }
+
+    #[cold]
+    pub(crate) fn note_unknown(&self, source: SourceId) {
+        if self.unknown_sources.get() == 0 {
+            tracing::error!(
+                source = source.0,
+                sources = self.sources.len(),
+                "a source was named that the ledger does not have, so its parts are asked for at every read; \
+                 make the ledger for more sources"
+            );
+        }
+        self.unknown_sources.add();
     }
 
     /// The time, as everyone over this ledger reads it.
@@ -226,6 +254,10 @@ impl Ledger {
 
     /// Whether an event or a loss was heard that a part at `position` may not reflect (rule 9).
     pub(crate) fn passed(&self, slot: Slot, position: Position) -> bool {
+        // Nobody tells what was lost of a source that is unknown here.
+        if slot.source.0 >= self.sources.len() {
+            return true;
+        }
         // Acquire pairs with the releases in `Hearing`: who sees a fence or a floor also sees the position that
         // was stored before it, so that a flight begun for this reason is not itself below the fence.
         let fence = self.fences[slot.index].load(Ordering::Acquire);
@@ -342,10 +374,11 @@ pub(crate) struct Watermarks {
 const FIRST: usize = 4;
 
 impl Watermarks {
-    fn of(&self, source: SourceId) -> &Watermark {
+    /// Of a source that is unknown, as of one that never said anything.
+    fn of(&self, source: SourceId) -> Watermark {
         match source.0.checked_sub(FIRST) {
-            None => &self.first[source.0],
-            Some(other) => &self.others[other],
+            None => self.first[source.0],
+            Some(other) => self.others.get(other).copied().unwrap_or_default(),
         }
     }
 

@@ -102,8 +102,12 @@ impl<C: Composer> Pilot<C> {
     ) -> Arc<[Leg<C::Body>]> {
         let Inner { ledger, tactic, .. } = &*self.inner;
         for (index, part) in wish.carried {
-            let part = self.believe_carried(known[index].as_ref(), part);
-            known[index] = merge(known[index].take(), Some(part));
+            // None only if the composer named other dependencies before, which it must not.
+            let Some(known) = known.get_mut(index) else {
+                continue;
+            };
+            let part = self.believe_carried(known.as_ref(), part);
+            *known = merge(known.take(), Some(part));
         }
         let proof = Proof::new(ledger, watermarks);
         let leg = |(index, known): (usize, Option<Part<C::Body>>)| {

@@ -10,7 +10,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use futures::FutureExt as _;
-use tokio::sync::{Mutex, mpsc};
+use tokio::sync::{Mutex, Semaphore, mpsc};
 use tokio::task::JoinSet;
 use tracing::{Instrument as _, Span};
 
@@ -79,7 +79,7 @@ pub(crate) struct Inbox {
 
 impl Inbox {
     pub(crate) fn new(options: RefreshOptions) -> Self {
-        let (sender, receiver) = mpsc::channel(options.waiting.max(1));
+        let (sender, receiver) = mpsc::channel(options.waiting.clamp(1, Semaphore::MAX_PERMITS));
         Self {
             sender,
             receiver: Mutex::new(receiver),

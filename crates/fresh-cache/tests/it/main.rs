@@ -1,6 +1,7 @@
 //! The cache against sources in memory that a test stops at every step.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod any_input;
 mod audit;
 mod bursts;
 mod counting;

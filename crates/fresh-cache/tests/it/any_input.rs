@@ -1,0 +1,375 @@
+//! Whatever a caller says, nothing panics and nothing hangs; and what the ledger does not know is never taken for proven.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use fresh_cache::{
+    Announcement, Audit, CacheOptions, Carried, Clock as _, Composer, Demand, Fetched, FreshCache, Hearing,
+    Ledger, LedgerOptions, ManualClock, Moment, Outcome, Part, PartState, Position, Refresh, RefreshOptions,
+    SourceId, Strategy as Keeping, Version,
+};
+use proptest::collection::vec;
+use proptest::option;
+use proptest::prelude::*;
+
+/// More than any run takes: a case that is not over by then hangs.
+const HANGS: Duration = Duration::from_mins(1);
+
+#[derive(Clone, Debug)]
+enum Call {
+    Changed(SourceId, u64),
+    Deleted(SourceId, u64),
+    Lost(SourceId),
+    Replaced(SourceId),
+    LostAll,
+    Watermark(SourceId, Moment),
+    Read(u64, Wanted),
+    Announce(Announcement),
+    Remember(SourceId, u64, Carried),
+    ForgetRemembered(SourceId, u64),
+    Forget(u64),
+    Audit(u64),
+    Sample(usize),
+    Look(SourceId, u64),
+    Advance(Duration),
+    Step(Moment),
+}
+
+#[derive(Clone, Debug)]
+enum Wanted {
+    Any,
+    Afresh(Vec<(SourceId, Version)>),
+    AtLeast(Vec<(SourceId, Version)>),
+}
+
+/// What its sources answer, in turn, whoever is asked.
+#[derive(Clone, Debug)]
+enum Reply {
+    New(Version, Option<Duration>),
+    NotModified(Option<Duration>),
+    Failure,
+    Panic,
+}
+
+/// A composer that says anything; it even names other parts each time it is asked.
+struct Anything {
+    dependencies: Vec<Vec<(SourceId, u64)>>,
+    replies: Vec<Reply>,
+    turn: AtomicUsize,
+}
+
+impl Anything {
+    fn next<'a, T>(&self, all: &'a [T]) -> &'a T {
+        &all[self.turn.fetch_add(1, Ordering::Relaxed) % all.len()]
+    }
+}
+
+impl Composer for Anything {
+    type Key = u64;
+    type Body = u64;
+    type Page = usize;
+    type Error = std::io::Error;
+
+    fn dependencies(&self, _key: &u64) -> Vec<(SourceId, u64)> {
+        self.next(&self.dependencies).clone()
+    }
+
+    async fn fetch(
+        &self,
+        _key: &u64,
+        _source: SourceId,
+        _known: Option<&Part<u64>>,
+    ) -> Result<Fetched<u64>, std::io::Error> {
+        match *self.next(&self.replies) {
+            Reply::New(version, holds_for) => Ok(Fetched::New {
+                version,
+                body: version.revision,
+                holds_for,
+            }),
+            Reply::NotModified(holds_for) => Ok(Fetched::NotModified { holds_for }),
+            Reply::Failure => Err(std::io::Error::other("out of order")),
+            Reply::Panic => std::panic::resume_unwind(Box::new("the source's client panicked")),
+        }
+    }
+
+    fn render(&self, _key: &u64, parts: &[PartState<u64>]) -> usize {
+        parts.len()
+    }
+
+    fn weight(&self, page: &usize) -> u32 {
+        u32::try_from(*page).unwrap_or(u32::MAX)
+    }
+
+    fn pages_of(&self, _source: SourceId, entity: u64) -> Vec<u64> {
+        vec![entity, entity / 2]
+    }
+
+    fn read_carried(&self, _key: &u64, _source: SourceId, carried: &Carried) -> Option<u64> {
+        Some(carried.version.revision)
+    }
+}
+
+/// How all is made.
+#[derive(Clone, Debug)]
+struct Setting {
+    sources: usize,
+    ledger: LedgerOptions,
+    cache: CacheOptions,
+    now: Moment,
+    dependencies: Vec<Vec<(SourceId, u64)>>,
+    replies: Vec<Reply>,
+}
+
+/// Mostly what fits, and sometimes anything.
+fn source() -> impl Strategy<Value = SourceId> {
+    prop_oneof![4 => 0..8_usize, 1 => any::<usize>()].prop_map(SourceId)
+}
+
+fn entity() -> impl Strategy<Value = u64> {
+    prop_oneof![4 => 0..3_u64, 1 => any::<u64>()]
+}
+
+fn moment() -> impl Strategy<Value = Moment> {
+    prop_oneof![0..3_000_000_u64, any::<u64>()].prop_map(Moment::from_micros)
+}
+
+fn duration() -> impl Strategy<Value = Duration> {
+    let any = (any::<u64>(), 0..1_000_000_000_u32).prop_map(|(seconds, nanos)| Duration::new(seconds, nanos));
+    prop_oneof![3 => (0..3_000_u64).prop_map(Duration::from_millis), 1 => any, 1 => Just(Duration::MAX)]
+}
+
+fn version() -> impl Strategy<Value = Version> {
+    (0..2_u128, prop_oneof![0..4_u64, any::<u64>()]).prop_map(|(incarnation, revision)| Version {
+        incarnation,
+        revision,
+    })
+}
+
+fn carried() -> impl Strategy<Value = Carried> {
+    (version(), moment()).prop_map(|(version, committed)| Carried {
+        version,
+        data: "said".into(),
+        committed,
+    })
+}
+
+fn wanted() -> impl Strategy<Value = Wanted> {
+    let known = || vec((source(), version()), 0..3);
+    prop_oneof![
+        3 => Just(Wanted::Any),
+        1 => known().prop_map(Wanted::Afresh),
+        1 => known().prop_map(Wanted::AtLeast),
+    ]
+}
+
+fn call() -> impl Strategy<Value = Call> {
+    let announcement =
+        (source(), entity(), option::of(carried())).prop_map(|(source, entity, carried)| Announcement {
+            source,
+            entity,
+            position: Position::ZERO,
+            carried,
+        });
+    prop_oneof![
+        1 => (source(), entity()).prop_map(|(source, entity)| Call::Changed(source, entity)),
+        1 => (source(), entity()).prop_map(|(source, entity)| Call::Deleted(source, entity)),
+        1 => source().prop_map(Call::Lost),
+        1 => source().prop_map(Call::Replaced),
+        1 => Just(Call::LostAll),
+        1 => (source(), moment()).prop_map(|(source, until)| Call::Watermark(source, until)),
+        8 => (entity(), wanted()).prop_map(|(key, wanted)| Call::Read(key, wanted)),
+        1 => announcement.prop_map(Call::Announce),
+        1 => (source(), entity(), carried()).prop_map(|(source, of, carried)| Call::Remember(source, of, carried)),
+        1 => (source(), entity()).prop_map(|(source, entity)| Call::ForgetRemembered(source, entity)),
+        1 => entity().prop_map(Call::Forget),
+        1 => entity().prop_map(Call::Audit),
+        1 => prop_oneof![0..4_usize, any::<usize>(), Just(usize::MAX)].prop_map(Call::Sample),
+        1 => (source(), entity()).prop_map(|(source, entity)| Call::Look(source, entity)),
+        2 => duration().prop_map(Call::Advance),
+        1 => moment().prop_map(Call::Step),
+    ]
+}
+
+fn ledger_options() -> impl Strategy<Value = LedgerOptions> {
+    (0..5_000_usize, duration(), duration()).prop_map(|(slots, trust, clock_skew)| LedgerOptions {
+        slots,
+        trust,
+        clock_skew,
+    })
+}
+
+fn strategy() -> impl Strategy<Value = Keeping> {
+    prop_oneof![
+        Just(Keeping::None),
+        duration().prop_map(Keeping::Ttl),
+        Just(Keeping::Versioned),
+        Just(Keeping::Invalidate),
+        Just(Keeping::Prepopulate),
+    ]
+}
+
+fn refresh_options() -> impl Strategy<Value = RefreshOptions> {
+    let size = || prop_oneof![0..3_usize, Just(usize::MAX)];
+    let of = prop_oneof![Just(Refresh::Read), Just(Refresh::Resident), Just(Refresh::All)];
+    (of, size(), size()).prop_map(|(of, waiting, at_once)| RefreshOptions { of, waiting, at_once })
+}
+
+fn cache_options() -> impl Strategy<Value = CacheOptions> {
+    let bytes = || prop_oneof![0..3_u64, any::<u64>(), Just(u64::MAX)];
+    (
+        strategy(),
+        bytes(),
+        bytes(),
+        duration(),
+        duration(),
+        refresh_options(),
+    )
+        .prop_map(
+            |(strategy, max_bytes, remembered_bytes, max_stale, retry_after, refresh)| CacheOptions {
+                strategy,
+                max_bytes,
+                max_stale,
+                retry_after,
+                remembered_bytes,
+                refresh,
+            },
+        )
+}
+
+fn reply() -> impl Strategy<Value = Reply> {
+    prop_oneof![
+        4 => (version(), option::of(duration())).prop_map(|(version, holds)| Reply::New(version, holds)),
+        2 => option::of(duration()).prop_map(Reply::NotModified),
+        1 => Just(Reply::Failure),
+        1 => Just(Reply::Panic),
+    ]
+}
+
+prop_compose! {
+    fn setting()(
+        sources in prop_oneof![4 => 0..8_usize, 1 => Just(usize::MAX)],
+        ledger in ledger_options(),
+        cache in cache_options(),
+        now in moment(),
+        dependencies in vec(vec((source(), entity()), 0..4), 1..3),
+        replies in vec(reply(), 1..6),
+    ) -> Setting {
+        Setting { sources, ledger, cache, now, dependencies, replies }
+    }
+}
+
+/// A ledger and a cache over it, made as a setting says.
+struct Stage {
+    sources: usize,
+    clock: ManualClock,
+    ledger: Arc<Ledger>,
+    hearing: Hearing,
+    cache: FreshCache<Anything>,
+}
+
+impl Stage {
+    fn new(setting: Setting) -> Self {
+        let clock = ManualClock::at(setting.now);
+        let (ledger, hearing) = Ledger::with_clock(setting.sources, setting.ledger, Arc::new(clock.clone()));
+        let composer = Anything {
+            dependencies: setting.dependencies,
+            replies: setting.replies,
+            turn: AtomicUsize::new(0),
+        };
+        let cache = FreshCache::new(composer, Arc::clone(&ledger), setting.cache);
+        let refreshing = cache.clone();
+        tokio::spawn(async move { refreshing.refresh().await });
+        Self {
+            sources: setting.sources.min(Ledger::MAX_SOURCES),
+            clock,
+            ledger,
+            hearing,
+            cache,
+        }
+    }
+
+    async fn make(&mut self, call: Call) {
+        match call {
+            Call::Changed(source, entity) => {
+                let position = self.hearing.changed(source, entity);
+                assert_eq!(self.ledger.position(), position);
+            }
+            Call::Deleted(source, entity) => {
+                let position = self.hearing.deleted(source, entity);
+                assert_eq!(self.ledger.position(), position);
+            }
+            Call::Lost(source) => self.hearing.lost(source),
+            Call::Replaced(source) => self.hearing.replaced(source),
+            Call::LostAll => self.hearing.lost_all(),
+            Call::Watermark(source, until) => self.hearing.watermark(source, until),
+            Call::Read(key, wanted) => self.read(key, &wanted).await,
+            Call::Announce(announcement) => {
+                let position = self.ledger.position();
+                self.cache.announce(Announcement {
+                    position,
+                    ..announcement
+                });
+            }
+            Call::Remember(source, entity, carried) => self.cache.remember(source, entity, carried),
+            Call::ForgetRemembered(source, entity) => self.cache.forget_remembered(source, entity),
+            Call::Forget(key) => self.cache.forget(&key),
+            Call::Audit(key) => {
+                if let Audit::Suspicious(suspicion) = self.cache.audit(&key).await {
+                    self.cache.audit_again(suspicion).await;
+                }
+            }
+            Call::Sample(count) => assert!(self.cache.sample(count).len() <= count),
+            Call::Look(source, entity) => self.look(source, entity),
+            Call::Advance(duration) => self.clock.advance(duration),
+            Call::Step(now) => self.clock.step_to(now),
+        }
+    }
+
+    async fn read(&self, key: u64, wanted: &Wanted) {
+        let answer = match wanted {
+            Wanted::Any => self.cache.read(&key, Demand::Any).await,
+            Wanted::Afresh(known) => self.cache.read(&key, Demand::Afresh(known)).await,
+            Wanted::AtLeast(known) => self.cache.read(&key, Demand::AtLeast(known)).await,
+        };
+        assert!(answer.fresh_as_of <= self.clock.now(), "{answer:?}");
+        let shown = answer.entry.parts().iter().filter_map(PartState::part);
+        let mut unknown = shown.filter(|part| part.source.0 >= self.sources);
+        if answer.outcome == Outcome::Hit && !self.heeds_no_event() {
+            let degraded = answer.degraded().count() > 0;
+            assert!(unknown.next().is_none() || degraded, "{answer:?}");
+        }
+    }
+
+    /// Whether pages are shown by their age alone.
+    fn heeds_no_event(&self) -> bool {
+        format!("{:?}", self.cache).contains("Ttl(")
+    }
+
+    fn look(&self, source: SourceId, entity: u64) {
+        assert_eq!(self.ledger.slot(source, entity).source(), source);
+        let (trusted, watermark) = (self.ledger.trusted(source), self.ledger.watermark(source));
+        if source.0 >= self.sources {
+            assert!(!trusted && watermark.is_none());
+            assert!(self.ledger.unknown_sources() > 0);
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn no_call_panics_and_none_hangs(setting in setting(), calls in vec(call(), 0..40)) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        runtime.block_on(async {
+            let calls = async {
+                let mut stage = Stage::new(setting);
+                for call in calls {
+                    stage.make(call).await;
+                }
+            };
+            tokio::time::timeout(HANGS, calls).await.expect("a call hangs");
+        });
+    }
+}
