@@ -100,7 +100,7 @@ impl<C: Composer> FreshCache<C> {
         };
         let mut asked = false;
         for part in entry.parts().iter().filter_map(|state| state.part()) {
-            let Some((found, body)) = inner.look(key, part.source).await else {
+            let Some((found, body)) = inner.look(key, part).await else {
                 continue;
             };
             asked = true;
@@ -187,9 +187,10 @@ impl<C: Composer> Inner<C> {
     }
 
     /// What a source says now.
-    async fn look(&self, key: &C::Key, source: SourceId) -> Option<(Version, C::Body)> {
+    async fn look(&self, key: &C::Key, part: &Part<C::Body>) -> Option<(Version, C::Body)> {
+        let source = part.source;
         let asked = async {
-            let _permit = self.composer.admit(source).await.ok()?;
+            let _permit = self.composer.admit(source, Some(part)).await.ok()?;
             match self.composer.fetch(key, source, None).await.ok()? {
                 Fetched::New { version, body, .. } => Some((version, body)),
                 Fetched::NotModified { .. } => None,
@@ -206,7 +207,7 @@ impl<C: Composer> Inner<C> {
             return part.version.revision < found.revision;
         }
         // Of two incarnations the one that the source still has is the later; of one version there is one body.
-        let now = self.look(&suspicion.key, suspicion.source).await;
+        let now = self.look(&suspicion.key, part).await;
         now.is_some_and(|(now, body)| {
             let same = now.incarnation == part.version.incarnation;
             !same || (now == part.version && self.differs(part, now, &body))

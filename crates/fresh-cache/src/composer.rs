@@ -29,10 +29,12 @@ pub trait Composer: Send + Sync + 'static {
     ///
     /// The cache notes position and time after this wait and before [`fetch`](Self::fetch) (rule 9), so a queue in front
     /// of a source does not make its answers older than they are. An error counts as a failed fetch: the place for a
-    /// circuit breaker. By default nothing is bounded.
+    /// circuit breaker. What is `known` of the part is shown then, marked; without it the part is missing, which is worth
+    /// a longer wait. By default nothing is bounded.
     fn admit(
         &self,
         _source: SourceId,
+        _known: Option<&Part<Self::Body>>,
     ) -> impl Future<Output = Result<Option<OwnedSemaphorePermit>, Self::Error>> + Send {
         async { Ok(None) }
     }

@@ -146,7 +146,7 @@ impl<C: Composer> Inner<C> {
             ..
         } = self;
         let source = slot.source();
-        let _permit = composer.admit(source).await.map_err(|error| Failure {
+        let _permit = composer.admit(source, known).await.map_err(|error| Failure {
             reason: chain(&error),
             asked: false,
         })?;

@@ -150,7 +150,11 @@ impl Composer for Upstreams {
             .collect()
     }
 
-    async fn admit(&self, source: SourceId) -> Result<Option<OwnedSemaphorePermit>, UpstreamError> {
+    async fn admit(
+        &self,
+        source: SourceId,
+        _known: Option<&CachedPart<Arc<Fragment>>>,
+    ) -> Result<Option<OwnedSemaphorePermit>, UpstreamError> {
         self.sources[source.0].admit().await.map(Some)
     }
 

@@ -238,7 +238,11 @@ impl Composer for Ships {
         vec![(SourceId(0), *key as u64), (SourceId(1), *key as u64)]
     }
 
-    async fn admit(&self, _source: SourceId) -> Result<Option<OwnedSemaphorePermit>, Down> {
+    async fn admit(
+        &self,
+        _source: SourceId,
+        _known: Option<&Part<Shown>>,
+    ) -> Result<Option<OwnedSemaphorePermit>, Down> {
         self.0.turn().await;
         Ok(None)
     }

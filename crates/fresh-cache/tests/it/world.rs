@@ -199,7 +199,11 @@ impl Composer for Pages {
         vec![(ACCOUNTS, *key), (METRICS, *key)]
     }
 
-    async fn admit(&self, source: SourceId) -> Result<Option<OwnedSemaphorePermit>, Down> {
+    async fn admit(
+        &self,
+        source: SourceId,
+        _known: Option<&Part<Shown>>,
+    ) -> Result<Option<OwnedSemaphorePermit>, Down> {
         self.0.stop(source, Step::Admit).pass().await;
         Ok(None)
     }
