@@ -9,6 +9,8 @@ use async_nats::jetstream::{self, stream};
 use async_nats::{Client, ConnectOptions, Event, ServerAddr};
 use tokio::sync::watch;
 
+use crate::trouble::{Stage, Trouble};
+
 /// How long the broker may take to answer before the caller tries again.
 const ANSWER_WITHIN: Duration = Duration::from_secs(2);
 /// How long a new connection may take to be greeted. One that a dead link swallowed is given up soon enough to be
@@ -102,6 +104,7 @@ pub struct Broker {
     stream_replicas: StreamReplicas,
     /// Changes with every new connection: what was subscribed before may have missed something.
     pub(crate) connections: watch::Receiver<u64>,
+    trouble: Trouble,
 }
 
 /// The settings of the connection are wrong. An absent server is not an error: the client keeps trying.
@@ -148,6 +151,7 @@ impl Broker {
             topology,
             stream_replicas: StreamReplicas::default(),
             connections,
+            trouble: Trouble::default(),
         })
     }
 
@@ -172,11 +176,20 @@ impl Broker {
         let _ = self.connections.clone().wait_for(|count| *count > 0).await;
     }
 
-    /// The stream, created if it is not there.
+    /// What is wrong now: told by whoever uses the broker, shown by `/readyz`, said once in the log.
+    pub fn trouble(&self) -> &Trouble {
+        &self.trouble
+    }
+
+    /// The stream, created if it is not there. It tells [`trouble`](Self::trouble) how that went.
     pub(crate) async fn stream(&self) -> Result<stream::Stream, CreateStreamError> {
-        self.jetstream
-            .get_or_create_stream(self.topology.stream_config(self.stream_replicas))
-            .await
+        let config = self.topology.stream_config(self.stream_replicas);
+        let stream = self.jetstream.get_or_create_stream(config).await;
+        match &stream {
+            Ok(_) => self.trouble.clear(Stage::Stream),
+            Err(error) => self.trouble.set(Stage::Stream, error),
+        }
+        stream
     }
 }
 

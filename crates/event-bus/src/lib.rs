@@ -6,11 +6,13 @@ mod event;
 mod feed;
 pub mod history;
 mod incarnation;
+mod outage;
 pub mod outbox;
 mod readiness;
 mod relay;
 mod sequence;
 mod subscription;
+mod trouble;
 
 pub use broker::{Broker, ConnectError, StreamReplicas, Topology};
 pub use clock::Clock;
@@ -21,6 +23,7 @@ pub use readiness::readiness;
 pub use relay::{FailPoint, Relay};
 pub use sequence::Cause;
 pub use subscription::Subscription;
+pub use trouble::Trouble;
 
 use async_nats::HeaderMap;
 use opentelemetry::propagation::Extractor;
