@@ -84,7 +84,7 @@ fn answer(router: &mut Router, request: Request) -> Response {
 
 fn measure(bencher: Bencher<'_, '_>, mut router: Router, path: &str, traceparent: Option<&'static str>) {
     let _runtime = RUNNING.1.enter();
-    // As `axum::serve` does once per connection.
+    // As `serve` does once.
     router = router.with_state(());
     assert_eq!(answer(&mut router, request(path, traceparent)).status(), 200);
     bencher

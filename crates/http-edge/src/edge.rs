@@ -51,7 +51,7 @@ pub fn edge(router: Router, ready: Readiness, options: EdgeOptions) -> Router {
     let service = router
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
-        // Makes routes of the handlers now. Else the router would make them, and their layer, for each connection anew.
+        // Makes routes of the handlers now, so that their layer is made once, and not with every clone of the router.
         .with_state(())
         .layer(Edge(Arc::new(Shared {
             limits: Limits::new(&options),

@@ -2,6 +2,7 @@
 
 mod client;
 pub mod conditional;
+mod connection;
 mod edge;
 mod exchange;
 mod extract;

@@ -1,40 +1,108 @@
-//! Serves until told to stop, then lets what is under way finish.
+//! Serves until told to stop, then answers what has already been sent.
 
 use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::Router;
-use axum::serve::ListenerExt;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::{Instant, sleep, timeout_at};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::connection::Connections;
 
 /// How long requests under way may take after the stop; then their connections are left to the process's end.
 const DRAIN: Duration = Duration::from_secs(5);
+/// How long the listener rests after an error that the next `accept` would meet too, such as too many open files.
+const ACCEPT_AGAIN_AFTER: Duration = Duration::from_secs(1);
+/// Connections that are taken from the kernel's queue at the stop; more than a queue of tokio's holds.
+const QUEUED: usize = 4096;
 
-/// Serves `router` on `listener` until `stop`; requests under way are finished, for five seconds at most.
+/// Serves `router` on `listener` until `stop`. Then nothing new is accepted, and what was sent before is answered, for five
+/// seconds at most.
 ///
-/// Limits on slow request heads are not set, because `axum::serve` has none: behind a public address, put a proxy.
+/// The connections that the kernel had accepted are served too. A connection gives its last answer with `Connection: close`;
+/// one without a request is closed a quarter of a second after the stop, for a request may be on its way.
+///
+/// Slow request heads are not limited: behind a public address, put a proxy.
 pub async fn serve(listener: TcpListener, router: Router, stop: CancellationToken) -> io::Result<()> {
     tracing::info!(address = %listener.local_addr()?, "listening");
-    let listener = listener.tap_io(|connection| {
-        // Small answers must not wait for more to come.
-        if let Err(error) = connection.set_nodelay(true) {
-            tracing::debug!(%error, "TCP_NODELAY cannot be set");
-        }
-    });
-    let serving = axum::serve(listener, router).with_graceful_shutdown(stop.clone().cancelled_owned());
-    let drained = async {
-        stop.cancelled().await;
-        tokio::time::sleep(DRAIN).await;
-    };
-    tokio::select! {
-        result = serving.into_future() => result,
-        () = drained => {
-            tracing::warn!(after = ?DRAIN, "stopping with requests under way");
-            Ok(())
+    let stopping = Arc::new(AtomicBool::new(false));
+    let tasks = TaskTracker::new();
+    let connections = Connections::new(router, Arc::clone(&stopping), stop.clone());
+    let mut acceptor = Acceptor::default();
+    loop {
+        tokio::select! {
+            stream = acceptor.accept(&listener) => drop(tasks.spawn(connections.serve(stream))),
+            () = stop.cancelled() => break,
         }
     }
+    let deadline = Instant::now() + DRAIN;
+    // Before the queue is emptied: whoever is answered from now on is told that it is the last answer.
+    stopping.store(true, Ordering::Relaxed);
+    for stream in queued(listener)? {
+        tasks.spawn(connections.serve(stream));
+    }
+    tasks.close();
+    if timeout_at(deadline, tasks.wait()).await.is_err() {
+        tracing::warn!(after = ?DRAIN, requests_under_way = tasks.len(), "stopping with requests under way");
+    }
+    Ok(())
+}
+
+/// Accepts, and says once per outage that it cannot.
+#[derive(Debug, Default)]
+struct Acceptor {
+    failing: bool,
+}
+
+impl Acceptor {
+    async fn accept(&mut self, listener: &TcpListener) -> TcpStream {
+        loop {
+            match listener.accept().await {
+                Ok((stream, _)) => {
+                    if std::mem::take(&mut self.failing) {
+                        tracing::info!("connections are accepted again");
+                    }
+                    return stream;
+                }
+                // This connection's own end, before it was accepted.
+                Err(error) if is_of_one_connection(&error) => {}
+                Err(error) => {
+                    if !std::mem::replace(&mut self.failing, true) {
+                        tracing::error!(%error, "cannot accept connections: raise the limit of open files if it is reached");
+                    }
+                    sleep(ACCEPT_AGAIN_AFTER).await;
+                }
+            }
+        }
+    }
+}
+
+fn is_of_one_connection(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
+    matches!(
+        error.kind(),
+        ConnectionAborted | ConnectionRefused | ConnectionReset
+    )
+}
+
+/// What the kernel had accepted by now; then the listener is closed.
+///
+/// Asks the kernel and not tokio, which learns of a connection only when its driver runs next. Who connects in the few
+/// microseconds between the last `accept` and the close is reset: Linux has no way to refuse and accept at once.
+fn queued(listener: TcpListener) -> io::Result<Vec<TcpStream>> {
+    let listener = listener.into_std()?;
+    let accepted = std::iter::from_fn(|| listener.accept().ok()).take(QUEUED);
+    accepted
+        .map(|(stream, _)| {
+            stream.set_nonblocking(true)?;
+            TcpStream::from_std(stream)
+        })
+        .collect()
 }
 
 /// A token that is cancelled by Ctrl-C (SIGINT) or SIGTERM.

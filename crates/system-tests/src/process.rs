@@ -93,6 +93,14 @@ impl Process {
         test_support::resume_process(self.id());
     }
 
+    /// Asks it to end (SIGTERM): it answers what it has read, and ends.
+    ///
+    /// # Panics
+    /// When it has ended.
+    pub fn terminate(&self) {
+        test_support::terminate_process(self.id());
+    }
+
     /// Whether it has not ended. A paused process is alive.
     pub fn is_alive(&mut self) -> bool {
         matches!(self.child.try_wait(), Ok(None))

@@ -9,4 +9,4 @@ mod paused;
 pub use eventually::eventually;
 pub use nats::NatsServer;
 pub use otlp_sink::{CollectedSpan, OtlpSink};
-pub use paused::{pause_process, resume_process};
+pub use paused::{pause_process, resume_process, terminate_process};

@@ -1,4 +1,5 @@
-//! Stopping a child process for a while, as a long garbage collection or a suspended virtual machine would.
+//! Signals to child processes: stopping one for a while, as a long garbage collection or a suspended virtual machine would, and
+//! asking one to end.
 
 use rustix::io::retry_on_intr;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
@@ -23,6 +24,14 @@ pub fn pause_process(id: u32) {
 /// When it has ended.
 pub fn resume_process(id: u32) {
     kill_process(pid(id), Signal::CONT).expect("a process that has not ended can be resumed");
+}
+
+/// Asks a process to end (SIGTERM), as a deployment does.
+///
+/// # Panics
+/// When it has ended.
+pub fn terminate_process(id: u32) {
+    kill_process(pid(id), Signal::TERM).expect("a process that has not ended can be asked to");
 }
 
 fn pid(id: u32) -> Pid {

@@ -94,3 +94,111 @@ async fn a_signal_stops() {
     assert!(sent.success());
     timeout(Duration::from_secs(5), stop.cancelled()).await.unwrap();
 }
+
+/// How many connections try a race that one alone might win.
+const MANY: usize = 32;
+
+/// Connects and sends without giving the server a moment to run: this test's runtime has one thread.
+fn connect_and_send(address: std::net::SocketAddr) -> std::net::TcpStream {
+    use std::io::Write as _;
+    let mut stream = std::net::TcpStream::connect(address).unwrap();
+    stream.write_all(b"GET / HTTP/1.1\r\nhost: test\r\n\r\n").unwrap();
+    stream
+}
+
+/// All that comes until the end, which must be no reset.
+async fn rest(stream: std::net::TcpStream) -> String {
+    stream.set_nonblocking(true).unwrap();
+    let mut rest = String::new();
+    let mut stream = TcpStream::from_std(stream).unwrap();
+    let read = timeout(Duration::from_secs(5), stream.read_to_string(&mut rest)).await;
+    read.unwrap().unwrap();
+    rest
+}
+
+fn is_the_last_answer(answer: &str) -> bool {
+    answer.starts_with("HTTP/1.1 200") && answer.contains("connection: close") && answer.ends_with("here")
+}
+
+#[tokio::test]
+async fn what_was_sent_before_the_stop_is_answered_also_if_nobody_had_accepted_it() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let stop = CancellationToken::new();
+    let router = Router::new().route("/", get(async || "here"));
+    let serving = tokio::spawn(http_edge::serve(listener, router, stop.clone()));
+    // One that is kept alive, and has been answered once.
+    let mut kept = TcpStream::connect(address).await.unwrap();
+    kept.write_all(b"GET / HTTP/1.1\r\nhost: test\r\n\r\n")
+        .await
+        .unwrap();
+    let mut first = vec![0; 1024];
+    let read = kept.read(&mut first).await.unwrap();
+    assert!(first[..read].ends_with(b"here"));
+
+    let queued: Vec<_> = (0..MANY).map(|_| connect_and_send(address)).collect();
+    kept.try_write(b"GET / HTTP/1.1\r\nhost: test\r\n\r\n").unwrap();
+    stop.cancel();
+
+    for stream in queued.into_iter().chain([kept.into_std().unwrap()]) {
+        let answer = rest(stream).await;
+        assert!(is_the_last_answer(&answer), "{answer}");
+    }
+    timeout(Duration::from_secs(5), serving)
+        .await
+        .unwrap()
+        .unwrap()
+        .unwrap();
+}
+
+#[tokio::test]
+async fn a_request_that_was_on_its_way_at_the_stop_is_answered_and_a_silent_connection_is_closed() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let stop = CancellationToken::new();
+    let router = Router::new().route("/", get(async || "here"));
+    let serving = tokio::spawn(http_edge::serve(listener, router, stop.clone()));
+    let silent = TcpStream::connect(address).await.unwrap();
+    let mut late = TcpStream::connect(address).await.unwrap();
+    stop.cancel();
+    test_support::eventually(Duration::from_secs(5), async || {
+        match TcpStream::connect(address).await {
+            Ok(_) => Err("a new connection was taken"),
+            Err(_) => Ok(()),
+        }
+    })
+    .await;
+    late.write_all(b"GET / HTTP/1.1\r\nhost: test\r\n\r\n")
+        .await
+        .unwrap();
+    let answer = rest(late.into_std().unwrap()).await;
+    assert!(is_the_last_answer(&answer), "{answer}");
+    assert_eq!(rest(silent.into_std().unwrap()).await, "");
+    timeout(Duration::from_secs(5), serving)
+        .await
+        .unwrap()
+        .unwrap()
+        .unwrap();
+}
+
+#[tokio::test]
+async fn a_refusal_reaches_a_client_that_sends_its_whole_body_first() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let stop = CancellationToken::new();
+    // Refuses without a look at the body.
+    let refuse = async || axum::http::StatusCode::PAYLOAD_TOO_LARGE;
+    let router = Router::new().route("/", axum::routing::post(refuse));
+    tokio::spawn(http_edge::serve(listener, router, stop.clone()));
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let body = vec![b'x'; 16 * 1024 * 1024];
+    let head = format!(
+        "POST / HTTP/1.1\r\nhost: test\r\ncontent-length: {}\r\n\r\n",
+        body.len()
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+    stream.write_all(&body).await.unwrap();
+    let answer = rest(stream.into_std().unwrap()).await;
+    assert!(answer.starts_with("HTTP/1.1 413"), "{answer}");
+    stop.cancel();
+}

@@ -12,6 +12,7 @@ mod history;
 mod links;
 mod pauses;
 mod race;
+mod serving;
 mod storm;
 mod tokens;
 mod traces;

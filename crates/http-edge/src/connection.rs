@@ -1,0 +1,195 @@
+//! One connection: its requests, its last answer, its end.
+
+use std::convert::Infallible;
+use std::io;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use axum::Router;
+use axum::http::{HeaderValue, Request, header};
+use axum::response::Response;
+use axum::routing::future::RouteFuture;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::time::{Sleep, sleep};
+use tokio_util::sync::CancellationToken;
+
+/// How long a connection without a request is kept after the stop: what its client has sent may not have arrived yet.
+const LAST_REQUEST: Duration = Duration::from_millis(250);
+/// How long the client may take to close its side after we closed ours.
+const CLOSING: Duration = Duration::from_secs(1);
+
+/// What the connections of one listener share.
+///
+/// Not `axum::serve`: it makes every route anew for every connection, which costs 100 to 200 kB each, and closes
+/// connections at the stop on which a request has arrived unread.
+#[derive(Clone, Debug)]
+pub(crate) struct Connections {
+    /// Its clones share the routes.
+    router: Router,
+    stopping: Arc<AtomicBool>,
+    stop: CancellationToken,
+}
+
+impl Connections {
+    /// From `stopping` on, an answer is the last one of its connection.
+    pub(crate) fn new(router: Router, stopping: Arc<AtomicBool>, stop: CancellationToken) -> Self {
+        Self {
+            router: router.with_state(()),
+            stopping,
+            stop,
+        }
+    }
+
+    /// Answers the requests of one connection until one side ends it.
+    pub(crate) fn serve(&self, stream: TcpStream) -> impl Future<Output = ()> + Send + use<> {
+        let Self {
+            router,
+            stopping,
+            stop,
+        } = self.clone();
+        // Small answers must not wait for more to come.
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "TCP_NODELAY cannot be set");
+        }
+        let stream = TokioIo::new(Closing::new(stream));
+        let connection = http1::Builder::new().serve_connection(stream, Requests { router, stopping });
+        async move {
+            let mut connection = pin!(connection);
+            let no_more = async {
+                stop.cancelled().await;
+                sleep(LAST_REQUEST).await;
+            };
+            let ended = tokio::select! {
+                // First: what has arrived is read before the time is looked at.
+                biased;
+                ended = connection.as_mut() => ended,
+                () = no_more => {
+                    // Ends it now, or with the answer to the request that it is at.
+                    connection.as_mut().graceful_shutdown();
+                    connection.await
+                }
+            };
+            if let Err(error) = ended {
+                tracing::trace!(%error, "a connection failed");
+            }
+        }
+    }
+}
+
+/// Hands a connection's requests to the routes.
+struct Requests {
+    router: Router,
+    stopping: Arc<AtomicBool>,
+}
+
+impl hyper::service::Service<Request<Incoming>> for Requests {
+    type Response = Response;
+    type Error = Infallible;
+    type Future = Answer;
+
+    fn call(&self, request: Request<Incoming>) -> Answer {
+        Answer {
+            route: tower::Service::call(&mut self.router.clone(), request),
+            stopping: Arc::clone(&self.stopping),
+        }
+    }
+}
+
+/// An answer to be; the last one of its connection says so (RFC 9112, section 9.6).
+struct Answer {
+    route: RouteFuture<Infallible>,
+    stopping: Arc<AtomicBool>,
+}
+
+impl Future for Answer {
+    type Output = Result<Response, Infallible>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let Ok(mut response) = ready!(Pin::new(&mut self.route).poll(context));
+        // Relaxed: the flag guards nothing but itself.
+        if self.stopping.load(Ordering::Relaxed) {
+            let close = HeaderValue::from_static("close");
+            response.headers_mut().insert(header::CONNECTION, close);
+        }
+        Poll::Ready(Ok(response))
+    }
+}
+
+/// A stream that closes in the two steps of RFC 9112, section 9.6: it ends its own side, and reads on until the client ends
+/// its.
+///
+/// A socket that is closed with bytes unread is reset, and a reset takes the last answer away from a client that has not read
+/// it yet: one whose body was too long, or that sent another request meanwhile.
+struct Closing {
+    stream: TcpStream,
+    /// Runs once our side is closed.
+    limit: Option<Pin<Box<Sleep>>>,
+}
+
+impl Closing {
+    fn new(stream: TcpStream) -> Self {
+        Self { stream, limit: None }
+    }
+}
+
+impl AsyncRead for Closing {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(context, buffer)
+    }
+}
+
+impl AsyncWrite for Closing {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(context, bytes)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(context, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Self { stream, limit } = &mut *self;
+        if limit.is_none() {
+            ready!(Pin::new(&mut *stream).poll_shutdown(context))?;
+        }
+        let limit = limit.get_or_insert_with(|| Box::pin(sleep(CLOSING)));
+        let mut unread = [0; 1024];
+        loop {
+            if limit.as_mut().poll(context).is_ready() {
+                return Poll::Ready(Ok(()));
+            }
+            let mut unread = ReadBuf::new(&mut unread);
+            let read = ready!(Pin::new(&mut *stream).poll_read(context, &mut unread));
+            if read.is_err() || unread.filled().is_empty() {
+                return Poll::Ready(Ok(()));
+            }
+        }
+    }
+}
