@@ -1,5 +1,6 @@
 //! What an account is, and which values it cannot have.
 
+use event_bus::Nonce;
 use jiff::Timestamp;
 
 /// Never reused.
@@ -62,6 +63,10 @@ fn is_plain(text: &str) -> bool {
 pub(crate) struct Account {
     pub(crate) id: AccountId,
     pub(crate) revision: u64,
+    /// Of the change that made this revision.
+    pub(crate) nonce: Nonce,
+    /// Of the creation.
+    pub(crate) life: Nonce,
     pub(crate) name: Name,
     pub(crate) description: Description,
     pub(crate) created_at: Timestamp,
@@ -84,7 +89,7 @@ pub(crate) struct AccountChange {
 
 impl Account {
     /// The account after the change, or none if the change changes nothing: then there is nothing to announce.
-    pub(crate) fn changed(&self, change: AccountChange, now: Timestamp) -> Option<Self> {
+    pub(crate) fn changed(&self, change: AccountChange, nonce: Nonce, now: Timestamp) -> Option<Self> {
         let name = change.name.unwrap_or_else(|| self.name.clone());
         let description = change.description.unwrap_or_else(|| self.description.clone());
         if name == self.name && description == self.description {
@@ -92,6 +97,7 @@ impl Account {
         }
         Some(Self {
             revision: self.revision + 1,
+            nonce,
             name,
             description,
             updated_at: now,
@@ -120,6 +126,8 @@ mod tests {
         let account = Account {
             id: AccountId(1),
             revision: 4,
+            nonce: Nonce(9),
+            life: Nonce(5),
             name: Name("a".to_owned()),
             description: Description::default(),
             created_at: Timestamp::UNIX_EPOCH,
@@ -129,11 +137,15 @@ mod tests {
             name: Some(Name("a".to_owned())),
             description: None,
         };
-        assert!(account.changed(same, Timestamp::now()).is_none());
+        assert!(account.changed(same, Nonce(10), Timestamp::now()).is_none());
         let other = AccountChange {
             name: Some(Name("b".to_owned())),
             description: None,
         };
-        assert_eq!(account.changed(other, Timestamp::now()).unwrap().revision, 5);
+        let changed = account.changed(other, Nonce(10), Timestamp::now()).unwrap();
+        assert_eq!(
+            (changed.revision, changed.nonce, changed.life),
+            (5, Nonce(10), Nonce(5))
+        );
     }
 }

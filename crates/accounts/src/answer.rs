@@ -1,9 +1,14 @@
 //! The JSON of an account: what `GET` answers, and what its events carry.
 
+use event_bus::Version;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::account::Account;
+
+/// The version of this file's forms. It is part of every `ETag`, so that an answer of another form is another answer: raise it
+/// with every change of what [`AccountAnswer`] says.
+pub(crate) const FORM: u32 = 1;
 
 /// An account.
 #[derive(Debug, Serialize, ToSchema)]
@@ -14,6 +19,10 @@ pub(crate) struct AccountAnswer {
     /// Counts the changes of this account, from 1.
     #[schema(example = 3)]
     revision: u64,
+    /// Drawn at its creation: after a reset of this service another account may get the id, and never this. 16 hexadecimal
+    /// digits.
+    #[schema(example = "9f86d081884c7d65", pattern = "^[0-9a-f]{16}$")]
+    life: String,
     #[schema(example = "d33bs/upptime-curc", min_length = 1, max_length = 100)]
     name: String,
     #[schema(example = "Uptime of a research computing centre", max_length = 280)]
@@ -30,6 +39,7 @@ impl From<&Account> for AccountAnswer {
         Self {
             id: account.id.0,
             revision: account.revision,
+            life: account.life.to_string(),
             name: account.name.as_str().to_owned(),
             description: account.description.as_str().to_owned(),
             created_at: format!("{:.3}", account.created_at),
@@ -44,4 +54,9 @@ pub(crate) struct AccountList {
     pub(crate) accounts: Vec<AccountAnswer>,
     /// To be given as `after` for the next stretch; null at the end.
     pub(crate) next: Option<i64>,
+}
+
+/// The `ETag` of an answer: which state it shows, and in which form.
+pub(crate) fn etag(version: Version) -> String {
+    format!("\"{version}-v{FORM}\"")
 }

@@ -5,6 +5,8 @@ use axum::response::{IntoResponse, Response};
 use event_bus::Version;
 use http_edge::Problem;
 
+use crate::answer::etag;
+
 /// Why the service ended.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
@@ -20,6 +22,15 @@ pub enum RunError {
     /// The relay did not end by itself.
     #[error("the relay ended")]
     Relay(#[source] tokio::task::JoinError),
+}
+
+/// Another process publishes for this source from another database: what would be written here could never be announced.
+pub(crate) fn another_publisher() -> Problem {
+    Problem::new(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "another-publisher",
+        "Another instance of this service publishes from another database; this one takes no changes",
+    )
 }
 
 /// Why the store did not do what it was asked.
@@ -51,10 +62,10 @@ impl IntoResponse for StoreError {
                     "account-not-found",
                     "There is no such account",
                 );
-                ([(header::ETAG, format!("\"{version}\""))], problem).into_response()
+                ([(header::ETAG, etag(version))], problem).into_response()
             }
             Self::VersionMismatch(version) => {
-                let etag = format!("\"{version}\"");
+                let etag = etag(version);
                 let problem = Problem::new(
                     StatusCode::PRECONDITION_FAILED,
                     "version-mismatch",

@@ -1,16 +1,19 @@
 //! What this service announces. Subjects are `events.accounts.<account id>`.
 
+use event_bus::Version;
 use event_bus::outbox::Announcement;
 use serde_json::json;
 use serde_json::value::to_raw_value;
 
-use crate::account::{Account, AccountId};
-use crate::answer::AccountAnswer;
+use crate::account::Account;
+use crate::answer::{AccountAnswer, FORM};
 
 /// This source's name on the bus.
 pub(crate) const SOURCE: &str = "accounts";
 /// The type of its watermarks.
 pub(crate) const WATERMARK: &str = "dev.reliable-caching.accounts.watermark.v1";
+/// The type of its publishers' claims.
+pub(crate) const CLAIM: &str = "dev.reliable-caching.accounts.claim.v1";
 
 const CREATED: &str = "dev.reliable-caching.account.created.v1";
 const UPDATED: &str = "dev.reliable-caching.account.updated.v1";
@@ -24,12 +27,13 @@ pub(crate) fn updated(account: &Account) -> Announcement<'static> {
     with_fragment(UPDATED, account)
 }
 
-pub(crate) fn deleted(id: AccountId, revision: u64) -> Announcement<'static> {
+pub(crate) fn deleted(account: &Account, version: Version) -> Announcement<'static> {
     Announcement {
         kind: DELETED,
-        entity: id.0,
-        revision,
-        data: json!({ "account_id": id.0 }),
+        entity: account.id.0,
+        revision: version.revision,
+        nonce: version.nonce,
+        data: json!({ "account_id": account.id.0, "life": account.life.to_string() }),
         fragment: None,
     }
 }
@@ -40,7 +44,8 @@ fn with_fragment(kind: &'static str, account: &Account) -> Announcement<'static>
         kind,
         entity: account.id.0,
         revision: account.revision,
-        data: json!({ "account_id": account.id.0 }),
+        nonce: account.nonce,
+        data: json!({ "account_id": account.id.0, "life": account.life.to_string(), "form": FORM }),
         fragment: Some(to_raw_value(&AccountAnswer::from(account)).expect("texts and numbers make JSON")),
     }
 }

@@ -7,7 +7,7 @@ use axum::extract::{FromRef, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use event_bus::Version;
+use event_bus::{Publishing, Version};
 use http_edge::conditional::{self, IfMatch};
 use http_edge::{Json, Path, Problem, Query};
 use serde::Deserialize;
@@ -15,12 +15,14 @@ use utoipa::{IntoParams, OpenApi, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::account::{AccountChange, AccountId, Description, Invalid, Name, NewAccount};
-use crate::answer::{AccountAnswer, AccountList};
+use crate::answer::{AccountAnswer, AccountList, etag};
 use crate::error::StoreError;
+use crate::events;
 use crate::store::{Found, Store, Stored};
 
 const CONSISTENCY_TOKEN: HeaderName = HeaderName::from_static("consistency-token");
 const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
+const FEED_CLAIM: HeaderName = HeaderName::from_static("feed-claim");
 const LIST_LIMIT: u32 = 100;
 
 #[derive(OpenApi)]
@@ -31,7 +33,9 @@ struct Document;
 #[derive(Debug, Clone, FromRef)]
 pub(crate) struct Service {
     pub(crate) store: Store,
-    /// For lessons; zero in earnest.
+    /// Whether this process publishes for the source.
+    pub(crate) publishing: Publishing,
+    /// Injected for lessons; 0 in production.
     pub(crate) injected_latency: Duration,
 }
 
@@ -132,7 +136,7 @@ async fn create_account(
 /// The account, or 304 if `If-None-Match` names its version.
 #[utoipa::path(get, path = "/accounts/{id}", params(("id" = i64, Path)), responses(
     (status = 200, body = AccountAnswer, headers(
-        ("ETag" = String, description = "\"incarnation-revision\""),
+        ("ETag" = String, description = "\"incarnation-revision-nonce-vform\""),
         ("Server-Timing" = String, description = "injected;dur: only where latency is injected, in milliseconds"),
     )),
     (status = 304, description = "not modified"),
@@ -140,7 +144,8 @@ async fn create_account(
 ))]
 async fn get_account(State(service): State<Service>, Path(id): Path<i64>, headers: HeaderMap) -> Response {
     let answer = answer(&service.store, AccountId(id), &headers).await;
-    service.hold_back(answer.into_response()).await
+    let response = (service.claim(), answer).into_response();
+    service.hold_back(response).await
 }
 
 async fn answer(store: &Store, id: AccountId, headers: &HeaderMap) -> Result<Response, StoreError> {
@@ -158,6 +163,12 @@ async fn answer(store: &Store, id: AccountId, headers: &HeaderMap) -> Result<Res
 }
 
 impl Service {
+    /// Says whose watermarks vouch for the answer: those of this process, while it is certain that it publishes.
+    fn claim(&self) -> Option<[(HeaderName, String); 1]> {
+        let claim = self.publishing.claim()?;
+        Some([(FEED_CLAIM, claim.to_string())])
+    }
+
     /// After the answer was made, and holding nothing: what goes out is as old as that of a slow query would be.
     async fn hold_back(&self, mut response: Response) -> Response {
         if self.injected_latency.is_zero() {
@@ -267,6 +278,7 @@ fn mutated(stored: &Stored) -> impl IntoResponse {
     let version = Version {
         incarnation: stored.incarnation,
         revision: stored.account.revision,
+        nonce: stored.account.nonce,
     };
     (
         version_headers(stored.account.id, version),
@@ -276,10 +288,6 @@ fn mutated(stored: &Stored) -> impl IntoResponse {
 
 /// What a client needs to read its own write: the page answers with at least this version (rule 13).
 fn version_headers(id: AccountId, version: Version) -> [(HeaderName, String); 2] {
-    let token = format!("accounts/{}/{}={}", id.0, version.incarnation, version.revision);
+    let token = version.consistency_token(events::SOURCE, id.0);
     [(header::ETAG, etag(version)), (CONSISTENCY_TOKEN, token)]
-}
-
-fn etag(version: Version) -> String {
-    format!("\"{version}\"")
 }

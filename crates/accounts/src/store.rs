@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use event_bus::outbox::{self, Announcement};
-use event_bus::{Incarnation, Version};
+use event_bus::{Incarnation, Nonce, Version};
 use group_commit::Database;
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
@@ -13,7 +13,12 @@ use crate::account::{Account, AccountChange, AccountId, Description, Name, NewAc
 use crate::error::StoreError;
 use crate::events;
 
-const MIGRATIONS: &[&str] = &[outbox::MIGRATION, include_str!("../migrations/0001_accounts.sql")];
+const MIGRATIONS: &[&str] = &[
+    outbox::MIGRATION,
+    include_str!("../migrations/0001_accounts.sql"),
+    outbox::CLAIMS_MIGRATION,
+    include_str!("../migrations/0002_nonces.sql"),
+];
 
 /// The accounts, on disk.
 #[derive(Debug, Clone)]
@@ -98,11 +103,16 @@ impl Store {
 fn create(c: &Connection, new: &NewAccount) -> Result<Stored, StoreError> {
     let account = c
         .prepare_cached(
-            "INSERT INTO accounts (revision, name, description, created_at, updated_at)
-             VALUES (1, ?1, ?2, ?3, ?3) RETURNING *",
+            "INSERT INTO accounts (revision, nonce, life, name, description, created_at, updated_at)
+             VALUES (1, ?1, ?1, ?2, ?3, ?4, ?4) RETURNING *",
         )?
         .query_row(
-            params![new.name.as_str(), new.description.as_str(), now_text()],
+            params![
+                Nonce::draw(),
+                new.name.as_str(),
+                new.description.as_str(),
+                now_text()
+            ],
             account_from,
         )?;
     announced(c, account, events::created)
@@ -115,15 +125,16 @@ fn change(
     change: AccountChange,
 ) -> Result<Stored, StoreError> {
     let stored = existing_at(c, id, wanted)?;
-    let Some(changed) = stored.account.changed(change, Timestamp::now()) else {
+    let Some(changed) = stored.account.changed(change, Nonce::draw(), Timestamp::now()) else {
         return Ok(stored);
     };
     c.prepare_cached(
-        "UPDATE accounts SET revision = ?2, name = ?3, description = ?4, updated_at = ?5 WHERE id = ?1",
+        "UPDATE accounts SET revision = ?2, nonce = ?3, name = ?4, description = ?5, updated_at = ?6 WHERE id = ?1",
     )?
     .execute(params![
         id.0,
         changed.revision,
+        changed.nonce,
         changed.name.as_str(),
         changed.description.as_str(),
         format!("{:.3}", changed.updated_at),
@@ -137,16 +148,17 @@ fn delete(
     wanted: impl FnOnce(Version) -> bool,
 ) -> Result<Version, StoreError> {
     let Stored { incarnation, account } = existing_at(c, id, wanted)?;
-    let revision = account.revision + 1;
-    c.prepare_cached(
-        "UPDATE accounts SET revision = ?2, deleted = 1, name = '', description = '' WHERE id = ?1",
-    )?
-    .execute(params![id.0, revision])?;
-    outbox::announce(c, &events::deleted(id, revision))?;
-    Ok(Version {
+    let version = Version {
         incarnation,
-        revision,
-    })
+        revision: account.revision + 1,
+        nonce: Nonce::draw(),
+    };
+    c.prepare_cached(
+        "UPDATE accounts SET revision = ?2, nonce = ?3, deleted = 1, name = '', description = '' WHERE id = ?1",
+    )?
+    .execute(params![id.0, version.revision, version.nonce])?;
+    outbox::announce(c, &events::deleted(&account, version))?;
+    Ok(version)
 }
 
 fn announced(
@@ -163,7 +175,7 @@ fn announced(
 
 fn find(c: &Connection, id: AccountId) -> Result<Found, StoreError> {
     let incarnation = outbox::incarnation(c)?;
-    let row: Option<(u64, Option<Account>)> = c
+    let row: Option<(u64, Nonce, Option<Account>)> = c
         .prepare_cached("SELECT * FROM accounts WHERE id = ?1")?
         .query_row([id.0], |row| {
             let account = if row.get("deleted")? {
@@ -171,14 +183,15 @@ fn find(c: &Connection, id: AccountId) -> Result<Found, StoreError> {
             } else {
                 Some(account_from(row)?)
             };
-            Ok((row.get("revision")?, account))
+            Ok((row.get("revision")?, row.get("nonce")?, account))
         })
         .optional()?;
-    let (revision, account) = row.unwrap_or((0, None));
+    let (revision, nonce, account) = row.unwrap_or_default();
     Ok(Found {
         version: Version {
             incarnation,
             revision,
+            nonce,
         },
         account,
     })
@@ -213,6 +226,8 @@ fn account_from(row: &Row<'_>) -> rusqlite::Result<Account> {
     Ok(Account {
         id: AccountId(row.get("id")?),
         revision: row.get("revision")?,
+        nonce: row.get("nonce")?,
+        life: row.get("life")?,
         name: Name::parse(row.get("name")?).expect("only valid names are stored"),
         description: Description::parse(row.get("description")?).expect("only valid descriptions are stored"),
         created_at: time_from(row, "created_at")?,

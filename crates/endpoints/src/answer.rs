@@ -1,9 +1,14 @@
 //! The JSON of endpoints: what `GET` answers, and what their events carry.
 
+use event_bus::Version;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::endpoint::{Endpoint, EndpointList};
+
+/// The version of this file's forms. It is part of every `ETag`, so that an answer of another form is another answer: raise it
+/// with every change of what [`EndpointListAnswer`] says.
+pub(crate) const FORM: u32 = 1;
 
 /// A URL that an account monitors.
 #[derive(Debug, Serialize, ToSchema)]
@@ -54,8 +59,13 @@ impl From<&EndpointList> for EndpointListAnswer {
     fn from(list: &EndpointList) -> Self {
         Self {
             account_id: list.account_id.0,
-            revision: list.revision,
+            revision: list.version.revision,
             endpoints: list.endpoints.iter().map(EndpointAnswer::from).collect(),
         }
     }
+}
+
+/// The `ETag` of an answer: which state it shows, and in which form.
+pub(crate) fn etag(version: Version) -> String {
+    format!("\"{version}-v{FORM}\"")
 }

@@ -1,5 +1,6 @@
 //! What an endpoint is, and which values it cannot have.
 
+use event_bus::Version;
 use jiff::Timestamp;
 use url::Url;
 
@@ -93,11 +94,11 @@ pub(crate) struct Endpoint {
     pub(crate) updated_at: Timestamp,
 }
 
-/// The endpoints of an account as they are at a revision.
+/// The endpoints of an account as they are at a version.
 #[derive(Debug)]
 pub(crate) struct EndpointList {
     pub(crate) account_id: AccountId,
-    pub(crate) revision: u64,
+    pub(crate) version: Version,
     pub(crate) endpoints: Vec<Endpoint>,
 }
 

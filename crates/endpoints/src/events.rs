@@ -1,16 +1,19 @@
 //! What this service announces. Subjects are `events.endpoints.<account id>`.
 
+use event_bus::Version;
 use event_bus::outbox::Announcement;
 use serde_json::json;
 use serde_json::value::to_raw_value;
 
-use crate::answer::EndpointListAnswer;
+use crate::answer::{EndpointListAnswer, FORM};
 use crate::endpoint::{AccountId, EndpointId, EndpointList};
 
 /// This source's name on the bus.
 pub(crate) const SOURCE: &str = "endpoints";
 /// The type of its watermarks.
 pub(crate) const WATERMARK: &str = "dev.reliable-caching.endpoints.watermark.v1";
+/// The type of its publishers' claims.
+pub(crate) const CLAIM: &str = "dev.reliable-caching.endpoints.claim.v1";
 
 const ADDED: &str = "dev.reliable-caching.endpoint.added.v1";
 const CHANGED: &str = "dev.reliable-caching.endpoint.changed.v1";
@@ -30,11 +33,12 @@ pub(crate) fn removed(id: EndpointId, list: &EndpointList) -> Announcement<'stat
 }
 
 /// The account is gone, and all its endpoints with it.
-pub(crate) fn deleted(account: AccountId, revision: u64) -> Announcement<'static> {
+pub(crate) fn deleted(account: AccountId, version: Version) -> Announcement<'static> {
     Announcement {
         kind: DELETED,
         entity: account.0,
-        revision,
+        revision: version.revision,
+        nonce: version.nonce,
         data: json!({ "account_id": account.0 }),
         fragment: None,
     }
@@ -45,8 +49,9 @@ fn with_fragment(kind: &'static str, id: EndpointId, list: &EndpointList) -> Ann
     Announcement {
         kind,
         entity: list.account_id.0,
-        revision: list.revision,
-        data: json!({ "account_id": list.account_id.0, "endpoint_id": id.0 }),
+        revision: list.version.revision,
+        nonce: list.version.nonce,
+        data: json!({ "account_id": list.account_id.0, "endpoint_id": id.0, "form": FORM }),
         fragment: Some(to_raw_value(&EndpointListAnswer::from(list)).expect("texts and numbers make JSON")),
     }
 }

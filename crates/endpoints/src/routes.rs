@@ -7,20 +7,22 @@ use axum::extract::{FromRef, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use event_bus::Version;
+use event_bus::{Publishing, Version};
 use http_edge::conditional::{self, IfMatch};
 use http_edge::{Json, Path, Problem};
 use serde::Deserialize;
 use utoipa::{OpenApi, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use crate::answer::{EndpointAnswer, EndpointListAnswer};
+use crate::answer::{EndpointAnswer, EndpointListAnswer, etag};
 use crate::endpoint::{AccountId, EndpointChange, EndpointId, EndpointUrl, Invalid, Name, NewEndpoint};
 use crate::error::StoreError;
+use crate::events;
 use crate::store::{Store, Stored};
 
 const CONSISTENCY_TOKEN: HeaderName = HeaderName::from_static("consistency-token");
 const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
+const FEED_CLAIM: HeaderName = HeaderName::from_static("feed-claim");
 
 #[derive(OpenApi)]
 #[openapi(info(
@@ -33,7 +35,9 @@ struct Document;
 #[derive(Debug, Clone, FromRef)]
 pub(crate) struct Service {
     pub(crate) store: Store,
-    /// For lessons; zero in earnest.
+    /// Whether this process publishes for the source.
+    pub(crate) publishing: Publishing,
+    /// Injected for lessons; 0 in production.
     pub(crate) injected_latency: Duration,
 }
 
@@ -63,7 +67,7 @@ fn documented() -> OpenApiRouter<Service> {
 /// Of an account that was never heard of: an empty list of revision 0.
 #[utoipa::path(get, path = "/accounts/{id}/endpoints", params(("id" = i64, Path)), responses(
     (status = 200, body = EndpointListAnswer, headers(
-        ("ETag" = String, description = "\"incarnation-revision\""),
+        ("ETag" = String, description = "\"incarnation-revision-nonce-vform\""),
         ("Server-Timing" = String, description = "injected;dur: only where latency is injected, in milliseconds"),
     )),
     (status = 304, description = "not modified"),
@@ -80,10 +84,17 @@ async fn list_endpoints(
         Some(list) => (etag, Json(EndpointListAnswer::from(&list))).into_response(),
         None => (StatusCode::NOT_MODIFIED, etag).into_response(),
     };
+    let response = (service.claim(), response).into_response();
     Ok(service.hold_back(response).await)
 }
 
 impl Service {
+    /// Says whose watermarks vouch for the answer: those of this process, while it is certain that it publishes.
+    fn claim(&self) -> Option<[(HeaderName, String); 1]> {
+        let claim = self.publishing.claim()?;
+        Some([(FEED_CLAIM, claim.to_string())])
+    }
+
     /// After the answer was made, and holding nothing: what goes out is as old as that of a slow query would be.
     async fn hold_back(&self, mut response: Response) -> Response {
         if self.injected_latency.is_zero() {
@@ -266,13 +277,6 @@ fn mutated(stored: &Stored) -> impl IntoResponse {
 
 /// What a client needs to read its own write: the page answers with at least this version (rule 13).
 fn version_headers(account: AccountId, version: Version) -> [(HeaderName, String); 2] {
-    let token = format!(
-        "endpoints/{}/{}={}",
-        account.0, version.incarnation, version.revision
-    );
+    let token = version.consistency_token(events::SOURCE, account.0);
     [(header::ETAG, etag(version)), (CONSISTENCY_TOKEN, token)]
-}
-
-fn etag(version: Version) -> String {
-    format!("\"{version}\"")
 }

@@ -23,6 +23,8 @@ use crate::store::accounts::{bumped, hear, known};
 const MIGRATIONS: &[&str] = &[
     outbox::MIGRATION,
     include_str!("../migrations/0001_endpoints.sql"),
+    outbox::CLAIMS_MIGRATION,
+    include_str!("../migrations/0002_nonces.sql"),
 ];
 
 /// The endpoints, on disk.
@@ -140,7 +142,7 @@ fn list_unless(
     let list = if held(version) {
         None
     } else {
-        Some(list(c, account, version.revision)?)
+        Some(list(c, account, version)?)
     };
     Ok(Listed { version, list })
 }
@@ -228,7 +230,7 @@ fn announce(
     version: Version,
     event: impl Fn(EndpointId, &EndpointList) -> Announcement<'static>,
 ) -> Result<(), StoreError> {
-    let list = list(c, endpoint.account_id, version.revision)?;
+    let list = list(c, endpoint.account_id, version)?;
     Ok(outbox::announce(c, &event(endpoint.id, &list))?)
 }
 
@@ -242,14 +244,14 @@ fn find(c: &Connection, account: AccountId, id: EndpointId) -> Result<Stored, St
     Ok(Stored { version, endpoint })
 }
 
-fn list(c: &Connection, account: AccountId, revision: u64) -> Result<EndpointList, StoreError> {
+fn list(c: &Connection, account: AccountId, version: Version) -> Result<EndpointList, StoreError> {
     let endpoints = c
         .prepare_cached("SELECT * FROM endpoints WHERE account_id = ?1 ORDER BY id")?
         .query_map([account.0], endpoint_from)?
         .collect::<rusqlite::Result<_>>()?;
     Ok(EndpointList {
         account_id: account,
-        revision,
+        version,
         endpoints,
     })
 }

@@ -3,21 +3,26 @@
 //! By hand: the CloudEvents SDK knows only the structured mode over NATS.
 //! <https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/bindings/nats-protocol-binding.md>
 
+use std::str::FromStr;
+
 use async_nats::header::NATS_MESSAGE_ID;
 use async_nats::{HeaderMap, HeaderValue};
 use bytes::Bytes;
 use jiff::Timestamp;
 
-use crate::Incarnation;
-use crate::outbox::Pending;
+use crate::incarnation::Nonce;
+use crate::outbox::{Count, Pending};
+use crate::{Claim, Incarnation};
 
-/// The type of a watermark is the source's; this is how it ends.
+/// The last token of the subject of watermarks and claims.
 pub(crate) const WATERMARK: &str = "watermark";
+/// The type of a claim is the source's; this is how it ends.
+const CLAIM: &str = ".claim.v1";
 
 /// One announced change, as it was heard.
 #[derive(Debug, Clone)]
 pub struct Event {
-    /// `<source>:<incarnation>:<sequence>`; also the broker's key for duplicates.
+    /// `<source>:<incarnation>:<sequence>:<nonce>`; also the broker's key for duplicates.
     pub id: String,
     /// The event's type.
     pub kind: String,
@@ -29,8 +34,12 @@ pub struct Event {
     pub sequence: u64,
     /// The entity's, after the mutation.
     pub revision: u64,
+    /// Of the mutation: two histories of a database may share a revision, and never this.
+    pub nonce: Nonce,
     /// Of the source's database.
     pub incarnation: Incarnation,
+    /// Of whoever published it; none from a program of before claims were made.
+    pub claim: Option<Claim>,
     /// A JSON object; with the entity's new state under `fragment` where one is carried.
     pub data: Bytes,
 }
@@ -39,10 +48,16 @@ pub struct Event {
 #[derive(Debug)]
 pub(crate) enum Message {
     Change(Event),
+    /// Everything committed before a moment was published, up to a count.
     Watermark {
-        incarnation: Incarnation,
+        claim: Option<Claim>,
+        count: Count,
         complete_until: Timestamp,
-        sequence: u64,
+    },
+    /// From here on this publisher speaks for the source.
+    Claim {
+        claim: Claim,
+        count: Count,
     },
 }
 
@@ -58,48 +73,67 @@ struct WatermarkData {
     sequence: u64,
 }
 
-pub(crate) fn change_headers(source: &str, incarnation: Incarnation, row: &Pending) -> HeaderMap {
-    let id = format!("{source}:{incarnation}:{}", row.sequence);
-    let mut headers = common_headers(source, incarnation, &id, &row.kind, &row.time, row.sequence);
-    headers.insert("ce-subject", row.entity.as_str());
-    headers.insert("ce-revision", row.revision.to_string());
-    headers.insert(NATS_MESSAGE_ID, id);
-    headers
+/// Whose word a message is: what the headers of all messages of a publisher have in common.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Speaker<'a> {
+    pub(crate) source: &'a str,
+    pub(crate) claim: Claim,
+    pub(crate) incarnation: Incarnation,
 }
 
-/// A watermark takes no sequence and no message id of its own: it may be lost, and must never be deduplicated.
-pub(crate) fn watermark(
-    source: &str,
-    kind: &str,
-    incarnation: Incarnation,
-    complete_until: Timestamp,
-    sequence: u64,
-) -> (HeaderMap, Bytes) {
-    let time = format!("{complete_until:.6}");
-    let id = format!("{source}:{incarnation}:{WATERMARK}:{time}");
-    let headers = common_headers(source, incarnation, &id, kind, &time, sequence);
-    let body = format!(r#"{{"complete_until":"{time}","sequence":{sequence}}}"#);
-    (headers, body.into())
-}
+impl Speaker<'_> {
+    pub(crate) fn change_headers(self, row: &Pending) -> HeaderMap {
+        let Self {
+            source, incarnation, ..
+        } = self;
+        let id = format!("{source}:{incarnation}:{}:{}", row.sequence, row.nonce);
+        let mut headers = self.headers(&id, &row.kind, &row.time, row.sequence, row.nonce);
+        headers.insert("ce-subject", row.entity.as_str());
+        headers.insert("ce-revision", row.revision.to_string());
+        headers.insert(NATS_MESSAGE_ID, id);
+        headers
+    }
 
-fn common_headers(
-    source: &str,
-    incarnation: Incarnation,
-    id: &str,
-    kind: &str,
-    time: &str,
-    sequence: u64,
-) -> HeaderMap {
-    let mut headers = HeaderMap::new();
-    headers.insert("ce-specversion", "1.0");
-    headers.insert("ce-id", id);
-    headers.insert("ce-source", source);
-    headers.insert("ce-type", kind);
-    headers.insert("ce-time", time);
-    headers.insert("ce-sequence", sequence.to_string());
-    headers.insert("ce-incarnation", incarnation.to_string());
-    headers.insert("content-type", "application/json");
-    headers
+    /// A watermark takes no sequence and no message id of its own: it may be lost, and must never be deduplicated.
+    pub(crate) fn watermark(
+        self,
+        kind: &str,
+        complete_until: Timestamp,
+        sequence: u64,
+        nonce: Nonce,
+    ) -> (HeaderMap, Bytes) {
+        let Self {
+            source, incarnation, ..
+        } = self;
+        let time = format!("{complete_until:.6}");
+        let id = format!("{source}:{incarnation}:{WATERMARK}:{time}");
+        let headers = self.headers(&id, kind, &time, sequence, nonce);
+        let body = format!(r#"{{"complete_until":"{time}","sequence":{sequence}}}"#);
+        (headers, body.into())
+    }
+
+    /// The claim itself. It counts what its publisher has, so that a database that was set back is found out.
+    pub(crate) fn claim(self, kind: &str, now: Timestamp, sequence: u64, nonce: Nonce) -> (HeaderMap, Bytes) {
+        let Self { source, claim, .. } = self;
+        let id = format!("{source}:claim:{claim}");
+        let headers = self.headers(&id, kind, &format!("{now:.6}"), sequence, nonce);
+        (headers, format!(r#"{{"claim":"{claim}"}}"#).into())
+    }
+
+    fn headers(self, id: &str, kind: &str, time: &str, sequence: u64, nonce: Nonce) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        headers.insert("ce-specversion", "1.0");
+        headers.insert("ce-id", id);
+        headers.insert("ce-source", self.source);
+        headers.insert("ce-type", kind);
+        headers.insert("ce-time", time);
+        headers.insert("ce-sequence", sequence.to_string());
+        headers.insert("ce-nonce", nonce.to_string());
+        headers.insert("ce-incarnation", self.incarnation.to_string());
+        headers.insert("ce-claim", self.claim.to_string());
+        headers.insert("content-type", "application/json");
+        headers
+    }
 }
 
 /// Reads a message whose subject is `<prefix>.<source>.<entity>`.
@@ -110,18 +144,32 @@ pub(crate) fn read(
 ) -> Result<Message, Unreadable> {
     let headers = headers.ok_or(Unreadable("headers"))?;
     let text = |name: &'static str| headers.get(name).map(HeaderValue::as_str).ok_or(Unreadable(name));
+    let number = |name| text(name)?.parse::<u64>().map_err(|_| Unreadable(name));
     let incarnation = text("ce-incarnation")?
         .parse()
         .map_err(|_| Unreadable("ce-incarnation"))?;
+    // Messages of a program of before have neither claim nor nonce, and are read all the same.
+    let claim = optional(headers, "ce-claim")?;
+    let nonce = optional(headers, "ce-nonce")?;
     if entity == WATERMARK {
+        let count = |sequence| Count {
+            incarnation,
+            sequence,
+            nonce,
+        };
+        if text("ce-type")?.ends_with(CLAIM) {
+            return Ok(Message::Claim {
+                claim: claim.ok_or(Unreadable("ce-claim"))?,
+                count: count(number("ce-sequence")?),
+            });
+        }
         let data: WatermarkData = serde_json::from_slice(payload).map_err(|_| Unreadable("watermark"))?;
         return Ok(Message::Watermark {
-            incarnation,
+            claim,
+            count: count(data.sequence),
             complete_until: data.complete_until,
-            sequence: data.sequence,
         });
     }
-    let number = |name| text(name)?.parse::<u64>().map_err(|_| Unreadable(name));
     Ok(Message::Change(Event {
         id: text("ce-id")?.to_owned(),
         kind: text("ce-type")?.to_owned(),
@@ -129,7 +177,15 @@ pub(crate) fn read(
         time: text("ce-time")?.parse().map_err(|_| Unreadable("ce-time"))?,
         sequence: number("ce-sequence")?,
         revision: number("ce-revision")?,
+        nonce: nonce.unwrap_or_default(),
         incarnation,
+        claim,
         data: payload.clone(),
     }))
+}
+
+fn optional<T: FromStr>(headers: &HeaderMap, name: &'static str) -> Result<Option<T>, Unreadable> {
+    let text = headers.get(name).map(HeaderValue::as_str);
+    text.map(|text| text.parse().map_err(|_| Unreadable(name)))
+        .transpose()
 }

@@ -19,9 +19,10 @@ use tokio_util::sync::CancellationToken;
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
 use self::cursor::Cursor;
-pub use self::heard::{Change, Heard, Loss, Watermark};
-use crate::sequence::{Cause, Heard as SequenceHeard, Order};
-use crate::{Broker, Event, Headers, Incarnation, event};
+pub use self::heard::{Change, ChangeKind, Claimed, Heard, Loss, Watermark};
+use crate::outbox::Count;
+use crate::sequence::{Cause, Heard as SequenceHeard, Order, Speaker};
+use crate::{Broker, Claim, Event, Headers, event};
 
 /// Watermarks come four times a second. After a longer silence the stream is asked whether it, or the subscription, is still.
 const SILENCE: Duration = Duration::from_secs(2);
@@ -34,6 +35,8 @@ pub struct Feed {
     broker: Broker,
     sources: Vec<String>,
     heard: Vec<SequenceHeard>,
+    /// By source: the former publisher that the log names.
+    warned_of: Vec<Option<Option<Claim>>>,
     cursor: Option<Cursor>,
     /// So that an outage is logged when it begins and when it ends, not at every attempt.
     logged: Logged,
@@ -68,6 +71,7 @@ impl Feed {
             broker,
             sources: sources.iter().map(|&source| source.to_owned()).collect(),
             heard: sources.iter().map(|_| SequenceHeard::default()).collect(),
+            warned_of: vec![None; sources.len()],
             cursor: None,
             logged: Logged::Nothing,
         }
@@ -191,20 +195,19 @@ impl Feed {
         };
         match event::read(entity, message.headers.as_ref(), &message.payload) {
             Ok(event::Message::Change(event)) => self.take_change(source, event, message, hear),
+            Ok(event::Message::Claim { claim, .. }) => {
+                self.take_claim(source, Some(claim), hear);
+            }
             Ok(event::Message::Watermark {
-                incarnation,
+                claim,
+                count,
                 complete_until,
-                sequence,
             }) => {
-                self.take_watermark(
-                    Watermark {
-                        source,
-                        complete_until,
-                    },
-                    incarnation,
-                    sequence,
-                    hear,
-                );
+                let watermark = Watermark {
+                    source,
+                    complete_until,
+                };
+                self.take_watermark(watermark, claim, count, hear);
             }
             Err(error) => {
                 tracing::warn!(subject = %message.subject, %error, "a message that cannot be read");
@@ -217,7 +220,12 @@ impl Feed {
     }
 
     fn take_change(&mut self, source: usize, event: Event, message: &Message, hear: &mut impl FnMut(Heard)) {
-        let (loss, order) = self.heard[source].change(event.incarnation, event.sequence);
+        let (loss, order) = self.heard[source].change(event.claim, event.incarnation, event.sequence);
+        let kind = match order {
+            Order::Next => ChangeKind::New,
+            Order::Repeat => ChangeKind::Repeat,
+            Order::Foreign => ChangeKind::Foreign,
+        };
         let span = process_span(
             &self.broker.topology.pattern(&self.sources[source]),
             message,
@@ -225,25 +233,60 @@ impl Feed {
         );
         span.in_scope(|| {
             self.tell_loss(source, loss, hear);
-            hear(Heard::Change(Change {
-                source,
-                event,
-                repeat: order == Order::Repeat,
-            }));
+            hear(Heard::Change(Change { source, event, kind }));
         });
+    }
+
+    /// Who speaks for the source from here on.
+    fn take_claim(&mut self, source: usize, claim: Option<Claim>, hear: &mut impl FnMut(Heard)) -> Speaker {
+        let speaker = self.heard[source].claim(claim);
+        match speaker {
+            Speaker::Known => {}
+            Speaker::New => {
+                tracing::debug!(
+                    source = self.sources[source],
+                    ?claim,
+                    "a publisher claims the source"
+                );
+                hear(Heard::Claimed(Claimed { source, claim }));
+            }
+            Speaker::Retired => {
+                self.warn_of(source, claim);
+                hear(Heard::Foreign { source });
+            }
+        }
+        speaker
     }
 
     /// Only after the loss that it reveals may a watermark count (rule 7).
     fn take_watermark(
         &mut self,
         watermark: Watermark,
-        incarnation: Incarnation,
-        sequence: u64,
+        claim: Option<Claim>,
+        count: Count,
         hear: &mut impl FnMut(Heard),
     ) {
-        let loss = self.heard[watermark.source].watermark(incarnation, sequence);
-        self.tell_loss(watermark.source, loss, hear);
+        let source = watermark.source;
+        let speaker = self.take_claim(source, claim, hear);
+        if speaker == Speaker::Retired {
+            return;
+        }
+        let loss = self.heard[source].watermark(speaker, count);
+        self.tell_loss(source, loss, hear);
         hear(Heard::Watermark(watermark));
+    }
+
+    /// Once for each former publisher, which may go on four times a second.
+    fn warn_of(&mut self, source: usize, claim: Option<Claim>) {
+        if self.warned_of[source] != Some(claim) {
+            self.warned_of[source] = Some(claim);
+            let claim = claim.map(|claim| claim.to_string());
+            tracing::warn!(
+                source = self.sources[source],
+                claim,
+                "a publisher that another one replaced still publishes; it is not believed. Stop it, or restart it"
+            );
+        }
     }
 
     fn log_hearing(&mut self, cursor: Cursor) {

@@ -133,7 +133,7 @@ impl History {
         let source = self.sources.iter().position(|known| known == source)?;
         match event::read(entity, message.headers.as_ref(), &message.payload) {
             Ok(event::Message::Change(event)) => Some((source, event)),
-            Ok(event::Message::Watermark { .. }) => None,
+            Ok(event::Message::Watermark { .. } | event::Message::Claim { .. }) => None,
             Err(error) => {
                 tracing::warn!(subject = %message.subject, %error, "a message of the past that cannot be read; skipped");
                 self.unreadable += 1;

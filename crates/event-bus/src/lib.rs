@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod broker;
+mod claim;
 mod clock;
 mod event;
 mod feed;
@@ -15,12 +16,13 @@ mod subscription;
 mod trouble;
 
 pub use broker::{Broker, ConnectError, StreamReplicas, Topology};
+pub use claim::Claim;
 pub use clock::Clock;
 pub use event::Event;
-pub use feed::{Change, Feed, Heard, Loss, Watermark};
-pub use incarnation::{Incarnation, NotAnIncarnation, Version};
+pub use feed::{Change, ChangeKind, Claimed, Feed, Heard, Loss, Watermark};
+pub use incarnation::{Incarnation, Nonce, NotAnIncarnation, NotSixteenDigits, Version};
 pub use readiness::readiness;
-pub use relay::{FailPoint, Relay};
+pub use relay::{FailPoint, Publishing, Relay, RelayOptions};
 pub use sequence::Cause;
 pub use subscription::Subscription;
 pub use trouble::Trouble;

@@ -8,13 +8,18 @@ use std::collections::BTreeMap;
 
 use group_commit::{Database, Error};
 use jiff::Timestamp;
+use rusqlite::types::{FromSql, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
 use rusqlite::{Connection, OptionalExtension as _, params};
 use serde_json::value::RawValue;
 
-use crate::Incarnation;
+use crate::incarnation::Nonce;
+use crate::{Claim, Incarnation};
 
 /// The tables, as the first migration of a source's database.
 pub const MIGRATION: &str = include_str!("../migrations/outbox.sql");
+
+/// What a relay needs to know its own history again; a later migration of every source's database.
+pub const CLAIMS_MIGRATION: &str = include_str!("../migrations/claims.sql");
 
 /// A fragment above this is not carried; its readers ask the source.
 const FRAGMENT_LIMIT: usize = 64 * 1024;
@@ -28,6 +33,8 @@ pub struct Announcement<'a> {
     pub entity: i64,
     /// The entity's revision after the mutation.
     pub revision: u64,
+    /// The nonce of the mutation, which is kept with the revision.
+    pub nonce: Nonce,
     /// The body: a JSON object.
     pub data: serde_json::Value,
     /// The entity's new state as the source would answer it, made inside the mutation's transaction. It is carried byte for
@@ -39,18 +46,19 @@ pub struct Announcement<'a> {
 pub fn announce(transaction: &Connection, announcement: &Announcement<'_>) -> rusqlite::Result<()> {
     let fragment = announcement.fragment.as_ref().map(|fragment| fragment.get());
     let sequence: u64 = transaction
-        .prepare_cached("UPDATE outbox_state SET sequence = sequence + 1 RETURNING sequence")?
-        .query_row([], |row| row.get(0))?;
+        .prepare_cached("UPDATE outbox_state SET sequence = sequence + 1, nonce = ?1 RETURNING sequence")?
+        .query_row([announcement.nonce], |row| row.get(0))?;
     transaction
         .prepare_cached(
-            "INSERT INTO outbox (sequence, kind, entity, revision, time, data, fragment, traceparent)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+            "INSERT INTO outbox (sequence, kind, entity, revision, nonce, time, data, fragment, traceparent)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
         )?
         .execute(params![
             sequence,
             announcement.kind,
             announcement.entity.to_string(),
             announcement.revision,
+            announcement.nonce,
             format!("{:.6}", Timestamp::now()),
             announcement.data.to_string(),
             fragment.filter(|text| text.len() < FRAGMENT_LIMIT),
@@ -67,7 +75,8 @@ pub fn incarnation(connection: &Connection) -> rusqlite::Result<Incarnation> {
 }
 
 /// Gives the database a new incarnation, as after a restore from a backup: what was announced since the backup is
-/// gone from here, and everything that others know of it is void. Announcements not yet published are renumbered.
+/// gone from here, and everything that others know of it is void. Announcements not yet published are renumbered, and the
+/// claims of the former incarnation are another database's from now on.
 pub fn renew_incarnation(transaction: &Connection) -> rusqlite::Result<()> {
     let before_first: Option<u64> = transaction
         .query_row("SELECT min(sequence) - 1 FROM outbox", [], |row| row.get(0))
@@ -80,9 +89,11 @@ pub fn renew_incarnation(transaction: &Connection) -> rusqlite::Result<()> {
     )?;
     transaction.execute(
         "UPDATE outbox_state SET incarnation = lower(hex(randomblob(16))),
-         sequence = (SELECT coalesce(max(sequence), 0) FROM outbox)",
+         sequence = (SELECT coalesce(max(sequence), 0) FROM outbox),
+         nonce = (SELECT coalesce((SELECT nonce FROM outbox ORDER BY sequence DESC LIMIT 1), 0))",
         [],
     )?;
+    transaction.execute("DELETE FROM claims", [])?;
     Ok(())
 }
 
@@ -93,6 +104,7 @@ pub(crate) struct Pending {
     pub(crate) kind: String,
     pub(crate) entity: String,
     pub(crate) revision: u64,
+    pub(crate) nonce: Nonce,
     pub(crate) time: String,
     pub(crate) data: String,
     pub(crate) fragment: Option<String>,
@@ -112,6 +124,8 @@ pub(crate) struct Snapshot {
     pub(crate) incarnation: Incarnation,
     /// The last sequence given out, from the table: a number kept in memory would miss what a crash undid.
     pub(crate) sequence: u64,
+    /// The nonce of that sequence.
+    pub(crate) nonce: Nonce,
     pub(crate) rows: Vec<Pending>,
 }
 
@@ -130,16 +144,17 @@ fn snapshot(
     acknowledged: Option<Acknowledged>,
     limit: usize,
 ) -> rusqlite::Result<Snapshot> {
-    let (incarnation, sequence) = transaction
-        .prepare_cached("SELECT incarnation, sequence FROM outbox_state")?
+    let (incarnation, sequence, nonce) = transaction
+        .prepare_cached("SELECT incarnation, sequence, nonce FROM outbox_state")?
         .query_row([], |row| {
-            Ok((parse_incarnation(&row.get::<_, String>(0)?), row.get(1)?))
+            let incarnation = parse_incarnation(&row.get::<_, String>(0)?);
+            Ok((incarnation, row.get(1)?, row.get(2)?))
         })?;
     let ours = acknowledged.filter(|acknowledged| acknowledged.incarnation == incarnation);
     let after = ours.map_or(0, |acknowledged| acknowledged.through);
     let rows = transaction
         .prepare_cached(
-            "SELECT sequence, kind, entity, revision, time, data, fragment, traceparent
+            "SELECT sequence, kind, entity, revision, nonce, time, data, fragment, traceparent
              FROM outbox WHERE sequence > ?1 ORDER BY sequence LIMIT ?2",
         )?
         .query_map(params![after, i64::try_from(limit).unwrap_or(i64::MAX)], |row| {
@@ -148,17 +163,90 @@ fn snapshot(
                 kind: row.get(1)?,
                 entity: row.get(2)?,
                 revision: row.get(3)?,
-                time: row.get(4)?,
-                data: row.get(5)?,
-                fragment: row.get(6)?,
-                traceparent: row.get(7)?,
+                nonce: row.get(4)?,
+                time: row.get(5)?,
+                data: row.get(6)?,
+                fragment: row.get(7)?,
+                traceparent: row.get(8)?,
             })
         })?
         .collect::<rusqlite::Result<_>>()?;
     Ok(Snapshot {
         incarnation,
         sequence,
+        nonce,
         rows,
+    })
+}
+
+/// Claims kept: more than a database mints in the life of a stream's messages. The oldest are forgotten.
+const CLAIMS_KEPT: u32 = 10_000;
+
+/// Stores a claim before it is published: what was published and not stored would be taken for another database's.
+pub(crate) async fn store_claim(database: &Database, claim: Claim) -> Result<(), Error> {
+    database
+        .write(move |transaction| {
+            transaction.execute("INSERT INTO claims (claim) VALUES (?1)", [claim])?;
+            transaction.execute(
+                "DELETE FROM claims WHERE number <= (SELECT max(number) FROM claims) - ?1",
+                [CLAIMS_KEPT],
+            )?;
+            Ok(())
+        })
+        .await
+}
+
+/// Counts of another's word: how far a publisher of an incarnation had come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Count {
+    pub(crate) incarnation: Incarnation,
+    pub(crate) sequence: u64,
+    /// Of that sequence; none if it was not said.
+    pub(crate) nonce: Option<Nonce>,
+}
+
+/// How a claim and a count on the stream relate to this database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Relation {
+    /// The claim was minted by this database.
+    pub(crate) own: bool,
+    /// This database's history has what the count speaks of.
+    pub(crate) has_the_count: bool,
+}
+
+/// Compares the last word on the stream with this database.
+pub(crate) async fn relation(
+    database: &Database,
+    claim: Option<Claim>,
+    count: Count,
+) -> Result<Relation, Error> {
+    database
+        .read(move |transaction| relate(transaction, claim, count).map_err(Error::from))
+        .await
+}
+
+fn relate(transaction: &Connection, claim: Option<Claim>, count: Count) -> rusqlite::Result<Relation> {
+    let Snapshot {
+        incarnation,
+        sequence,
+        nonce,
+        ..
+    } = snapshot(transaction, None, 0)?;
+    let minted = transaction
+        .prepare_cached("SELECT EXISTS (SELECT 1 FROM claims WHERE claim = ?1)")?
+        .query_row([claim], |row| row.get(0))?;
+    // What is not acknowledged is still in the outbox: a sequence that is neither there nor the last one was
+    // published by this very history.
+    let pending: Option<Nonce> = transaction
+        .prepare_cached("SELECT nonce FROM outbox WHERE sequence = ?1")?
+        .query_row([count.sequence], |row| row.get(0))
+        .optional()?;
+    let here = pending.or_else(|| (count.sequence == sequence).then_some(nonce));
+    let same_nonce = here.zip(count.nonce).is_none_or(|(here, there)| here == there);
+    Ok(Relation {
+        // A program of before claims were minted stated none.
+        own: minted || (claim.is_none() && count.incarnation == incarnation),
+        has_the_count: count.incarnation == incarnation && count.sequence <= sequence && same_nonce,
     })
 }
 
@@ -194,4 +282,23 @@ impl Pending {
 
 fn parse_incarnation(text: &str) -> Incarnation {
     text.parse().expect("the migration mints 32 hexadecimal digits")
+}
+
+/// SQLite's integers are signed; the bits are the same.
+impl ToSql for Nonce {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(self.0.cast_signed().into())
+    }
+}
+
+impl FromSql for Nonce {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        Ok(Self(value.as_i64()?.cast_unsigned()))
+    }
+}
+
+impl ToSql for Claim {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(self.0.cast_signed().into())
+    }
 }

@@ -1,12 +1,18 @@
 //! Publishes the outbox in order, and says up to which moment everything was published.
 
 mod progress;
+mod publishing;
+mod tenure;
 
 use std::str::FromStr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_nats::HeaderMap;
-use async_nats::jetstream::context::{PublishAckFuture, PublishError, PublishErrorKind};
+use async_nats::jetstream::ErrorCode;
+use async_nats::jetstream::context::{CreateStreamError, PublishAckFuture, PublishError, PublishErrorKind};
+use async_nats::jetstream::message::PublishMessage;
+use async_nats::jetstream::stream::LastRawMessageError;
+use bytes::Bytes;
 use group_commit::Database;
 use jiff::Timestamp;
 use tokio::sync::watch;
@@ -16,8 +22,12 @@ use tracing::Instrument as _;
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
 use self::progress::Progress;
+pub use self::publishing::Publishing;
+use self::publishing::Standing;
+use self::tenure::{Held, Tenure, error_code, is_refusal};
+use crate::event::{self, Speaker};
 use crate::outbox::{self, Acknowledged, Pending, Snapshot};
-use crate::{Broker, Clock, Incarnation, event};
+use crate::{Broker, Clock};
 
 /// How often a source says up to when it is complete. A hearer that misses four of these stops trusting.
 const WATERMARK_EVERY: Duration = Duration::from_millis(250);
@@ -48,15 +58,50 @@ impl FromStr for FailPoint {
     }
 }
 
+/// Names the subject whose last message an expectation is about, where it is not the message's own.
+const EXPECTED_ABOUT: &str = "Nats-Expected-Last-Subject-Sequence-Subject";
+
+/// Whose relay it is, and how it speaks.
+#[derive(Debug, Clone, Copy)]
+pub struct RelayOptions {
+    /// The source's name on the bus.
+    pub source: &'static str,
+    /// The type of its watermarks.
+    pub watermark_kind: &'static str,
+    /// The type of its claims: it ends with `.claim.v1`.
+    pub claim_kind: &'static str,
+    /// The operator renewed the incarnation: this database replaces whatever publishes for the source now.
+    pub takes_over: bool,
+    /// Dates by another clock all that is said to others: when something was committed, and up to when all is out. The
+    /// outbox keeps the machine's time.
+    pub clock: Clock,
+    /// Where a test ends the process.
+    pub fail_point: Option<FailPoint>,
+}
+
+impl RelayOptions {
+    /// A relay as in production: of the machine's clock, and of a database that replaces nobody.
+    pub fn new(source: &'static str, watermark_kind: &'static str, claim_kind: &'static str) -> Self {
+        Self {
+            source,
+            watermark_kind,
+            claim_kind,
+            takes_over: false,
+            clock: Clock::default(),
+            fail_point: None,
+        }
+    }
+}
+
 /// The one publisher of a source. It wakes on every commit, and also polls.
 #[derive(Debug)]
 pub struct Relay {
     database: Database,
     broker: Broker,
-    source: &'static str,
-    watermark_kind: &'static str,
-    fail_point: Option<FailPoint>,
-    clock: Clock,
+    options: RelayOptions,
+    tenure: Tenure,
+    /// For those who answer readers and writers.
+    standing: watch::Sender<Standing>,
     /// What is acknowledged. A cursor is safe here, and only here: one writer gives the sequences out in the order of its
     /// commits, so that within an incarnation nothing below it can still appear.
     acknowledged: watch::Sender<Option<Acknowledged>>,
@@ -71,49 +116,44 @@ enum RelayError {
     Outbox(#[from] group_commit::Error),
     #[error("the broker did not take a message")]
     Publish(#[from] PublishError),
+    #[error("the stream cannot be created")]
+    Stream(#[from] CreateStreamError),
+    #[error(
+        "the last watermark cannot be read; the broker's user needs the right to ask for messages of the stream"
+    )]
+    LastWord(#[from] LastRawMessageError),
+    #[error("the operating system gives no random numbers")]
+    NoRandomNumbers,
     #[error("NATS is not connected")]
     Disconnected,
 }
 
 impl Relay {
-    /// A relay for `source`, whose watermarks are of type `watermark_kind`.
-    pub fn new(
-        database: Database,
-        broker: Broker,
-        source: &'static str,
-        watermark_kind: &'static str,
-        fail_point: Option<FailPoint>,
-    ) -> Self {
+    /// A relay of what `database` announces.
+    pub fn new(database: Database, broker: Broker, options: RelayOptions) -> Self {
+        let standing = watch::Sender::new(Standing::Waiting);
         Self {
+            progress: Progress::new(Publishing(standing.subscribe())),
             database,
             broker,
-            source,
-            watermark_kind,
-            fail_point,
-            clock: Clock::default(),
+            options,
+            tenure: Tenure::new(options.takes_over),
+            standing,
             acknowledged: watch::Sender::new(None),
             failing: false,
-            progress: Progress::new(),
         }
     }
 
-    /// Dates by another clock all that it says to others: when something was committed, and up to when all is out. The
-    /// outbox keeps the machine's time.
-    #[must_use]
-    pub fn with_clock(mut self, clock: Clock) -> Self {
-        self.clock = clock;
-        self
+    /// Tells whether this relay publishes, for as long as it runs.
+    pub fn publishing(&self) -> Publishing {
+        Publishing(self.standing.subscribe())
     }
 
     /// Publishes until stopped. Nothing that fails ends it: what was not acknowledged is still in the outbox.
     pub async fn run(mut self, stop: CancellationToken) {
         tokio::select! {
             () = stop.cancelled() => return,
-            connected = timeout(PATIENCE_AT_START, self.broker.first_connection()) => {
-                if connected.is_ok() {
-                    self.create_stream().await;
-                }
-            }
+            _ = timeout(PATIENCE_AT_START, self.broker.first_connection()) => {}
         }
         tokio::spawn(tidy(self.database.clone(), self.acknowledged.subscribe()));
         let mut commits = self.database.commits();
@@ -131,130 +171,210 @@ impl Relay {
         }
     }
 
-    /// Rule 3, in this order: take T, then read the rows and the counter in one snapshot, publish, await every
+    /// Rule 3, in this order: hold the claim, take T, then read the rows and the counter in one snapshot, publish, await every
     /// acknowledgement; only then may the watermark say that all before T is out.
-    async fn publish_pending(&self, watermark_due: bool, stop: &CancellationToken) -> Result<(), RelayError> {
+    async fn publish_pending(
+        &mut self,
+        watermark_due: bool,
+        stop: &CancellationToken,
+    ) -> Result<(), RelayError> {
         while !stop.is_cancelled() {
             // Asked before publishing: the client would keep messages of an outage and send them after it.
             if !self.broker.connected() {
                 return Err(RelayError::Disconnected);
             }
-            let taken_at = self.clock.now();
+            let Some(held) = self.hold().await? else {
+                return Ok(());
+            };
+            let taken_at = self.options.clock.now();
             let acknowledged = *self.acknowledged.borrow();
             let mut snapshot = outbox::pending_after(&self.database, acknowledged, BATCH).await?;
             self.progress.note(&snapshot);
-            snapshot.rows.iter_mut().for_each(|row| self.clock.redate(row));
-            self.publish(&snapshot).await?;
+            snapshot
+                .rows
+                .iter_mut()
+                .for_each(|row| self.options.clock.redate(row));
+            self.publish(&snapshot, held).await?;
             if snapshot.rows.len() == BATCH {
                 continue; // more may be waiting, and T would not cover them
             }
             self.progress.note_none();
             if watermark_due {
-                self.publish_watermark(&snapshot, taken_at).await?;
+                self.publish_watermark(&snapshot, held, taken_at).await?;
             }
             break;
         }
         Ok(())
     }
 
-    async fn publish(&self, snapshot: &Snapshot) -> Result<(), RelayError> {
-        if snapshot.rows.is_empty() {
+    /// The first row goes out only if our claim is still the last, and alone; the others follow together. To guard each would
+    /// make them wait for each other in a cluster, which takes one message at a time that expects something of a subject. So
+    /// what a publisher that was replaced can still send is the rest of one batch, and nobody believes it (rule 7).
+    async fn publish(&self, snapshot: &Snapshot, held: Held) -> Result<(), RelayError> {
+        let Some((first, rest)) = snapshot.rows.split_first() else {
             return Ok(());
-        }
+        };
         self.fail_at(FailPoint::BeforePublish);
-        let mut sent = Vec::with_capacity(snapshot.rows.len());
-        for row in &snapshot.rows {
-            let span = self.publish_span(row);
-            let acknowledgement = self.send(snapshot.incarnation, row, true, &span).await?;
-            sent.push((row, acknowledgement, span));
+        let sent = self.send(snapshot, held, first, Some(held.last)).await?;
+        self.settle(snapshot, held, first, Some(held.last), sent).await?;
+        let mut under_way = Vec::with_capacity(rest.len());
+        for row in rest {
+            under_way.push((row, self.send(snapshot, held, row, None).await?));
         }
-        for (row, acknowledgement, span) in sent {
-            let answer = async { acknowledgement.await }.instrument(span.clone()).await;
-            let repeat = match answer {
-                Ok(taken) => taken.duplicate,
-                Err(refused) => self.send_less(snapshot.incarnation, row, &span, refused).await?,
-            };
-            self.fail_at(FailPoint::BeforeDelete);
-            self.progress.count(repeat);
-            self.acknowledged.send_replace(Some(Acknowledged {
-                incarnation: snapshot.incarnation,
-                through: row.sequence,
-            }));
+        for (row, sent) in under_way {
+            self.settle(snapshot, held, row, None, sent).await?;
         }
         Ok(())
     }
 
-    /// Rule 2: a row that cannot go out as it is goes out without its fragment; it never blocks those behind it. Whether the
-    /// stream had it already.
-    async fn send_less(
+    /// Awaits a row's acknowledgement.
+    async fn settle(
         &self,
-        incarnation: Incarnation,
+        snapshot: &Snapshot,
+        held: Held,
         row: &Pending,
-        span: &tracing::Span,
-        refused: PublishError,
-    ) -> Result<bool, PublishError> {
-        // Other: the stream's own refusal, such as of a size. An outage is none, and is met by trying again.
-        if row.fragment.is_none() || refused.kind() != PublishErrorKind::Other {
-            return Err(refused);
-        }
-        tracing::warn!(sequence = row.sequence, "published without its fragment");
-        let acknowledgement = self.send(incarnation, row, false, span).await?;
-        acknowledgement.await.map(|taken| taken.duplicate)
+        expected: Option<u64>,
+        sent: Sent,
+    ) -> Result<(), RelayError> {
+        let Sent {
+            acknowledgement,
+            span,
+        } = sent;
+        let answer = async { acknowledgement.await }.instrument(span.clone()).await;
+        let repeat = match answer {
+            Ok(taken) => taken.duplicate,
+            // Rule 2: a row that cannot go out as it is goes out without its fragment; it never blocks those behind it.
+            Err(error) if row.fragment.is_some() && is_too_large(&error) => {
+                tracing::warn!(sequence = row.sequence, "published without its fragment");
+                let headers = self.headers(snapshot, held, row, expected, &span);
+                let acknowledgement = self.hand_over(row, &headers, false).await?;
+                acknowledgement.await?.duplicate
+            }
+            Err(error) => return Err(error.into()),
+        };
+        self.fail_at(FailPoint::BeforeDelete);
+        self.progress.count(repeat);
+        self.acknowledged.send_replace(Some(Acknowledged {
+            incarnation: snapshot.incarnation,
+            through: row.sequence,
+        }));
+        Ok(())
     }
 
     async fn send(
         &self,
-        incarnation: Incarnation,
+        snapshot: &Snapshot,
+        held: Held,
         row: &Pending,
-        carry: bool,
+        expected: Option<u64>,
+    ) -> Result<Sent, PublishError> {
+        let span = self.publish_span(row);
+        let headers = self.headers(snapshot, held, row, expected, &span);
+        let acknowledgement = match self.hand_over(row, &headers, true).await {
+            // The client itself refuses what the server said it would not take.
+            Err(error) if error.kind() == PublishErrorKind::MaxPayloadExceeded => {
+                tracing::warn!(sequence = row.sequence, "published without its fragment");
+                self.hand_over(row, &headers, false).await?
+            }
+            result => result?,
+        };
+        Ok(Sent {
+            acknowledgement,
+            span,
+        })
+    }
+
+    fn headers(
+        &self,
+        snapshot: &Snapshot,
+        held: Held,
+        row: &Pending,
+        expected: Option<u64>,
         span: &tracing::Span,
-    ) -> Result<PublishAckFuture, PublishError> {
-        let subject = self.broker.topology.subject(self.source, &row.entity);
-        let mut headers = event::change_headers(self.source, incarnation, row);
+    ) -> HeaderMap {
+        let mut headers = self.speaker(snapshot, held).change_headers(row);
         if let Some(traceparent) = span.in_scope(telemetry::traceparent) {
             headers.insert("traceparent", traceparent);
         }
-        match self.hand_over(&subject, &headers, row.body(carry)).await {
-            // The client itself refuses what the server said it would not take.
-            Err(error) if carry && error.kind() == PublishErrorKind::MaxPayloadExceeded => {
-                tracing::warn!(sequence = row.sequence, "published without its fragment");
-                self.hand_over(&subject, &headers, row.body(false)).await
-            }
-            result => result,
+        if let Some(place) = expected {
+            let subject = self
+                .broker
+                .topology
+                .subject(self.options.source, event::WATERMARK);
+            headers.insert(
+                async_nats::header::NATS_EXPECTED_LAST_SUBJECT_SEQUENCE,
+                place.to_string(),
+            );
+            headers.insert(EXPECTED_ABOUT, subject);
+        }
+        headers
+    }
+
+    fn speaker(&self, snapshot: &Snapshot, held: Held) -> Speaker<'static> {
+        Speaker {
+            source: self.options.source,
+            claim: held.claim,
+            incarnation: snapshot.incarnation,
         }
     }
 
     async fn hand_over(
         &self,
-        subject: &str,
+        row: &Pending,
         headers: &HeaderMap,
-        body: String,
+        carry: bool,
     ) -> Result<PublishAckFuture, PublishError> {
+        let subject = self.broker.topology.subject(self.options.source, &row.entity);
         self.broker
             .jetstream
-            .publish_with_headers(subject.to_owned(), headers.clone(), body.into())
+            .publish_with_headers(subject, headers.clone(), row.body(carry).into())
             .await
     }
 
     async fn publish_watermark(
-        &self,
+        &mut self,
         snapshot: &Snapshot,
+        held: Held,
         complete_until: Timestamp,
     ) -> Result<(), RelayError> {
-        let subject = self.broker.topology.subject(self.source, event::WATERMARK);
-        let (headers, body) = event::watermark(
-            self.source,
-            self.watermark_kind,
-            snapshot.incarnation,
+        let (headers, body) = self.speaker(snapshot, held).watermark(
+            self.options.watermark_kind,
             complete_until,
             snapshot.sequence,
+            snapshot.nonce,
         );
-        self.broker
+        let sent = Instant::now();
+        let place = self.publish_in_chain(headers, body, held.last).await?;
+        self.tenure.advance(place);
+        self.standing.send_replace(Standing::Live {
+            claim: held.claim,
+            sent,
+        });
+        Ok(())
+    }
+
+    /// Publishes on the watermark's subject if its last message is where it is expected. Answers where this one is.
+    async fn publish_in_chain(
+        &self,
+        headers: HeaderMap,
+        body: Bytes,
+        last: u64,
+    ) -> Result<u64, PublishError> {
+        let subject = self
+            .broker
+            .topology
+            .subject(self.options.source, event::WATERMARK);
+        let message = PublishMessage::build()
+            .headers(headers)
+            .payload(body)
+            .expected_last_subject_sequence(last);
+        let taken = self
+            .broker
             .jetstream
-            .publish_with_headers(subject, headers, body)
+            .send_publish(subject, message)
             .await?
             .await?;
-        Ok(())
+        Ok(taken.sequence)
     }
 
     /// A child of the mutation that wrote the row, however much later it is published; none if that was not traced.
@@ -264,11 +384,11 @@ impl Relay {
         };
         let span = tracing::info_span!(
             "publish",
-            otel.name = format!("publish {}", self.broker.topology.pattern(self.source)),
+            otel.name = format!("publish {}", self.broker.topology.pattern(self.options.source)),
             otel.kind = "producer",
             messaging.system = "nats",
             messaging.operation.type = "send",
-            messaging.destination.template = self.broker.topology.pattern(self.source),
+            messaging.destination.template = self.broker.topology.pattern(self.options.source),
             messaging.message.id = row.sequence,
         );
         // An error says that the span is already started or not recorded; either way there is nothing to do.
@@ -277,6 +397,12 @@ impl Relay {
     }
 
     async fn note(&mut self, result: Result<(), RelayError>) {
+        if let Err(RelayError::Publish(error)) = &result
+            && is_refusal(error)
+        {
+            // No outage: the next attempt finds out who published, and claims again or stops.
+            return self.tenure.lose();
+        }
         match &result {
             Ok(()) if self.failing => tracing::info!("publishing again"),
             Err(error) if !self.failing => {
@@ -294,7 +420,8 @@ impl Relay {
         if let Err(RelayError::Publish(error)) = result
             && error.kind() == PublishErrorKind::StreamNotFound
         {
-            self.create_stream().await;
+            // To claim the source creates the stream.
+            self.tenure.lose();
         }
     }
 
@@ -306,19 +433,24 @@ impl Relay {
         }
     }
 
-    /// The first publisher makes the stream; so does any later one, should it have been deleted.
-    async fn create_stream(&self) {
-        if let Err(error) = self.broker.stream().await {
-            tracing::warn!(%error, "cannot create the stream");
-        }
-    }
-
     fn fail_at(&self, point: FailPoint) {
-        if self.fail_point == Some(point) {
+        if self.options.fail_point == Some(point) {
             tracing::error!(?point, "fail point reached; the process ends as if killed");
             std::process::abort();
         }
     }
+}
+
+/// A row under way.
+struct Sent {
+    acknowledgement: PublishAckFuture,
+    span: tracing::Span,
+}
+
+/// Whether the stream itself takes no message of that size. Any other refusal, such as of a stream that is full, is met by
+/// trying again.
+fn is_too_large(error: &PublishError) -> bool {
+    error_code(error) == Some(ErrorCode::STREAM_MESSAGE_EXCEEDS_MAXIMUM)
 }
 
 /// Deletes what is acknowledged, beside the publishing: a writer that is busy must not hold the watermarks up. What is

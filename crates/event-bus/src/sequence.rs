@@ -1,9 +1,19 @@
-//! Notices that something was not heard (rule 7). Pure: no broker, no clock.
+//! Notices that something was not heard, and who speaks for a source (rule 7). Pure: no broker, no clock.
 //!
-//! The broker may lose what it acknowledged, a consumer may skip what was deleted, a database may be reset. None of
-//! that is announced. What reveals it is a source's own contiguous count of its announcements.
+//! The broker may lose what it acknowledged, a consumer may skip what was deleted, a database may be reset or set back, and a
+//! publisher that was replaced may wake up. None of that is announced. What reveals it is a source's own contiguous count of
+//! its announcements, and the claim that every message states.
 
-use crate::Incarnation;
+use std::collections::VecDeque;
+
+use crate::outbox::Count;
+use crate::{Claim, Incarnation};
+
+/// Former claims that are remembered per source. A publisher that wakes up after so many others have followed it is taken
+/// for a new one.
+const RETIRED: usize = 256;
+/// Of messages that state no claim: their program is older than claims are.
+const UNCLAIMED: Claim = Claim(0);
 
 /// Why something may have been missed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,6 +26,10 @@ pub enum Cause {
     Gap,
     /// A watermark counts more announcements than were heard.
     Behind,
+    /// A watermark counts fewer announcements than were heard: the source's database was set back.
+    SetBack,
+    /// Another publisher speaks for the source, and its claim was not heard.
+    ClaimMissed,
     /// A message that says too little.
     Unreadable,
     /// The stream was made anew, cut short, or set back.
@@ -27,17 +41,40 @@ pub enum Cause {
 pub(crate) enum Order {
     Next,
     Repeat,
+    /// Its publisher does not speak for the source: it says that something changed, and proves nothing.
+    Foreign,
+}
+
+/// Whether the publisher of a message on the watermark's subject speaks for the source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Speaker {
+    Known,
+    /// From this message on.
+    New,
+    /// It did so once, and another one took over.
+    Retired,
 }
 
 /// What was heard of one source.
 #[derive(Debug, Default)]
 pub(crate) struct Heard {
+    /// Who speaks for the source. A history that was left is never returned to: a retired claim is never live again.
+    live: Option<Claim>,
+    retired: VecDeque<Claim>,
     last: Option<(Incarnation, u64)>,
 }
 
 impl Heard {
     /// Takes note of an announcement: the loss it reveals, if any, and whether it is new.
-    pub(crate) fn change(&mut self, incarnation: Incarnation, sequence: u64) -> (Option<Cause>, Order) {
+    pub(crate) fn change(
+        &mut self,
+        claim: Option<Claim>,
+        incarnation: Incarnation,
+        sequence: u64,
+    ) -> (Option<Cause>, Order) {
+        if self.live != Some(claim.unwrap_or(UNCLAIMED)) {
+            return (None, Order::Foreign);
+        }
         let (loss, order) = match self.last {
             None => (Some(Cause::FirstHeard), Order::Next),
             Some((known, _)) if known != incarnation => (Some(Cause::NewIncarnation), Order::Next),
@@ -49,13 +86,37 @@ impl Heard {
         (loss, order)
     }
 
-    /// Takes note of a watermark that counts `sequence` announcements. Fewer than heard is an old watermark, no loss.
-    pub(crate) fn watermark(&mut self, incarnation: Incarnation, sequence: u64) -> Option<Cause> {
+    /// Takes note of a claim, or of the claim that a watermark states. The messages on their subject form a chain, each
+    /// published after its publisher saw the one before it; so the last one that is not of the past is who speaks.
+    pub(crate) fn claim(&mut self, claim: Option<Claim>) -> Speaker {
+        let claim = claim.unwrap_or(UNCLAIMED);
+        if self.live == Some(claim) {
+            return Speaker::Known;
+        }
+        if self.retired.contains(&claim) {
+            return Speaker::Retired;
+        }
+        if let Some(former) = self.live.replace(claim) {
+            self.retired.truncate(RETIRED - 1);
+            self.retired.push_front(former);
+        }
+        Speaker::New
+    }
+
+    /// Takes note of a watermark of the one who speaks for the source. A count that is not the one heard, in either direction,
+    /// is a loss.
+    pub(crate) fn watermark(&mut self, speaker: Speaker, count: Count) -> Option<Cause> {
+        let Count {
+            incarnation,
+            sequence,
+            ..
+        } = count;
         let loss = match self.last {
             None => Some(Cause::FirstHeard),
             Some((known, _)) if known != incarnation => Some(Cause::NewIncarnation),
             Some((_, last)) if sequence > last => Some(Cause::Behind),
-            Some(_) => return None,
+            Some((_, last)) if sequence < last => Some(Cause::SetBack),
+            Some(_) => (speaker == Speaker::New).then_some(Cause::ClaimMissed),
         };
         self.last = Some((incarnation, sequence));
         loss
@@ -69,30 +130,94 @@ mod tests {
 
     const A: Incarnation = Incarnation(1);
     const B: Incarnation = Incarnation(2);
+    const X: Option<Claim> = Some(Claim(10));
+    const Y: Option<Claim> = Some(Claim(11));
+    const Z: Option<Claim> = Some(Claim(12));
 
-    #[test]
-    fn the_first_word_of_a_source_is_a_loss_and_the_next_is_not() {
+    fn count(incarnation: Incarnation, sequence: u64) -> Count {
+        Count {
+            incarnation,
+            sequence,
+            nonce: None,
+        }
+    }
+
+    /// One who has heard X claim.
+    fn hearing_x() -> Heard {
         let mut heard = Heard::default();
-        assert_eq!(heard.change(A, 41), (Some(Cause::FirstHeard), Order::Next));
-        assert_eq!(heard.change(A, 42), (None, Order::Next));
-        assert_eq!(heard.watermark(A, 42), None);
+        assert_eq!(heard.claim(X), Speaker::New);
+        heard
+    }
+
+    fn watermark(heard: &mut Heard, claim: Option<Claim>, count: Count) -> Option<Cause> {
+        let speaker = heard.claim(claim);
+        assert_ne!(speaker, Speaker::Retired);
+        heard.watermark(speaker, count)
     }
 
     #[test]
-    fn a_watermark_ahead_of_what_was_heard_is_a_loss_once() {
-        let mut heard = Heard::default();
-        heard.change(A, 1);
-        assert_eq!(heard.watermark(A, 3), Some(Cause::Behind));
-        assert_eq!(heard.watermark(A, 3), None);
-        assert_eq!(heard.change(A, 4), (None, Order::Next));
+    fn the_first_word_of_a_source_is_a_loss_and_the_next_is_not() {
+        let mut heard = hearing_x();
+        assert_eq!(heard.change(X, A, 41), (Some(Cause::FirstHeard), Order::Next));
+        assert_eq!(heard.change(X, A, 42), (None, Order::Next));
+        assert_eq!(watermark(&mut heard, X, count(A, 42)), None);
+    }
+
+    #[test]
+    fn a_count_that_is_not_the_one_heard_is_a_loss_once_in_either_direction() {
+        let mut heard = hearing_x();
+        heard.change(X, A, 1);
+        assert_eq!(watermark(&mut heard, X, count(A, 3)), Some(Cause::Behind));
+        assert_eq!(watermark(&mut heard, X, count(A, 3)), None);
+        assert_eq!(heard.change(X, A, 4), (None, Order::Next));
+        assert_eq!(watermark(&mut heard, X, count(A, 2)), Some(Cause::SetBack));
+        assert_eq!(watermark(&mut heard, X, count(A, 2)), None);
     }
 
     #[test]
     fn another_incarnation_is_a_loss_even_if_its_count_fits() {
+        let mut heard = hearing_x();
+        heard.change(X, A, 7);
+        assert_eq!(heard.change(X, B, 8), (Some(Cause::NewIncarnation), Order::Next));
+        assert_eq!(watermark(&mut heard, X, count(A, 8)), Some(Cause::NewIncarnation));
+    }
+
+    #[test]
+    fn a_history_that_was_left_is_never_returned_to() {
+        let mut heard = hearing_x();
+        assert_eq!(heard.claim(Y), Speaker::New);
+        assert_eq!(heard.claim(X), Speaker::Retired);
+        assert_eq!(heard.change(X, A, 1).1, Order::Foreign);
+        assert_eq!(heard.claim(Y), Speaker::Known);
+        for other in 100..100 + RETIRED as u64 - 1 {
+            assert_eq!(heard.claim(Some(Claim(other))), Speaker::New);
+        }
+        assert_eq!(heard.claim(X), Speaker::Retired);
+        assert_eq!(heard.claim(Y), Speaker::Retired);
+    }
+
+    #[test]
+    fn a_watermark_whose_claim_was_missed_is_a_loss_and_counts() {
+        let mut heard = hearing_x();
+        heard.change(X, A, 1);
+        assert_eq!(
+            heard.change(Y, A, 2),
+            (None, Order::Foreign),
+            "an event claims nothing"
+        );
+        assert_eq!(watermark(&mut heard, Y, count(A, 1)), Some(Cause::ClaimMissed));
+        assert_eq!(watermark(&mut heard, Y, count(A, 1)), None);
+        assert_eq!(heard.claim(Z), Speaker::New);
+        assert_eq!(watermark(&mut heard, Z, count(A, 1)), None, "this one was heard");
+    }
+
+    #[test]
+    fn messages_without_a_claim_are_those_of_one_publisher_until_another_one_claims() {
         let mut heard = Heard::default();
-        heard.change(A, 7);
-        assert_eq!(heard.change(B, 8), (Some(Cause::NewIncarnation), Order::Next));
-        assert_eq!(heard.watermark(A, 8), Some(Cause::NewIncarnation));
+        assert_eq!(watermark(&mut heard, None, count(A, 1)), Some(Cause::FirstHeard));
+        assert_eq!(heard.change(None, A, 2), (None, Order::Next));
+        assert_eq!(heard.claim(X), Speaker::New);
+        assert_eq!(heard.claim(None), Speaker::Retired);
     }
 
     proptest! {
@@ -102,22 +227,22 @@ mod tests {
         fn what_was_missed_is_always_reported(
             steps in prop::collection::vec((any::<bool>(), any::<bool>(), any::<bool>()), 1..60),
         ) {
-            let mut heard = Heard::default();
+            let mut heard = hearing_x();
             let mut sent = 0;
             let mut missed = true; // everything before the first word
-            for (lost, repeated, watermark) in steps {
+            for (lost, repeated, told) in steps {
                 sent += 1;
                 if lost {
                     missed = true;
                 } else {
                     for _ in 0..=u8::from(repeated) {
-                        let (loss, _) = heard.change(A, sent);
+                        let (loss, _) = heard.change(X, A, sent);
                         prop_assert_eq!(loss.is_some(), missed);
                         missed = false;
                     }
                 }
-                if watermark {
-                    prop_assert_eq!(heard.watermark(A, sent).is_some(), missed);
+                if told {
+                    prop_assert_eq!(watermark(&mut heard, X, count(A, sent)).is_some(), missed);
                     missed = false;
                 }
             }

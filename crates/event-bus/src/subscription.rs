@@ -120,7 +120,7 @@ impl Subscription {
     {
         let entity = message.subject.rsplit('.').next().unwrap_or_default();
         let handled = match event::read(entity, message.headers.as_ref(), &message.payload) {
-            Ok(event::Message::Watermark { .. }) => Ok(()),
+            Ok(event::Message::Watermark { .. } | event::Message::Claim { .. }) => Ok(()),
             Ok(event::Message::Change(event)) => {
                 let span = process_span(
                     &self.broker.topology.pattern(&self.source),

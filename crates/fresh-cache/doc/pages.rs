@@ -12,7 +12,7 @@ struct Accounts(Arc<AtomicU64>);
 
 impl Accounts {
     fn version(&self) -> Version {
-        Version { incarnation: 1, revision: self.0.load(Ordering::SeqCst) }
+        Version { incarnation: 1, revision: self.0.load(Ordering::SeqCst) , nonce: 0 }
     }
 
     fn change(&self) -> Version {
@@ -39,10 +39,10 @@ impl Composer for Accounts {
     ) -> Result<Fetched<String>, Self::Error> {
         let version = self.version();
         if known.is_some_and(|part| part.version == version) {
-            return Ok(Fetched::NotModified { holds_for: None });
+            return Ok(Fetched::NotModified { claim: Some(Claim::default()), holds_for: None });
         }
         let body = format!("revision {}", version.revision);
-        Ok(Fetched::New { version, body, holds_for: None })
+        Ok(Fetched::New { version, claim: Some(Claim::default()), body, holds_for: None })
     }
 
     fn render(&self, account: &u64, parts: &[PartState<String>]) -> String {

@@ -11,8 +11,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use fresh_cache::{
-    Announcement, CacheOptions, Clock, Composer, Demand, Fetched, FreshCache, Hearing, Ledger, LedgerOptions,
-    Moment, Part, PartState, SourceId, Strategy, Version,
+    Announcement, CacheOptions, Claim, Clock, Composer, Demand, Fetched, FreshCache, Hearing, Ledger,
+    LedgerOptions, Moment, Part, PartState, SourceId, Strategy, Version,
 };
 use moka::future::Cache;
 use tokio::sync::mpsc;
@@ -246,14 +246,19 @@ impl Composer for Pages {
     ) -> Result<Fetched<u64>, Infallible> {
         let revision = self.0.ask(*page).await;
         if known.is_some_and(|part| part.body == revision) {
-            return Ok(Fetched::NotModified { holds_for: None });
+            return Ok(Fetched::NotModified {
+                claim: Some(Claim::default()),
+                holds_for: None,
+            });
         }
         let version = Version {
             incarnation: 1,
             revision,
+            nonce: 0,
         };
         Ok(Fetched::New {
             version,
+            claim: Some(Claim::default()),
             body: revision,
             holds_for: None,
         })

@@ -10,8 +10,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use fresh_cache::{
-    Audit, CacheOptions, Clock as _, Composer, Demand, Fetched, FreshCache, Hearing, Ledger, LedgerOptions,
-    ManualClock, Moment, Outcome, Part, PartState, SourceId, Version,
+    Audit, CacheOptions, Claim, Clock as _, Composer, Demand, Fetched, FreshCache, Hearing, Ledger,
+    LedgerOptions, ManualClock, Moment, Outcome, Part, PartState, SourceId, Version,
 };
 use moka::future::Cache;
 
@@ -340,14 +340,19 @@ impl Composer for Pages {
     ) -> Result<Fetched<usize>, Infallible> {
         let revision = self.0.ask(*page);
         if known.is_some_and(|part| part.body == revision) {
-            return Ok(Fetched::NotModified { holds_for: None });
+            return Ok(Fetched::NotModified {
+                claim: Some(Claim::default()),
+                holds_for: None,
+            });
         }
         let version = Version {
             incarnation: 1,
             revision: revision as u64,
+            nonce: 0,
         };
         Ok(Fetched::New {
             version,
+            claim: Some(Claim::default()),
             body: revision,
             holds_for: None,
         })

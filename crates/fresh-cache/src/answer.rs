@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::time::Duration;
 
-use crate::clock::Moment;
+use crate::clock::{Date, Moment, micros};
 use crate::composer::Composer;
 use crate::ledger::{Position, Slot, SourceId};
 use crate::part::{Part, PartState, Version};
@@ -18,7 +18,7 @@ pub struct Entry<C: Composer> {
     parts: Box<[PartState<C::Body>]>,
     /// What is known of each part beside its evidence, in the order of the parts.
     marks: Box<[Mark]>,
-    composed: Moment,
+    composed: Date,
     /// For how long each source that failed is not asked again; empty if none did.
     rests: Box<[Option<Rest>]>,
     /// [`UNREAD`], [`READ`] or [`REFRESHING`]: whether anybody read it since its last refresh began (rule 18).
@@ -30,9 +30,11 @@ pub struct Entry<C: Composer> {
 struct Mark {
     /// Where its fence stands.
     slot: Slot,
-    /// The latest moment that it was found complete until, in microseconds. Grows with the reads, because a part that is
-    /// fenced or expires while its source is down is as old as its last proof, not as its request.
+    /// The latest date that it was found complete until, in microseconds of the wall clock and of the monotonic one. Grows with
+    /// the reads, because a part that is fenced or expires while its source is down is as old as its last proof, not as its
+    /// request. Two readers may leave the halves of two dates: what is told is bounded by both.
     complete_until: AtomicU64,
+    monotonic: AtomicU64,
 }
 
 /// How long a source that failed is not asked again for a page.
@@ -58,7 +60,7 @@ pub(crate) struct Made<'a, C: Composer> {
     pub(crate) page: Arc<C::Page>,
     pub(crate) parts: Vec<PartState<C::Body>>,
     pub(crate) slots: &'a [Slot],
-    pub(crate) composed: Moment,
+    pub(crate) composed: Date,
     pub(crate) rests: Vec<Option<Rest>>,
     pub(crate) read: bool,
     pub(crate) weight: u32,
@@ -76,10 +78,11 @@ impl<C: Composer> Entry<C> {
             weight,
         } = made;
         let mark = |(state, &slot): (&PartState<C::Body>, _)| {
-            let date = state.part().map_or(0, |part| part.complete_until.as_micros());
+            let date = state.part().map(|part| part.complete_until).unwrap_or_default();
             Mark {
                 slot,
-                complete_until: AtomicU64::new(date),
+                complete_until: AtomicU64::new(date.moment.as_micros()),
+                monotonic: AtomicU64::new(micros(date.monotonic)),
             }
         };
         let marks = parts.iter().zip(slots).map(mark).collect();
@@ -111,7 +114,7 @@ impl<C: Composer> Entry<C> {
     }
 
     /// When it was rendered, or last found to be the same as before.
-    pub const fn composed(&self) -> Moment {
+    pub const fn composed(&self) -> Date {
         self.composed
     }
 
@@ -210,15 +213,15 @@ impl<C: Composer> Entry<C> {
     }
 
     /// Proves the page, or says what is in doubt first; and dates it by its oldest part (rule 10).
-    pub(crate) fn check(&self, proof: &Proof<'_>, tactic: &dyn Tactic) -> Verdict {
-        let mut page = Verdict {
+    pub(crate) fn check(&self, proof: &Proof<'_>, tactic: &dyn Tactic) -> PageVerdict {
+        let mut page = PageVerdict {
             doubt: None,
             complete_until: proof.now(),
         };
         for (index, state) in self.parts.iter().enumerate() {
             let part = self.check_part(index, state, proof, tactic);
             page.doubt = page.doubt.or(part.doubt);
-            page.complete_until = page.complete_until.min(part.complete_until);
+            page.complete_until = page.complete_until.min(proof.tell(part.complete_until));
         }
         page
     }
@@ -239,17 +242,11 @@ impl<C: Composer> Entry<C> {
                 complete_until: self.composed,
             };
         };
-        let Mark { slot, complete_until } = &self.marks[index];
+        let mark = &self.marks[index];
+        let slot = &mark.slot;
         let verdict = tactic.check(proof, *slot, part.evidence());
-        let mut latest = self.latest(index);
-        // Relaxed, here and in `latest`: each date is true of a part that never changes, whoever reads it when.
-        if latest > proof.now() {
-            // Our clock was set back since: see `Proof::date`.
-            latest = verdict.complete_until;
-            complete_until.store(latest.as_micros(), Ordering::Relaxed);
-        } else if verdict.complete_until > latest {
-            complete_until.fetch_max(verdict.complete_until.as_micros(), Ordering::Relaxed);
-        }
+        let latest = self.latest(index).max(verdict.complete_until);
+        mark.note(latest);
         let doubt = match state {
             // What was heard to be deleted is not shown, marked or not (rule 12).
             PartState::Stale { .. } if proof.ledger().deleted(*slot, part.position) => Some(Doubt::Degraded),
@@ -258,13 +255,42 @@ impl<C: Composer> Entry<C> {
         };
         Verdict {
             doubt,
-            complete_until: verdict.complete_until.max(latest),
+            complete_until: latest,
         }
     }
 
-    fn latest(&self, index: usize) -> Moment {
-        Moment::from_micros(self.marks[index].complete_until.load(Ordering::Relaxed))
+    fn latest(&self, index: usize) -> Date {
+        self.marks[index].latest()
     }
+}
+
+impl Mark {
+    // Relaxed, here and below: each date is true of a part that never changes, whoever reads it when.
+    fn latest(&self) -> Date {
+        Date {
+            monotonic: Duration::from_micros(self.monotonic.load(Ordering::Relaxed)),
+            moment: Moment::from_micros(self.complete_until.load(Ordering::Relaxed)),
+        }
+    }
+
+    fn note(&self, latest: Date) {
+        let monotonic = micros(latest.monotonic);
+        if monotonic > self.monotonic.load(Ordering::Relaxed) {
+            self.monotonic.fetch_max(monotonic, Ordering::Relaxed);
+            // Stored, not the maximum: by a clock that was set back the later date is the smaller number.
+            self.complete_until
+                .store(latest.moment.as_micros(), Ordering::Relaxed);
+        }
+    }
+}
+
+/// What a check of a whole page found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct PageVerdict {
+    /// Nothing: proven.
+    pub(crate) doubt: Option<Doubt>,
+    /// What is told: the page reflects everything its sources committed before this moment, proven or not.
+    pub(crate) complete_until: Moment,
 }
 
 /// What a reader gets.

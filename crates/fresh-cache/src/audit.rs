@@ -13,11 +13,11 @@ use futures::FutureExt as _;
 
 use crate::answer::Entry;
 use crate::cache::{FreshCache, Inner};
-use crate::clock::Moment;
+use crate::clock::{Date, Moment};
 use crate::composer::Composer;
 use crate::ledger::SourceId;
 use crate::options::Demand;
-use crate::part::{Fetched, Part, Version};
+use crate::part::{Claim, Fetched, Part, Version};
 use crate::proof::Proof;
 
 /// What came of comparing one page with its sources.
@@ -42,8 +42,8 @@ pub struct Suspicion<K> {
     pub source: SourceId,
     /// What the source answered.
     pub found: Version,
-    /// When it had answered, by this host's clock.
-    pub seen: Moment,
+    /// When it had answered, by this host's clocks.
+    pub seen: Date,
 }
 
 /// A page that was older than it claimed.
@@ -100,17 +100,17 @@ impl<C: Composer> FreshCache<C> {
         };
         let mut asked = false;
         for part in entry.parts().iter().filter_map(|state| state.part()) {
-            let Some((found, body)) = inner.look(key, part).await else {
+            let Some(found) = inner.look(key, part).await else {
                 continue;
             };
             asked = true;
-            if inner.differs(part, found, &body) {
+            if inner.differs(part, &found) {
                 inner.stats.suspicions.add();
                 return Audit::Suspicious(Suspicion {
                     key: key.clone(),
                     source: part.source,
-                    found,
-                    seen: inner.ledger.clock().now(),
+                    found: found.version,
+                    seen: Date::now(inner.ledger.clock()),
                 });
             }
         }
@@ -132,7 +132,9 @@ impl<C: Composer> FreshCache<C> {
         let shown = entry
             .place(suspicion.source)
             .and_then(|place| entry.parts()[place].part());
-        let Some(part) = shown.filter(|_| claimed > suspicion.seen) else {
+        let clock = inner.ledger.clock();
+        let seen = suspicion.seen.told_at(clock.now(), clock.monotonic());
+        let Some(part) = shown.filter(|_| claimed > seen) else {
             return Audit::Agrees;
         };
         if !inner.still_older(part, &suspicion).await {
@@ -187,12 +189,14 @@ impl<C: Composer> Inner<C> {
     }
 
     /// What a source says now.
-    async fn look(&self, key: &C::Key, part: &Part<C::Body>) -> Option<(Version, C::Body)> {
+    async fn look(&self, key: &C::Key, part: &Part<C::Body>) -> Option<Seen<C::Body>> {
         let source = part.source;
         let asked = async {
             let _permit = self.composer.admit(source, Some(part)).await.ok()?;
             match self.composer.fetch(key, source, None).await.ok()? {
-                Fetched::New { version, body, .. } => Some((version, body)),
+                Fetched::New {
+                    version, claim, body, ..
+                } => Some(Seen { version, claim, body }),
                 Fetched::NotModified { .. } => None,
             }
         };
@@ -203,27 +207,35 @@ impl<C: Composer> Inner<C> {
     /// Whether a part does not show what its source had a second ago.
     async fn still_older(&self, part: &Part<C::Body>, suspicion: &Suspicion<C::Key>) -> bool {
         let found = suspicion.found;
-        if part.version.incarnation == found.incarnation && part.version != found {
-            return part.version.revision < found.revision;
+        if part.version.incarnation == found.incarnation && part.version.revision < found.revision {
+            return true;
         }
-        // Of two incarnations the one that the source still has is the later; of one version there is one body.
+        // Of two histories the one that the source still has is the later; of one version there is one body.
         let now = self.look(&suspicion.key, part).await;
-        now.is_some_and(|(now, body)| {
-            let same = now.incarnation == part.version.incarnation;
-            !same || (now == part.version && self.differs(part, now, &body))
+        now.is_some_and(|now| {
+            let newer = now.version.incarnation == part.version.incarnation
+                && now.version.revision > part.version.revision;
+            !newer && self.differs(part, &now)
         })
     }
 
-    /// Whether the source has something else than the part shows, and not something older.
-    fn differs(&self, part: &Part<C::Body>, found: Version, body: &C::Body) -> bool {
-        if part.version == found {
-            !self.composer.agrees(&part.body, body)
-        } else {
-            let older =
-                part.version.incarnation == found.incarnation && found.revision < part.version.revision;
-            !older
+    /// Whether the source has something else than the part shows, and not something older of the same history.
+    fn differs(&self, part: &Part<C::Body>, found: &Seen<C::Body>) -> bool {
+        if part.version == found.version {
+            return !self.composer.agrees(&part.body, &found.body);
         }
+        let replaced = part.claim.is_some() && found.claim.is_some() && part.claim != found.claim;
+        let older = part.version.incarnation == found.version.incarnation
+            && found.version.revision < part.version.revision;
+        replaced || !older
     }
+}
+
+/// A full answer, as the audit sees it.
+struct Seen<B> {
+    version: Version,
+    claim: Option<Claim>,
+    body: B,
 }
 
 impl<C: Composer> fmt::Debug for Lie<C> {

@@ -8,7 +8,7 @@ use tracing::Span;
 
 use crate::answer::{Answer, Entry, Fetch, Forward, Outcome};
 use crate::apart::Apart;
-use crate::clock::Moment;
+use crate::clock::{Date, Moment};
 use crate::composer::Composer;
 use crate::ledger::{Ledger, Slot, SourceId, Watermarks};
 use crate::leg::Leg;
@@ -35,7 +35,7 @@ struct Unproven<C: Composer> {
 #[derive(Clone, Copy)]
 struct Proven {
     complete_until: Moment,
-    at: Moment,
+    at: Date,
 }
 
 /// A cache of composed pages. Clones share the pages.
@@ -172,7 +172,7 @@ impl<C: Composer> FreshCache<C> {
                 stats.hits.add();
                 return Ok(Proven {
                     complete_until: verdict.complete_until,
-                    at: proof.now(),
+                    at: proof.date(),
                 });
             }
             Some(doubt) => {
@@ -233,7 +233,7 @@ impl<C: Composer> FreshCache<C> {
         let proof = Proof::new(ledger, &watermarks);
         let proven = Proven {
             complete_until: entry.check(&proof, &**tactic).complete_until,
-            at: proof.now(),
+            at: proof.date(),
         };
         let outcome = Outcome::Forwarded {
             why,
@@ -265,8 +265,8 @@ impl<C: Composer> FreshCache<C> {
             fresh_as_of: proven.complete_until,
             outcome,
             fetches,
-            composed,
-            age: proven.at.saturating_since(composed),
+            composed: composed.told_at(proven.at.moment, proven.at.monotonic),
+            age: proven.at.monotonic.saturating_sub(composed.monotonic),
             behind,
         }
     }

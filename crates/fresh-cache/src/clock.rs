@@ -43,6 +43,48 @@ impl Moment {
     }
 }
 
+/// A moment as it was noted: on the wall clock, to be told to others, and on the monotonic one, which nobody sets.
+///
+/// It is told as the earlier of two: what the wall clock said then, and how long ago that is by the monotonic clock. So a
+/// wall clock that is set back never makes an old date true again, and a machine that was suspended, whose monotonic clock
+/// stood still, claims nothing for the time it slept. Ordered by the monotonic clock. [`Date::default`] stands for "no date
+/// known".
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Date {
+    /// On the monotonic clock, from which expiry is counted.
+    pub monotonic: Duration,
+    /// On the wall clock of that time.
+    pub moment: Moment,
+}
+
+/// Two clocks are not read at once: by so much they may seem to have moved against each other though none was set. It is the
+/// error of every date that is told after a clock was set back.
+const APART: Duration = Duration::from_micros(100);
+
+impl Date {
+    /// Now, on both clocks.
+    pub(crate) fn now(clock: &dyn Clock) -> Self {
+        // The monotonic clock first: if the thread is paused in between, the date is the earlier for it, never the later.
+        let monotonic = clock.monotonic();
+        let moment = clock.now();
+        Self { monotonic, moment }
+    }
+
+    /// What this date is called at a later time; the epoch if it is unknown.
+    pub(crate) fn told_at(self, now: Moment, monotonic: Duration) -> Moment {
+        if self == Self::default() {
+            return Moment::default();
+        }
+        let ago = monotonic.saturating_sub(self.monotonic);
+        let counted_back = now.saturating_sub(ago);
+        if self.moment <= counted_back.saturating_add(APART) {
+            self.moment
+        } else {
+            counted_back
+        }
+    }
+}
+
 /// Where the cache reads the time.
 ///
 /// A trait, so that a test can hold the time still. Programs use [`SystemClock`].
@@ -50,7 +92,8 @@ pub trait Clock: Debug + Send + Sync + 'static {
     /// The wall clock: what other machines understand, and what may be stepped.
     fn now(&self) -> Moment;
 
-    /// The time since some fixed instant of this clock; never goes back.
+    /// The time since some fixed instant of this clock; never goes back. The instant lies further in the past than any date
+    /// that a source may tell, such as [a hundred years](SystemClock::ORIGIN) before the clock was made.
     fn monotonic(&self) -> Duration;
 }
 
@@ -61,7 +104,10 @@ pub struct SystemClock {
 }
 
 impl SystemClock {
-    /// A clock whose monotonic time starts now.
+    /// What the monotonic side shows when the clock is made. Dates that lie before it cannot be counted on it.
+    pub const ORIGIN: Duration = Duration::from_hours(100 * 365 * 24);
+
+    /// A clock whose monotonic time starts now, at [`ORIGIN`](Self::ORIGIN).
     pub fn new() -> Self {
         Self {
             origin: Instant::now(),
@@ -84,7 +130,7 @@ impl Clock for SystemClock {
     }
 
     fn monotonic(&self) -> Duration {
-        self.origin.elapsed()
+        Self::ORIGIN.saturating_add(self.origin.elapsed())
     }
 }
 
@@ -110,12 +156,12 @@ pub struct ManualClock {
 }
 
 impl ManualClock {
-    /// A clock that stands at `now`, with an hour on its monotonic side.
+    /// A clock that stands at `now`, with [`SystemClock::ORIGIN`] on its monotonic side.
     pub fn at(now: Moment) -> Self {
-        let hour = micros(Duration::from_hours(1));
+        let origin = micros(SystemClock::ORIGIN);
         Self {
             wall: Arc::new(AtomicU64::new(now.0)),
-            monotonic: Arc::new(AtomicU64::new(hour)),
+            monotonic: Arc::new(AtomicU64::new(origin)),
         }
     }
 
@@ -125,6 +171,11 @@ impl ManualClock {
             let later = |now: u64| Some(now.saturating_add(micros(duration)));
             _ = clock.fetch_update(Ordering::SeqCst, Ordering::SeqCst, later);
         }
+    }
+
+    /// Lets the machine sleep: only the wall clock knows of it.
+    pub fn suspend(&self, duration: Duration) {
+        self.wall.fetch_add(micros(duration), Ordering::SeqCst);
     }
 
     /// Sets the wall clock alone, as an administrator or a time service does.
@@ -163,6 +214,25 @@ mod tests {
         clock.advance(Duration::from_secs(2));
         assert_eq!(clock.now(), Moment::from_micros(3_000_000));
         assert_eq!(clock.monotonic(), before + Duration::from_secs(2));
+    }
+
+    #[test]
+    fn a_date_is_told_as_what_it_was_called_and_never_as_later_than_it_was() {
+        let clock = ManualClock::at(Moment::from_micros(100_000_000));
+        let date = Date::now(&clock);
+        let told = || date.told_at(clock.now(), clock.monotonic());
+        clock.advance(Duration::from_secs(5));
+        assert_eq!(told(), Moment::from_micros(100_000_000));
+        clock.step_to(Moment::from_micros(97_000_000));
+        assert_eq!(told(), Moment::from_micros(92_000_000), "five seconds ago");
+        clock.advance(Duration::from_secs(20));
+        assert_eq!(told(), Moment::from_micros(92_000_000), "the clock has caught up");
+        clock.suspend(Duration::from_hours(1));
+        assert_eq!(told(), Moment::from_micros(100_000_000), "no later than it was");
+        assert_eq!(
+            Date::default().told_at(clock.now(), clock.monotonic()),
+            Moment::default()
+        );
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::clock::Moment;
 use crate::ledger::{Ledger, Position, SourceId};
+use crate::part::Claim;
 
 /// The only writer of a [`Ledger`]: what the task that hears the feed calls, in order, once per message.
 ///
@@ -74,6 +75,18 @@ impl Hearing {
         for source in self.named(source) {
             self.lose(source);
             self.ledger.store_watermark(source, Moment::default());
+        }
+    }
+
+    /// From here on another publisher speaks for the source. What the former one said vouches for nothing any more, and the
+    /// watermarks that follow vouch only for answers that state this claim.
+    ///
+    /// Not needed by a source of which there can be only one publisher: its answers state [`Claim::default`], which speaks for
+    /// every source until another one is named here.
+    pub fn claimed(&mut self, source: SourceId, claim: Claim) {
+        for source in self.named(source) {
+            self.begin(source);
+            self.ledger.store_claim(source, claim);
         }
     }
 

@@ -78,6 +78,7 @@ impl Scene {
         let version = Version {
             incarnation: 1,
             revision: self.revision.load(Ordering::Relaxed),
+            nonce: 0,
         };
         Part::answered(SOURCE, stamp, version, (), None)
     }

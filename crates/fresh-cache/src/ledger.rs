@@ -16,9 +16,9 @@ use std::time::Duration;
 use loom::sync::atomic::AtomicU64;
 
 use crate::apart::Apart;
-use crate::clock::{Clock, Moment, SystemClock, micros};
+use crate::clock::{Clock, Date, Moment, SystemClock, micros};
 use crate::hearing::Hearing;
-use crate::part::{Stamp, Started};
+use crate::part::{Claim, Stamp};
 use crate::stats::Counter;
 
 /// A source of parts: its place in the list that [`Ledger::new`] was given the length of.
@@ -124,8 +124,12 @@ pub struct Ledger {
 struct SourceLine {
     /// Parts below this position were fetched before something was missed.
     floor: AtomicU64,
-    /// T of the last watermark, in microseconds; 0 before the first.
+    /// Who speaks for the source.
+    claim: AtomicU64,
+    /// T of the last watermark by the wall clock, in microseconds; 0 before the first, and if it cannot be a date.
     complete_until: AtomicU64,
+    /// The same on the monotonic clock.
+    complete_until_monotonic: AtomicU64,
     /// When that watermark was heard, in microseconds of the monotonic clock.
     heard_at: AtomicU64,
 }
@@ -150,7 +154,9 @@ impl Ledger {
         // Position and floors start at 1, so that a part at position 0 can never be proven (rule 19).
         let line = || SourceLine {
             floor: AtomicU64::new(1),
+            claim: AtomicU64::new(Claim::default().0),
             complete_until: AtomicU64::new(0),
+            complete_until_monotonic: AtomicU64::new(0),
             heard_at: AtomicU64::new(0),
         };
         let ledger = Arc::new(Ledger {
@@ -168,13 +174,15 @@ impl Ledger {
 
     /// Whether the source's last watermark still vouches for it (rule 8).
     pub fn trusted(&self, source: SourceId) -> bool {
-        self.watermarks()
-            .trusted(source, self.clock.now(), self.clock.monotonic())
+        let watermarks = self.watermarks();
+        watermarks.trusted(source, self.clock.now(), self.clock.monotonic())
     }
 
-    /// The moment before which everything the source committed has been heard, by its last watermark.
+    /// The moment before which everything the source committed has been heard, by its last watermark; `None` before the
+    /// first of whoever speaks for it, and if the last one is of a clock that is ahead of ours.
     pub fn watermark(&self, source: SourceId) -> Option<Moment> {
-        self.watermarks().complete_until(source)
+        let date = self.watermarks().complete_until(source)?;
+        Some(date.told_at(self.clock.now(), self.clock.monotonic()))
     }
 
     /// The position of the latest event that was applied.
@@ -224,14 +232,19 @@ impl Ledger {
         &*self.clock
     }
 
-    /// A date that a source told, as far as it can be one by our clock: from a clock that is ahead of ours by more than was
-    /// stated, nothing follows.
-    pub(crate) fn believable(&self, told: Moment) -> Moment {
-        let now = self.clock.now();
-        if told <= now.saturating_add(self.options.clock_skew) {
-            told.min(now)
-        } else {
-            Moment::default()
+    /// A date that a source told, noted by our clocks; none if it cannot be one: from a clock that is ahead of ours by more
+    /// than was stated, nothing follows. That is judged once, now: a clock that is right later makes no date right that was
+    /// wrong.
+    pub(crate) fn believable(&self, told: Moment) -> Date {
+        let heard = Date::now(&*self.clock);
+        if told > heard.moment.saturating_add(self.options.clock_skew) {
+            return Date::default();
+        }
+        let moment = told.min(heard.moment);
+        let ago = heard.moment.saturating_since(moment);
+        Date {
+            monotonic: heard.monotonic.saturating_sub(ago),
+            moment,
         }
     }
 
@@ -242,13 +255,9 @@ impl Ledger {
 
     /// What a request notes before it goes out (rule 9).
     pub(crate) fn stamp(&self) -> Stamp {
-        let started = Started {
-            monotonic: self.clock.monotonic(),
-            moment: self.clock.now(),
-        };
         Stamp {
             position: self.position(),
-            started,
+            started: Date::now(&*self.clock),
         }
     }
 
@@ -313,11 +322,26 @@ impl Ledger {
 
     /// Takes a source's word for T, heard now.
     pub(crate) fn store_watermark(&self, source: SourceId, complete_until: Moment) {
+        self.store_date(source, self.believable(complete_until));
+    }
+
+    /// Has another publisher speak for a source: what the former one said vouches for nothing any more.
+    pub(crate) fn store_claim(&self, source: SourceId, claim: Claim) {
+        self.store_date(source, Date::default());
+        // Release, before any T of the new claim; `SourceLine::watermark` reads T before the claim. So who loads that T finds
+        // this claim with it, or a later one.
+        self.sources[source.0].claim.store(claim.0, Ordering::Release);
+    }
+
+    fn store_date(&self, source: SourceId, date: Date) {
         let line = &self.sources[source.0];
+        // Of two clocks, each bounds what is claimed, so that half of one T and half of the next claim no more than either.
+        line.complete_until_monotonic
+            .store(micros(date.monotonic), Ordering::Release);
         // Release, and after every fence and floor heard before it: who loads this T sees them all (rule 10). The last
         // one heard, never the maximum: a source's clock may have been set back (rule 8).
         line.complete_until
-            .store(complete_until.as_micros(), Ordering::Release);
+            .store(date.moment.as_micros(), Ordering::Release);
         // T before its receipt; `SourceLine::watermark` reads the receipt before T. So a receipt never vouches for a T
         // older than the one it came with.
         line.heard_at
@@ -339,13 +363,17 @@ impl fmt::Debug for Ledger {
 
 impl SourceLine {
     fn watermark(&self) -> Watermark {
-        // Acquire, receipt before T: pairs with `Ledger::store_watermark`.
+        // Acquire, receipt before T: pairs with `Ledger::store_date`.
         let heard_at = self.heard_at.load(Ordering::Acquire);
         // Acquire: the loads of entries, fences and floors that follow stay behind this one (rule 10).
-        let complete_until = Moment::from_micros(self.complete_until.load(Ordering::Acquire));
+        let moment = Moment::from_micros(self.complete_until.load(Ordering::Acquire));
+        let monotonic = Duration::from_micros(self.complete_until_monotonic.load(Ordering::Acquire));
+        // Acquire, and after T: pairs with `Ledger::store_claim`.
+        let claim = Claim(self.claim.load(Ordering::Acquire));
         Watermark {
             heard_at,
-            complete_until,
+            complete_until: Date { monotonic, moment },
+            claim,
         }
     }
 }
@@ -355,8 +383,10 @@ impl SourceLine {
 struct Watermark {
     /// In microseconds of the monotonic clock.
     heard_at: u64,
-    /// [`Moment::default`] before the first.
-    complete_until: Moment,
+    /// [`Date::default`] before the first.
+    complete_until: Date,
+    /// Whose it is, or a later publisher's.
+    claim: Claim,
 }
 
 /// The last watermark of every source, loaded at one point of a reader's way.
@@ -382,29 +412,28 @@ impl Watermarks {
         }
     }
 
-    /// The source's T, if it ever said one.
-    pub(crate) fn complete_until(&self, source: SourceId) -> Option<Moment> {
-        let moment = self.of(source).complete_until;
-        (moment > Moment::default()).then_some(moment)
+    /// The source's T, if it said one that can be a date.
+    pub(crate) fn complete_until(&self, source: SourceId) -> Option<Date> {
+        let date = self.of(source).complete_until;
+        // Either half may be of the T before.
+        (date.moment > Moment::default() && date.monotonic > Duration::ZERO).then_some(date)
     }
 
-    /// The source's T, if it can be a date by our clock: one from the future was made by a clock that is wrong, and what
-    /// such a clock calls past is unknown. Within the skew that was stated, it says no more than "now".
-    pub(crate) fn usable(&self, source: SourceId, now: Moment) -> Option<Moment> {
-        let ahead = Moment::from_micros(now.as_micros().saturating_add(self.clock_skew));
-        let watermark = self
-            .complete_until(source)
-            .filter(|&complete_until| complete_until <= ahead)?;
-        Some(watermark.min(now))
+    /// Whether the watermark is of the publisher whose answer a part is.
+    pub(crate) fn vouches(&self, source: SourceId, claim: Option<Claim>) -> bool {
+        claim == Some(self.of(source).claim)
     }
 
-    /// Whether the watermark was heard a moment ago *and* says so itself (rule 8): hearing is not life, a paused source
-    /// or a backlog delivers old watermarks.
+    /// Whether the watermark was heard a moment ago *and* says so itself, by both clocks (rule 8): hearing is not life, a
+    /// paused source or a backlog delivers old watermarks.
     pub(crate) fn trusted(&self, source: SourceId, now: Moment, monotonic: Duration) -> bool {
-        let heard = micros(monotonic).saturating_sub(self.of(source).heard_at) < self.trust;
-        let age = self
-            .usable(source, now)
-            .map(|complete_until| now.as_micros().saturating_sub(complete_until.as_micros()));
-        heard && age.is_some_and(|age| age < self.trust.saturating_add(self.clock_skew))
+        let monotonic = micros(monotonic);
+        let heard = monotonic.saturating_sub(self.of(source).heard_at) < self.trust;
+        let bound = self.trust.saturating_add(self.clock_skew);
+        heard
+            && self.complete_until(source).is_some_and(|date| {
+                now.as_micros().saturating_sub(date.moment.as_micros()) < bound
+                    && monotonic.saturating_sub(micros(date.monotonic)) < bound
+            })
     }
 }

@@ -11,7 +11,7 @@ use crate::answer::{Brought, Fetch, Rest};
 use crate::cache::Inner;
 use crate::composer::Composer;
 use crate::ledger::{Position, Slot};
-use crate::part::{Fetched, Part, Version};
+use crate::part::{Claim, Fetched, Part, Version};
 
 /// What a flight does about one part of its page.
 pub(crate) enum Leg<B> {
@@ -161,45 +161,58 @@ impl<C: Composer> Inner<C> {
         match fetched {
             Fetched::New {
                 version,
+                claim,
                 body,
                 holds_for,
             } => {
-                self.believe(key, known, version).map_err(Failure::of_a_request)?;
+                self.believe(key, known, version, claim)
+                    .map_err(Failure::of_a_request)?;
                 Ok((
-                    Part::answered(source, stamp, version, body, holds_for),
+                    Part::answered(source, stamp, version, claim, body, holds_for),
                     Brought::New,
                 ))
             }
             // It confirms the part that was asked about, not what may be resident by now (rule 9).
-            Fetched::NotModified { holds_for } => {
+            Fetched::NotModified { claim, holds_for } => {
                 let unasked =
                     || "said that nothing was modified, though it was not asked about anything".to_owned();
                 let known = asked_about
                     .ok_or_else(|| Failure::of_a_request(unasked()))?
                     .clone();
                 stats.not_modified.add();
-                Ok((known.confirmed(stamp, holds_for), Brought::NotModified))
+                Ok((known.confirmed(stamp, claim, holds_for), Brought::NotModified))
             }
         }
     }
 
     /// A source answers from its primary: what was known before the request began is in the answer. If it is not, the
-    /// answer is not believed (rule 15).
-    fn believe(&self, key: &C::Key, known: Option<&Part<C::Body>>, answered: Version) -> Result<(), String> {
-        match known.map(|part| part.version) {
-            Some(Version {
-                incarnation,
-                revision,
-            }) if incarnation == answered.incarnation && revision > answered.revision => {
-                self.stats.regressions.add();
-                tracing::warn!(key = ?key, known = revision, answered = answered.revision, "revision went back");
-                Err(format!(
-                    "answered with revision {}, after revision {revision}",
-                    answered.revision
-                ))
-            }
-            _ => Ok(()),
+    /// answer is not believed (rule 15). From another publisher it is: its database may have been set back.
+    fn believe(
+        &self,
+        key: &C::Key,
+        known: Option<&Part<C::Body>>,
+        answered: Version,
+        claim: Option<Claim>,
+    ) -> Result<(), String> {
+        let Some(Version {
+            incarnation,
+            revision,
+            ..
+        }) = known
+            .filter(|known| claim.is_some() && known.claim == claim)
+            .map(|known| known.version)
+        else {
+            return Ok(());
+        };
+        if incarnation != answered.incarnation || revision <= answered.revision {
+            return Ok(());
         }
+        self.stats.regressions.add();
+        tracing::warn!(key = ?key, known = revision, answered = answered.revision, "revision went back");
+        Err(format!(
+            "answered with revision {}, after revision {revision}",
+            answered.revision
+        ))
     }
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::clock::Moment;
+use crate::clock::{Date, Moment};
 use crate::ledger::{Position, SourceId};
 
 /// Which state of an entity an answer shows.
@@ -14,22 +14,24 @@ pub struct Version {
     pub incarnation: u128,
     /// A counter that the source bumps with every change of the entity.
     pub revision: u64,
+    /// A random number that the change drew: a database that was set back gives out its revisions again, and never this.
+    /// A source whose database cannot be set back unnoticed may leave it at 0.
+    pub nonce: u64,
 }
 
-/// When a request began, on both clocks. Ordered by the one that cannot be set back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Started {
-    /// On the monotonic clock, from which expiry is counted.
-    pub monotonic: Duration,
-    /// On the wall clock, from which dates are told.
-    pub moment: Moment,
-}
+/// Who publishes for a source, as its messages and its answers state it.
+///
+/// What a publisher says of its source vouches only for the answers of the same publisher: of two processes with two
+/// databases, the one may not know what the other has acknowledged. [`Claim::default`] is for a source of which there can be
+/// only one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Claim(pub u64);
 
 /// What a request notes before it goes out, and after any wait for a permit (rule 9).
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Stamp {
     pub(crate) position: Position,
-    pub(crate) started: Started,
+    pub(crate) started: Date,
 }
 
 /// What a fetch brought.
@@ -39,6 +41,9 @@ pub enum Fetched<B> {
     New {
         /// The state that the body shows.
         version: Version,
+        /// Whose feed vouches for the answer; `None` if nobody's does, because the source cannot tell that it is the one
+        /// who publishes. Then it counts for a second, like every answer of a source that is not trusted.
+        claim: Option<Claim>,
         /// The answer itself.
         body: B,
         /// How long the answer holds if nothing changes, counted from the start of the request; `None` if it does not
@@ -47,6 +52,8 @@ pub enum Fetched<B> {
     },
     /// The part that was asked about still is the answer, word for word.
     NotModified {
+        /// As in [`Fetched::New`].
+        claim: Option<Claim>,
         /// As in [`Fetched::New`]; `None` leaves in force what was known of it.
         holds_for: Option<Duration>,
     },
@@ -57,9 +64,13 @@ pub enum Fetched<B> {
 pub struct Carried {
     /// The state that the data shows.
     pub version: Version,
+    /// Who published the event.
+    pub claim: Option<Claim>,
     /// The answer as the source wrote it; [`Composer::read_carried`](crate::Composer::read_carried) makes a body of it.
     pub data: Bytes,
-    /// When the mutation was committed, by the source's clock: everything committed before is in the data.
+    /// When the mutation was committed, by the source's clock: everything committed before is in the data. It dates what was
+    /// [remembered](crate::FreshCache::remember). An event that is heard dates nothing: how long ago a clock said so is not
+    /// known, and the next watermark is near.
     pub committed: Moment,
 }
 
@@ -67,9 +78,10 @@ pub struct Carried {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Evidence {
     pub(crate) position: Position,
-    pub(crate) started: Option<Started>,
+    pub(crate) claim: Option<Claim>,
+    pub(crate) started: Option<Date>,
     pub(crate) holds_until: Option<Duration>,
-    pub(crate) complete_until: Moment,
+    pub(crate) complete_until: Date,
 }
 
 /// One source's answer, with the evidence by which a reader can prove that it still is the answer.
@@ -80,16 +92,18 @@ pub struct Part<B> {
     pub source: SourceId,
     /// The state that the body shows.
     pub version: Version,
+    /// Whose feed vouches for it: as the answer stated that brought or last confirmed it.
+    pub claim: Option<Claim>,
     /// The answer itself.
     pub body: B,
     /// The body reflects every event up to this position.
     pub position: Position,
     /// The start of the latest request that confirmed the body; `None` if none did.
-    pub started: Option<Started>,
+    pub started: Option<Date>,
     /// When, on the monotonic clock, the body stops to hold by itself; `None` if never.
     pub holds_until: Option<Duration>,
-    /// The body reflects everything its source committed before this moment: the latest one it was proven for.
-    pub complete_until: Moment,
+    /// The body reflects everything its source committed before this date: the latest one it was proven for.
+    pub complete_until: Date,
 }
 
 impl<B> Part<B> {
@@ -98,32 +112,31 @@ impl<B> Part<B> {
         Self {
             source,
             version,
+            claim: None,
             body,
             position: Position::ZERO,
             started: None,
             holds_until: None,
-            complete_until: Moment::from_micros(0),
+            complete_until: Date {
+                monotonic: Duration::ZERO,
+                moment: Moment::from_micros(0),
+            },
         }
     }
 
     /// The part that an event brought: proven by the event's own position, confirmed by no request (rule 17).
-    pub(crate) fn carried(
-        source: SourceId,
-        position: Position,
-        version: Version,
-        body: B,
-        committed: Moment,
-    ) -> Self {
+    pub(crate) fn carried(source: SourceId, position: Position, carried: &Carried, body: B) -> Self {
         Self {
             position,
-            complete_until: committed,
-            ..Self::unproven(source, version, body)
+            claim: carried.claim,
+            ..Self::unproven(source, carried.version, body)
         }
     }
 
     pub(crate) const fn evidence(&self) -> Evidence {
         Evidence {
             position: self.position,
+            claim: self.claim,
             started: self.started,
             holds_until: self.holds_until,
             complete_until: self.complete_until,
@@ -135,42 +148,45 @@ impl<B> Part<B> {
         source: SourceId,
         stamp: Stamp,
         version: Version,
+        claim: Option<Claim>,
         body: B,
         holds_for: Option<Duration>,
     ) -> Self {
         Self {
             source,
             version,
+            claim,
             body,
             position: stamp.position,
             started: Some(stamp.started),
             holds_until: holds_for.map(|holds_for| stamp.started.monotonic.saturating_add(holds_for)),
             // The source answers from a snapshot begun after the request arrived (rule 9).
-            complete_until: stamp.started.moment,
+            complete_until: stamp.started,
         }
     }
 
     /// This part, the one that was asked about, confirmed by a "not modified" (rule 9).
-    pub(crate) fn confirmed(self, stamp: Stamp, holds_for: Option<Duration>) -> Self {
+    pub(crate) fn confirmed(self, stamp: Stamp, claim: Option<Claim>, holds_for: Option<Duration>) -> Self {
         let holds_until = holds_for.map(|holds_for| stamp.started.monotonic.saturating_add(holds_for));
         Self {
             position: stamp.position,
+            claim,
             started: Some(stamp.started),
             holds_until: holds_until.or(self.holds_until),
-            complete_until: self.complete_until.max(stamp.started.moment),
+            complete_until: self.complete_until.max(stamp.started),
             ..self
         }
     }
 
     /// Merges what two requests brought of one entity, by parts (rule 9).
     ///
-    /// Within an incarnation: the content of the higher revision (of equal ones, the body that holds longer), the higher
-    /// position, the later start. That is sound because a higher revision reflects all that a lower one does, so the
-    /// evidence for the lower one is evidence for the higher one. Between incarnations nothing can be mixed: the one
-    /// asked for later wins whole.
+    /// Within a history: the content of the higher revision (of equal ones, the body that holds longer), the higher position,
+    /// the later start. That is sound because a higher revision reflects all that a lower one does, so the evidence for the
+    /// lower one is evidence for the higher one. Between two histories nothing can be mixed: the one asked for later wins
+    /// whole. Only answers that state the same claim are known to be of one history.
     #[must_use]
     pub fn merge(self, other: Self) -> Self {
-        if self.version.incarnation != other.version.incarnation {
+        if !self.shares_history(&other) {
             return if self.recency() >= other.recency() {
                 self
             } else {
@@ -193,12 +209,27 @@ impl<B> Part<B> {
         }
     }
 
-    /// What decides between incarnations; the last field only makes a tie come out the same from both sides.
-    fn recency(&self) -> (Position, Option<Started>, u128) {
-        (self.position, self.started, self.version.incarnation)
+    /// Whether the two are answers of one publisher about one history of its database.
+    fn shares_history(&self, other: &Self) -> bool {
+        let (one, two) = (self.version, other.version);
+        self.claim.is_some()
+            && self.claim == other.claim
+            && one.incarnation == two.incarnation
+            && (one.revision != two.revision || one.nonce == two.nonce)
     }
 
-    /// What decides between contents of one incarnation.
+    /// What decides between histories; the last fields only make a tie come out the same from both sides.
+    fn recency(&self) -> impl Ord {
+        let Version {
+            incarnation,
+            revision,
+            nonce,
+        } = self.version;
+        let claim = self.claim.map(|claim| claim.0);
+        (self.position, self.started, incarnation, revision, nonce, claim)
+    }
+
+    /// What decides between contents of one history.
     fn content(&self) -> (u64, Duration) {
         (self.version.revision, self.holds_until.unwrap_or(Duration::MAX))
     }
@@ -240,9 +271,12 @@ pub enum PartState<B> {
 }
 
 impl Version {
-    /// Whether a part of this version reflects what was asked for; nothing is known between incarnations.
+    /// Whether a part of this version reflects what was asked for; nothing is known between incarnations, and one revision
+    /// with two nonces is of two histories.
     pub const fn reflects(self, other: Self) -> bool {
-        self.incarnation == other.incarnation && self.revision >= other.revision
+        self.incarnation == other.incarnation
+            && (self.revision > other.revision
+                || (self.revision == other.revision && self.nonce == other.nonce))
     }
 }
 
@@ -269,9 +303,11 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn at(seconds: u64) -> Started {
+    const CLAIM: Option<Claim> = Some(Claim(7));
+
+    fn at(seconds: u64) -> Date {
         let monotonic = Duration::from_secs(seconds);
-        Started {
+        Date {
             monotonic,
             moment: Moment::default().saturating_add(monotonic),
         }
@@ -285,11 +321,13 @@ mod tests {
         let version = Version {
             incarnation,
             revision,
+            nonce: 0,
         };
         Part::answered(
             SourceId(0),
             stamp,
             version,
+            CLAIM,
             format!("{incarnation}/{revision}"),
             None,
         )
@@ -301,7 +339,7 @@ mod tests {
         assert_eq!(merged.body, "1/6");
         assert_eq!(merged.position, Position(10));
         assert_eq!(merged.started, Some(at(10)));
-        assert_eq!(merged.complete_until, at(10).moment);
+        assert_eq!(merged.complete_until, at(10));
     }
 
     #[test]
@@ -362,16 +400,18 @@ mod tests {
             position: Position(20),
             started: at(20),
         };
-        let confirmed = known.clone().confirmed(stamp, Some(Duration::from_secs(3)));
+        let confirmed = known
+            .clone()
+            .confirmed(stamp, CLAIM, Some(Duration::from_secs(3)));
         assert_eq!((confirmed.body.as_str(), confirmed.version.revision), ("1/6", 6));
         assert_eq!(
             (confirmed.position, confirmed.started),
             (Position(20), Some(at(20)))
         );
         assert_eq!(confirmed.holds_until, Some(Duration::from_secs(23)));
-        assert_eq!(confirmed.complete_until, at(20).moment);
+        assert_eq!(confirmed.complete_until, at(20));
         assert_eq!(
-            known.clone().confirmed(stamp, None).holds_until,
+            known.clone().confirmed(stamp, CLAIM, None).holds_until,
             known.holds_until
         );
     }
@@ -398,7 +438,7 @@ mod tests {
                 position: Position(position),
                 started: started.map(at),
                 holds_until: holds.map(Duration::from_secs),
-                complete_until: at(complete_until).moment,
+                complete_until: at(complete_until),
                 ..part(1, revision, 0)
             }
         }

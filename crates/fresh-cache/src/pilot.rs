@@ -112,9 +112,10 @@ impl<C: Composer> Pilot<C> {
         let proof = Proof::new(ledger, watermarks);
         let leg = |(index, known): (usize, Option<Part<C::Body>>)| {
             let asked = wish.afresh || wish.ask.contains(&index);
-            let known = match known.map(|part| proven(part, self.slots[index], &proof, &**tactic)) {
-                Some(Ok(part)) if !asked => return Leg::Keep(part),
-                known => known.map(|(Ok(part) | Err(part))| part),
+            let known = known.map(|part| dated(part, self.slots[index], &proof, &**tactic));
+            let known = match known {
+                Some((part, Proven::Yes)) if !asked => return Leg::Keep(part),
+                known => known.map(|(part, _)| part),
             };
             let failed = resident
                 .filter(|_| !asked)
@@ -131,12 +132,14 @@ impl<C: Composer> Pilot<C> {
         known.into_iter().enumerate().map(leg).collect()
     }
 
-    /// What an event carried, as far as it counts (rule 17): its database may have been replaced, which a flight can know
+    /// What an event carried, as far as it counts (rule 17): its publisher may have been replaced, which a flight can know
     /// before it is heard. Then it is something to ask about, like what is remembered of the past.
     fn believe_carried(&self, known: Option<&Part<C::Body>>, mut carried: Part<C::Body>) -> Part<C::Body> {
         let asked_for = known.filter(|known| known.position > Position::ZERO);
         let counts = match asked_for {
-            Some(known) => known.version.incarnation == carried.version.incarnation,
+            Some(known) => {
+                known.claim == carried.claim && known.version.incarnation == carried.version.incarnation
+            }
             None => self.inner.options.refresh.of == Refresh::All,
         };
         if counts {
@@ -218,17 +221,17 @@ impl<C: Composer> Pilot<C> {
         reason: String,
         proof: &Proof<'_>,
     ) -> PartState<C::Body> {
-        let part = match proven(known, slot, proof, &*self.inner.tactic) {
+        let part = match dated(known, slot, proof, &*self.inner.tactic) {
             // The feed came back while the source was gone.
-            Ok(part) => return PartState::Current(part),
-            Err(part) => part,
+            (part, Proven::Yes) => return PartState::Current(part),
+            (part, Proven::No) => part,
         };
         if self.inner.ledger.deleted(slot, part.position) {
             return PartState::Missing {
                 reason: format!("{reason}; what was known is deleted"),
             };
         }
-        if proof.now().saturating_since(part.complete_until) >= self.inner.options.max_stale {
+        if proof.now().saturating_since(proof.tell(part.complete_until)) >= self.inner.options.max_stale {
             return PartState::Missing {
                 reason: format!("{reason}; what was known is too old"),
             };
@@ -260,7 +263,7 @@ impl<C: Composer> Pilot<C> {
             page,
             parts: states,
             slots: &self.slots,
-            composed: proof.now(),
+            composed: proof.date(),
             rests,
             read: resident.is_some_and(Entry::was_read),
             weight,
@@ -289,7 +292,9 @@ impl<C: Composer> Inner<C> {
         let dependencies = self.guard(|| self.composer.dependencies(key))?;
         let (source, entity) = *dependencies.get(index)?;
         let carried = self.remembered.get(&(source, entity))?;
-        self.part_of(key, source, Position::ZERO, &carried)
+        let mut part = self.part_of(key, source, Position::ZERO, &carried)?;
+        part.complete_until = self.ledger.believable(carried.committed);
+        Some(part)
     }
 
     /// The part that an event's fragment makes.
@@ -301,8 +306,7 @@ impl<C: Composer> Inner<C> {
         carried: &Carried,
     ) -> Option<Part<C::Body>> {
         let body = self.guard(|| self.composer.read_carried(key, source, carried))??;
-        let committed = self.ledger.believable(carried.committed);
-        Some(Part::carried(source, position, carried.version, body, committed))
+        Some(Part::carried(source, position, carried, body))
     }
 
     /// Calls the composer where nobody waits who could be told of its panic.
@@ -321,20 +325,21 @@ impl<C: Composer> Drop for Pilot<C> {
     }
 }
 
-/// The part, dated by this check: proven or not.
-fn proven<B>(
-    mut part: Part<B>,
-    slot: Slot,
-    proof: &Proof<'_>,
-    tactic: &dyn Tactic,
-) -> Result<Part<B>, Part<B>> {
+/// Whether a part needs no request.
+enum Proven {
+    Yes,
+    No,
+}
+
+/// The part, dated by this check.
+fn dated<B>(mut part: Part<B>, slot: Slot, proof: &Proof<'_>, tactic: &dyn Tactic) -> (Part<B>, Proven) {
     let verdict = tactic.check(proof, slot, part.evidence());
     part.complete_until = verdict.complete_until;
-    if verdict.doubt.is_none() {
-        Ok(part)
-    } else {
-        Err(part)
-    }
+    let proven = match verdict.doubt {
+        None => Proven::Yes,
+        Some(_) => Proven::No,
+    };
+    (part, proven)
 }
 
 fn merge<B>(one: Option<Part<B>>, other: Option<Part<B>>) -> Option<Part<B>> {
@@ -348,10 +353,10 @@ fn merge<B>(one: Option<Part<B>>, other: Option<Part<B>>) -> Option<Part<B>> {
 mod tests {
     use super::*;
     use crate::cache::FreshCache;
-    use crate::clock::Moment;
+    use crate::clock::Date;
     use crate::ledger::{Ledger, LedgerOptions, SourceId};
     use crate::options::{CacheOptions, Demand};
-    use crate::part::{Fetched, Version};
+    use crate::part::{Claim, Fetched, Version};
     use std::convert::Infallible;
     use std::sync::OnceLock;
 
@@ -366,13 +371,21 @@ mod tests {
             let version = Version {
                 incarnation: 1,
                 revision,
+                nonce: 0,
             };
-            let part = Part::answered(SourceId(0), cache.inner.ledger.stamp(), version, revision, None);
+            let part = Part::answered(
+                SourceId(0),
+                cache.inner.ledger.stamp(),
+                version,
+                Some(Claim::default()),
+                revision,
+                None,
+            );
             Arc::new(Entry::new(Made {
                 page: Arc::new(revision),
                 parts: vec![PartState::Current(part)],
                 slots: &slots,
-                composed: Moment::default(),
+                composed: Date::default(),
                 rests: vec![None],
                 read: false,
                 weight: 1,
@@ -407,7 +420,9 @@ mod tests {
                 version: Version {
                     incarnation: 1,
                     revision: 5,
+                    nonce: 0,
                 },
+                claim: Some(Claim::default()),
                 body: 5,
                 holds_for: None,
             })

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::clock::Moment;
+use crate::clock::{Date, Moment};
 use crate::ledger::{Ledger, Slot, Watermarks};
 use crate::part::Evidence;
 
@@ -26,8 +26,8 @@ pub(crate) enum Doubt {
 pub(crate) struct Verdict {
     /// Nothing: proven.
     pub(crate) doubt: Option<Doubt>,
-    /// The part reflects everything its source committed before this moment, proven or not.
-    pub(crate) complete_until: Moment,
+    /// The part reflects everything its source committed before this date, proven or not.
+    pub(crate) complete_until: Date,
 }
 
 /// One look at the ledger and the clocks, to check parts by.
@@ -56,6 +56,14 @@ impl<'a> Proof<'a> {
         self.now
     }
 
+    /// The same, to be noted.
+    pub(crate) const fn date(&self) -> Date {
+        Date {
+            monotonic: self.monotonic,
+            moment: self.now,
+        }
+    }
+
     /// The same, on the clock that is never set.
     pub(crate) const fn monotonic(&self) -> Duration {
         self.monotonic
@@ -75,11 +83,12 @@ impl<'a> Proof<'a> {
             // fence or the floor was visible to the check above, which found the part's request to have begun after it.
             // And what was committed before the request began is in the answer anyway. This does not take trust: an old
             // T is a weak statement, not a false one, and a part that a revalidation stands in for passed the same check.
-            None | Some(Doubt::Distrusted) => {
-                let watermark = self.watermarks.usable(slot.source(), self.now);
-                watermark.unwrap_or_default().max(self.date(part))
+            // It takes the same publisher: what one has committed, another's T does not know.
+            None | Some(Doubt::Distrusted) if self.vouched(slot, part) => {
+                let watermark = self.watermarks.complete_until(slot.source());
+                watermark.unwrap_or_default().max(part.complete_until)
             }
-            Some(Doubt::Passed | Doubt::Expired | Doubt::Degraded | Doubt::Unasked) => self.date(part),
+            _ => part.complete_until,
         };
         Verdict {
             doubt,
@@ -87,16 +96,9 @@ impl<'a> Proof<'a> {
         }
     }
 
-    /// Up to when a part is complete by its own evidence alone.
-    pub(crate) fn date(&self, part: Evidence) -> Moment {
-        if part.complete_until <= self.now {
-            return part.complete_until;
-        }
-        // Our clock was set back since. What that date was is not known by it; how long ago the last request began is.
-        part.started.map_or(Moment::default(), |started| {
-            let ago = self.monotonic.saturating_sub(started.monotonic);
-            self.now.saturating_sub(ago)
-        })
+    /// What a date is called now.
+    pub(crate) fn tell(&self, date: Date) -> Moment {
+        date.told_at(self.now, self.monotonic)
     }
 
     fn doubt(&self, slot: Slot, part: Evidence) -> Option<Doubt> {
@@ -104,11 +106,16 @@ impl<'a> Proof<'a> {
             Some(Doubt::Passed)
         } else if part.holds_until.is_some_and(|until| until <= self.monotonic) {
             Some(Doubt::Expired)
-        } else if !self.confirmed_just_now(part) && !self.trusted(slot) {
+        } else if !(self.confirmed_just_now(part) || self.vouched(slot, part) && self.trusted(slot)) {
             Some(Doubt::Distrusted)
         } else {
             None
         }
+    }
+
+    /// Whether the source's watermark is of the publisher that answered.
+    fn vouched(&self, slot: Slot, part: Evidence) -> bool {
+        self.watermarks.vouches(slot.source(), part.claim)
     }
 
     fn trusted(&self, slot: Slot) -> bool {
@@ -128,7 +135,7 @@ mod tests {
     use crate::clock::{Clock as _, ManualClock};
     use crate::hearing::Hearing;
     use crate::ledger::{LedgerOptions, SourceId};
-    use crate::part::{Part, Version};
+    use crate::part::{Claim, Part, Version};
     use std::sync::Arc;
 
     const SOURCE: SourceId = SourceId(0);
@@ -169,17 +176,27 @@ mod tests {
             let version = Version {
                 incarnation: 1,
                 revision: 1,
+                nonce: 0,
             };
-            Part::answered(SOURCE, self.ledger.stamp(), version, (), holds_for)
+            Part::answered(
+                SOURCE,
+                self.ledger.stamp(),
+                version,
+                Some(Claim::default()),
+                (),
+                holds_for,
+            )
         }
 
-        fn check(&self, part: &Part<()>) -> Verdict {
+        fn check(&self, part: &Part<()>) -> (Option<Doubt>, Moment) {
             let watermarks = self.ledger.watermarks();
-            Proof::new(&self.ledger, &watermarks).check(self.ledger.slot(SOURCE, ENTITY), part.evidence())
+            let proof = Proof::new(&self.ledger, &watermarks);
+            let verdict = proof.check(self.ledger.slot(SOURCE, ENTITY), part.evidence());
+            (verdict.doubt, proof.tell(verdict.complete_until))
         }
 
         fn doubt(&self, part: &Part<()>) -> Option<Doubt> {
-            self.check(part).doubt
+            self.check(part).0
         }
     }
 
@@ -215,6 +232,7 @@ mod tests {
             Version {
                 incarnation: 1,
                 revision: 1,
+                nonce: 0,
             },
             (),
         );
@@ -224,7 +242,7 @@ mod tests {
             verdict,
             Verdict {
                 doubt: Some(Doubt::Passed),
-                complete_until: Moment::default()
+                complete_until: Date::default()
             }
         );
     }
@@ -238,11 +256,7 @@ mod tests {
         assert_eq!(bench.doubt(&part), None);
         bench.clock.advance(MOMENT);
         bench.hear_watermark();
-        let date = part.complete_until;
-        let verdict = Verdict {
-            doubt: Some(Doubt::Expired),
-            complete_until: date,
-        };
+        let verdict = (Some(Doubt::Expired), part.complete_until.moment);
         assert_eq!(
             bench.check(&part),
             verdict,
@@ -286,15 +300,17 @@ mod tests {
         bench.clock.advance(10 * SECOND);
         let future = bench.clock.now().saturating_add(SECOND + MOMENT);
         bench.hearing.watermark(SOURCE, future);
-        let verdict = bench.check(&part);
-        assert_eq!(
-            verdict,
-            Verdict {
-                doubt: Some(Doubt::Distrusted),
-                complete_until: part.complete_until
-            }
-        );
+        let distrusted = (Some(Doubt::Distrusted), part.complete_until.moment);
+        assert_eq!(bench.check(&part), distrusted);
         bench.clock.advance(MOMENT);
+        assert_eq!(
+            bench.check(&part),
+            distrusted,
+            "that the clock caught up makes it no truer"
+        );
+        bench
+            .hearing
+            .watermark(SOURCE, bench.clock.now().saturating_add(SECOND));
         assert_eq!(bench.doubt(&part), None, "the skew allows it");
     }
 
@@ -305,7 +321,7 @@ mod tests {
         bench
             .hearing
             .watermark(SOURCE, bench.clock.now().saturating_add(SECOND));
-        assert_eq!(bench.check(&part).complete_until, bench.clock.now());
+        assert_eq!(bench.check(&part).1, bench.clock.now());
     }
 
     #[test]
@@ -328,23 +344,14 @@ mod tests {
         bench.clock.advance(SECOND / 2);
         let part = bench.fetch(None);
         let start = bench.clock.now();
-        assert_eq!(bench.check(&part).complete_until, start);
+        assert_eq!(bench.check(&part).1, start);
         bench.clock.advance(SECOND / 4);
         bench.hear_watermark();
         let watermark = bench.clock.now();
         bench.clock.advance(SECOND / 2);
-        assert_eq!(
-            bench.check(&part),
-            Verdict {
-                doubt: None,
-                complete_until: watermark
-            }
-        );
+        assert_eq!(bench.check(&part), (None, watermark));
         bench.clock.advance(2 * SECOND);
-        let verdict = Verdict {
-            doubt: Some(Doubt::Distrusted),
-            complete_until: watermark,
-        };
+        let verdict = (Some(Doubt::Distrusted), watermark);
         assert_eq!(
             bench.check(&part),
             verdict,
@@ -352,12 +359,54 @@ mod tests {
         );
         bench.hearing.changed(SOURCE, ENTITY);
         bench.hear_watermark();
+        assert_eq!(bench.check(&part), (Some(Doubt::Passed), start));
+    }
+
+    #[test]
+    fn a_watermark_vouches_only_for_answers_of_its_own_publisher() {
+        let mut bench = Bench::new(Duration::ZERO);
+        let (old, new) = (Some(Claim::default()), Some(Claim(8)));
+        let part = |bench: &Bench, claim| Part {
+            claim,
+            ..bench.fetch(None)
+        };
+        let parts = [part(&bench, old), part(&bench, new), part(&bench, None)];
+        let start = bench.clock.now();
+        bench.clock.advance(2 * SECOND);
+        bench.hear_watermark();
+        let check = |bench: &Bench| parts.each_ref().map(|part| bench.check(part));
+        let doubted = (Some(Doubt::Distrusted), start);
+        assert_eq!(check(&bench), [(None, bench.clock.now()), doubted, doubted]);
+        bench.hearing.claimed(SOURCE, Claim(8));
         assert_eq!(
-            bench.check(&part),
-            Verdict {
-                doubt: Some(Doubt::Passed),
-                complete_until: start
-            }
+            check(&bench),
+            [doubted, doubted, doubted],
+            "the new one has not said anything yet"
         );
+        bench.hear_watermark();
+        assert_eq!(check(&bench), [doubted, (None, bench.clock.now()), doubted]);
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_and_catches_up_brings_no_date_back() {
+        let mut bench = Bench::new(Duration::ZERO);
+        let right = bench.clock.now();
+        bench.clock.step_to(right.saturating_add(8 * SECOND));
+        bench.hear_watermark();
+        let part = bench.fetch(None);
+        bench.clock.step_to(right);
+        assert_eq!(bench.check(&part).1, right);
+        bench.clock.advance(10 * SECOND);
+        assert_eq!(bench.check(&part).1, right, "and not eight seconds later");
+    }
+
+    #[test]
+    fn a_machine_that_slept_claims_nothing_for_the_time_it_slept() {
+        let mut bench = Bench::new(Duration::ZERO);
+        bench.hear_watermark();
+        let (part, asleep) = (bench.fetch(None), bench.clock.now());
+        bench.clock.suspend(3600 * SECOND);
+        assert!(!bench.ledger.trusted(SOURCE));
+        assert_eq!(bench.check(&part).1, asleep);
     }
 }

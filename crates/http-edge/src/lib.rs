@@ -11,6 +11,7 @@ mod limits;
 pub mod loopback;
 mod measure;
 mod problem;
+mod refuse_writes;
 mod serve;
 mod trace;
 
@@ -19,4 +20,5 @@ pub use edge::{EdgeOptions, edge};
 pub use extract::{Json, Path, Query};
 pub use health::Readiness;
 pub use problem::{FieldProblem, Problem};
+pub use refuse_writes::refuse_writes;
 pub use serve::{serve, stop_on_signal};

@@ -1,5 +1,6 @@
 //! The JSON that is answered.
 
+use event_bus::Version;
 use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -7,6 +8,10 @@ use utoipa::ToSchema;
 use crate::sample::{AccountId, EndpointId, ResponseMs, Sample, UnixMs};
 use crate::summary::{Point, Summary};
 use crate::window::Frame;
+
+/// The version of this file's forms. It is part of every `ETag`, so that an answer of another form is another answer: raise it
+/// with every change of what [`MetricsAnswer`] says.
+pub(crate) const FORM: u32 = 1;
 
 /// What a batch of samples changed.
 #[derive(Debug, Serialize, ToSchema)]
@@ -154,4 +159,14 @@ impl From<&Point> for PointAnswer {
 fn time(at: UnixMs) -> String {
     let at = Timestamp::from_millisecond(at.0).expect("a frame lies around the clock's now");
     format!("{at:.3}")
+}
+
+/// Names the samples; an answer's `ETag` has the window's end too.
+pub(crate) fn samples_etag(version: Version) -> String {
+    format!("\"{version}-v{FORM}\"")
+}
+
+/// The `ETag` of an answer: which state it shows, in which form, and the end of its window.
+pub(crate) fn etag(version: Version, frame: Frame) -> String {
+    format!("\"{version}-v{FORM}-{}\"", frame.end_seconds())
 }

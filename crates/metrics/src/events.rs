@@ -2,6 +2,7 @@
 //!
 //! No event carries a fragment: a summary is dear to make, and there is one per window. Its readers ask when they need it.
 
+use event_bus::Version;
 use event_bus::outbox::Announcement;
 use serde_json::json;
 
@@ -11,6 +12,8 @@ use crate::sample::AccountId;
 pub(crate) const SOURCE: &str = "metrics";
 /// The type of its watermarks.
 pub(crate) const WATERMARK: &str = "dev.reliable-caching.metrics.watermark.v1";
+/// The type of its publishers' claims.
+pub(crate) const CLAIM: &str = "dev.reliable-caching.metrics.claim.v1";
 
 /// The source that is listened to.
 pub(crate) const ACCOUNTS: &str = "accounts";
@@ -23,22 +26,24 @@ const RECORDED: &str = "dev.reliable-caching.samples.recorded.v1";
 const DELETED: &str = "dev.reliable-caching.metrics.deleted.v1";
 
 /// `samples` of them are new or different.
-pub(crate) fn recorded(account: AccountId, revision: u64, samples: usize) -> Announcement<'static> {
+pub(crate) fn recorded(account: AccountId, version: Version, samples: usize) -> Announcement<'static> {
     Announcement {
         kind: RECORDED,
         entity: account.0,
-        revision,
+        revision: version.revision,
+        nonce: version.nonce,
         data: json!({ "account_id": account.0, "samples": samples }),
         fragment: None,
     }
 }
 
 /// The account is gone, and its samples with it.
-pub(crate) fn deleted(account: AccountId, revision: u64) -> Announcement<'static> {
+pub(crate) fn deleted(account: AccountId, version: Version) -> Announcement<'static> {
     Announcement {
         kind: DELETED,
         entity: account.0,
-        revision,
+        revision: version.revision,
+        nonce: version.nonce,
         data: json!({ "account_id": account.0 }),
         fragment: None,
     }

@@ -19,7 +19,7 @@ pub use routes::openapi;
 
 use std::time::Duration;
 
-use event_bus::{Broker, Clock, Relay, Subscription, Topology};
+use event_bus::{Broker, Clock, Relay, RelayOptions, Subscription, Topology};
 use http_edge::{EdgeOptions, Readiness};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -44,25 +44,34 @@ pub async fn run(config: Config, listener: TcpListener, stop: CancellationToken)
     let relay = Relay::new(
         store.database(),
         broker.clone(),
-        events::SOURCE,
-        events::WATERMARK,
-        config.fail_point,
-    )
-    .with_clock(Clock::ahead_by_milliseconds(config.inject_clock_offset_ms));
+        RelayOptions {
+            takes_over: config.renew_incarnation,
+            clock: Clock::ahead_by_milliseconds(config.inject_clock_offset_ms),
+            fail_point: config.fail_point,
+            ..RelayOptions::new(events::SOURCE, events::WATERMARK, events::CLAIM)
+        },
+    );
+    let publishing = relay.publishing();
     let relay = tokio::spawn(relay.run(stop.clone()));
     let subscription = Subscription::new(broker.clone(), events::SOURCE, events::ACCOUNTS);
     let hearing = tokio::spawn(hearing::hear_accounts(subscription, store.clone(), stop.clone()));
     let database = store.database();
-    let ready = Readiness::asking(move || event_bus::readiness(database.clone(), broker.clone()));
+    let publisher = publishing.clone();
+    let ready =
+        Readiness::asking(move || event_bus::readiness(database.clone(), broker.clone(), publisher.clone()));
     let service = Service {
         store,
+        publishing: publishing.clone(),
         injected_latency: Duration::from_millis(config.inject_latency_ms),
     };
     let options = EdgeOptions {
         body_limit: BODY_LIMIT,
         ..EdgeOptions::default()
     };
-    let router = http_edge::edge(routes::router(service), ready, options);
+    let router = http_edge::refuse_writes(routes::router(service), move || {
+        publishing.is_refused().then(error::another_publisher)
+    });
+    let router = http_edge::edge(router, ready, options);
     http_edge::serve(listener, router, stop)
         .await
         .map_err(RunError::Serve)?;

@@ -7,7 +7,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use event_bus::Version;
+use event_bus::{Publishing, Version};
 use http_edge::conditional::{self, IfMatch};
 use http_edge::{Json, Path, Problem, Query};
 use jiff::Timestamp;
@@ -15,8 +15,9 @@ use serde::Deserialize;
 use utoipa::{IntoParams, OpenApi};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use crate::answer::{MetricsAnswer, RecordedAnswer};
+use crate::answer::{MetricsAnswer, RecordedAnswer, etag, samples_etag};
 use crate::error::{StoreError, invalid_fields};
+use crate::events;
 use crate::recording::RecordSamples;
 use crate::sample::AccountId;
 use crate::store::Store;
@@ -24,6 +25,7 @@ use crate::window::{Frame, Window};
 
 const CONSISTENCY_TOKEN: HeaderName = HeaderName::from_static("consistency-token");
 const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
+const FEED_CLAIM: HeaderName = HeaderName::from_static("feed-claim");
 
 #[derive(OpenApi)]
 #[openapi(info(
@@ -36,7 +38,9 @@ struct Document;
 #[derive(Debug, Clone)]
 pub(crate) struct Service {
     pub(crate) store: Store,
-    /// For lessons; zero in earnest.
+    /// Whether this process publishes for the source.
+    pub(crate) publishing: Publishing,
+    /// Injected for lessons; 0 in production.
     pub(crate) injected_latency: Duration,
 }
 
@@ -115,7 +119,7 @@ struct MetricsQuery {
 /// The account's samples, summarised per endpoint; 304 if `If-None-Match` names the current answer.
 #[utoipa::path(get, path = "/accounts/{id}/metrics", params(("id" = i64, Path), MetricsQuery), responses(
     (status = 200, description = "also for an account that was never heard of, or is deleted: without endpoints", body = MetricsAnswer, headers(
-        ("ETag" = String, description = "\"incarnation-revision-end\", the end of the window in unix seconds"),
+        ("ETag" = String, description = "\"incarnation-revision-nonce-vform-end\", the end of the window in unix seconds"),
         ("Cache-Control" = String, description = "private, max-age: the whole seconds left until the end"),
         ("Server-Timing" = String, description = "injected;dur: only where latency is injected, in milliseconds"),
     )),
@@ -141,7 +145,7 @@ async fn get_metrics(
         .await
         .map_err(StoreError::into_response)?;
     let max_age = format!("private, max-age={}", frame.seconds_left(now));
-    let response = ([(header::CACHE_CONTROL, max_age)], answer).into_response();
+    let response = (service.claim(), [(header::CACHE_CONTROL, max_age)], answer).into_response();
     Ok(service.hold_back(response).await)
 }
 
@@ -162,6 +166,12 @@ async fn answer(
 }
 
 impl Service {
+    /// Says whose watermarks vouch for the answer: those of this process, while it is certain that it publishes.
+    fn claim(&self) -> Option<[(HeaderName, String); 1]> {
+        let claim = self.publishing.claim()?;
+        Some([(FEED_CLAIM, claim.to_string())])
+    }
+
     /// After the answer was made, and holding nothing: what goes out is as old as that of a slow query would be.
     async fn hold_back(&self, mut response: Response) -> Response {
         if self.injected_latency.is_zero() {
@@ -177,18 +187,6 @@ impl Service {
 
 /// What a client needs to read its own write: the page answers with at least this version (rule 13).
 fn version_headers(account: AccountId, version: Version) -> [(HeaderName, String); 2] {
-    let token = format!(
-        "metrics/{}/{}={}",
-        account.0, version.incarnation, version.revision
-    );
+    let token = version.consistency_token(events::SOURCE, account.0);
     [(header::ETAG, samples_etag(version)), (CONSISTENCY_TOKEN, token)]
-}
-
-/// Names the samples; an answer's `ETag` has the window's end too.
-fn samples_etag(version: Version) -> String {
-    format!("\"{version}\"")
-}
-
-fn etag(version: Version, frame: Frame) -> String {
-    format!("\"{version}-{}\"", frame.end_seconds())
 }

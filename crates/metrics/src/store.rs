@@ -30,6 +30,8 @@ const MIGRATIONS: &[&str] = &[
     outbox::MIGRATION,
     include_str!("../migrations/0001_samples.sql"),
     include_str!("../migrations/0002_histograms.sql"),
+    outbox::CLAIMS_MIGRATION,
+    include_str!("../migrations/0003_nonces.sql"),
 ];
 
 /// Summaries that are made at once. Fewer than the database has readers: the relay's watermarks and the cheap
@@ -169,11 +171,8 @@ fn record(
     histograms::follow(c, account, &stored)?;
     endpoints::refuse_too_many(c, account)?;
     // Also for samples too old for every window: the clock that says so is not the reader's, and may be set back.
-    let version = Version {
-        revision: bump(c, account)?,
-        ..known.version
-    };
-    outbox::announce(c, &events::recorded(account, version.revision, samples))?;
+    let version = bump(c, account)?;
+    outbox::announce(c, &events::recorded(account, version, samples))?;
     Ok(Recorded { version, samples })
 }
 

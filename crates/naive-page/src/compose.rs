@@ -82,15 +82,15 @@ impl Sources {
 impl Part {
     async fn read(response: Response) -> Result<Self, ComposeError> {
         let header = |name| response.headers().get(name)?.to_str().ok();
-        // `"<incarnation>-<revision>"`, and for metrics the end of the window behind it.
+        // `"<incarnation>-<revision>-<nonce>-v<form>"`, and for metrics the end of the window behind it.
         let mut tag = header(header::ETAG)
             .unwrap_or_default()
             .trim_matches('"')
             .split('-');
-        let (Some(incarnation), Some(revision)) = (tag.next(), tag.next()) else {
+        let (Some(incarnation), Some(revision), Some(nonce)) = (tag.next(), tag.next(), tag.next()) else {
             return Err(ComposeError::NoVersion);
         };
-        let version = format!("{incarnation}={revision}");
+        let version = format!("{incarnation}={revision}-{nonce}");
         let max_age = header(header::CACHE_CONTROL)
             .and_then(|value| value.split("max-age=").nth(1)?.parse().ok())
             .map(Duration::from_secs);

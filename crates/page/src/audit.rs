@@ -120,7 +120,7 @@ fn report(lie: &Lie<Upstreams>) {
         shown = lie.shown.revision,
         found = suspicion.found.revision,
         claimed = %timestamp(lie.claimed),
-        seen = %timestamp(suspicion.seen),
+        seen = %timestamp(suspicion.seen.moment),
         composed_in_trace = lie.entry.page().trace_id().unwrap_or_default(),
         "a page was older than it claimed; it was dropped"
     );

@@ -166,6 +166,8 @@ impl TryFrom<f64> for Share {
 struct Carrying<'a> {
     #[serde(borrow)]
     fragment: Option<&'a RawValue>,
+    /// The version of the fragment's form; none from a program of before there were any.
+    form: Option<u32>,
 }
 
 impl Fragment {
@@ -185,16 +187,19 @@ impl Fragment {
         key: &PageKey,
         carried: &Carried,
     ) -> Result<Option<Self>, FragmentError> {
-        let Carrying { fragment } = read(&carried.data)?;
+        let Carrying { fragment, form } = read(&carried.data)?;
+        let Some(form) = form else {
+            return Ok(None);
+        };
         // Copied: the event is a slice of all that the broker's client read with it, and the fragment outlives both.
         let json = fragment.map(|fragment| Bytes::copy_from_slice(fragment.get().as_bytes()));
-        json.map(|json| Self::parse(source, key, Tag::of(carried.version), json))
+        json.map(|json| Self::parse(source, key, Tag::of(carried.version, form), json))
             .transpose()
     }
 
     /// Whether an event carries a fragment.
     pub(crate) fn is_carried(carried: &Carried) -> bool {
-        read(&carried.data).is_ok_and(|Carrying { fragment }| fragment.is_some())
+        read(&carried.data).is_ok_and(|Carrying { fragment, form }| fragment.is_some() && form.is_some())
     }
 
     /// Whether two answers say the same, however they are written.
@@ -294,7 +299,7 @@ pub(crate) enum FragmentError {
 mod tests {
     use super::*;
 
-    const TAG: &str = "\"0199f7c5a1b27cc38d4e5f6071829304-17\"";
+    const TAG: &str = "\"0199f7c5a1b27cc38d4e5f6071829304-17-9f86d081884c7d65-v1\"";
 
     fn key() -> PageKey {
         PageKey {

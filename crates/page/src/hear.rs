@@ -3,8 +3,8 @@
 
 use std::sync::Arc;
 
-use event_bus::{Cause, Change, Event, Heard, Loss, Watermark};
-use fresh_cache::{Announcement, Carried, Hearing, Ledger, SourceId, Version};
+use event_bus::{Cause, Change, ChangeKind, Claimed, Event, Heard, Loss, Watermark};
+use fresh_cache::{Announcement, Carried, Claim, Hearing, Ledger, SourceId, Version};
 use opentelemetry::metrics::{Counter, Histogram, Meter};
 use opentelemetry::{KeyValue, global};
 
@@ -18,13 +18,18 @@ const DELAY_BOUNDS: [f64; 16] = [
 ];
 
 /// What may reveal that something of one source was missed.
-const CAUSES: [Cause; 5] = [
+const CAUSES: [Cause; 7] = [
     Cause::FirstHeard,
     Cause::NewIncarnation,
     Cause::Gap,
     Cause::Behind,
+    Cause::SetBack,
+    Cause::ClaimMissed,
     Cause::Unreadable,
 ];
+
+/// A claim that no answer states.
+const UNCLAIMED: Claim = Claim(u64::MAX);
 
 /// The one who applies the feed: the only writer of the ledger.
 #[derive(Debug)]
@@ -33,6 +38,7 @@ pub(crate) struct Hearer {
     caches: Caches,
     events: Counter<u64>,
     losses: Counter<u64>,
+    foreign: Counter<u64>,
     delay: Histogram<f64>,
 }
 
@@ -52,6 +58,10 @@ impl Hearer {
                 .u64_counter("page.losses")
                 .with_description("Times something may have been missed, by source and by what revealed it. How reliable is the feed?")
                 .build(),
+            foreign: meter
+                .u64_counter("page.foreign.watermarks")
+                .with_description("Watermarks of a publisher that another one replaced, by source; they are not believed. Are there two publishers?")
+                .build(),
             delay: meter
                 .f64_histogram("page.event.delay")
                 .with_description("From a mutation's commit to its event applied here. How long may a page be wrong without claiming otherwise?")
@@ -66,10 +76,11 @@ impl Hearer {
     /// What appears at its first increment has no increase, and the first loss would not be seen.
     fn count_from_zero(&self) {
         for source in Source::ALL.map(Source::index) {
-            for result in ["applied", "repeat"] {
+            for result in [ChangeKind::New, ChangeKind::Repeat, ChangeKind::Foreign].map(result_label) {
                 let labels = [source_label(source), KeyValue::new("result", result)];
                 self.events.add(0, &labels);
             }
+            self.foreign.add(0, &[source_label(source)]);
             for cause in CAUSES {
                 let labels = [source_label(source), KeyValue::new("cause", cause_label(cause))];
                 self.losses.add(0, &labels);
@@ -95,6 +106,12 @@ impl Hearer {
                 self.hearing.watermark(SourceId(source), moment(complete_until));
             }
             Heard::Loss(Loss { source, cause }) => self.hear_loss(source, cause),
+            Heard::Claimed(Claimed { source, claim }) => {
+                // A program of before claims were made has answers that state none: nothing of it is vouched for.
+                let claim = claim.map_or(UNCLAIMED, |claim| Claim(claim.0));
+                self.hearing.claimed(SourceId(source), claim);
+            }
+            Heard::Foreign { source } => self.foreign.add(1, &[source_label(source)]),
         }
     }
 
@@ -114,8 +131,8 @@ impl Hearer {
         };
         // From here on the event is applied. What follows is work saved for readers, and never waits (rule 16).
         if let Some(cache) = self.caches.prepopulated() {
-            // What a repeat carries is older than its position (rule 17).
-            let carried = (!change.repeat).then(|| carried(event));
+            // What a repeat carries is older than its position, and what a former publisher carries is not believed (rule 17).
+            let carried = (change.kind == ChangeKind::New).then(|| carried(event));
             cache.announce(Announcement {
                 source,
                 entity: account,
@@ -123,10 +140,12 @@ impl Hearer {
                 carried,
             });
         }
-        let result = if change.repeat { "repeat" } else { "applied" };
-        self.events
-            .add(1, &[source_label(change.source), KeyValue::new("result", result)]);
-        if !change.repeat {
+        let labels = [
+            source_label(change.source),
+            KeyValue::new("result", result_label(change.kind)),
+        ];
+        self.events.add(1, &labels);
+        if change.kind == ChangeKind::New {
             self.delay
                 .record(seconds_since(event.time), &[source_label(change.source)]);
         }
@@ -150,7 +169,9 @@ pub(crate) fn carried(event: &Event) -> Carried {
         version: Version {
             incarnation: event.incarnation.0,
             revision: event.revision,
+            nonce: event.nonce.0,
         },
+        claim: event.claim.map(|claim| Claim(claim.0)),
         data: event.data.clone(),
         committed: moment(event.time),
     }
@@ -199,12 +220,22 @@ fn source_label(source: usize) -> KeyValue {
     KeyValue::new("source", Source::ALL[source].name())
 }
 
+fn result_label(kind: ChangeKind) -> &'static str {
+    match kind {
+        ChangeKind::New => "applied",
+        ChangeKind::Repeat => "repeat",
+        ChangeKind::Foreign => "foreign",
+    }
+}
+
 fn cause_label(cause: Cause) -> &'static str {
     match cause {
         Cause::FirstHeard => "first heard",
         Cause::NewIncarnation => "new incarnation",
         Cause::Gap => "gap",
         Cause::Behind => "behind",
+        Cause::SetBack => "set back",
+        Cause::ClaimMissed => "claim missed",
         Cause::Unreadable => "unreadable",
         Cause::Stream => "stream",
     }

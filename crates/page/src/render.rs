@@ -152,8 +152,9 @@ pub(crate) fn render(key: &PageKey, parts: &Parts<'_>) -> Page {
         let etag = etag(name, key, parts, &bytes);
         Form::new(bytes, etag)
     };
-    let shown = fragments().map(|(source, fragment)| (source, fragment.tag.version()));
-    let revisions = fragments().map(|(source, fragment)| format!("{source} {}", fragment.tag.revision));
+    let shown = fragments().map(|(source, fragment)| (source, fragment.tag.version));
+    let revisions =
+        fragments().map(|(source, fragment)| format!("{source} {}", fragment.tag.version.revision));
     Page::Shown(Box::new(Rendered {
         html: form("html", account::render(key, parts).into_string().into_bytes()),
         json: form("json", json::render(parts)),
@@ -170,8 +171,8 @@ pub(crate) fn render(key: &PageKey, parts: &Parts<'_>) -> Page {
 /// parts, and this program's own way to render.
 fn etag(form: &str, key: &PageKey, parts: &Parts<'_>, bytes: &[u8]) -> String {
     let revisions = parts.map(|part| match (part.fragment, part.trouble) {
-        (Some(fragment), None) => fragment.tag.revision.to_string(),
-        (Some(fragment), Some(_)) => format!("~{}", fragment.tag.revision),
+        (Some(fragment), None) => fragment.tag.version.revision.to_string(),
+        (Some(fragment), Some(_)) => format!("~{}", fragment.tag.version.revision),
         (None, _) => "x".to_owned(),
     });
     let hash = Sha256::digest(bytes);

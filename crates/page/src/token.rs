@@ -8,6 +8,7 @@ use fresh_cache::{SourceId, Version};
 
 use crate::key::AccountId;
 use crate::source::Source;
+use crate::tag::hexadecimal;
 
 /// The header's name.
 pub(crate) const CONSISTENCY_TOKEN: HeaderName = HeaderName::from_static("consistency-token");
@@ -18,10 +19,10 @@ const MOST: usize = 64;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Tokens(pub(crate) Vec<(SourceId, Version)>);
 
-/// A token is not `<source>/<account>/<incarnation>=<revision>`.
+/// A token is not `<source>/<account>/<incarnation>=<revision>-<nonce>`.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "a token is <source>/<account>/<incarnation>=<revision>, at most {MOST} of them, separated by commas"
+    "a token is <source>/<account>/<incarnation>=<revision>-<nonce>, at most {MOST} of them, separated by commas"
 )]
 pub(crate) struct NotAToken;
 
@@ -44,33 +45,33 @@ impl Tokens {
 }
 
 fn parse(word: &str) -> Option<(AccountId, SourceId, Version)> {
-    let (of, revision) = word.split_once('=')?;
+    let (of, state) = word.split_once('=')?;
+    let (revision, nonce) = state.split_once('-')?;
     let mut names = of.split('/');
     let (source, account, incarnation) = (names.next()?, names.next()?, names.next()?);
     let source = Source::ALL.into_iter().find(|known| known.name() == source)?;
-    let hexadecimal = incarnation.len() == 32 && incarnation.bytes().all(|byte| byte.is_ascii_hexdigit());
     let digits = revision.bytes().all(|byte| byte.is_ascii_digit());
-    if names.next().is_some() || !hexadecimal || !digits {
+    if names.next().is_some() || !digits {
         return None;
     }
     let version = Version {
-        incarnation: u128::from_str_radix(incarnation, 16).ok()?,
+        incarnation: hexadecimal(incarnation, 32)?,
         revision: revision.parse().ok()?,
+        nonce: hexadecimal(nonce, 16)?.try_into().ok()?,
     };
     Some((account.parse().ok()?, SourceId(source.index()), version))
 }
 
 /// The tokens of what a page shows.
 pub(crate) fn write(account: AccountId, shown: impl Iterator<Item = (Source, Version)>) -> String {
-    let words = shown.map(
-        |(
-            source,
-            Version {
-                incarnation,
-                revision,
-            },
-        )| format!("{source}/{account}/{incarnation:032x}={revision}"),
-    );
+    let words = shown.map(|(source, version)| {
+        let Version {
+            incarnation,
+            revision,
+            nonce,
+        } = version;
+        format!("{source}/{account}/{incarnation:032x}={revision}-{nonce:016x}")
+    });
     words.collect::<Vec<_>>().join(", ")
 }
 
@@ -79,6 +80,7 @@ mod tests {
     use super::*;
 
     const ID: &str = "0199f7c5a1b27cc38d4e5f6071829304";
+    const NONCE: &str = "9f86d081884c7d65";
 
     fn read(lines: &[&str]) -> Result<Tokens, NotAToken> {
         let mut headers = HeaderMap::new();
@@ -93,12 +95,13 @@ mod tests {
         let version = |revision| Version {
             incarnation: u128::from_str_radix(ID, 16).unwrap(),
             revision,
+            nonce: 0x9f86_d081_884c_7d65,
         };
         let shown = [(Source::Accounts, version(3)), (Source::Metrics, version(0))];
         let text = write("7".parse().unwrap(), shown.into_iter());
         let expected = Tokens(vec![(SourceId(0), version(3)), (SourceId(2), version(0))]);
         assert_eq!(read(&[&text]), Ok(expected.clone()));
-        let other = format!("endpoints/8/{ID}=5");
+        let other = format!("endpoints/8/{ID}=5-{NONCE}");
         assert_eq!(read(&[&other, &text, ""]), Ok(expected));
         assert_eq!(read(&[]), Ok(Tokens::default()));
     }
@@ -107,20 +110,22 @@ mod tests {
     fn what_is_no_token_is_refused() {
         for word in [
             "accounts".to_owned(),
-            format!("page/7/{ID}=1"),
-            format!("accounts/07/{ID}=1"),
+            format!("page/7/{ID}=1-{NONCE}"),
+            format!("accounts/07/{ID}=1-{NONCE}"),
             format!("accounts/7/{ID}"),
-            format!("accounts/7/{ID}="),
-            format!("accounts/7/{ID}=-1"),
-            format!("accounts/7/{ID}=99999999999999999999"),
-            format!("accounts/7/{}=1", &ID[1..]),
-            format!("accounts/7/{ID}/8=1"),
-            format!("accounts/7/{ID}=1; accounts/7/{ID}=2"),
+            format!("accounts/7/{ID}=1"),
+            format!("accounts/7/{ID}=1-{}", &NONCE[1..]),
+            format!("accounts/7/{ID}=-{NONCE}"),
+            format!("accounts/7/{ID}=-1-{NONCE}"),
+            format!("accounts/7/{ID}=99999999999999999999-{NONCE}"),
+            format!("accounts/7/{}=1-{NONCE}", &ID[1..]),
+            format!("accounts/7/{ID}/8=1-{NONCE}"),
+            format!("accounts/7/{ID}=1-{NONCE}; accounts/7/{ID}=2-{NONCE}"),
         ] {
             assert_eq!(read(&[&word]), Err(NotAToken), "{word}");
         }
         assert_eq!(
-            read(&[&vec![format!("accounts/7/{ID}=1"); 65].join(",")]),
+            read(&[&vec![format!("accounts/7/{ID}=1-{NONCE}"); 65].join(",")]),
             Err(NotAToken)
         );
     }

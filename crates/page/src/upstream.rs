@@ -6,8 +6,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use axum::http::HeaderName;
 use bytes::{Bytes, BytesMut};
-use fresh_cache::Fetched;
+use fresh_cache::{Claim, Fetched};
 use reqwest::{RequestBuilder, Response, StatusCode, header};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
@@ -16,8 +17,10 @@ use url::Url;
 use crate::fragment::{Fragment, FragmentError};
 use crate::key::PageKey;
 use crate::source::Source;
-use crate::tag::{NotATag, Tag};
+use crate::tag::{NotATag, Tag, hexadecimal};
 
+/// States which publisher's watermarks vouch for an answer.
+const FEED_CLAIM: HeaderName = HeaderName::from_static("feed-claim");
 /// How long a request may wait for its turn, before its own deadline begins.
 const TURN_WITHIN: Duration = Duration::from_millis(100);
 /// How long a source that let a deadline pass is left alone, from the start of the request that found out.
@@ -137,8 +140,9 @@ impl Upstream {
     ) -> Result<Fetched<Arc<Fragment>>, UpstreamError> {
         let status = response.status();
         let holds_for = max_age(response.headers());
+        let claim = claim(response.headers());
         if asked && status == StatusCode::NOT_MODIFIED {
-            return Ok(Fetched::NotModified { holds_for });
+            return Ok(Fetched::NotModified { claim, holds_for });
         }
         let tag = response
             .headers()
@@ -154,7 +158,8 @@ impl Upstream {
             _ => return Err(UpstreamError::Unexpected { status }),
         };
         Ok(Fetched::New {
-            version: body.tag.version(),
+            version: body.tag.version,
+            claim,
             body: Arc::new(body),
             holds_for,
         })
@@ -212,6 +217,12 @@ impl Upstream {
         }
         result
     }
+}
+
+/// Whose watermarks vouch for an answer. What is no claim is nobody's: then the source is asked every second.
+fn claim(headers: &header::HeaderMap) -> Option<Claim> {
+    let claim = headers.get(FEED_CLAIM)?.to_str().ok()?;
+    Some(Claim(hexadecimal(claim, 16)?.try_into().ok()?))
 }
 
 /// How long an answer holds by itself: `max-age` of `Cache-Control`, in seconds.

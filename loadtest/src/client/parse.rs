@@ -84,7 +84,7 @@ fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name)?.to_str().ok()
 }
 
-/// Reads `accounts/7/<incarnation>=<revision>, …`.
+/// Reads `accounts/7/<incarnation>=<revision>-<nonce>, …`.
 fn versions(tokens: &str, account: u64) -> Result<Versions, &'static str> {
     let mut versions = Versions::default();
     for word in tokens.split(',').map(str::trim).filter(|word| !word.is_empty()) {
@@ -98,7 +98,8 @@ fn versions(tokens: &str, account: u64) -> Result<Versions, &'static str> {
 }
 
 fn token(word: &str) -> Option<(Source, u64, Version)> {
-    let (of, revision) = word.split_once('=')?;
+    let (of, state) = word.split_once('=')?;
+    let (revision, _nonce) = state.split_once('-')?;
     let mut names = of.splitn(3, '/');
     let (source, account, incarnation) = (names.next()?, names.next()?, names.next()?);
     let version = Version {
@@ -146,7 +147,9 @@ mod tests {
     }
 
     fn whole() -> String {
-        format!("accounts/7/{ID}=3, endpoints/7/{ID}=0, metrics/7/{ID}=12")
+        format!(
+            "accounts/7/{ID}=3-9f86d081884c7d65, endpoints/7/{ID}=0-9f86d081884c7d65, metrics/7/{ID}=12-9f86d081884c7d65"
+        )
     }
 
     #[test]
@@ -177,7 +180,7 @@ mod tests {
 
     #[test]
     fn only_a_marked_page_may_lack_a_part() {
-        let two = format!("accounts/7/{ID}=3, endpoints/7/{ID}=0");
+        let two = format!("accounts/7/{ID}=3-9f86d081884c7d65, endpoints/7/{ID}=0-9f86d081884c7d65");
         let marked = said("page; hit; detail=\"metrics missing\"", &two).unwrap();
         assert!(marked.marked);
         assert_eq!(marked.versions[Source::Metrics.index()], None);
@@ -196,7 +199,7 @@ mod tests {
 
     #[test]
     fn a_mutation_tells_its_version() {
-        let token = format!("metrics/7/{ID}=13");
+        let token = format!("metrics/7/{ID}=13-9f86d081884c7d65");
         let headers = headers(&[("consistency-token", &token)]);
         assert_eq!(mutation(&headers, Source::Metrics, 7).unwrap().revision, 13);
         assert!(mutation(&headers, Source::Accounts, 7).is_err());

@@ -90,7 +90,7 @@ async fn show_page(State(behaviour): State<Arc<Behaviour>>, Path(id): Path<u64>)
     }
     let tokens = ["accounts", "endpoints", "metrics"].iter().zip(revisions);
     let tokens: Vec<_> = tokens
-        .map(|(source, revision)| format!("{source}/{id}/{INCARNATION}={revision}"))
+        .map(|(source, revision)| format!("{source}/{id}/{INCARNATION}={revision}-9f86d081884c7d65"))
         .collect();
     let status = behaviour.status.lock().unwrap().unwrap_or("hit");
     let headers = [
@@ -119,7 +119,7 @@ async fn record(State(behaviour): State<Arc<Behaviour>>, Path(id): Path<u64>) ->
 fn committed(behaviour: &Behaviour, source: usize, id: u64) -> Response {
     let revision = behaviour.revisions[source].fetch_add(1, Ordering::SeqCst) + 1;
     let name = ["accounts", "endpoints", "metrics"][source];
-    let token = format!("{name}/{id}/{INCARNATION}={revision}");
+    let token = format!("{name}/{id}/{INCARNATION}={revision}-9f86d081884c7d65");
     (
         [("consistency-token", token)],
         Json(json!({ "revision": revision })),

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use event_bus::outbox::{self, Announcement};
-use event_bus::{Broker, Relay, Topology};
+use event_bus::{Broker, Nonce, Relay, RelayOptions, Topology};
 use group_commit::{Database, Error};
 use rusqlite::Connection;
 use serde_json::json;
@@ -24,14 +24,22 @@ pub(crate) struct Accounts {
 impl Accounts {
     pub(crate) async fn start(nats: &NatsServer) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let database = Database::open(&folder.path().join("accounts.db"), &[outbox::MIGRATION]).unwrap();
+        let database = Database::open(
+            &folder.path().join("accounts.db"),
+            &[outbox::MIGRATION, outbox::CLAIMS_MIGRATION],
+        )
+        .unwrap();
         let topology = Topology {
             stream: "EVENTS".to_owned(),
             prefix: "events".to_owned(),
         };
         let broker = Broker::connect(&nats.url(), "accounts", topology).await.unwrap();
         let stop = CancellationToken::new();
-        let relay = Relay::new(database.clone(), broker, "accounts", "test.watermark.v1", None);
+        let options = RelayOptions {
+            takes_over: true,
+            ..RelayOptions::new("accounts", "test.watermark.v1", "test.claim.v1")
+        };
+        let relay = Relay::new(database.clone(), broker, options);
         tokio::spawn(relay.run(stop.clone()));
         Self {
             database,
@@ -47,6 +55,7 @@ impl Accounts {
                 kind: &kind,
                 entity: account,
                 revision: 2,
+                nonce: Nonce::draw(),
                 data: json!({ "account_id": account }),
                 fragment: None,
             };

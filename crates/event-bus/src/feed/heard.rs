@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use crate::{Cause, Event};
+use crate::{Cause, Claim, Event};
 
 /// One thing heard, in the order of the stream. A loss comes before the message that revealed it.
 #[derive(Debug)]
@@ -13,6 +13,13 @@ pub enum Heard {
     Watermark(Watermark),
     /// Something may have been missed.
     Loss(Loss),
+    /// From here on another publisher speaks for a source: what the former one said vouches for nothing any more.
+    Claimed(Claimed),
+    /// A former publisher of a source still says up to when it is complete. It vouches for nothing.
+    Foreign {
+        /// Index into the feed's list of sources.
+        source: usize,
+    },
 }
 
 /// An entity changed.
@@ -22,8 +29,28 @@ pub struct Change {
     pub source: usize,
     /// The event as published.
     pub event: Event,
-    /// It was heard before.
-    pub repeat: bool,
+    /// What its fragment is worth.
+    pub kind: ChangeKind,
+}
+
+/// How an event relates to what was heard before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ChangeKind {
+    /// It is new.
+    New,
+    /// It was heard before: what it carries may be older than what is known.
+    Repeat,
+    /// Its publisher does not speak for the source: it says that something changed, and what it carries is not to be used.
+    Foreign,
+}
+
+/// A publisher speaks for a source.
+#[derive(Debug, Clone, Copy)]
+pub struct Claimed {
+    /// Index into the feed's list of sources.
+    pub source: usize,
+    /// Its claim; none from a program of before claims were made.
+    pub claim: Option<Claim>,
 }
 
 /// A source's word that everything it committed before a moment was published before this.

@@ -7,12 +7,14 @@ use jiff::Timestamp;
 use opentelemetry::metrics::{Counter, Meter};
 use opentelemetry::{KeyValue, global};
 
+use super::publishing::Publishing;
 use crate::outbox::Snapshot;
 
 /// What was published, and what is still owed.
 #[derive(Debug)]
 pub(super) struct Progress {
     published: Counter<u64>,
+    renewals: Counter<u64>,
     owed: Arc<Owed>,
 }
 
@@ -27,7 +29,7 @@ struct Owed {
 }
 
 impl Progress {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(publishing: Publishing) -> Self {
         let meter = global::meter("event-bus");
         let published = meter
             .u64_counter("outbox.published")
@@ -36,14 +38,29 @@ impl Progress {
         // From zero on: what appears at its first increment has no increase.
         published.add(0, &result(false));
         published.add(0, &result(true));
+        let renewals = meter
+            .u64_counter("outbox.renewals")
+            .with_description("Times the database was found to be set back or replaced, and got a new incarnation. Was something lost?")
+            .build();
+        renewals.add(0, &[]);
         let owed = Arc::default();
         observe(&meter, &owed);
-        Self { published, owed }
+        observe_publishing(&meter, publishing);
+        Self {
+            published,
+            renewals,
+            owed,
+        }
     }
 
     /// Counts an acknowledgement; `repeat`, if the stream had the event already.
     pub(super) fn count(&self, repeat: bool) {
         self.published.add(1, &result(repeat));
+    }
+
+    /// Counts a database that was set back, or replaced.
+    pub(super) fn count_renewal(&self) {
+        self.renewals.add(1, &[]);
     }
 
     /// Notes what is owed; dated by the machine's clock.
@@ -86,6 +103,22 @@ fn observe(meter: &Meter, owed: &Arc<Owed>) {
         )
         .with_unit("s")
         .with_callback(move |gauge| gauge.observe(oldest.age(), &[]))
+        .build();
+}
+
+fn observe_publishing(meter: &Meter, publishing: Publishing) {
+    let live = publishing.clone();
+    meter
+        .u64_observable_gauge("outbox.publishing")
+        .with_description("Whether this process publishes for its source, 1 or 0. Does it hold the claim?")
+        .with_callback(move |gauge| gauge.observe(live.claim().is_some().into(), &[]))
+        .build();
+    meter
+        .u64_observable_gauge("outbox.refused")
+        .with_description(
+            "Whether another publisher of the source is alive, so that this process refuses writes, 1 or 0. Are there two?",
+        )
+        .with_callback(move |gauge| gauge.observe(publishing.is_refused().into(), &[]))
         .build();
 }
 

@@ -104,8 +104,8 @@ async fn what_was_published_but_not_forgotten_is_not_heard_twice() {
     assert_eq!(hearer.change().await.0.revision, 1);
     // A process that is killed between the acknowledgement and the deletion finds the row again, and publishes it again.
     let not_forgotten = |c: &rusqlite::Connection| {
-        let row = "INSERT INTO outbox (sequence, kind, entity, revision, time, data)
-             VALUES (1, 'test.changed.v1', '7', 1, '2026-01-01T00:00:00Z', '{}')";
+        let row = "INSERT INTO outbox (sequence, kind, entity, revision, nonce, time, data)
+             SELECT 1, 'test.changed.v1', '7', 1, nonce, '2026-01-01T00:00:00Z', '{}' FROM outbox_state";
         c.execute(row, []).map(drop)
     };
     let folder = source.stop_after(not_forgotten).await;

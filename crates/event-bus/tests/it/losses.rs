@@ -26,6 +26,7 @@ async fn a_broker_whose_store_was_deleted_is_noticed_and_what_is_announced_after
         Heard::Loss(loss) => assert_eq!(loss.cause, Cause::Behind),
         Heard::Change(change) => assert_eq!(change.event.revision, 2),
         Heard::Watermark(_) => assert_eq!(hearer.change().await.0.revision, 2),
+        other => panic!("unexpected {other:?}"),
     }
 }
 
@@ -185,7 +186,7 @@ async fn a_watermark_reveals_what_was_lost_before_it_counts() {
                 watermark.complete_until <= acknowledged,
                 "it counts before the loss is told"
             ),
-            Heard::Change(change) => panic!("{change:?} was lost"),
+            other => panic!("{other:?} was lost"),
         }
     }
 }
@@ -208,7 +209,7 @@ async fn a_change_after_a_lost_one_is_told_after_the_loss() {
         match hearer.next().await {
             Heard::Loss(loss) => break assert_eq!(loss.cause, Cause::Gap),
             Heard::Watermark(_) => {}
-            Heard::Change(change) => panic!("{change:?} comes before the loss it reveals"),
+            other => panic!("{other:?} comes before the loss it reveals"),
         }
     }
     assert_eq!(hearer.change().await.0.revision, 2);

@@ -1,21 +1,23 @@
 //! When a source says that it is ready.
 
-use event_bus::{Broker, outbox, readiness};
+use event_bus::{Broker, Relay, readiness};
 use group_commit::{Database, Error};
 use test_support::{NatsServer, eventually};
 
-use crate::rig::{LONG, topology};
+use crate::rig::{LONG, MIGRATIONS, options, topology};
 
 #[tokio::test]
 async fn a_source_is_ready_with_and_without_its_broker_and_says_which() {
     let mut nats = NatsServer::start();
     let folder = tempfile::tempdir().unwrap();
-    let database = Database::open(&folder.path().join("db"), &[outbox::MIGRATION]).unwrap();
+    let database = Database::open(&folder.path().join("db"), &MIGRATIONS).unwrap();
     let broker = Broker::connect(&nats.url(), "source", topology()).await.unwrap();
+    let relay = Relay::new(database.clone(), broker.clone(), options("things"));
     let says = async |wanted: &str| {
-        let (database, broker) = (&database, &broker);
+        let (database, broker, relay) = (&database, &broker, &relay);
         eventually(LONG, async move || {
-            let said = readiness(database.clone(), broker.clone()).await.unwrap();
+            let asked = readiness(database.clone(), broker.clone(), relay.publishing());
+            let said = asked.await.unwrap();
             said.starts_with(wanted).then_some(()).ok_or(said)
         })
         .await;
@@ -31,11 +33,12 @@ async fn a_source_is_ready_with_and_without_its_broker_and_says_which() {
 async fn a_source_is_not_ready_while_its_database_does_not_answer() {
     let nats = NatsServer::start();
     let folder = tempfile::tempdir().unwrap();
-    let database = Database::open(&folder.path().join("db"), &[outbox::MIGRATION]).unwrap();
+    let database = Database::open(&folder.path().join("db"), &MIGRATIONS).unwrap();
     let broker = Broker::connect(&nats.url(), "source", topology()).await.unwrap();
     let spoil = |c: &rusqlite::Connection| c.execute_batch("DROP TABLE outbox_state").map_err(Error::from);
     database.write(spoil).await.unwrap();
-    let reason = readiness(database, broker).await.unwrap_err();
+    let relay = Relay::new(database.clone(), broker.clone(), options("things"));
+    let reason = readiness(database, broker, relay.publishing()).await.unwrap_err();
     assert!(
         reason.starts_with("the database does not answer: no such table"),
         "{reason}"

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use event_bus::outbox::{self, Announcement};
-use event_bus::{Broker, Cause, Clock, Feed, Heard, Incarnation, Loss, Relay, Topology};
+use event_bus::{Broker, Cause, ChangeKind, Clock, Feed, Heard, Incarnation, Loss, Nonce, Relay, RelayOptions, Topology};
 use group_commit::{Database, Error};
 use serde_json::value::{RawValue, to_raw_value};
 use tempfile::TempDir;
@@ -54,6 +54,14 @@ pub(crate) struct Source {
     stop: DropGuard,
 }
 
+/// The tables of an outbox, as a source's migrations make them.
+pub(crate) const MIGRATIONS: [&str; 2] = [outbox::MIGRATION, outbox::CLAIMS_MIGRATION];
+
+/// A relay as in production.
+pub(crate) fn options(name: &'static str) -> RelayOptions {
+    RelayOptions::new(name, "test.watermark.v1", "test.claim.v1")
+}
+
 impl Source {
     pub(crate) async fn start(nats: &NatsServer) -> Self {
         Self::start_in(tempfile::tempdir().unwrap(), nats).await
@@ -72,10 +80,14 @@ impl Source {
     }
 
     pub(crate) async fn start_by(clock: Clock, name: &'static str, folder: TempDir, url: &str) -> Self {
-        let database = Database::open(&folder.path().join("db"), &[outbox::MIGRATION]).unwrap();
+        let database = Database::open(&folder.path().join("db"), &MIGRATIONS).unwrap();
         let broker = Broker::connect(url, "source", topology()).await.unwrap();
         let stop = CancellationToken::new();
-        let relay = Relay::new(database.clone(), broker, name, "test.watermark.v1", None).with_clock(clock);
+        let options = RelayOptions {
+            clock,
+            ..options(name)
+        };
+        let relay = Relay::new(database.clone(), broker, options);
         let relay = tokio::spawn(relay.run(stop.clone()));
         Self {
             database,
@@ -180,7 +192,17 @@ impl Hearer {
         hearer
     }
 
+    /// The next change, watermark or loss.
     pub(crate) async fn next(&mut self) -> Heard {
+        loop {
+            match self.next_of_all().await {
+                Heard::Claimed(_) | Heard::Foreign { .. } => {}
+                heard => return heard,
+            }
+        }
+    }
+
+    pub(crate) async fn next_of_all(&mut self) -> Heard {
         timeout(LONG / 2, self.heard.recv())
             .await
             .expect("something is heard")
@@ -205,7 +227,7 @@ impl Hearer {
             match self.next().await {
                 Heard::Loss(loss) => return loss,
                 Heard::Watermark(_) => {}
-                Heard::Change(change) => panic!("unexpected {change:?}"),
+                other => panic!("unexpected {other:?}"),
             }
         }
     }
@@ -241,9 +263,9 @@ impl Hearer {
         let change = async {
             loop {
                 match self.next().await {
-                    Heard::Change(change) => return (change.event, change.repeat),
+                    Heard::Change(change) => return (change.event, change.kind == ChangeKind::Repeat),
                     Heard::Watermark(_) => {}
-                    Heard::Loss(loss) => panic!("unexpected {loss:?}"),
+                    other => panic!("unexpected {other:?}"),
                 }
             }
         };
@@ -261,6 +283,7 @@ fn announce_of(transaction: &rusqlite::Connection, entity: i64, revision: u64) -
         kind: "test.changed.v1",
         entity,
         revision,
+        nonce: Nonce::draw(),
         data: serde_json::json!({}),
         fragment: None,
     };
@@ -276,6 +299,7 @@ pub(crate) fn announce_carrying(
         kind: "test.changed.v1",
         entity: 7,
         revision,
+        nonce: Nonce::draw(),
         data: serde_json::json!({ "thing": 7 }),
         fragment: Some(fragment),
     };

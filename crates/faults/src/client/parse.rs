@@ -135,10 +135,11 @@ fn serial(name: &str) -> Option<u64> {
     name.rsplit_once('#')?.1.parse().ok()
 }
 
-/// Reads `accounts/7/<incarnation>=<revision>, …`; what is not of this form is left out.
+/// Reads `accounts/7/<incarnation>=<revision>-<nonce>, …`; what is not of this form is left out.
 pub fn versions_in_token(text: &str) -> impl Iterator<Item = (Source, u64, Version)> {
     text.split(',').filter_map(|entry| {
-        let (path, revision) = entry.trim().split_once('=')?;
+        let (path, state) = entry.trim().split_once('=')?;
+        let (revision, _nonce) = state.split_once('-')?;
         let mut words = path.split('/');
         let (source, account) = (Source::named(words.next()?)?, words.next()?.parse().ok()?);
         let version = Version {
@@ -149,7 +150,7 @@ pub fn versions_in_token(text: &str) -> impl Iterator<Item = (Source, u64, Versi
     })
 }
 
-/// Reads `"<incarnation>-<revision>"`, or the same with a bucket behind it.
+/// Reads `"<incarnation>-<revision>-…"`.
 pub fn version_in_tag(tag: &str) -> Option<Version> {
     let mut words = tag.trim_matches('"').split('-');
     Some(Version {
@@ -246,7 +247,8 @@ mod tests {
 
     #[test]
     fn a_page_is_taken_apart() {
-        let token = format!("accounts/7/{ACCOUNTS}=3, endpoints/7/{ENDPOINTS}=9");
+        let token =
+            format!("accounts/7/{ACCOUNTS}=3-9f86d081884c7d65, endpoints/7/{ENDPOINTS}=9-9f86d081884c7d65");
         let head = head(
             200,
             &[
@@ -288,20 +290,20 @@ mod tests {
 
     #[test]
     fn a_header_that_says_another_revision_than_the_body_is_nonsense() {
-        let token = format!("accounts/7/{ACCOUNTS}=4");
+        let token = format!("accounts/7/{ACCOUNTS}=4-9f86d081884c7d65");
         let body = br#"{"account":{"revision":3,"name":"x"},"endpoints":null,"metrics":null}"#;
         assert!(response(&head(200, &[("consistency-token", &token)]), body, &wanted()).is_err());
         assert!(
             response(&head(200, &[]), body, &wanted()).is_err(),
             "nor is no header"
         );
-        let other = format!("accounts/8/{ACCOUNTS}=3");
+        let other = format!("accounts/8/{ACCOUNTS}=3-9f86d081884c7d65");
         assert!(response(&head(200, &[("consistency-token", &other)]), body, &wanted()).is_err());
     }
 
     #[test]
     fn an_absence_may_have_a_version() {
-        let token = format!("accounts/7/{ACCOUNTS}=4");
+        let token = format!("accounts/7/{ACCOUNTS}=4-9f86d081884c7d65");
         let absent = response(&head(404, &[("consistency-token", &token)]), b"{}", &wanted()).unwrap();
         assert_eq!(absent.parts[0].unwrap().version, version(0xaa, 4));
         let absent = response(&head(404, &[]), b"{}", &wanted()).unwrap();

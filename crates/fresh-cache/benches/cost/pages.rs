@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use fresh_cache::{
-    CacheOptions, Composer, Demand, Fetched, FreshCache, Ledger, Part, PartState, RefreshOptions, SourceId,
-    Strategy, Version,
+    CacheOptions, Claim, Composer, Demand, Fetched, FreshCache, Ledger, Part, PartState, RefreshOptions,
+    SourceId, Strategy, Version,
 };
 use moka::sync::Cache;
 use tokio::runtime::Builder;
@@ -101,9 +101,11 @@ impl Composer for Pages {
         let version = Version {
             incarnation: 1,
             revision: 1,
+            nonce: 0,
         };
         Ok(Fetched::New {
             version,
+            claim: Some(Claim::default()),
             body: (),
             holds_for: None,
         })

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use flate2::read::GzDecoder;
 use fresh_cache::{
-    Announcement, CacheOptions, Clock as _, Composer, Demand, Fetched, FreshCache, Hearing, Ledger,
+    Announcement, CacheOptions, Claim, Clock as _, Composer, Demand, Fetched, FreshCache, Hearing, Ledger,
     LedgerOptions, ManualClock, Moment, Outcome, Part, PartState, Refresh, RefreshOptions, SourceId,
     Strategy, Version,
 };
@@ -259,14 +259,19 @@ impl Composer for Pages {
     ) -> Result<Fetched<usize>, Infallible> {
         let revision = self.0.revision(*key);
         if known.is_some_and(|part| part.body == revision) {
-            return Ok(Fetched::NotModified { holds_for: None });
+            return Ok(Fetched::NotModified {
+                claim: Some(Claim::default()),
+                holds_for: None,
+            });
         }
         let version = Version {
             incarnation: 1,
             revision: revision as u64,
+            nonce: 0,
         };
         Ok(Fetched::New {
             version,
+            claim: Some(Claim::default()),
             body: revision,
             holds_for: None,
         })

@@ -21,7 +21,7 @@ impl Tactic for ShowUntilOld {
             .is_some_and(|started| proof.monotonic().saturating_sub(started.monotonic) < self.ttl);
         Verdict {
             doubt: (!young).then_some(Doubt::Expired),
-            complete_until: proof.date(part),
+            complete_until: part.complete_until,
         }
     }
 

@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use fresh_cache::{
-    Announcement, Audit, CacheOptions, Carried, Clock as _, Composer, Demand, Fetched, FreshCache, Hearing,
-    Ledger, LedgerOptions, ManualClock, Moment, Outcome, Part, PartState, Position, Refresh, RefreshOptions,
-    SourceId, Strategy as Keeping, Version,
+    Announcement, Audit, CacheOptions, Carried, Claim, Clock as _, Composer, Demand, Fetched, FreshCache,
+    Hearing, Ledger, LedgerOptions, ManualClock, Moment, Outcome, Part, PartState, Position, Refresh,
+    RefreshOptions, SourceId, Strategy as Keeping, Version,
 };
 use proptest::collection::vec;
 use proptest::option;
@@ -84,10 +84,14 @@ impl Composer for Anything {
         match *self.next(&self.replies) {
             Reply::New(version, holds_for) => Ok(Fetched::New {
                 version,
+                claim: Some(Claim::default()),
                 body: version.revision,
                 holds_for,
             }),
-            Reply::NotModified(holds_for) => Ok(Fetched::NotModified { holds_for }),
+            Reply::NotModified(holds_for) => Ok(Fetched::NotModified {
+                claim: Some(Claim::default()),
+                holds_for,
+            }),
             Reply::Failure => Err(std::io::Error::other("out of order")),
             Reply::Panic => std::panic::resume_unwind(Box::new("the source's client panicked")),
         }
@@ -143,12 +147,14 @@ fn version() -> impl Strategy<Value = Version> {
     (0..2_u128, prop_oneof![0..4_u64, any::<u64>()]).prop_map(|(incarnation, revision)| Version {
         incarnation,
         revision,
+        nonce: 0,
     })
 }
 
 fn carried() -> impl Strategy<Value = Carried> {
     (version(), moment()).prop_map(|(version, committed)| Carried {
         version,
+        claim: Some(Claim::default()),
         data: "said".into(),
         committed,
     })

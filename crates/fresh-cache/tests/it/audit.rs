@@ -48,7 +48,12 @@ async fn a_source_that_changes_without_an_event_is_found_and_the_page_repaired()
     let suspicion = suspicion(&rig).await;
     let seen = rig.clock_now();
     assert_eq!(
-        (suspicion.key, suspicion.source, suspicion.found, suspicion.seen),
+        (
+            suspicion.key,
+            suspicion.source,
+            suspicion.found,
+            suspicion.seen.moment
+        ),
         (PAGE, METRICS, version(2), seen)
     );
     rig.live(SECOND); // and yet the source says that nothing is under way

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use fresh_cache::{
-    Announcement, Answer, CacheOptions, Carried, Clock, Demand, FreshCache, Hearing, Ledger, LedgerOptions,
-    ManualClock, Moment, Position, Refresh, RefreshOptions, SourceId, Strategy, Version,
+    Announcement, Answer, CacheOptions, Carried, Claim, Clock, Demand, FreshCache, Hearing, Ledger,
+    LedgerOptions, ManualClock, Moment, Position, Refresh, RefreshOptions, SourceId, Strategy, Version,
 };
 
 use crate::world::{Pages, Request, World};
@@ -208,6 +208,7 @@ pub(crate) const fn version(revision: u64) -> Version {
     Version {
         incarnation: 1,
         revision,
+        nonce: 0,
     }
 }
 
@@ -215,6 +216,7 @@ pub(crate) const fn version(revision: u64) -> Version {
 pub(crate) fn carried(version: Version, committed: Moment) -> Carried {
     Carried {
         version,
+        claim: Some(Claim::default()),
         data: Bytes::from_static(b"readable"),
         committed,
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use fresh_cache::{
-    Carried, Clock as _, Composer, Fetched, ManualClock, Moment, Part, PartState, SourceId, Version,
+    Carried, Claim, Clock as _, Composer, Fetched, ManualClock, Moment, Part, PartState, SourceId, Version,
 };
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
@@ -157,6 +157,7 @@ impl Source {
         let version = Version {
             incarnation: self.incarnation,
             revision,
+            nonce: 0,
         };
         let state = State {
             version,
@@ -214,6 +215,7 @@ impl Source {
 pub(crate) fn carried(state: usize, committed: State) -> Carried {
     Carried {
         version: committed.version,
+        claim: Some(Claim::default()),
         data: Bytes::from(state.to_string()),
         committed: committed.committed,
     }
@@ -270,10 +272,14 @@ impl Composer for Ships {
         let holds_for = self.0.holds_for(source);
         self.0.turn().await;
         if known.is_some_and(|part| part.version == version && part.body.bucket == shown.bucket) {
-            return Ok(Fetched::NotModified { holds_for });
+            return Ok(Fetched::NotModified {
+                claim: Some(Claim::default()),
+                holds_for,
+            });
         }
         Ok(Fetched::New {
             version,
+            claim: Some(Claim::default()),
             body: shown,
             holds_for,
         })

@@ -4,8 +4,8 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use fresh_cache::{
-    CacheOptions, Clock as _, Composer, Demand, Fetched, FreshCache, Hearing, Ledger, LedgerOptions, Moment,
-    Outcome, Part, PartState, SourceId, SystemClock, Version,
+    CacheOptions, Claim, Clock as _, Composer, Demand, Fetched, FreshCache, Hearing, Ledger, LedgerOptions,
+    Moment, Outcome, Part, PartState, SourceId, SystemClock, Version,
 };
 
 const SOURCE: SourceId = SourceId(0);
@@ -50,14 +50,19 @@ impl Composer for Source {
         let revision = *self.0.revision.lock().unwrap();
         tokio::task::yield_now().await;
         if known.is_some_and(|part| part.body == revision) {
-            return Ok(Fetched::NotModified { holds_for: None });
+            return Ok(Fetched::NotModified {
+                claim: Some(Claim::default()),
+                holds_for: None,
+            });
         }
         let version = Version {
             incarnation: 1,
             revision: revision as u64,
+            nonce: 0,
         };
         Ok(Fetched::New {
             version,
+            claim: Some(Claim::default()),
             body: revision,
             holds_for: None,
         })

@@ -29,6 +29,7 @@ const OTHER_INCARNATION: Demand<'static> = Demand::AtLeast(&[(
     Version {
         incarnation: 2,
         revision: 1,
+        nonce: 0,
     },
 )]);
 

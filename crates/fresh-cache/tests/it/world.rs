@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use fresh_cache::{Carried, Composer, Fetched, Part, PartState, SourceId, Version};
+use fresh_cache::{Carried, Claim, Composer, Fetched, Part, PartState, SourceId, Version};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::rig::{ACCOUNTS, METRICS};
@@ -156,6 +156,7 @@ impl World {
         Version {
             incarnation: *incarnation,
             revision: revisions.get(&entity).copied().unwrap_or(1),
+            nonce: 0,
         }
     }
 
@@ -178,6 +179,7 @@ impl World {
             version: Version {
                 incarnation,
                 revision,
+                nonce: 0,
             },
             holds_for,
             text,
@@ -233,10 +235,14 @@ impl Composer for Pages {
             version, holds_for, ..
         } = shown;
         if trouble == Some(Trouble::SaysNotModified) || known.is_some_and(|part| part.version == version) {
-            return Ok(Fetched::NotModified { holds_for });
+            return Ok(Fetched::NotModified {
+                claim: Some(Claim::default()),
+                holds_for,
+            });
         }
         Ok(Fetched::New {
             version,
+            claim: Some(Claim::default()),
             body: shown,
             holds_for,
         })

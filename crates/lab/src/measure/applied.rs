@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
-use event_bus::{Broker, Feed, Heard, Topology};
+use event_bus::{Broker, ChangeKind, Feed, Heard, Topology};
 use fresh_cache::{Hearing, Ledger, LedgerOptions, Moment, SourceId};
 use jiff::Timestamp;
 use tokio::sync::watch;
@@ -88,13 +88,14 @@ fn apply(hearing: &mut Hearing, message: &Heard, account: AccountId, write: &wat
     match message {
         Heard::Loss(_) => hearing.lost(ACCOUNTS),
         Heard::Watermark(watermark) => hearing.watermark(ACCOUNTS, moment(watermark.complete_until)),
+        Heard::Claimed(_) | Heard::Foreign { .. } => {}
         Heard::Change(change) => {
             let Ok(entity) = change.event.entity.parse::<u64>() else {
                 return hearing.lost(ACCOUNTS);
             };
             hearing.changed(ACCOUNTS, entity);
             let (now, since_dated) = (Instant::now(), Timestamp::now().duration_since(change.event.time));
-            if entity == account && !change.repeat {
+            if entity == account && change.kind == ChangeKind::New {
                 write.send_modify(|heard| {
                     heard.since_dated.record(since_dated.unsigned_abs());
                     heard.at.insert(change.event.revision, now);

@@ -157,12 +157,13 @@ pub(crate) fn revisions(etag: &str) -> Revisions {
     std::array::from_fn(|_| parts.next().flatten())
 }
 
-/// Reads them out of `accounts/7/<incarnation>=1, endpoints/7/<incarnation>=4, …`, a `Consistency-Token` of all three.
+/// Reads them out of `accounts/7/<incarnation>=1-<nonce>, …`, a `Consistency-Token` of all three.
 pub(super) fn revisions_told(token: &str) -> Revisions {
     let of = |source: &str| {
         let mut versions = token.split(',').map(str::trim);
         let version = versions.find(|version| version.split('/').next() == Some(source))?;
-        version.rsplit_once('=')?.1.parse().ok()
+        let (revision, _nonce) = version.rsplit_once('=')?.1.split_once('-')?;
+        revision.parse().ok()
     };
     ["accounts", "endpoints", "metrics"].map(of)
 }
@@ -263,11 +264,11 @@ mod tests {
     #[test]
     fn revisions_are_read_from_a_token_in_whatever_order_it_has_them() {
         assert_eq!(
-            revisions_told("metrics/7/cafe=6, accounts/7/beef=1, endpoints/7/f00d=4"),
+            revisions_told("metrics/7/cafe=6-a1, accounts/7/beef=1-b2, endpoints/7/f00d=4-c3"),
             [Some(1), Some(4), Some(6)]
         );
         assert_eq!(
-            revisions_told("accounts/7/beef=1, metrics/7/cafe=x"),
+            revisions_told("accounts/7/beef=1-b2, metrics/7/cafe=x-a1"),
             [Some(1), None, None]
         );
         assert_eq!(revisions_told(""), [None; 3]);

@@ -1,7 +1,7 @@
 //! What is known of accounts: their revisions, and what the accounts service said of them.
 
 use event_bus::outbox;
-use event_bus::{Incarnation, Version};
+use event_bus::{Incarnation, Nonce, Version};
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use crate::error::StoreError;
@@ -32,28 +32,37 @@ pub(super) struct Known {
 pub(super) fn find(c: &Connection, account: AccountId) -> Result<Known, StoreError> {
     let incarnation = outbox::incarnation(c)?;
     let row = c
-        .prepare_cached("SELECT revision, deleted, heard_in FROM accounts WHERE account_id = ?1")?
-        .query_row([account.0], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+        .prepare_cached("SELECT revision, nonce, deleted, heard_in FROM accounts WHERE account_id = ?1")?
+        .query_row([account.0], |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+        })
         .optional()?;
-    let (revision, deleted, heard_in) = row.unwrap_or((0, false, None));
+    let (revision, nonce, deleted, heard_in) = row.unwrap_or_default();
     Ok(Known {
         version: Version {
             incarnation,
             revision,
+            nonce,
         },
         deleted,
         heard_in,
     })
 }
 
-pub(super) fn bump(c: &Connection, account: AccountId) -> Result<u64, StoreError> {
+/// The version that the current mutation gives the account.
+pub(super) fn bump(c: &Connection, account: AccountId) -> Result<Version, StoreError> {
+    let nonce = Nonce::draw();
     let revision = c
         .prepare_cached(
-            "INSERT INTO accounts (account_id, revision) VALUES (?1, 1)
-             ON CONFLICT DO UPDATE SET revision = revision + 1 RETURNING revision",
+            "INSERT INTO accounts (account_id, revision, nonce) VALUES (?1, 1, ?2)
+             ON CONFLICT DO UPDATE SET revision = revision + 1, nonce = ?2 RETURNING revision",
         )?
-        .query_row([account.0], |row| row.get(0))?;
-    Ok(revision)
+        .query_row(params![account.0, nonce], |row| row.get(0))?;
+    Ok(Version {
+        incarnation: outbox::incarnation(c)?,
+        revision,
+        nonce,
+    })
 }
 
 /// Deletes what a deleted account had, or what another account had under this id: once the accounts service was reset,
@@ -113,17 +122,15 @@ fn forget(c: &Connection, account: AccountId, heard_in: i64) -> Result<bool, Sto
     let removed = c
         .prepare_cached("DELETE FROM endpoints WHERE account_id = ?1")?
         .execute([account.0])?;
+    c.prepare_cached(
+        "INSERT INTO accounts (account_id, revision, deleted, heard_in) VALUES (?1, 0, 1, ?2)
+         ON CONFLICT DO UPDATE SET deleted = 1, heard_in = ?2",
+    )?
+    .execute([account.0, heard_in])?;
     // An account that had none is answered as before, so nothing is bumped; but it is remembered.
-    let changed = removed > 0;
-    let revision = c
-        .prepare_cached(
-            "INSERT INTO accounts (account_id, revision, deleted, heard_in) VALUES (?1, 0, 1, ?3)
-             ON CONFLICT DO UPDATE SET revision = revision + ?2, deleted = 1, heard_in = ?3
-             RETURNING revision",
-        )?
-        .query_row(params![account.0, changed, heard_in], |row| row.get(0))?;
-    if changed {
-        outbox::announce(c, &events::deleted(account, revision))?;
+    if removed > 0 {
+        let version = bump(c, account)?;
+        outbox::announce(c, &events::deleted(account, version))?;
     }
     sweep(c, account)
 }

@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 
 use test_support::eventually;
 
-use crate::world::{AT_MOST, INCARNATION, World};
+use crate::world::{AT_MOST, INCARNATION, NONCE, World};
 
 const MISS: &str = "page; fwd=miss; stored";
 const HIT: &str = "page; hit";
@@ -16,7 +16,8 @@ async fn the_first_read_is_a_miss_and_the_second_a_hit_with_the_same_page() {
     assert_eq!((miss.status, miss.cache_status.as_str()), (200, MISS));
     let expected = r#"{"account":{"account":1},"endpoints":{"endpoints":1},"metrics":{"metrics":1},"missing":[],"stale":[]}"#;
     assert_eq!(miss.body, expected);
-    let token = ["accounts", "endpoints", "metrics"].map(|source| format!("{source}/7/{INCARNATION}=1"));
+    let token =
+        ["accounts", "endpoints", "metrics"].map(|source| format!("{source}/7/{INCARNATION}=1-{NONCE}"));
     assert_eq!(miss.token, token.join(", "));
     let hit = world.read("/accounts/7").await;
     assert_eq!(

@@ -15,6 +15,7 @@ use tokio::net::TcpListener;
 
 pub(crate) const AT_MOST: Duration = Duration::from_secs(20);
 pub(crate) const INCARNATION: &str = "0199f7c5a1b27cc38d4e5f6071829304";
+pub(crate) const NONCE: &str = "9f86d081884c7d65";
 
 /// What the sources answer about every account but 404.
 #[derive(Debug)]
@@ -153,7 +154,7 @@ async fn answer(State(told): State<Arc<Told>>, Path(path): Path<Vec<(String, Str
         0
     };
     let headers = [
-        ("etag", format!("\"{INCARNATION}-{revision}{bucket}\"")),
+        ("etag", format!("\"{INCARNATION}-{revision}-{NONCE}-v1{bucket}\"")),
         ("cache-control", format!("private, max-age={max_age}")),
         ("content-type", "application/json".to_owned()),
     ];

@@ -184,7 +184,10 @@ fn render_troubles(parts: &Parts<'_>) -> Markup {
 
 fn consequence(source: Source, part: Part<'_>) -> String {
     match (part.fragment, source) {
-        (Some(fragment), _) => format!("What it last said, revision {}, is shown.", fragment.tag.revision),
+        (Some(fragment), _) => format!(
+            "What it last said, revision {}, is shown.",
+            fragment.tag.version.revision
+        ),
         (None, Source::Accounts) => "The name and the description are missing.".to_owned(),
         (None, Source::Endpoints) => "Names and addresses are missing.".to_owned(),
         (None, Source::Metrics) => "States and response times are missing.".to_owned(),

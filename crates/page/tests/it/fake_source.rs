@@ -8,7 +8,7 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use event_bus::outbox::{self, Announcement};
-use event_bus::{Broker, Relay, Topology};
+use event_bus::{Broker, Nonce, Publishing, Relay, RelayOptions, Topology};
 use group_commit::Database;
 use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Value, json};
@@ -22,6 +22,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use crate::app::LONG;
 
 pub(crate) const INCARNATION: &str = "0199f7c5a1b27cc38d4e5f6071829304";
+const MIGRATIONS: [&str; 2] = [outbox::MIGRATION, outbox::CLAIMS_MIGRATION];
 
 /// How a source answers.
 #[derive(Clone, Debug, Default)]
@@ -57,6 +58,8 @@ struct Script {
     /// For how long an answer holds, in seconds.
     max_age: Option<u32>,
     asked: Vec<Asked>,
+    /// Whether it publishes; none before it announces anything.
+    publishing: Option<Publishing>,
 }
 
 #[derive(Debug)]
@@ -93,6 +96,7 @@ impl FakeSource {
             body: Some(body),
             max_age: None,
             asked: vec![],
+            publishing: None,
         };
         let shared = Arc::new(Shared {
             script: Mutex::new(script),
@@ -160,7 +164,7 @@ impl FakeSource {
     /// Announces from now on, over a real relay.
     pub(crate) async fn connect(&mut self, nats_url: &str) {
         let folder = tempfile::tempdir().unwrap();
-        let database = Database::open(&folder.path().join("outbox.db"), &[outbox::MIGRATION]).unwrap();
+        let database = Database::open(&folder.path().join("outbox.db"), &MIGRATIONS).unwrap();
         // Its events and its answers are of one database.
         let named = database.write(|transaction| {
             let named = transaction.execute("UPDATE outbox_state SET incarnation = ?1", [INCARNATION]);
@@ -172,7 +176,9 @@ impl FakeSource {
             prefix: "events".to_owned(),
         };
         let broker = Broker::connect(nats_url, self.name, topology).await.unwrap();
-        let relay = Relay::new(database.clone(), broker, self.name, "test.watermark.v1", None);
+        let options = RelayOptions::new(self.name, "test.watermark.v1", "test.claim.v1");
+        let relay = Relay::new(database.clone(), broker, options);
+        self.script().publishing = Some(relay.publishing());
         let stop = CancellationToken::new();
         tokio::spawn(relay.run(stop.clone()));
         self.announcer = Some(Announcer {
@@ -218,7 +224,8 @@ impl FakeSource {
             kind,
             entity,
             revision,
-            data: json!({ "account_id": entity }),
+            nonce: Nonce::default(),
+            data: json!({ "account_id": entity, "form": 1 }),
             fragment,
         };
         let database = &self.announcer.as_ref().unwrap().database;
@@ -276,7 +283,7 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response
 
 impl Script {
     fn answer(&self, asked: &Asked) -> Response {
-        let etag = format!("\"{INCARNATION}-{}\"", self.revision);
+        let etag = format!("\"{INCARNATION}-{}-{}-v1\"", self.revision, Nonce::default());
         match &self.behaviour {
             Behaviour::Status(status) => StatusCode::from_u16(*status).unwrap().into_response(),
             Behaviour::Body(body) => ([(header::ETAG, etag)], body.clone()).into_response(),
@@ -295,10 +302,9 @@ impl Script {
         let max_age = self
             .max_age
             .map(|seconds| [(header::CACHE_CONTROL, format!("private, max-age={seconds}"))]);
-        match max_age {
-            Some(max_age) => (status, [(header::ETAG, etag)], max_age).into_response(),
-            None => (status, [(header::ETAG, etag)]).into_response(),
-        }
+        let claim = self.publishing.as_ref().and_then(Publishing::claim);
+        let claim = claim.map(|claim| [("feed-claim", claim.to_string())]);
+        (status, claim, max_age, [(header::ETAG, etag)]).into_response()
     }
 
     /// The body, at the current revision, about the window that was asked for.

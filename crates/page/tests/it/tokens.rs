@@ -10,7 +10,7 @@ use crate::fake_source::{Behaviour, INCARNATION};
 const NAME: &str = "consistency-token";
 
 fn token(source: &str, account: u64, revision: u64) -> String {
-    format!("{source}/{account}/{INCARNATION}={revision}")
+    format!("{source}/{account}/{INCARNATION}={revision}-{}", "0".repeat(16))
 }
 
 /// A write that no event tells of: the feed is as good as lost, and nobody knows.
@@ -79,7 +79,7 @@ async fn a_token_of_the_future_is_answered_and_the_answer_says_that_it_falls_sho
 #[tokio::test]
 async fn a_token_of_another_incarnation_is_one_that_nothing_satisfies() {
     let app = TestApp::spawn_hearing().await;
-    let other = format!("accounts/1/{}=1", "f".repeat(32));
+    let other = format!("accounts/1/{}=1-{}", "f".repeat(32), "0".repeat(16));
     let page = app.get_with(NAME, &other).await;
     assert_eq!(page.status(), 200);
     let status = header(&page, "cache-status");

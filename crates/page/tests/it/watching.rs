@@ -81,7 +81,11 @@ async fn without_an_interval_nothing_is_audited() {
 async fn what_the_caches_count_is_told() {
     start_telemetry();
     let app = TestApp::spawn_hearing_with(&["--strategy=prepopulate", "--audit-interval-ms=0"]).await;
-    let token = format!("accounts/1/{}=9", crate::fake_source::INCARNATION);
+    let token = format!(
+        "accounts/1/{}=9-{}",
+        crate::fake_source::INCARNATION,
+        "0".repeat(16)
+    );
     app.get_with("consistency-token", &token).await;
     app.accounts
         .announce_carrying("dev.reliable-caching.account.updated.v1")

@@ -1,0 +1,397 @@
+//! One publisher per source: a relay claims the source before it publishes, and finds out when it must not.
+//!
+//! The messages on the watermark's subject form a chain: each is published with the expectation that the one before it is
+//! the last, which the broker checks. Whoever finds another's message there has been replaced, or is about to replace.
+
+use std::time::{Duration, Instant};
+
+use async_nats::jetstream::context::{PublishError, PublishErrorKind};
+use async_nats::jetstream::stream::LastRawMessageErrorKind;
+use async_nats::jetstream::{self, ErrorCode};
+
+use super::publishing::Standing;
+use super::{Relay, RelayError};
+use crate::event::{self, Message, Speaker};
+use crate::outbox::{self, Count, Relation};
+use crate::{Claim, Incarnation};
+
+/// Silence after which a claim of this very database is taken for one of a process that has ended. A living one says
+/// something every 250 ms.
+const SILENCE: Duration = Duration::from_millis(600);
+/// The same of another database's, which to replace is a decision that cannot be undone.
+const LONG_SILENCE: Duration = Duration::from_secs(2);
+
+/// A relay's right to publish.
+#[derive(Debug)]
+pub(super) struct Tenure {
+    state: State,
+    /// The claim that this process minted last.
+    mine: Option<Claim>,
+    /// The operator decided that this database replaces whatever publishes; until the first claim.
+    takes_over: bool,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum State {
+    /// Nothing is known of the subject since the last connection, or the last refusal.
+    Lost,
+    /// Another claim is there. It is seen whether its publisher is alive.
+    Watching(Watch),
+    Held(Held),
+    /// Another publisher is alive. Only a new start can change that: two that take turns would undo each other's work.
+    Refused,
+}
+
+/// A claim that holds.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Held {
+    pub(super) claim: Claim,
+    /// Where in the stream the last message of the subject is, which is ours.
+    pub(super) last: u64,
+    /// The connection it was claimed on.
+    connection: u64,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Watch {
+    /// Where in the stream the last message of the subject was.
+    last: u64,
+    since: Instant,
+    /// How long it must stay the last.
+    silence: Duration,
+}
+
+/// The last message of the watermark's subject.
+#[derive(Debug, Clone, Copy)]
+struct LastWord {
+    /// Where in the stream it is.
+    place: u64,
+    claim: Option<Claim>,
+    relation: Relation,
+}
+
+/// What to do about the last word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Step {
+    Claim,
+    /// This database was set back or replaced: take a new incarnation, then claim.
+    RenewAndClaim,
+    Watch,
+    Refuse,
+}
+
+impl Tenure {
+    pub(super) fn new(takes_over: bool) -> Self {
+        Self {
+            state: State::Lost,
+            mine: None,
+            takes_over,
+        }
+    }
+
+    /// The claim, if it still holds on this connection. Every new connection claims anew: what was sent on the one before may
+    /// still arrive.
+    fn held(&self, connection: u64) -> Option<Held> {
+        match self.state {
+            State::Held(held) if held.connection == connection => Some(held),
+            _ => None,
+        }
+    }
+
+    /// The broker refused a message, because ours is not the last one any more, or was stored though its acknowledgement
+    /// was lost.
+    pub(super) fn lose(&mut self) {
+        self.state = State::Lost;
+    }
+
+    /// A message of ours is the last one of the subject.
+    pub(super) fn advance(&mut self, place: u64) {
+        if let State::Held(held) = &mut self.state {
+            held.last = place;
+        }
+    }
+
+    fn decide(&mut self, last: Option<LastWord>, now: Instant) -> Step {
+        let Some(last) = last else {
+            return Step::Claim;
+        };
+        let claim = if last.relation.has_the_count {
+            Step::Claim
+        } else {
+            Step::RenewAndClaim
+        };
+        if last.claim.is_some() && last.claim == self.mine {
+            return claim;
+        }
+        if self.takes_over {
+            return Step::Claim;
+        }
+        let own = last.relation.own;
+        let watch = match self.state {
+            State::Watching(watch) => Some(watch),
+            _ => None,
+        };
+        let alive = watch.is_some_and(|watch| watch.last != last.place);
+        if !own && (alive || self.mine.is_some()) {
+            return Step::Refuse;
+        }
+        let silent = watch.filter(|watch| watch.last == last.place && now - watch.since >= watch.silence);
+        if silent.is_some() {
+            return if own { claim } else { Step::RenewAndClaim };
+        }
+        if watch.is_none() || alive {
+            self.state = State::Watching(Watch {
+                last: last.place,
+                since: now,
+                silence: if own && !alive { SILENCE } else { LONG_SILENCE },
+            });
+        }
+        Step::Watch
+    }
+}
+
+impl Relay {
+    /// The right to publish, claimed if that is to be done; none while it is not to be had.
+    pub(super) async fn hold(&mut self) -> Result<Option<Held>, RelayError> {
+        let connection = *self.broker.connections.borrow();
+        if matches!(self.tenure.state, State::Refused) {
+            return Ok(None);
+        }
+        if let Some(held) = self.tenure.held(connection) {
+            return Ok(Some(held));
+        }
+        self.standing.send_replace(Standing::Waiting);
+        let last = self.last_word().await?;
+        match self.tenure.decide(last, Instant::now()) {
+            Step::Claim => {}
+            Step::RenewAndClaim => self.renew_incarnation().await?,
+            Step::Watch => return Ok(None),
+            Step::Refuse => {
+                self.refuse(last.and_then(|last| last.claim));
+                return Ok(None);
+            }
+        }
+        self.claim(last.map_or(0, |last| last.place), connection).await
+    }
+
+    /// What the subject's last message says, and how this database relates to it. The stream is created if it is not there.
+    async fn last_word(&self) -> Result<Option<LastWord>, RelayError> {
+        let subject = self
+            .broker
+            .topology
+            .subject(self.options.source, event::WATERMARK);
+        let stream = self.broker.stream().await?;
+        let message = match stream.get_last_raw_message_by_subject(&subject).await {
+            Ok(message) => message,
+            Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        let (claim, count) = match event::read(event::WATERMARK, Some(&message.headers), &message.payload) {
+            Ok(Message::Claim { claim, count }) => (Some(claim), count),
+            Ok(Message::Watermark { claim, count, .. }) => (claim, count),
+            // Nobody's word: as if another database had said it.
+            Ok(Message::Change(_)) | Err(_) => (None, NOBODYS),
+        };
+        Ok(Some(LastWord {
+            place: message.sequence,
+            claim,
+            relation: outbox::relation(&self.database, claim, count).await?,
+        }))
+    }
+
+    /// Stores a claim, then publishes it: published and not stored, it would be taken for another database's after a crash.
+    async fn claim(&mut self, last: u64, connection: u64) -> Result<Option<Held>, RelayError> {
+        let claim = Claim(getrandom::u64().map_err(|_| RelayError::NoRandomNumbers)?);
+        outbox::store_claim(&self.database, claim).await?;
+        let snapshot = outbox::pending_after(&self.database, None, 0).await?;
+        let speaker = Speaker {
+            source: self.options.source,
+            claim,
+            incarnation: snapshot.incarnation,
+        };
+        let (kind, now) = (self.options.claim_kind, self.options.clock.now());
+        let (headers, body) = speaker.claim(kind, now, snapshot.sequence, snapshot.nonce);
+        let sent = Instant::now();
+        self.tenure.mine = Some(claim);
+        let place = match self.publish_in_chain(headers, body, last).await {
+            Ok(place) => place,
+            Err(error) if is_refusal(&error) => {
+                self.tenure.lose();
+                return Ok(None);
+            }
+            Err(error) => return Err(error.into()),
+        };
+        self.tenure.takes_over = false;
+        let held = Held {
+            claim,
+            last: place,
+            connection,
+        };
+        self.tenure.state = State::Held(held);
+        self.standing.send_replace(Standing::Live { claim, sent });
+        tracing::debug!(source = self.options.source, %claim, "claimed");
+        Ok(Some(held))
+    }
+
+    async fn renew_incarnation(&mut self) -> Result<(), RelayError> {
+        self.database
+            .write(|transaction| outbox::renew_incarnation(transaction).map_err(group_commit::Error::from))
+            .await?;
+        self.progress.count_renewal();
+        tracing::warn!(
+            source = self.options.source,
+            "the stream tells of a history that this database does not have: it was restored, set back or replaced. It gets \
+             a new incarnation, and everybody asks it anew; what was written since the backup is lost"
+        );
+        Ok(())
+    }
+
+    fn refuse(&mut self, by: Option<Claim>) {
+        self.tenure.state = State::Refused;
+        self.standing.send_replace(Standing::Refused);
+        let by = by.map(|claim| claim.to_string());
+        tracing::error!(
+            source = self.options.source,
+            by,
+            "another publisher of this source is alive, with another database. This process publishes nothing and refuses \
+             writes. Stop one of the two. To have this database replace the other one, start it with --renew-incarnation"
+        );
+    }
+}
+
+/// The count of a message that says nothing.
+const NOBODYS: Count = Count {
+    incarnation: Incarnation(0),
+    sequence: 0,
+    nonce: None,
+};
+
+/// Whether the broker refused a message because another one is the last of the subject, or may be.
+pub(super) fn is_refusal(error: &PublishError) -> bool {
+    error.kind() == PublishErrorKind::WrongLastSequence
+        // In a cluster, while another message that names the subject is under way.
+        || error_code(error) == Some(ErrorCode::STREAM_WRONG_LAST_SEQUENCE_CONSTANT)
+}
+
+/// What the broker itself answered, if it did.
+pub(super) fn error_code(error: &PublishError) -> Option<ErrorCode> {
+    let source = std::error::Error::source(error)?;
+    let answered = source.downcast_ref::<jetstream::Error>()?;
+    Some(answered.error_code())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MINE: Claim = Claim(1);
+    const OTHER: Claim = Claim(2);
+    const OWN: Relation = Relation {
+        own: true,
+        has_the_count: true,
+    };
+    const SET_BACK: Relation = Relation {
+        own: true,
+        has_the_count: false,
+    };
+    const FOREIGN: Relation = Relation {
+        own: false,
+        has_the_count: false,
+    };
+
+    fn word(place: u64, claim: Claim, relation: Relation) -> Option<LastWord> {
+        Some(LastWord {
+            place,
+            claim: Some(claim),
+            relation,
+        })
+    }
+
+    fn held_before() -> Tenure {
+        Tenure {
+            mine: Some(MINE),
+            ..Tenure::new(false)
+        }
+    }
+
+    #[test]
+    fn an_empty_subject_is_claimed_and_so_is_one_whose_last_word_is_ours() {
+        let now = Instant::now();
+        assert_eq!(Tenure::new(false).decide(None, now), Step::Claim);
+        assert_eq!(held_before().decide(word(7, MINE, OWN), now), Step::Claim);
+        assert_eq!(
+            held_before().decide(word(7, MINE, SET_BACK), now),
+            Step::RenewAndClaim,
+            "the process was set back together with its database"
+        );
+    }
+
+    #[test]
+    fn a_claim_of_this_database_is_replaced_after_a_short_silence() {
+        let (mut tenure, start) = (Tenure::new(false), Instant::now());
+        assert_eq!(tenure.decide(word(7, OTHER, OWN), start), Step::Watch);
+        let almost = start + SILENCE - Duration::from_millis(1);
+        assert_eq!(tenure.decide(word(7, OTHER, OWN), almost), Step::Watch);
+        assert_eq!(tenure.decide(word(7, OTHER, OWN), start + SILENCE), Step::Claim);
+    }
+
+    #[test]
+    fn of_a_database_that_was_set_back_the_incarnation_is_renewed() {
+        let (mut tenure, start) = (Tenure::new(false), Instant::now());
+        assert_eq!(tenure.decide(word(7, OTHER, SET_BACK), start), Step::Watch);
+        let silent = start + SILENCE;
+        assert_eq!(
+            tenure.decide(word(7, OTHER, SET_BACK), silent),
+            Step::RenewAndClaim
+        );
+    }
+
+    #[test]
+    fn a_second_process_of_this_database_stands_by_until_the_first_is_silent_for_long() {
+        let (mut tenure, start) = (Tenure::new(false), Instant::now());
+        tenure.decide(word(7, OTHER, OWN), start);
+        assert_eq!(tenure.decide(word(8, OTHER, OWN), start + SILENCE), Step::Watch);
+        let silent = start + SILENCE + SILENCE;
+        assert_eq!(tenure.decide(word(8, OTHER, OWN), silent), Step::Watch);
+        let silent = start + SILENCE + LONG_SILENCE;
+        assert_eq!(tenure.decide(word(8, OTHER, OWN), silent), Step::Claim);
+    }
+
+    #[test]
+    fn a_foreign_claim_is_replaced_after_a_long_silence_and_never_while_it_lives() {
+        let (mut tenure, start) = (Tenure::new(false), Instant::now());
+        tenure.decide(word(7, OTHER, FOREIGN), start);
+        assert_eq!(
+            tenure.decide(word(7, OTHER, FOREIGN), start + SILENCE),
+            Step::Watch
+        );
+        assert_eq!(
+            tenure.decide(word(7, OTHER, FOREIGN), start + LONG_SILENCE),
+            Step::RenewAndClaim
+        );
+        let mut tenure = Tenure::new(false);
+        tenure.decide(word(7, OTHER, FOREIGN), start);
+        assert_eq!(
+            tenure.decide(word(8, OTHER, FOREIGN), start + SILENCE),
+            Step::Refuse
+        );
+    }
+
+    #[test]
+    fn who_was_replaced_by_another_database_does_not_come_back() {
+        let mut tenure = held_before();
+        assert_eq!(
+            tenure.decide(word(7, OTHER, FOREIGN), Instant::now()),
+            Step::Refuse
+        );
+    }
+
+    #[test]
+    fn an_operator_who_renewed_the_incarnation_has_decided() {
+        let mut tenure = Tenure::new(true);
+        assert_eq!(
+            tenure.decide(word(7, OTHER, FOREIGN), Instant::now()),
+            Step::Claim
+        );
+    }
+}
