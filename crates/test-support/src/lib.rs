@@ -1,11 +1,13 @@
-//! Real parts for tests: a nats-server on a free port, an OTLP sink, processes that stand still, and waiting for what
+//! Real parts for tests: a nats-server on a free port, certificates for it, an OTLP sink, processes that stand still, and waiting for what
 //! must come true.
 
+mod certificates;
 mod eventually;
 mod nats;
 mod otlp_sink;
 mod paused;
 
+pub use certificates::Certificates;
 pub use eventually::eventually;
 pub use nats::NatsServer;
 pub use otlp_sink::{CollectedSpan, OtlpSink};

@@ -17,15 +17,26 @@ pub struct NatsServer {
 }
 
 /// What a server is told besides where it listens.
-#[derive(Debug, Default)]
-struct Settings {
-    /// None: JetStream in the server's own folder, and no users.
-    file: Option<PathBuf>,
-    environment: Vec<(String, String)>,
-    arguments: Vec<String>,
+#[derive(Debug)]
+enum Settings {
+    /// The text of a file of settings.
+    Text(String),
+    /// A file of settings, its variables, and arguments that go before it.
+    File {
+        file: PathBuf,
+        environment: Vec<(String, String)>,
+        arguments: Vec<String>,
+    },
 }
 
 impl NatsServer {
+    /// The settings of [`start`](Self::start): `JetStream` in the server's own folder, and no users.
+    ///
+    /// Its bound is said, and not left to the disk: of what is free a server takes three quarters, and has no room for the
+    /// stream where that is less than a gibibyte.
+    pub const JETSTREAM: &str =
+        "jetstream { store_dir: $NATS_STORE_DIR, max_memory_store: 64MB, max_file_store: 2GB }\n";
+
     /// Starts a server on a free port.
     ///
     /// # Panics
@@ -36,7 +47,27 @@ impl NatsServer {
 
     /// The same, for programs that have to tell a person what is missing.
     pub fn try_start() -> io::Result<Self> {
-        Self::try_start_as(Settings::default())
+        Self::try_start_as(Settings::Text(Self::JETSTREAM.to_owned()), 0)
+    }
+
+    /// Starts a server on this port, where something else may just have listened.
+    ///
+    /// # Panics
+    /// When the port is taken.
+    pub fn start_on(port: u16) -> Self {
+        Self::try_start_as(Settings::Text(Self::JETSTREAM.to_owned()), port)
+            .expect("nats-server starts there")
+    }
+
+    /// Starts a server with these settings, in the form of its file, on a free port.
+    ///
+    /// There, `$NATS_STORE_DIR` is the server's own folder. `JetStream` is off unless they say where its store is.
+    ///
+    /// # Panics
+    /// When there is no nats-server, or it refuses the settings.
+    pub fn start_set(settings: &str) -> Self {
+        Self::try_start_as(Settings::Text(settings.to_owned()), 0)
+            .expect("nats-server starts with the settings")
     }
 
     /// Starts a server with a file of settings, on free ports whatever the file says.
@@ -47,25 +78,30 @@ impl NatsServer {
     /// # Panics
     /// When there is no nats-server, or it refuses the file.
     pub fn start_with(file: &Path, environment: &[(String, String)], arguments: &[String]) -> Self {
-        let settings = Settings {
-            file: Some(file.to_owned()),
+        let settings = Settings::File {
+            file: file.to_owned(),
             environment: environment.to_owned(),
             arguments: arguments.to_owned(),
         };
-        Self::try_start_as(settings).expect("nats-server starts with the settings of the file")
+        Self::try_start_as(settings, 0).expect("nats-server starts with the settings of the file")
     }
 
-    fn try_start_as(settings: Settings) -> io::Result<Self> {
+    fn try_start_as(settings: Settings, port: u16) -> io::Result<Self> {
         let store = tempfile::tempdir()?;
-        // The server picks the port and writes it down: nobody else can take it in between.
+        // If it is 0, the server picks the port and writes it down: nobody else can take it in between.
         let mut server = Self {
             process: None,
-            port: 0,
+            port,
             store,
             settings,
         };
-        server.spawn("-1")?;
-        server.port = server.read_port()?;
+        if port == 0 {
+            server.spawn("-1")?;
+            server.port = server.read_port()?;
+        } else {
+            server.spawn(&port.to_string())?;
+            server.await_listening()?;
+        }
         Ok(server)
     }
 
@@ -109,6 +145,15 @@ impl NatsServer {
             .expect("nats-server starts again");
     }
 
+    /// Starts it again on the same port with other settings, in the form of its file.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub fn restart_set(&mut self, settings: &str) {
+        self.settings = Settings::Text(settings.to_owned());
+        self.restart();
+    }
+
     /// Forgets everything that was stored; to be called between [`kill`](Self::kill) and [`restart`](Self::restart).
     ///
     /// # Panics
@@ -137,17 +182,22 @@ impl NatsServer {
         command
             .args(["--addr", "127.0.0.1", "--port", port, "--ports_file_dir"])
             .arg(self.ports_dir());
-        match &self.settings.file {
-            Some(file) => command
-                .args(["--http_port", "-1", "--config"])
-                .arg(file)
-                .args(&self.settings.arguments)
-                .env("NATS_STORE_DIR", self.store.path())
-                .envs(self.settings.environment.iter().cloned()),
-            None => command
-                .args(["--jetstream", "--store_dir"])
-                .arg(self.store.path()),
-        };
+        match &self.settings {
+            Settings::Text(text) => {
+                let file = self.store.path().join("nats.conf");
+                std::fs::write(&file, text)?;
+                command.arg("--config").arg(file);
+            }
+            Settings::File {
+                file,
+                environment,
+                arguments,
+            } => {
+                command.args(["--http_port", "-1", "--config"]).arg(file);
+                command.args(arguments).envs(environment.iter().cloned());
+            }
+        }
+        command.env("NATS_STORE_DIR", self.store.path());
         let process = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
         self.process = Some(process);
         Ok(())
