@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use event_bus::{FailPoint, StreamReplicas};
+use event_bus::{FailPoint, NatsConfig, StreamReplicas};
 use telemetry::TelemetryConfig;
 
 /// Owns endpoints: the URLs an account monitors.
@@ -18,9 +18,9 @@ pub struct Config {
     #[arg(long, env = "DATABASE", default_value = "endpoints.db")]
     pub database: PathBuf,
 
-    /// The broker. The service starts, and takes mutations, without it.
-    #[arg(long, env = "NATS_URL", default_value = "nats://127.0.0.1:4222")]
-    pub nats_url: String,
+    /// The broker.
+    #[command(flatten)]
+    pub nats: NatsConfig,
 
     /// The JetStream stream that holds every source's events.
     #[arg(long, env = "STREAM", default_value = "EVENTS")]

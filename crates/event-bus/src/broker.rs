@@ -1,26 +1,19 @@
 //! One connection to NATS, and the stream that everything is published to.
 
+mod connection;
+
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use async_nats::jetstream::context::{ContextBuilder, CreateStreamError};
+use async_nats::jetstream::context::CreateStreamError;
 use async_nats::jetstream::{self, stream};
-use async_nats::{Client, ConnectOptions, Event, ServerAddr};
 use tokio::sync::watch;
 
+use self::connection::{Dialer, Link};
+use crate::NatsConfig;
+use crate::config::FileError;
 use crate::trouble::{Stage, Trouble};
-
-/// How long the broker may take to answer before the caller tries again.
-const ANSWER_WITHIN: Duration = Duration::from_secs(2);
-/// How long a new connection may take to be greeted. One that a dead link swallowed is given up soon enough to be
-/// there when the link lives.
-const GREETED_WITHIN: Duration = Duration::from_secs(1);
-/// Silence after which the broker is asked whether it is there, and again, and again; then the connection is taken for
-/// dead, at three times this. Watermarks come twice as often, so that a living link is seldom asked.
-const PING_EVERY: Duration = Duration::from_millis(500);
-/// A short and steady delay: the client's own doubles up to 4 s, and an outage of 3 s would be felt for 7.
-const RECONNECT_AFTER: Duration = Duration::from_millis(100);
 
 /// The stream's name and the first token of every subject in it.
 #[derive(Debug, Clone)]
@@ -98,8 +91,8 @@ impl FromStr for StreamReplicas {
 /// A connection that comes back by itself. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Broker {
-    pub(crate) client: Client,
-    pub(crate) jetstream: jetstream::Context,
+    /// The client that is used now: should its task end, another one takes its place.
+    link: watch::Receiver<Link>,
     pub(crate) topology: Topology,
     stream_replicas: StreamReplicas,
     /// Changes with every new connection: what was subscribed before may have missed something.
@@ -109,12 +102,24 @@ pub struct Broker {
 
 /// The settings of the connection are wrong. An absent server is not an error: the client keeps trying.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot use the NATS URL {url}")]
-pub struct ConnectError {
-    /// The URL as it was given, without user and password.
-    url: String,
-    #[source]
-    source: async_nats::ConnectError,
+pub enum ConnectError {
+    /// It is no URL of a NATS server.
+    #[error("cannot use the NATS URL {url}")]
+    Url {
+        /// As it was given, without user and password.
+        url: String,
+        /// What is wrong with it.
+        source: async_nats::ConnectError,
+    },
+    /// A certificate or a key cannot be used.
+    #[error("cannot use the files for TLS to NATS")]
+    File(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl From<FileError> for ConnectError {
+    fn from(error: FileError) -> Self {
+        Self::File(error.into())
+    }
 }
 
 impl Broker {
@@ -123,35 +128,26 @@ impl Broker {
     ///
     /// A user and a password may stand in the URL, as `nats://user:password@host:port`, in characters that a URL does not
     /// encode. That user's inboxes are then `_INBOX.<user>.>`, so that a server can keep users out of each other's.
-    pub async fn connect(url: &str, name: &str, topology: Topology) -> Result<Self, ConnectError> {
+    pub async fn connect(
+        server: impl Into<NatsConfig>,
+        name: &str,
+        topology: Topology,
+    ) -> Result<Self, ConnectError> {
+        let config = server.into();
+        config.check_files()?;
         let (connected, connections) = watch::channel(0);
-        let client = sign_in(ConnectOptions::new(), url)
-            .name(name)
-            .retry_on_initial_connect()
-            .reconnect_delay_callback(|_| RECONNECT_AFTER)
-            .connection_timeout(GREETED_WITHIN)
-            .ping_interval(PING_EVERY)
-            .event_callback(move |event| {
-                note(&event, &connected);
-                async {}
-            })
-            .connect(url)
-            .await
-            .map_err(|source| ConnectError {
-                url: without_password(url).to_owned(),
-                source,
-            })?;
-        let jetstream = ContextBuilder::new()
-            .timeout(ANSWER_WITHIN)
-            .ack_timeout(ANSWER_WITHIN)
-            .build(client.clone());
+        let trouble = Trouble::default();
+        trouble.not_yet_connected();
+        let dialer = Dialer::new(config, name, connected, trouble.clone());
+        let (first, ended) = dialer.dial().await?;
+        let (links, link) = watch::channel(first);
+        tokio::spawn(dialer.redial(links, ended));
         Ok(Self {
-            client,
-            jetstream,
+            link,
             topology,
             stream_replicas: StreamReplicas::default(),
             connections,
-            trouble: Trouble::default(),
+            trouble,
         })
     }
 
@@ -167,12 +163,22 @@ impl Broker {
 
     /// Whether the connection is up, as far as the client knows.
     pub fn connected(&self) -> bool {
-        self.client.connection_state() == async_nats::connection::State::Connected
+        self.link.borrow().client.connection_state() == async_nats::connection::State::Connected
+    }
+
+    /// The client that is used now. To be asked for anew after a failure.
+    pub(crate) fn client(&self) -> async_nats::Client {
+        self.link.borrow().client.clone()
+    }
+
+    /// `JetStream` by the client that is used now. To be asked for anew after a failure.
+    pub(crate) fn jetstream(&self) -> jetstream::Context {
+        self.link.borrow().jetstream.clone()
     }
 
     /// Waits for the first connection: at start it takes a moment, which is not yet a failure.
     pub(crate) async fn first_connection(&self) {
-        // The client holds the sender for as long as it lives, so that waiting cannot fail.
+        // The sender is held for as long as a broker is, so that waiting cannot fail.
         let _ = self.connections.clone().wait_for(|count| *count > 0).await;
     }
 
@@ -184,7 +190,7 @@ impl Broker {
     /// The stream, created if it is not there. It tells [`trouble`](Self::trouble) how that went.
     pub(crate) async fn stream(&self) -> Result<stream::Stream, CreateStreamError> {
         let config = self.topology.stream_config(self.stream_replicas);
-        let stream = self.jetstream.get_or_create_stream(config).await;
+        let stream = self.jetstream().get_or_create_stream(config).await;
         match &stream {
             Ok(_) => self.trouble.clear(Stage::Stream),
             Err(error) => self.trouble.set(Stage::Stream, error),
@@ -193,35 +199,8 @@ impl Broker {
     }
 }
 
-/// The client ignores a user that stands in the URL.
-fn sign_in(options: ConnectOptions, url: &str) -> ConnectOptions {
-    // A URL that is none is refused by the connecting itself.
-    let Ok(server) = url.parse::<ServerAddr>() else {
-        return options;
-    };
-    let (Some(user), Some(password)) = (server.username(), server.password()) else {
-        return options;
-    };
-    options
-        .user_and_password(user.to_owned(), password.to_owned())
-        .custom_inbox_prefix(format!("_INBOX.{}", user.replace(['.', '*', '>'], "_")))
-}
-
 fn without_password(url: &str) -> &str {
     url.rsplit_once('@').map_or(url, |(_, server)| server)
-}
-
-fn note(event: &Event, connected: &watch::Sender<u64>) {
-    match event {
-        Event::Connected => {
-            connected.send_modify(|count| *count += 1);
-            tracing::info!("connected to NATS");
-        }
-        Event::Disconnected => tracing::warn!("NATS is gone; trying again"),
-        // One per failed attempt, ten a second: an outage is said once, above.
-        Event::ClientError(error) => tracing::debug!(%error, "NATS connection"),
-        other => tracing::info!(event = %other, "NATS connection"),
-    }
 }
 
 #[cfg(test)]

@@ -174,7 +174,7 @@ impl Feed {
 
     fn consumer_from(&self, cursor: Cursor) -> push::OrderedConfig {
         push::OrderedConfig {
-            deliver_subject: self.broker.client.new_inbox(),
+            deliver_subject: self.broker.client().new_inbox(),
             deliver_policy: DeliverPolicy::ByStartSequence {
                 start_sequence: cursor.sequence + 1,
             },

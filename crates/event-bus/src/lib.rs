@@ -3,6 +3,7 @@
 mod broker;
 mod claim;
 mod clock;
+mod config;
 mod event;
 mod feed;
 pub mod history;
@@ -18,6 +19,7 @@ mod trouble;
 pub use broker::{Broker, ConnectError, StreamReplicas, Topology};
 pub use claim::Claim;
 pub use clock::Clock;
+pub use config::NatsConfig;
 pub use event::Event;
 pub use feed::{Change, ChangeKind, Claimed, Feed, Heard, Loss, Watermark};
 pub use incarnation::{Incarnation, Nonce, NotAnIncarnation, NotSixteenDigits, Version};

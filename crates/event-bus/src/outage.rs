@@ -1,11 +1,12 @@
 //! Says an outage when it begins and when it is over, not at every attempt.
 
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// The same line is written at most this often, however often an outage begins.
 const REPEAT_AFTER: Duration = Duration::from_mins(1);
 /// Reasons that are told apart. An outage with more of them does not get more lines.
-const REASONS: usize = 8;
+const REASONS: usize = 16;
 
 /// Decides which lines of an outage are written: one for each reason, and one when it is over.
 ///
@@ -51,10 +52,30 @@ impl Outage {
         true
     }
 
+    /// The log says that an outage goes on.
+    pub(crate) fn is_said(&self) -> bool {
+        self.said
+    }
+
     /// An attempt succeeded. Whether a line has to say that the outage is over.
     pub(crate) fn over(&mut self) -> bool {
         self.wrong = false;
         std::mem::take(&mut self.said)
+    }
+}
+
+/// Lines about single happenings, of which there may be thousands a second: each is written at most once a minute.
+#[derive(Debug, Default)]
+pub(crate) struct Seldom(Mutex<Outage>);
+
+impl Seldom {
+    /// Whether to write this line now.
+    pub(crate) fn say(&self, line: &str) -> bool {
+        let mut outage = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // One that is over at once.
+        let say = outage.failed(line, Instant::now());
+        outage.over();
+        say
     }
 }
 
@@ -107,6 +128,13 @@ mod tests {
         assert!(!outage.failed("refused", start + ATTEMPT));
         assert!(outage.failed("refused", start + REPEAT_AFTER));
         assert!(outage.over());
+    }
+
+    #[test]
+    fn a_happening_is_said_once_a_minute() {
+        let seldom = Seldom::default();
+        let said = ["lost", "unreadable", "lost", "lost", "unreadable"].map(|line| seldom.say(line));
+        assert_eq!(said, [true, true, false, false, false]);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use group_commit::{Database, Error};
 
 use crate::{Broker, Publishing, outbox};
 
-/// Ready while the database answers a read. Of the broker it only says whether it is there.
+/// Ready while the database answers a read. Of the broker it only says in words how it is.
 ///
 /// A source without a broker is ready: it takes changes and answers from its database, and announces when the broker is back.
 /// Its hearers stop trusting it by themselves; who sent readers away from it would only make an outage of two.
@@ -25,10 +25,9 @@ pub async fn readiness(database: Database, broker: Broker, publishing: Publishin
                 .to_owned(),
         );
     }
-    let broker = if broker.connected() {
-        "the broker is connected"
-    } else {
-        "the broker is away: changes are announced when it is back"
-    };
-    Ok(broker.to_owned())
+    let trouble = broker.trouble();
+    if trouble.is_there() {
+        return Ok(format!("{trouble}; changes are announced when that is over"));
+    }
+    Ok(trouble.to_string())
 }

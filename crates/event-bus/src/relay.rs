@@ -326,7 +326,7 @@ impl Relay {
     ) -> Result<PublishAckFuture, PublishError> {
         let subject = self.broker.topology.subject(self.options.source, &row.entity);
         self.broker
-            .jetstream
+            .jetstream()
             .publish_with_headers(subject, headers.clone(), row.body(carry).into())
             .await
     }
@@ -370,7 +370,7 @@ impl Relay {
             .expected_last_subject_sequence(last);
         let taken = self
             .broker
-            .jetstream
+            .jetstream()
             .send_publish(subject, message)
             .await?
             .await?;

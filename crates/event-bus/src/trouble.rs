@@ -1,14 +1,21 @@
 //! What is wrong between this process and its broker, in words, and said once in the log.
 
+mod known;
 mod reason;
 
 use std::error::Error;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use self::reason::Reason;
+use self::reason::{Kind, Reason};
 use crate::outage::Outage;
+
+/// How long a complaint of the server may explain what fails: a little longer than what fails waits for its answer.
+const COMPLAINT_HOLDS: Duration = Duration::from_secs(5);
+
+/// A connection that does not hold for this long was of no use.
+const HOLDS: Duration = Duration::from_secs(1);
 
 /// What has to work, in this order: an earlier one that does not is why the later ones do not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -35,9 +42,13 @@ impl Stage {
     ];
 
     /// What does not work, as readers of `/readyz` and of the log are told.
-    const fn wrong(self) -> &'static str {
+    const fn wrong(self, reason: &Reason) -> &'static str {
         match self {
-            Self::Connection => "the broker is away",
+            Self::Connection => match reason.kind {
+                Kind::Away => "the broker is away",
+                Kind::Refused => "the broker refuses this service",
+                Kind::Unusable => "the broker cannot be used",
+            },
             Self::Stream => "the stream cannot be used",
             Self::Publishing => "nothing can be published; changes wait in the outbox",
             Self::Feed => "the feed is not heard",
@@ -47,7 +58,7 @@ impl Stage {
 
     const fn right(self) -> &'static str {
         match self {
-            Self::Connection => "connected to NATS",
+            Self::Connection => "connected to NATS again",
             Self::Stream => "the stream can be used",
             Self::Publishing => "publishing again",
             Self::Feed => "hearing the feed again",
@@ -61,10 +72,16 @@ impl Stage {
 /// Whoever tries again after a failure tells it of every attempt; it writes one line when an outage begins, with the
 /// reason and what to do, and one when it is over.
 #[derive(Debug, Clone, Default)]
-pub struct Trouble(Arc<Mutex<Stages>>);
+pub struct Trouble(Arc<Mutex<State>>);
 
 #[derive(Debug, Default)]
-struct Stages([StageState; Stage::ALL.len()]);
+struct State {
+    stages: [StageState; Stage::ALL.len()],
+    /// What the server last complained of, and when. It answers nothing to what it forbids, so that its complaint is the
+    /// reason why an answer does not come.
+    complaint: Option<(String, Instant)>,
+    connected_at: Option<Instant>,
+}
 
 #[derive(Debug, Default)]
 struct StageState {
@@ -72,47 +89,117 @@ struct StageState {
     outage: Outage,
 }
 
+impl StageState {
+    /// Whether that has to be said.
+    fn over(&mut self) -> bool {
+        self.wrong = None;
+        self.outage.over()
+    }
+}
+
 impl Trouble {
     /// An attempt failed. Nothing is written while an earlier stage is wrong: that one was said, and is the reason.
     pub(crate) fn set(&self, stage: Stage, error: &dyn Error) {
-        self.set_reason(stage, Reason::of(error));
+        let complaint = self.recent_complaint();
+        self.set_reason(stage, Reason::of(error, complaint.as_deref()));
     }
 
-    /// An attempt succeeded.
+    /// An attempt succeeded, and so the stages before it work, too.
     pub(crate) fn clear(&self, stage: Stage) {
-        let mut stages = self.lock();
-        let told = &mut stages.0[stage as usize];
-        told.wrong = None;
-        let over = told.outage.over();
-        drop(stages);
-        if over {
-            tracing::info!("{}", stage.right());
+        let mut all = self.lock();
+        // Not the connection: it alone knows when it is lost, and this may be an answer from before that.
+        let works = [stage.min(Stage::Stream), stage];
+        let over = works.map(|stage| all.stages[stage as usize].over());
+        drop(all);
+        for (stage, over) in works.into_iter().zip(over) {
+            if over {
+                tracing::info!("{}", stage.right());
+            }
         }
     }
 
-    /// The first stage that is wrong, with its reason. None if all that was tried works.
-    pub(crate) fn now(&self) -> Option<(Stage, String)> {
-        let stages = self.lock();
-        Stage::ALL
-            .into_iter()
-            .find_map(|stage| Some((stage, stages.0[stage as usize].wrong.as_ref()?.to_string())))
+    /// Nothing was tried yet.
+    pub(crate) fn not_yet_connected(&self) {
+        self.lock().stages[Stage::Connection as usize].wrong = Some(Reason::not_yet());
+    }
+
+    /// The connection was lost. Why, the next attempt tells; it often succeeds, and then there is nothing to say.
+    pub(crate) fn disconnected(&self) {
+        let mut all = self.lock();
+        let held = all.connected_at.is_some_and(|at| at.elapsed() >= HOLDS);
+        if held {
+            all.stages[Stage::Connection as usize].wrong = Some(Reason::lost());
+            return;
+        }
+        drop(all);
+        self.set_reason(Stage::Connection, Reason::hung_up());
+    }
+
+    /// An attempt to connect failed, with what the client says of it.
+    pub(crate) fn not_connected(&self, error: &str) {
+        self.set_reason(Stage::Connection, Reason::of_connecting(error));
+    }
+
+    /// An attempt to connect succeeded. Whether a line was written, which it is if the outage was said.
+    pub(crate) fn connected(&self) -> bool {
+        let mut all = self.lock();
+        all.connected_at = Some(Instant::now());
+        let said = all.stages[Stage::Connection as usize].outage.is_said();
+        drop(all);
+        self.clear(Stage::Connection);
+        said
+    }
+
+    /// The client ended by itself; another one is made.
+    pub(crate) fn client_ended(&self) {
+        self.set_reason(Stage::Connection, Reason::client_ended());
+    }
+
+    /// The server said that something is wrong.
+    pub(crate) fn server_said(&self, complaint: &str) {
+        self.lock().complaint = Some((complaint.to_owned(), Instant::now()));
+    }
+
+    /// Whether something listens there, and is of no use.
+    pub(crate) fn refused(&self) -> bool {
+        let connection = &self.lock().stages[Stage::Connection as usize];
+        connection
+            .wrong
+            .as_ref()
+            .is_some_and(|reason| reason.kind != Kind::Away)
+    }
+
+    /// Whether anything is wrong.
+    pub(crate) fn is_there(&self) -> bool {
+        self.lock().stages.iter().any(|stage| stage.wrong.is_some())
+    }
+
+    fn recent_complaint(&self) -> Option<String> {
+        let all = self.lock();
+        let (complaint, at) = all.complaint.as_ref()?;
+        (at.elapsed() < COMPLAINT_HOLDS).then(|| complaint.clone())
     }
 
     fn set_reason(&self, stage: Stage, reason: Reason) {
-        let mut stages = self.lock();
-        let (earlier, rest) = stages.0.split_at_mut(stage as usize);
+        let mut all = self.lock();
+        let (earlier, rest) = all.stages.split_at_mut(stage as usize);
         let consequence = earlier.iter().any(|earlier| earlier.wrong.is_some());
         let told = &mut rest[0];
-        let say = !consequence && told.outage.failed(&reason.what, Instant::now());
+        let say = !consequence && told.outage.failed(&reason.key(), Instant::now());
         let line = say.then(|| reason.clone());
         told.wrong = Some(reason);
-        drop(stages);
-        if let Some(Reason { what, to_do }) = line {
-            tracing::warn!(reason = what, to_do, "{}; trying again", stage.wrong());
+        drop(all);
+        if let Some(reason) = line {
+            let wrong = stage.wrong(&reason);
+            tracing::warn!(
+                reason = reason.what,
+                to_do = reason.to_do,
+                "{wrong}; trying again"
+            );
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Stages> {
+    fn lock(&self) -> MutexGuard<'_, State> {
         // The state is whole between any two statements, so that a panic elsewhere does not spoil it.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -121,10 +208,17 @@ impl Trouble {
 impl fmt::Display for Trouble {
     /// For `/readyz`: what works, and what does not and why.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.now() {
-            None => f.write_str("the broker is connected"),
-            Some((Stage::Connection, reason)) => write!(f, "{}: {reason}", Stage::Connection.wrong()),
-            Some((stage, reason)) => write!(f, "the broker is connected, but {}: {reason}", stage.wrong()),
+        let all = self.lock();
+        let wrong = |stage: &Stage| all.stages[*stage as usize].wrong.as_ref();
+        let Some((stage, reason)) = Stage::ALL
+            .iter()
+            .find_map(|stage| wrong(stage).map(|reason| (*stage, reason)))
+        else {
+            return f.write_str("the broker is connected");
+        };
+        if stage > Stage::Connection {
+            f.write_str("the broker is connected, but ")?;
         }
+        write!(f, "{}: {reason}", stage.wrong(reason))
     }
 }

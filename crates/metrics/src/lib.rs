@@ -38,7 +38,7 @@ pub async fn run(config: Config, listener: TcpListener, stop: CancellationToken)
         stream: config.stream,
         prefix: config.subject_prefix,
     };
-    let broker = Broker::connect(&config.nats_url, events::SOURCE, topology)
+    let broker = Broker::connect(config.nats, events::SOURCE, topology)
         .await?
         .with_stream_replicas(config.stream_replicas);
     let relay = Relay::new(

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use event_bus::StreamReplicas;
+use event_bus::{NatsConfig, StreamReplicas};
 use fresh_cache::Refresh;
 use telemetry::TelemetryConfig;
 use url::Url;
@@ -58,9 +58,9 @@ pub struct Config {
     #[arg(long, env = "UPSTREAM_BODY_LIMIT", default_value_t = 4 * 1024 * 1024)]
     pub upstream_body_limit: usize,
 
-    /// The broker. The service starts, and serves by asking the sources, without it.
-    #[arg(long, env = "NATS_URL", default_value = "nats://127.0.0.1:4222")]
-    pub nats_url: String,
+    /// The broker.
+    #[command(flatten)]
+    pub nats: NatsConfig,
 
     /// The JetStream stream that holds every source's events.
     #[arg(long, env = "STREAM", default_value = "EVENTS")]

@@ -91,7 +91,7 @@ impl Service {
             stream: config.stream,
             prefix: config.subject_prefix,
         };
-        let broker = Broker::connect(&config.nats_url, "page", topology)
+        let broker = Broker::connect(config.nats, "page", topology)
             .await?
             .with_stream_replicas(config.stream_replicas);
         let history = History::new(broker.clone(), &Source::ALL.map(Source::name), PAST);
@@ -104,6 +104,7 @@ impl Service {
             let every = Duration::from_millis(config.audit_interval_ms.into());
             background.spawn(Auditor::new(caches.default().clone(), every).run());
         }
+        let trouble = broker.trouble().clone();
         let feed = Feed::new(broker, &Source::ALL.map(Source::name));
         background.spawn(feed.run(stop.clone(), move |heard| hearer.hear(heard)));
 
@@ -114,7 +115,10 @@ impl Service {
         };
         // Always: deaf, it serves by asking, and without its sources what it knows, marked. What keeps one replica from them
         // keeps them all, as a rule, and readers who are sent away from all are served by none.
-        let ready = Readiness::always();
+        let ready = Readiness::asking(move || {
+            let words = trouble.to_string();
+            async move { Ok(words) }
+        });
         Ok(Self {
             router: http_edge::edge(routes::router(app), ready, options),
             background,

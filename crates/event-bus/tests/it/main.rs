@@ -9,4 +9,6 @@ mod losses;
 mod readiness;
 mod rig;
 mod steadiness;
+mod tls;
+mod trouble;
 mod watermarks;

@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use event_bus::outbox::{self, Announcement};
-use event_bus::{Broker, Cause, ChangeKind, Clock, Feed, Heard, Incarnation, Loss, Nonce, Relay, RelayOptions, Topology};
+use event_bus::{
+    Broker, Cause, ChangeKind, Clock, Feed, Heard, Incarnation, Loss, NatsConfig, Nonce, Relay, RelayOptions,
+    Topology,
+};
 use group_commit::{Database, Error};
 use serde_json::value::{RawValue, to_raw_value};
 use tempfile::TempDir;
@@ -75,13 +78,18 @@ impl Source {
         Self::start_at(name, folder, &nats.url()).await
     }
 
-    pub(crate) async fn start_at(name: &'static str, folder: TempDir, url: &str) -> Self {
-        Self::start_by(Clock::default(), name, folder, url).await
+    pub(crate) async fn start_at(name: &'static str, folder: TempDir, server: impl Into<NatsConfig>) -> Self {
+        Self::start_by(Clock::default(), name, folder, server).await
     }
 
-    pub(crate) async fn start_by(clock: Clock, name: &'static str, folder: TempDir, url: &str) -> Self {
+    pub(crate) async fn start_by(
+        clock: Clock,
+        name: &'static str,
+        folder: TempDir,
+        server: impl Into<NatsConfig>,
+    ) -> Self {
         let database = Database::open(&folder.path().join("db"), &MIGRATIONS).unwrap();
-        let broker = Broker::connect(url, "source", topology()).await.unwrap();
+        let broker = Broker::connect(server, "source", topology()).await.unwrap();
         let stop = CancellationToken::new();
         let options = RelayOptions {
             clock,
@@ -177,8 +185,8 @@ impl Hearer {
         Self::start_at(&nats.url()).await
     }
 
-    pub(crate) async fn start_at(url: &str) -> Self {
-        let broker = Broker::connect(url, "hearer", topology()).await.unwrap();
+    pub(crate) async fn start_at(server: impl Into<NatsConfig>) -> Self {
+        let broker = Broker::connect(server, "hearer", topology()).await.unwrap();
         let (tell, heard) = mpsc::unbounded_channel();
         let stop = CancellationToken::new();
         let feed = Feed::new(broker, &["things"]);
