@@ -6,7 +6,8 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use async_nats::jetstream::context::CreateStreamError;
+use async_nats::jetstream::ErrorCode;
+use async_nats::jetstream::context::{CreateStreamError, CreateStreamErrorKind};
 use async_nats::jetstream::{self, stream};
 use tokio::sync::watch;
 
@@ -14,6 +15,11 @@ use self::connection::{Dialer, Link};
 use crate::NatsConfig;
 use crate::config::FileError;
 use crate::trouble::{Stage, Trouble};
+
+/// What the stream may hold. `JetStream` reserves as much when it is made.
+const STREAM_BYTES: i64 = 1 << 30;
+/// What it may hold at least: hours of a small site. With less room than this there is no stream.
+const LEAST_STREAM_BYTES: i64 = 16 << 20;
 
 /// The stream's name and the first token of every subject in it.
 #[derive(Debug, Clone)]
@@ -50,7 +56,7 @@ impl Topology {
             subjects: vec![format!("{}.>", self.prefix)],
             // A log to catch up from, not the truth: the sources are. A day and a gibibyte bound it.
             max_age: Duration::from_hours(24),
-            max_bytes: 1 << 30,
+            max_bytes: STREAM_BYTES,
             discard: stream::DiscardPolicy::Old,
             duplicate_window: Duration::from_mins(2),
             num_replicas: replicas.0,
@@ -189,14 +195,58 @@ impl Broker {
 
     /// The stream, created if it is not there. It tells [`trouble`](Self::trouble) how that went.
     pub(crate) async fn stream(&self) -> Result<stream::Stream, CreateStreamError> {
-        let config = self.topology.stream_config(self.stream_replicas);
-        let stream = self.jetstream().get_or_create_stream(config).await;
+        // Boxed: a stream's settings are large, and every task that uses a stream would be as large.
+        let stream = Box::pin(self.find_or_make_stream()).await;
         match &stream {
             Ok(_) => self.trouble.clear(Stage::Stream),
             Err(error) => self.trouble.set(Stage::Stream, error),
         }
         stream
     }
+
+    /// A broker without room for a gibibyte gets a smaller stream. It is caught up from for a shorter time, and what it
+    /// drops too early is noticed as a loss; without any stream, nobody would hear of anything.
+    async fn find_or_make_stream(&self) -> Result<stream::Stream, CreateStreamError> {
+        let mut config = self.topology.stream_config(self.stream_replicas);
+        let mut raced = false;
+        loop {
+            let stream = self.jetstream().get_or_create_stream(config.clone()).await;
+            match &stream {
+                Err(error) if is_no_room(error) && config.max_bytes > LEAST_STREAM_BYTES => {
+                    config.max_bytes /= 4;
+                    continue;
+                }
+                // Another service made one of another size at the same moment.
+                Err(error) if !raced && has_code(error, ErrorCode::STREAM_NAME_EXIST) => {
+                    raced = true;
+                    continue;
+                }
+                Ok(made) if config.max_bytes < STREAM_BYTES => warn_of_small(made),
+                _ => {}
+            }
+            return stream;
+        }
+    }
+}
+
+fn is_no_room(error: &CreateStreamError) -> bool {
+    // The second one is how a cluster says it.
+    has_code(error, ErrorCode::STORAGE_RESOURCES_EXCEEDED)
+        || error.to_string().contains("insufficient storage")
+}
+
+fn has_code(error: &CreateStreamError, code: ErrorCode) -> bool {
+    matches!(error.kind(), CreateStreamErrorKind::JetStream(refusal) if refusal.error_code() == code)
+}
+
+fn warn_of_small(made: &stream::Stream) {
+    let config = &made.cached_info().config;
+    tracing::warn!(
+        stream = config.name,
+        bytes = config.max_bytes,
+        to_do = "raise max_file_store of the broker, or make room on its disk, and then edit max_bytes of the stream",
+        "the broker has no room for a stream of 1 GiB; made a smaller one, which is caught up from for a shorter time"
+    );
 }
 
 fn without_password(url: &str) -> &str {

@@ -8,6 +8,7 @@ mod link;
 mod losses;
 mod readiness;
 mod rig;
+mod small_stream;
 mod steadiness;
 mod tls;
 mod trouble;
