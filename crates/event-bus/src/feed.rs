@@ -20,8 +20,10 @@ use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
 use self::cursor::Cursor;
 pub use self::heard::{Change, ChangeKind, Claimed, Heard, Loss, Watermark};
+use crate::outage::Seldom;
 use crate::outbox::Count;
 use crate::sequence::{Cause, Heard as SequenceHeard, Order, Speaker};
+use crate::trouble::Stage;
 use crate::{Broker, Claim, Event, Headers, event};
 
 /// Watermarks come four times a second. After a longer silence the stream is asked whether it, or the subscription, is still.
@@ -38,16 +40,10 @@ pub struct Feed {
     /// By source: the former publisher that the log names.
     warned_of: Vec<Option<Option<Claim>>>,
     cursor: Option<Cursor>,
-    /// So that an outage is logged when it begins and when it ends, not at every attempt.
-    logged: Logged,
-}
-
-/// What the log says of the feed.
-#[derive(Debug, Clone, Copy, PartialEq)]
-enum Logged {
-    Nothing,
-    Hearing,
-    NotHearing,
+    /// Whether this connection's subscription works.
+    hearing: bool,
+    /// Losses and messages that cannot be read may be as many as messages.
+    seldom: Seldom,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -73,7 +69,8 @@ impl Feed {
             heard: sources.iter().map(|_| SequenceHeard::default()).collect(),
             warned_of: vec![None; sources.len()],
             cursor: None,
-            logged: Logged::Nothing,
+            hearing: false,
+            seldom: Seldom::default(),
         }
     }
 
@@ -85,11 +82,9 @@ impl Feed {
                 () = stop.cancelled() => return,
                 result = self.listen(&mut hear) => result,
             };
-            let Err(error) = result else {
-                self.logged = Logged::Nothing;
-                continue;
-            };
-            self.log_not_hearing(&error);
+            self.hearing = false;
+            let Err(error) = result else { continue };
+            self.broker.trouble().set(Stage::Feed, &error);
             tokio::select! {
                 () = stop.cancelled() => return,
                 () = tokio::time::sleep(RETRY_AFTER) => {}
@@ -158,7 +153,9 @@ impl Feed {
         let place = match self.cursor {
             Some(known) if known.continues_in(end, info.state.first_sequence) => known,
             Some(_) => {
-                tracing::warn!("the stream is not the one left behind; asking everybody again");
+                if self.seldom.say("another stream") {
+                    tracing::warn!("the stream is not the one left behind; asking everybody again");
+                }
                 hear(Heard::Loss(Loss {
                     source: None,
                     cause: Cause::Stream,
@@ -184,7 +181,9 @@ impl Feed {
 
     fn take(&mut self, message: &Message, hear: &mut impl FnMut(Heard)) {
         let Some((source, entity)) = self.broker.topology.parse(&message.subject) else {
-            tracing::warn!(subject = %message.subject, "a message that does not say whose it is");
+            if self.seldom.say("whose") {
+                tracing::warn!(subject = %message.subject, "a message that does not say whose it is");
+            }
             return hear(Heard::Loss(Loss {
                 source: None,
                 cause: Cause::Unreadable,
@@ -210,7 +209,9 @@ impl Feed {
                 self.take_watermark(watermark, claim, count, hear);
             }
             Err(error) => {
-                tracing::warn!(subject = %message.subject, %error, "a message that cannot be read");
+                if self.seldom.say("unreadable") {
+                    tracing::warn!(subject = %message.subject, %error, "a message that cannot be read");
+                }
                 hear(Heard::Loss(Loss {
                     source: Some(source),
                     cause: Cause::Unreadable,
@@ -290,17 +291,14 @@ impl Feed {
     }
 
     fn log_hearing(&mut self, cursor: Cursor) {
-        if self.logged != Logged::Hearing {
-            tracing::info!(from = cursor.sequence + 1, "hearing the feed");
-            self.logged = Logged::Hearing;
+        if self.hearing {
+            return;
         }
-    }
-
-    fn log_not_hearing(&mut self, error: &FeedError) {
-        if self.logged != Logged::NotHearing {
-            let error: &dyn std::error::Error = error;
-            tracing::warn!(error, "not hearing the feed; subscribing again");
-            self.logged = Logged::NotHearing;
+        self.hearing = true;
+        self.broker.trouble().clear(Stage::Feed);
+        // At the start, and after that where a loss is told: elsewhere it goes on where it was.
+        if self.seldom.say("hearing") {
+            tracing::info!(from = cursor.sequence + 1, "hearing the feed");
         }
     }
 
@@ -310,7 +308,7 @@ impl Feed {
         if cause == Cause::FirstHeard {
             // At every start, once per source: what came before could not be heard.
             tracing::debug!(source = name, "heard for the first time");
-        } else {
+        } else if self.seldom.say(&format!("{name}: {cause:?}")) {
             tracing::warn!(
                 source = name,
                 ?cause,

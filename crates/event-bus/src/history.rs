@@ -135,7 +135,10 @@ impl History {
             Ok(event::Message::Change(event)) => Some((source, event)),
             Ok(event::Message::Watermark { .. } | event::Message::Claim { .. }) => None,
             Err(error) => {
-                tracing::warn!(subject = %message.subject, %error, "a message of the past that cannot be read; skipped");
+                // The first one; the caller is told how many.
+                if self.unreadable == 0 {
+                    tracing::warn!(subject = %message.subject, %error, "a message of the past that cannot be read; skipped");
+                }
                 self.unreadable += 1;
                 None
             }

@@ -3,7 +3,7 @@
 //! A change that the broker loses before it was delivered is not noticed here, unlike in the [`Feed`](crate::Feed).
 
 use std::fmt::Display;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_nats::jetstream::consumer::{AckPolicy, pull};
 use async_nats::jetstream::{AckKind, Message};
@@ -12,6 +12,8 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
 use crate::feed::process_span;
+use crate::outage::{Outage, Seldom};
+use crate::trouble::Stage;
 use crate::{Broker, Event, event};
 
 /// Between attempts, at subscribing and at a change that could not be handled.
@@ -23,6 +25,11 @@ pub struct Subscription {
     broker: Broker,
     durable: String,
     source: String,
+    /// It was once.
+    subscribed: bool,
+    /// Of the handling: what cannot be handled comes again twice a second.
+    outage: Outage,
+    seldom: Seldom,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -44,29 +51,26 @@ impl Subscription {
             broker,
             durable: durable.to_owned(),
             source: source.to_owned(),
+            subscribed: false,
+            outage: Outage::default(),
+            seldom: Seldom::default(),
         }
     }
 
     /// Hands every change to `handle` until stopped; acknowledges what it handled and repeats what it could not.
-    pub async fn run<F, E>(self, stop: CancellationToken, handle: F)
+    pub async fn run<F, E>(mut self, stop: CancellationToken, handle: F)
     where
         F: AsyncFn(Event) -> Result<(), E>,
         E: Display,
     {
-        let mut failing = false;
         loop {
             let result = tokio::select! {
                 () = stop.cancelled() => return,
                 result = self.listen(&handle) => result,
             };
-            if let (Err(error), false) = (&result, failing) {
-                tracing::warn!(
-                    error = error as &dyn std::error::Error,
-                    source = self.source,
-                    "not subscribed; trying again"
-                );
+            if let Err(error) = &result {
+                self.broker.trouble().set(Stage::Subscription, error);
             }
-            failing = result.is_err();
             tokio::select! {
                 () = stop.cancelled() => return,
                 () = tokio::time::sleep(RETRY_AFTER) => {}
@@ -75,7 +79,7 @@ impl Subscription {
     }
 
     /// Listens until the connection is a new one: a pull consumer would wait 15 s before it noticed.
-    async fn listen<F, E>(&self, handle: &F) -> Result<(), SubscriptionError>
+    async fn listen<F, E>(&mut self, handle: &F) -> Result<(), SubscriptionError>
     where
         F: AsyncFn(Event) -> Result<(), E>,
         E: Display,
@@ -88,7 +92,10 @@ impl Subscription {
             .get_or_create_consumer(&self.durable, self.consumer())
             .await?;
         let mut messages = consumer.messages().await?;
-        tracing::info!(source = self.source, "subscribed");
+        self.broker.trouble().clear(Stage::Subscription);
+        if !std::mem::replace(&mut self.subscribed, true) {
+            tracing::info!(source = self.source, "subscribed");
+        }
         loop {
             let message = tokio::select! {
                 biased;
@@ -113,7 +120,7 @@ impl Subscription {
         }
     }
 
-    async fn take<F, E>(&self, message: Message, handle: &F)
+    async fn take<F, E>(&mut self, message: Message, handle: &F)
     where
         F: AsyncFn(Event) -> Result<(), E>,
         E: Display,
@@ -133,14 +140,27 @@ impl Subscription {
                     .map_err(|error| error.to_string())
             }
             Err(error) => {
-                tracing::warn!(subject = %message.subject, %error, "a message that cannot be read; skipped");
+                if self.seldom.say("unreadable") {
+                    tracing::warn!(subject = %message.subject, %error, "a message that cannot be read; skipped");
+                }
                 Ok(())
             }
         };
         let acknowledgement = match handled {
-            Ok(()) => message.ack().await,
+            Ok(()) => {
+                if self.outage.over() {
+                    tracing::info!(source = self.source, "changes are handled again");
+                }
+                message.ack().await
+            }
             Err(error) => {
-                tracing::warn!(%error, "a change could not be handled; it will be repeated");
+                if self.outage.failed(&error, Instant::now()) {
+                    tracing::warn!(
+                        error,
+                        source = self.source,
+                        "a change could not be handled; it is repeated until it can"
+                    );
+                }
                 message.ack_with(AckKind::Nak(Some(RETRY_AFTER))).await
             }
         };
