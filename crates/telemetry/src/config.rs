@@ -51,7 +51,7 @@ pub struct TelemetryConfig {
 }
 
 /// The SDK says at `info` that it was started; its errors are worth reading.
-const DEFAULT_LOG: &str = "info,async_nats=warn,opentelemetry=warn";
+const DEFAULT_LOG: &str = "info,opentelemetry=warn";
 
 impl Default for TelemetryConfig {
     /// Text at `info`, no export: what the flags mean when none is given, whatever the environment says.

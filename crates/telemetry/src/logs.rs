@@ -3,6 +3,8 @@
 use std::any::Any;
 use std::fmt::{self, Write as _};
 use std::panic::PanicHookInfo;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use tracing::{Event, Subscriber};
 use tracing_subscriber::Layer;
@@ -14,6 +16,10 @@ use tracing_subscriber::registry::LookupSpan;
 use crate::LogFormat;
 use crate::propagation::current_span;
 
+/// What is not written unless the directives name it. The NATS client writes up to ten errors a second for as long as an
+/// outage lasts; whoever uses it says the same once, with the reason, as `event-bus` does.
+const QUIET: &str = "async_nats=off";
+
 /// The layer that writes log lines to `writer`, filtered by `directives`.
 pub(crate) fn layer<S, W>(
     log_format: LogFormat,
@@ -24,7 +30,7 @@ where
     S: Subscriber + for<'span> LookupSpan<'span>,
     W: for<'writer> MakeWriter<'writer> + Send + Sync + 'static,
 {
-    let filter = EnvFilter::try_new(directives)?;
+    let filter = EnvFilter::try_new(format!("{QUIET},{directives}"))?;
     let lines = tracing_subscriber::fmt::layer()
         .with_writer(writer)
         .with_ansi(false);
@@ -102,15 +108,36 @@ where
     }
 }
 
+/// A panic at the same place in the background is written at most this often: what panics and is started again may do
+/// so twice a second.
+const BACKGROUND_PANIC_EVERY: Duration = Duration::from_mins(1);
+/// Places that are remembered. There are not as many bugs.
+const PANIC_PLACES: usize = 64;
+
 /// Makes a panic a line of the log like any other, with the trace that it happened in.
 ///
-/// The default hook writes several lines of its own, which name no trace and are no JSON.
+/// The default hook writes several lines of its own, which name no trace and are no JSON. A panic within a request is
+/// always written, since its line leads to that request.
 pub(crate) fn log_panics() {
-    std::panic::set_hook(Box::new(|panic: &PanicHookInfo<'_>| {
+    let written = Mutex::new(Vec::new());
+    std::panic::set_hook(Box::new(move |panic: &PanicHookInfo<'_>| {
         let message = panic_message(panic.payload());
         let location = panic.location().map(ToString::to_string);
-        tracing::error!(panic = message, location, "panicked");
+        if current_span().is_some() || is_due(&written, location.as_deref()) {
+            tracing::error!(panic = message, location, "panicked");
+        }
     }));
+}
+
+fn is_due(written: &Mutex<Vec<(String, Instant)>>, location: Option<&str>) -> bool {
+    let mut written = written.lock().unwrap_or_else(PoisonError::into_inner);
+    let location = location.unwrap_or_default();
+    written.retain(|(_, at)| at.elapsed() < BACKGROUND_PANIC_EVERY);
+    if written.len() == PANIC_PLACES || written.iter().any(|(known, _)| known == location) {
+        return false;
+    }
+    written.push((location.to_owned(), Instant::now()));
+    true
 }
 
 fn panic_message(payload: &(dyn Any + Send)) -> &str {
@@ -124,7 +151,7 @@ fn panic_message(payload: &(dyn Any + Send)) -> &str {
 #[cfg(test)]
 mod tests {
     use std::io;
-    use std::sync::{Arc, Mutex};
+    use std::sync::Arc;
 
     use opentelemetry::trace::{TraceId, TracerProvider};
     use opentelemetry_sdk::trace::SdkTracerProvider;
@@ -141,9 +168,14 @@ mod tests {
 
     /// What `work` writes to the log, with spans as in a running service.
     fn lines(log_format: LogFormat, work: impl FnOnce()) -> String {
+        lines_of(log_format, "info", work)
+    }
+
+    /// The same, as filtered by `directives`.
+    fn lines_of(log_format: LogFormat, directives: &str, work: impl FnOnce()) -> String {
         let written = Arc::new(Mutex::new(Vec::new()));
         let writer = Arc::clone(&written);
-        let logs = layer(log_format, "info", move || Shared(Arc::clone(&writer))).unwrap();
+        let logs = layer(log_format, directives, move || Shared(Arc::clone(&writer))).unwrap();
         let provider = SdkTracerProvider::builder().build();
         let spans = tracing_opentelemetry::layer().with_tracer(provider.tracer("test"));
         tracing::subscriber::with_default(tracing_subscriber::registry().with(logs).with(spans), work);
@@ -217,6 +249,32 @@ mod tests {
             let text = lines(log_format, || tracing::info!("started"));
             assert!(text.contains("started") && !text.contains("trace_id"), "{text}");
         }
+    }
+
+    #[test]
+    fn the_nats_client_is_quiet_unless_it_is_named() {
+        let written = |directives| {
+            lines_of(LogFormat::Text, directives, || {
+                tracing::error!(target: "async_nats::connector", "authorization violation");
+            })
+        };
+        for quiet in ["info", "debug", "trace,page=debug"] {
+            assert_eq!(written(quiet), "", "{quiet}");
+        }
+        for named in ["info,async_nats=info", "async_nats=trace"] {
+            assert!(written(named).contains("authorization violation"), "{named}");
+        }
+    }
+
+    #[test]
+    fn a_panic_in_the_background_is_due_once_a_minute_for_each_place() {
+        let written = Mutex::new(Vec::new());
+        let due = ["a.rs:1", "a.rs:1", "b.rs:2", "a.rs:1"].map(|place| is_due(&written, Some(place)));
+        assert_eq!(due, [true, false, true, false]);
+        for (_, at) in &mut *written.lock().unwrap() {
+            *at = at.checked_sub(BACKGROUND_PANIC_EVERY).unwrap();
+        }
+        assert!(is_due(&written, Some("a.rs:1")));
     }
 
     #[test]
