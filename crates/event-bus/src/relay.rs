@@ -27,6 +27,7 @@ use self::publishing::Standing;
 use self::tenure::{Held, Tenure, error_code, is_refusal};
 use crate::event::{self, Speaker};
 use crate::outbox::{self, Acknowledged, Pending, Snapshot};
+use crate::trouble::Stage;
 use crate::{Broker, Clock};
 
 /// How often a source says up to when it is complete. A hearer that misses four of these stops trusting.
@@ -105,8 +106,6 @@ pub struct Relay {
     /// What is acknowledged. A cursor is safe here, and only here: one writer gives the sequences out in the order of its
     /// commits, so that within an incarnation nothing below it can still appear.
     acknowledged: watch::Sender<Option<Acknowledged>>,
-    /// So that an outage is logged when it begins and when it ends, not four times a second.
-    failing: bool,
     progress: Progress,
 }
 
@@ -140,7 +139,6 @@ impl Relay {
             tenure: Tenure::new(options.takes_over),
             standing,
             acknowledged: watch::Sender::new(None),
-            failing: false,
         }
     }
 
@@ -403,19 +401,11 @@ impl Relay {
             // No outage: the next attempt finds out who published, and claims again or stops.
             return self.tenure.lose();
         }
-        match &result {
-            Ok(()) if self.failing => tracing::info!("publishing again"),
-            Err(error) if !self.failing => {
-                tracing::warn!(
-                    error = error as &dyn std::error::Error,
-                    "cannot publish; mutations wait in the outbox"
-                );
-            }
-            _ => {}
-        }
-        self.failing = result.is_err();
-        if self.failing {
+        if let Err(error) = &result {
+            self.broker.trouble().set(Stage::Publishing, error);
             self.note_what_waits().await;
+        } else {
+            self.broker.trouble().clear(Stage::Publishing);
         }
         if let Err(RelayError::Publish(error)) = result
             && error.kind() == PublishErrorKind::StreamNotFound
