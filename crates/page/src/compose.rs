@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use fresh_cache::{Carried, Composer, Fetched, Part as CachedPart, PartState, SourceId};
+use fresh_cache::{Carried, Composer, Fetched, Part as CachedPart, PartState, Position, SourceId};
 use opentelemetry::metrics::Histogram;
 use opentelemetry::{KeyValue, global};
 use reqwest::{StatusCode, header};
@@ -38,7 +38,7 @@ pub(crate) struct AccountList {
     pub(crate) next: Option<u64>,
 }
 
-/// Measures the requests to each source from now on: how long they take, and how many are under way.
+/// Measures the requests to each source from now on: how long they take, how many are under way, and how many wait.
 fn measure(sources: &Arc<[Upstream; 3]>) -> Histogram<f64> {
     let meter = global::meter("page");
     let asked = Arc::clone(sources);
@@ -50,6 +50,20 @@ fn measure(sources: &Arc<[Upstream; 3]>) -> Histogram<f64> {
             for upstream in asked.iter() {
                 let active = u64::try_from(upstream.under_way()).unwrap_or(u64::MAX);
                 gauge.observe(active, &[KeyValue::new("source", upstream.source().name())]);
+            }
+        })
+        .build();
+    let queued = Arc::clone(sources);
+    meter
+        .u64_observable_gauge("page.fetch.waiting")
+        .with_description(
+            "Requests to a source that wait for their turn. Is there a crowd that it cannot serve?",
+        )
+        .with_unit("{request}")
+        .with_callback(move |gauge| {
+            for upstream in queued.iter() {
+                let waiting = u64::try_from(upstream.waiting()).unwrap_or(u64::MAX);
+                gauge.observe(waiting, &[KeyValue::new("source", upstream.source().name())]);
             }
         })
         .build();
@@ -84,7 +98,7 @@ impl Upstreams {
         limit: u32,
     ) -> Result<AccountList, UpstreamError> {
         let accounts = &self.sources[Source::Accounts.index()];
-        let _permit = accounts.admit().await?;
+        let _permit = accounts.admit(false).await?;
         let request = self
             .client
             .get(accounts.address("accounts"))
@@ -153,9 +167,11 @@ impl Composer for Upstreams {
     async fn admit(
         &self,
         source: SourceId,
-        _known: Option<&CachedPart<Arc<Fragment>>>,
+        known: Option<&CachedPart<Arc<Fragment>>>,
     ) -> Result<Option<OwnedSemaphorePermit>, UpstreamError> {
-        self.sources[source.0].admit().await.map(Some)
+        // What is remembered of before the start does not count: a whole page is worth more than the wait.
+        let shows = known.is_some_and(|known| known.position > Position::ZERO);
+        self.sources[source.0].admit(shows).await.map(Some)
     }
 
     async fn fetch(

@@ -53,6 +53,16 @@ pub struct Config {
     #[arg(value_parser = clap::value_parser!(u16).range(1..))]
     pub upstream_concurrency: u16,
 
+    /// How many more wait for their turn at each source, first come, first served. What is beyond is not sent.
+    #[arg(long, env = "UPSTREAM_WAITING", default_value_t = 1024)]
+    pub upstream_waiting: u16,
+
+    /// How long such a request waits if its reader has nothing to see without it; the source's deadline begins after that. With
+    /// what is known of the part, it waits as long as an answer may take. A reader is sent away after ten seconds.
+    #[arg(long, env = "UPSTREAM_TURN_WITHIN_MS", default_value_t = 8000)]
+    #[arg(value_parser = clap::value_parser!(u16).range(..=9000))]
+    pub upstream_turn_within_ms: u16,
+
     /// The longest answer of a source that is read, in bytes. 500 endpoints with a week of metrics take about
     /// 2 MiB.
     #[arg(long, env = "UPSTREAM_BODY_LIMIT", default_value_t = 4 * 1024 * 1024)]
@@ -162,6 +172,8 @@ impl Config {
                 url: url.clone(),
                 deadline: Duration::from_millis(deadline_ms.into()),
                 concurrency: self.upstream_concurrency.into(),
+                waiting: self.upstream_waiting.into(),
+                turn_within: Duration::from_millis(self.upstream_turn_within_ms.into()),
                 body_limit: self.upstream_body_limit,
             }
         })
@@ -215,6 +227,7 @@ mod tests {
             "--metrics-deadline-ms=0",
             "--fences=1000",
             "--upstream-concurrency=0",
+            "--upstream-turn-within-ms=9001",
             "--trace-url-pattern=http://127.0.0.1/traces",
             "--trace-url-pattern=javascript:{trace_id}",
         ] {

@@ -21,8 +21,6 @@ use crate::tag::{NotATag, Tag, hexadecimal};
 
 /// States which publisher's watermarks vouch for an answer.
 const FEED_CLAIM: HeaderName = HeaderName::from_static("feed-claim");
-/// How long a request may wait for its turn, before its own deadline begins.
-const TURN_WITHIN: Duration = Duration::from_millis(100);
 /// How long a source that let a deadline pass is left alone, from the start of the request that found out.
 const REST: Duration = Duration::from_secs(1);
 
@@ -35,6 +33,11 @@ pub(crate) struct UpstreamOptions {
     pub(crate) deadline: Duration,
     /// How many requests may be under way at once.
     pub(crate) concurrency: usize,
+    /// How many more may wait for their turn.
+    pub(crate) waiting: usize,
+    /// How long one may wait for its turn, before its own deadline begins, if it is for a reader who has nothing to see
+    /// without it. Who has something waits as long as an answer may take.
+    pub(crate) turn_within: Duration,
     /// The longest answer that is read, in bytes.
     pub(crate) body_limit: usize,
 }
@@ -45,22 +48,43 @@ pub(crate) struct Upstream {
     source: Source,
     options: UpstreamOptions,
     permits: Arc<Semaphore>,
+    /// A place for each request that waits for a permit: a queue without an end would be an outage of its own.
+    places: Semaphore,
     /// Whether the last request failed: an outage is logged when it begins and when it ends, not per request.
     failing: AtomicBool,
-    /// The start of the last request whose deadline it let pass, if it has not answered since.
-    last_timeout: Mutex<Option<Instant>>,
+    life: Mutex<Life>,
+}
+
+/// Whether the source answers.
+#[derive(Debug, Default)]
+struct Life {
+    /// When it last answered, whatever it said.
+    answered: Option<Instant>,
+    /// The start of the last request whose deadline it let pass, if it answered nothing meanwhile, nor since.
+    let_pass: Option<Instant>,
+}
+
+/// Whether a source may be asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Leave {
+    /// As far as is known it answers.
+    Given,
+    /// Its rest is over, and this request finds out how it is.
+    ToProbe,
 }
 
 impl Upstream {
     /// Knows the source; asks it nothing yet.
     pub(crate) fn new(source: Source, options: UpstreamOptions) -> Self {
         let permits = Arc::new(Semaphore::new(options.concurrency));
+        let places = Semaphore::new(options.waiting);
         Self {
             source,
             options,
             permits,
+            places,
             failing: AtomicBool::new(false),
-            last_timeout: Mutex::new(None),
+            life: Mutex::default(),
         }
     }
 
@@ -76,6 +100,13 @@ impl Upstream {
             .saturating_sub(self.permits.available_permits())
     }
 
+    /// How many requests to it wait for their turn.
+    pub(crate) fn waiting(&self) -> usize {
+        self.options
+            .waiting
+            .saturating_sub(self.places.available_permits())
+    }
+
     /// The address of one of its routes.
     pub(crate) fn address(&self, path: &str) -> Url {
         let mut url = self.options.url.clone();
@@ -86,18 +117,41 @@ impl Upstream {
         url
     }
 
-    /// Waits a little for a turn: a queue without an end would be an outage of its own. A source that has just let a
-    /// deadline pass is given a rest: its readers get what is known at once, instead of waiting for it one by one.
-    pub(crate) async fn admit(&self) -> Result<OwnedSemaphorePermit, UpstreamError> {
-        if !self.may_be_asked() {
-            return Err(UpstreamError::Resting {
-                deadline: self.options.deadline,
-            });
+    /// Waits for a turn, first come, first served; `shows` is whether the reader has something to see without it.
+    ///
+    /// A source that has just let a deadline pass is given a rest: its readers get what is known at once, instead of waiting
+    /// for it one by one. So do those who wait for their turn by then.
+    pub(crate) async fn admit(&self, shows: bool) -> Result<OwnedSemaphorePermit, UpstreamError> {
+        let leave = self.ask_leave()?;
+        if let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() {
+            return Ok(permit);
         }
-        let permit = timeout(TURN_WITHIN, Arc::clone(&self.permits).acquire_owned()).await;
-        let permit = permit.map_err(|_| UpstreamError::Busy {
-            concurrency: self.options.concurrency,
-        })?;
+        let permit = self.wait_for_turn(shows).await?;
+        if leave == Leave::Given {
+            self.ask_leave()?;
+        }
+        Ok(permit)
+    }
+
+    async fn wait_for_turn(&self, shows: bool) -> Result<OwnedSemaphorePermit, UpstreamError> {
+        let UpstreamOptions {
+            concurrency,
+            waiting,
+            turn_within,
+            deadline,
+            ..
+        } = self.options;
+        let _place = self
+            .places
+            .try_acquire()
+            .map_err(|_| UpstreamError::Busy { waiting })?;
+        let within = if shows {
+            deadline.min(turn_within)
+        } else {
+            turn_within
+        };
+        let turn = timeout(within, Arc::clone(&self.permits).acquire_owned()).await;
+        let permit = turn.map_err(|_| UpstreamError::NoTurn { concurrency, within })?;
         Ok(permit.expect("nobody closes the semaphore"))
     }
 
@@ -109,26 +163,49 @@ impl Upstream {
         span_name: &'static str,
     ) -> Result<Response, UpstreamError> {
         let request = request.timeout(self.options.deadline);
-        let response = http_edge::send(client, request, span_name)
+        http_edge::send(client, request, span_name)
             .await
-            .map_err(|error| self.transport(&error))?;
-        *self.last_timeout() = None;
-        Ok(response)
+            .map_err(|error| self.transport(&error))
     }
 
     /// Whether the source is not left alone for now. When its rest is over, the request that learns so finds out how it is,
     /// and for the others a rest begins anew: they wait for what that one finds.
-    fn may_be_asked(&self) -> bool {
-        let mut last = self.last_timeout();
-        let resting = last.is_some_and(|at| at.elapsed() < REST);
-        if !resting && last.is_some() {
-            *last = Some(Instant::now());
+    fn ask_leave(&self) -> Result<Leave, UpstreamError> {
+        let mut life = self.life();
+        match life.let_pass {
+            None => Ok(Leave::Given),
+            Some(at) if at.elapsed() < REST => Err(UpstreamError::Resting {
+                deadline: self.options.deadline,
+            }),
+            Some(_) => {
+                life.let_pass = Some(Instant::now());
+                Ok(Leave::ToProbe)
+            }
         }
-        !resting
     }
 
-    fn last_timeout(&self) -> MutexGuard<'_, Option<Instant>> {
-        self.last_timeout.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Learns from what came of a request whether the source answers.
+    fn observe(&self, error: Option<&UpstreamError>) {
+        let mut life = self.life();
+        match error {
+            Some(UpstreamError::TooSlow { deadline }) => {
+                // Counted from the request's start: what it waited is a part of the rest.
+                let began = Instant::now().checked_sub(*deadline);
+                // Who answers others meanwhile is slow, and not gone: a crowd would take one late answer for an outage.
+                if life.answered <= began {
+                    life.let_pass = began;
+                }
+            }
+            Some(UpstreamError::Unreachable | UpstreamError::Broken) => {}
+            _ => {
+                life.answered = Some(Instant::now());
+                life.let_pass = None;
+            }
+        }
+    }
+
+    fn life(&self) -> MutexGuard<'_, Life> {
+        self.life.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Makes a part of an answer.
@@ -186,8 +263,6 @@ impl Upstream {
             "no answer"
         );
         if error.is_timeout() {
-            // Counted from the request's start: what it waited is a part of the rest.
-            *self.last_timeout() = Instant::now().checked_sub(self.options.deadline);
             UpstreamError::TooSlow {
                 deadline: self.options.deadline,
             }
@@ -198,8 +273,9 @@ impl Upstream {
         }
     }
 
-    /// Logs when the source begins and ceases to fail.
+    /// Takes note of what came of a request, and logs when the source begins and ceases to fail.
     pub(crate) fn note<T>(&self, result: Result<T, UpstreamError>) -> Result<T, UpstreamError> {
+        self.observe(result.as_ref().err());
         let failing = result.is_err();
         // Relaxed: two requests that race here log in either order, and nothing else hangs on it.
         let before = self.failing.swap(failing, Ordering::Relaxed);
@@ -256,10 +332,18 @@ pub(crate) enum UpstreamError {
         deadline: Duration,
     },
     /// Too many requests wait for it already.
-    #[error("is busy with {concurrency} requests of ours")]
+    #[error("is busy: {waiting} requests of ours wait for it already")]
     Busy {
+        /// How many.
+        waiting: usize,
+    },
+    /// Its turn did not come in time.
+    #[error("is busy with {concurrency} requests of ours; the turn of this one did not come within {} ms", within.as_millis())]
+    NoTurn {
         /// How many are under way.
         concurrency: usize,
+        /// How long was waited.
+        within: Duration,
     },
     /// The connection broke while the answer came.
     #[error("did not finish its answer")]
@@ -306,21 +390,65 @@ mod tests {
             url: root.parse().unwrap(),
             deadline: Duration::from_millis(20),
             concurrency,
+            waiting: 1,
+            turn_within: Duration::from_secs(20),
             body_limit: 1,
         };
         Upstream::new(Source::Accounts, options)
     }
 
     #[tokio::test]
-    async fn who_finds_no_place_within_the_deadline_is_sent_away() {
+    async fn who_has_something_to_show_waits_for_a_turn_as_long_as_an_answer_may_take() {
         let upstream = upstream("http://h:1/", 2);
-        let (one, _two) = (upstream.admit().await.unwrap(), upstream.admit().await.unwrap());
+        let _both = (
+            upstream.admit(false).await.unwrap(),
+            upstream.admit(false).await.unwrap(),
+        );
         assert!(matches!(
-            upstream.admit().await,
-            Err(UpstreamError::Busy { concurrency: 2 })
+            upstream.admit(true).await,
+            Err(UpstreamError::NoTurn { concurrency: 2, within }) if within == upstream.options.deadline
         ));
-        drop(one);
-        assert!(upstream.admit().await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn who_has_nothing_to_show_waits_for_a_turn_and_who_finds_no_place_to_wait_is_sent_away() {
+        let upstream = upstream("http://h:1/", 1);
+        let first = upstream.admit(false).await.unwrap();
+        let (second, ()) = tokio::join!(upstream.admit(false), async {
+            assert_eq!(upstream.waiting(), 1);
+            let third = upstream.admit(false).await;
+            assert!(matches!(third, Err(UpstreamError::Busy { waiting: 1 })));
+            drop(first);
+        });
+        assert!(second.is_ok());
+        assert_eq!(upstream.waiting(), 0);
+    }
+
+    #[tokio::test]
+    async fn who_waits_for_a_turn_of_a_source_that_then_lets_a_deadline_pass_is_told_so() {
+        let upstream = upstream("http://h:1/", 1);
+        let first = upstream.admit(false).await.unwrap();
+        let (second, ()) = tokio::join!(upstream.admit(false), async {
+            let deadline = upstream.options.deadline;
+            upstream.observe(Some(&UpstreamError::TooSlow { deadline }));
+            drop(first);
+        });
+        assert!(matches!(second, Err(UpstreamError::Resting { .. })));
+    }
+
+    #[tokio::test]
+    async fn a_source_that_answers_others_is_not_left_alone_for_one_late_answer() {
+        let upstream = upstream("http://h:1/", 1);
+        let deadline = upstream.options.deadline;
+        let late = UpstreamError::TooSlow { deadline };
+        upstream.observe(None); // while the late one was waited for
+        upstream.observe(Some(&late));
+        assert_eq!(upstream.ask_leave().unwrap(), Leave::Given);
+        tokio::time::sleep(deadline).await; // and nothing since
+        upstream.observe(Some(&late));
+        assert!(matches!(upstream.ask_leave(), Err(UpstreamError::Resting { .. })));
+        upstream.observe(None);
+        assert_eq!(upstream.ask_leave().unwrap(), Leave::Given);
     }
 
     #[test]

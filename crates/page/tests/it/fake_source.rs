@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{Request, State};
@@ -38,6 +39,10 @@ pub(crate) enum Behaviour {
     StrangeTag,
     /// Not at all.
     Never,
+    /// Well, and only after so long.
+    After(Duration),
+    /// Well, but about this account not at all.
+    NeverAbout(u64),
     /// Well, as of the arrival of the request, and only when let through.
     Gated,
 }
@@ -264,10 +269,11 @@ impl Drop for FakeSource {
 }
 
 async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response {
+    let path = request.uri().to_string();
     let (behaviour, response) = {
         let mut script = shared.script.lock().unwrap();
         let asked = Asked {
-            path: request.uri().to_string(),
+            path: path.clone(),
             if_none_match: text(request.headers(), header::IF_NONE_MATCH),
         };
         script.asked.push(asked.clone());
@@ -275,6 +281,8 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response
     };
     match behaviour {
         Behaviour::Never => std::future::pending().await,
+        Behaviour::NeverAbout(account) if account_in(&path) == Some(account) => std::future::pending().await,
+        Behaviour::After(time) => tokio::time::sleep(time).await,
         Behaviour::Gated => shared.gate.acquire().await.unwrap().forget(),
         _ => {}
     }
@@ -307,15 +315,29 @@ impl Script {
         (status, claim, max_age, [(header::ETAG, etag)]).into_response()
     }
 
-    /// The body, at the current revision, about the window that was asked for.
+    /// The body, at the current revision, about the account and the window that were asked for.
     fn body(&self, path: &str) -> String {
         let mut body = self.body.clone().unwrap_or_default();
         body["revision"] = json!(self.revision);
+        if let Some(account) = account_in(path) {
+            let name = if body.get("account_id").is_some() {
+                "account_id"
+            } else {
+                "id"
+            };
+            body[name] = json!(account);
+        }
         if let Some((_, window)) = path.split_once("window=") {
             body["window"] = json!(window);
         }
         body.to_string()
     }
+}
+
+/// Which account a request is about.
+fn account_in(path: &str) -> Option<u64> {
+    let rest = path.strip_prefix("/accounts/")?;
+    rest.split(['/', '?']).next()?.parse().ok()
 }
 
 fn text(headers: &HeaderMap, name: header::HeaderName) -> Option<String> {

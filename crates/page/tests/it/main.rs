@@ -6,6 +6,7 @@ mod app;
 mod degraded;
 mod fake_source;
 mod hearing;
+mod herd;
 mod hostile;
 mod listing;
 mod negotiation;

@@ -8,6 +8,7 @@ mod dashboards;
 mod deployed;
 mod faults;
 mod freshness;
+mod herd;
 mod history;
 mod links;
 mod pauses;
