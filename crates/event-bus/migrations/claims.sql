@@ -9,5 +9,6 @@ ALTER TABLE outbox_state ADD COLUMN nonce INTEGER NOT NULL DEFAULT 0;
 -- database, or by this one in a time that a restore undid.
 CREATE TABLE claims (
     number INTEGER PRIMARY KEY AUTOINCREMENT,
-    claim INTEGER NOT NULL UNIQUE -- 64 random bits
+    claim INTEGER NOT NULL UNIQUE,     -- 64 random bits
+    former INTEGER NOT NULL DEFAULT 0  -- 1: minted under an incarnation before this one
 ) STRICT;

@@ -44,6 +44,16 @@ pub struct Event {
     pub data: Bytes,
 }
 
+impl Event {
+    pub(crate) fn count(&self) -> Count {
+        Count {
+            incarnation: self.incarnation,
+            sequence: self.sequence,
+            nonce: Some(self.nonce),
+        }
+    }
+}
+
 /// What a message on the stream says.
 #[derive(Debug)]
 pub(crate) enum Message {

@@ -37,8 +37,6 @@ pub struct Feed {
     broker: Broker,
     sources: Vec<String>,
     heard: Vec<SequenceHeard>,
-    /// By source: the former publisher that the log names.
-    warned_of: Vec<Option<Option<Claim>>>,
     cursor: Option<Cursor>,
     /// Whether this connection's subscription works.
     hearing: bool,
@@ -67,7 +65,6 @@ impl Feed {
             broker,
             sources: sources.iter().map(|&source| source.to_owned()).collect(),
             heard: sources.iter().map(|_| SequenceHeard::default()).collect(),
-            warned_of: vec![None; sources.len()],
             cursor: None,
             hearing: false,
             seldom: Seldom::default(),
@@ -277,10 +274,9 @@ impl Feed {
         hear(Heard::Watermark(watermark));
     }
 
-    /// Once for each former publisher, which may go on four times a second.
+    /// Seldom: it may go on four times a second.
     fn warn_of(&mut self, source: usize, claim: Option<Claim>) {
-        if self.warned_of[source] != Some(claim) {
-            self.warned_of[source] = Some(claim);
+        if self.seldom.say("retired") {
             let claim = claim.map(|claim| claim.to_string());
             tracing::warn!(
                 source = self.sources[source],

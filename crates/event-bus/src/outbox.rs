@@ -75,8 +75,7 @@ pub fn incarnation(connection: &Connection) -> rusqlite::Result<Incarnation> {
 }
 
 /// Gives the database a new incarnation, as after a restore from a backup: what was announced since the backup is
-/// gone from here, and everything that others know of it is void. Announcements not yet published are renumbered, and the
-/// claims of the former incarnation are another database's from now on.
+/// gone from here, and everything that others know of it is void. Announcements not yet published are renumbered.
 pub fn renew_incarnation(transaction: &Connection) -> rusqlite::Result<()> {
     let before_first: Option<u64> = transaction
         .query_row("SELECT min(sequence) - 1 FROM outbox", [], |row| row.get(0))
@@ -93,7 +92,7 @@ pub fn renew_incarnation(transaction: &Connection) -> rusqlite::Result<()> {
          nonce = (SELECT coalesce((SELECT nonce FROM outbox ORDER BY sequence DESC LIMIT 1), 0))",
         [],
     )?;
-    transaction.execute("DELETE FROM claims", [])?;
+    transaction.execute("UPDATE claims SET former = 1", [])?;
     Ok(())
 }
 
@@ -205,49 +204,66 @@ pub(crate) struct Count {
     pub(crate) nonce: Option<Nonce>,
 }
 
-/// How a claim and a count on the stream relate to this database.
+/// How what the stream says last relates to this database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Relation {
     /// The claim was minted by this database.
     pub(crate) own: bool,
-    /// This database's history has what the count speaks of.
+    /// This database's history has what was counted. What was counted under one of its former incarnations is void, and
+    /// nothing of it is missed.
     pub(crate) has_the_count: bool,
 }
 
-/// Compares the last word on the stream with this database.
-pub(crate) async fn relation(
-    database: &Database,
-    claim: Option<Claim>,
-    count: Count,
-) -> Result<Relation, Error> {
+/// Whether this database ever claimed its source.
+pub(crate) async fn has_claimed(database: &Database) -> Result<bool, Error> {
+    let any = "SELECT EXISTS (SELECT 1 FROM claims)";
     database
-        .read(move |transaction| relate(transaction, claim, count).map_err(Error::from))
+        .read(move |transaction| Ok(transaction.query_row(any, [], |row| row.get(0))?))
         .await
 }
 
-fn relate(transaction: &Connection, claim: Option<Claim>, count: Count) -> rusqlite::Result<Relation> {
-    let Snapshot {
-        incarnation,
-        sequence,
-        nonce,
-        ..
-    } = snapshot(transaction, None, 0)?;
-    let minted = transaction
-        .prepare_cached("SELECT EXISTS (SELECT 1 FROM claims WHERE claim = ?1)")?
-        .query_row([claim], |row| row.get(0))?;
-    // What is not acknowledged is still in the outbox: a sequence that is neither there nor the last one was
-    // published by this very history.
+/// Compares the last words on the stream with this database: who claims, and what was counted.
+pub(crate) async fn relation(
+    database: &Database,
+    claim: Option<Claim>,
+    counts: Vec<Count>,
+) -> Result<Relation, Error> {
+    database
+        .read(move |transaction| relate(transaction, claim, &counts).map_err(Error::from))
+        .await
+}
+
+fn relate(transaction: &Connection, claim: Option<Claim>, counts: &[Count]) -> rusqlite::Result<Relation> {
+    let here = snapshot(transaction, None, 0)?;
+    let former: Option<bool> = transaction
+        .prepare_cached("SELECT former FROM claims WHERE claim = ?1")?
+        .query_row([claim], |row| row.get(0))
+        .optional()?;
+    // A program of before claims were minted stated none.
+    let unclaimed = claim.is_none() && counts.iter().all(|count| count.incarnation == here.incarnation);
+    let mut has_the_count = true;
+    for &count in counts {
+        has_the_count &= former == Some(true) || has(transaction, &here, count)?;
+    }
+    Ok(Relation {
+        own: former.is_some() || unclaimed,
+        has_the_count,
+    })
+}
+
+/// Whether a sequence was given out by this very history.
+fn has(transaction: &Connection, here: &Snapshot, count: Count) -> rusqlite::Result<bool> {
+    if count.incarnation != here.incarnation || count.sequence > here.sequence {
+        return Ok(false);
+    }
+    // What is not acknowledged is still in the outbox: a sequence that is neither there nor the last one was published by
+    // this very history.
     let pending: Option<Nonce> = transaction
         .prepare_cached("SELECT nonce FROM outbox WHERE sequence = ?1")?
         .query_row([count.sequence], |row| row.get(0))
         .optional()?;
-    let here = pending.or_else(|| (count.sequence == sequence).then_some(nonce));
-    let same_nonce = here.zip(count.nonce).is_none_or(|(here, there)| here == there);
-    Ok(Relation {
-        // A program of before claims were minted stated none.
-        own: minted || (claim.is_none() && count.incarnation == incarnation),
-        has_the_count: count.incarnation == incarnation && count.sequence <= sequence && same_nonce,
-    })
+    let nonce = pending.or_else(|| (count.sequence == here.sequence).then_some(here.nonce));
+    Ok(nonce.zip(count.nonce).is_none_or(|(here, there)| here == there))
 }
 
 /// Forgets what the broker has acknowledged.

@@ -6,7 +6,8 @@
 use std::time::{Duration, Instant};
 
 use async_nats::jetstream::context::{PublishError, PublishErrorKind};
-use async_nats::jetstream::stream::LastRawMessageErrorKind;
+use async_nats::jetstream::message::StreamMessage;
+use async_nats::jetstream::stream::{LastRawMessageError, LastRawMessageErrorKind, Stream};
 use async_nats::jetstream::{self, ErrorCode};
 
 use super::publishing::Standing;
@@ -27,6 +28,8 @@ pub(super) struct Tenure {
     state: State,
     /// The claim that this process minted last.
     mine: Option<Claim>,
+    /// Whether the database had claims when this process began.
+    claimed_before: bool,
     /// The operator decided that this database replaces whatever publishes; until the first claim.
     takes_over: bool,
 }
@@ -85,6 +88,7 @@ impl Tenure {
         Self {
             state: State::Lost,
             mine: None,
+            claimed_before: false,
             takes_over,
         }
     }
@@ -113,7 +117,7 @@ impl Tenure {
 
     fn decide(&mut self, last: Option<LastWord>, now: Instant) -> Step {
         let Some(last) = last else {
-            return Step::Claim;
+            return self.decide_on_silence(now);
         };
         let claim = if last.relation.has_the_count {
             Step::Claim
@@ -127,10 +131,7 @@ impl Tenure {
             return Step::Claim;
         }
         let own = last.relation.own;
-        let watch = match self.state {
-            State::Watching(watch) => Some(watch),
-            _ => None,
-        };
+        let watch = self.watch();
         let alive = watch.is_some_and(|watch| watch.last != last.place);
         if !own && (alive || self.mine.is_some()) {
             return Step::Refuse;
@@ -150,6 +151,36 @@ impl Tenure {
     }
 }
 
+impl Tenure {
+    fn watch(&self) -> Option<Watch> {
+        match self.state {
+            State::Watching(watch) => Some(watch),
+            _ => None,
+        }
+    }
+
+    /// Nothing is on the subject. Of a database that claimed before, the stream is gone: whoever published last is given the
+    /// time to claim again, so that one who was replaced and starts just now does not come first.
+    fn decide_on_silence(&mut self, now: Instant) -> Step {
+        let first = !self.claimed_before || self.mine.is_some() || self.takes_over;
+        if first
+            || self
+                .watch()
+                .is_some_and(|watch| now - watch.since >= watch.silence)
+        {
+            return Step::Claim;
+        }
+        if self.watch().is_none() {
+            self.state = State::Watching(Watch {
+                last: 0,
+                since: now,
+                silence: SILENCE,
+            });
+        }
+        Step::Watch
+    }
+}
+
 impl Relay {
     /// The right to publish, claimed if that is to be done; none while it is not to be had.
     pub(super) async fn hold(&mut self) -> Result<Option<Held>, RelayError> {
@@ -161,6 +192,9 @@ impl Relay {
             return Ok(Some(held));
         }
         self.standing.send_replace(Standing::Waiting);
+        if self.tenure.mine.is_none() {
+            self.tenure.claimed_before = outbox::has_claimed(&self.database).await?;
+        }
         let last = self.last_word().await?;
         match self.tenure.decide(last, Instant::now()) {
             Step::Claim => {}
@@ -174,28 +208,32 @@ impl Relay {
         self.claim(last.map_or(0, |last| last.place), connection).await
     }
 
-    /// What the subject's last message says, and how this database relates to it. The stream is created if it is not there.
+    /// What the stream says last, and how this database relates to it. The stream is created if it is not there.
     async fn last_word(&self) -> Result<Option<LastWord>, RelayError> {
-        let subject = self
-            .broker
-            .topology
-            .subject(self.options.source, event::WATERMARK);
+        let topology = &self.broker.topology;
         let stream = self.broker.stream().await?;
-        let message = match stream.get_last_raw_message_by_subject(&subject).await {
-            Ok(message) => message,
-            Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => return Ok(None),
-            Err(error) => return Err(error.into()),
+        let subject = topology.subject(self.options.source, event::WATERMARK);
+        let Some(last) = last_message(&stream, &subject).await? else {
+            return Ok(None);
         };
-        let (claim, count) = match event::read(event::WATERMARK, Some(&message.headers), &message.payload) {
+        let (claim, count) = match event::read(event::WATERMARK, Some(&last.headers), &last.payload) {
             Ok(Message::Claim { claim, count }) => (Some(claim), count),
             Ok(Message::Watermark { claim, count, .. }) => (claim, count),
             // Nobody's word: as if another database had said it.
             Ok(Message::Change(_)) | Err(_) => (None, NOBODYS),
         };
+        let mut counts = vec![count];
+        // An event may have come behind it, of which this database knows nothing if it was set back since.
+        let newest = last_message(&stream, &topology.pattern(self.options.source)).await?;
+        if let Some(newest) = newest.filter(|newest| newest.sequence > last.sequence)
+            && let Ok(Message::Change(event)) = event::read("", Some(&newest.headers), &newest.payload)
+        {
+            counts.push(event.count());
+        }
         Ok(Some(LastWord {
-            place: message.sequence,
+            place: last.sequence,
             claim,
-            relation: outbox::relation(&self.database, claim, count).await?,
+            relation: outbox::relation(&self.database, claim, counts).await?,
         }))
     }
 
@@ -259,6 +297,14 @@ impl Relay {
     }
 }
 
+async fn last_message(stream: &Stream, subject: &str) -> Result<Option<StreamMessage>, LastRawMessageError> {
+    match stream.get_last_raw_message_by_subject(subject).await {
+        Ok(message) => Ok(Some(message)),
+        Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
 /// The count of a message that says nothing.
 const NOBODYS: Count = Count {
     incarnation: Incarnation(0),
@@ -299,12 +345,12 @@ mod tests {
         has_the_count: false,
     };
 
-    fn word(place: u64, claim: Claim, relation: Relation) -> Option<LastWord> {
-        Some(LastWord {
+    fn word(place: u64, claim: Claim, relation: Relation) -> LastWord {
+        LastWord {
             place,
             claim: Some(claim),
             relation,
-        })
+        }
     }
 
     fn held_before() -> Tenure {
@@ -318,30 +364,48 @@ mod tests {
     fn an_empty_subject_is_claimed_and_so_is_one_whose_last_word_is_ours() {
         let now = Instant::now();
         assert_eq!(Tenure::new(false).decide(None, now), Step::Claim);
-        assert_eq!(held_before().decide(word(7, MINE, OWN), now), Step::Claim);
+        assert_eq!(held_before().decide(Some(word(7, MINE, OWN)), now), Step::Claim);
         assert_eq!(
-            held_before().decide(word(7, MINE, SET_BACK), now),
+            held_before().decide(Some(word(7, MINE, SET_BACK)), now),
             Step::RenewAndClaim,
             "the process was set back together with its database"
         );
     }
 
     #[test]
+    fn on_a_stream_that_is_gone_whoever_published_last_comes_first() {
+        let (mut tenure, start) = (Tenure::new(false), Instant::now());
+        tenure.claimed_before = true;
+        assert_eq!(tenure.decide(None, start), Step::Watch);
+        assert_eq!(tenure.decide(None, start + SILENCE), Step::Claim);
+        let mut tenure = Tenure::new(false);
+        tenure.claimed_before = true;
+        tenure.decide(None, start);
+        assert_eq!(
+            tenure.decide(Some(word(1, OTHER, FOREIGN)), start + SILENCE),
+            Step::Refuse
+        );
+    }
+
+    #[test]
     fn a_claim_of_this_database_is_replaced_after_a_short_silence() {
         let (mut tenure, start) = (Tenure::new(false), Instant::now());
-        assert_eq!(tenure.decide(word(7, OTHER, OWN), start), Step::Watch);
-        let almost = start + SILENCE - Duration::from_millis(1);
-        assert_eq!(tenure.decide(word(7, OTHER, OWN), almost), Step::Watch);
-        assert_eq!(tenure.decide(word(7, OTHER, OWN), start + SILENCE), Step::Claim);
+        assert_eq!(tenure.decide(Some(word(7, OTHER, OWN)), start), Step::Watch);
+        let almost = start + SILENCE.mul_f64(0.9);
+        assert_eq!(tenure.decide(Some(word(7, OTHER, OWN)), almost), Step::Watch);
+        assert_eq!(
+            tenure.decide(Some(word(7, OTHER, OWN)), start + SILENCE),
+            Step::Claim
+        );
     }
 
     #[test]
     fn of_a_database_that_was_set_back_the_incarnation_is_renewed() {
         let (mut tenure, start) = (Tenure::new(false), Instant::now());
-        assert_eq!(tenure.decide(word(7, OTHER, SET_BACK), start), Step::Watch);
+        assert_eq!(tenure.decide(Some(word(7, OTHER, SET_BACK)), start), Step::Watch);
         let silent = start + SILENCE;
         assert_eq!(
-            tenure.decide(word(7, OTHER, SET_BACK), silent),
+            tenure.decide(Some(word(7, OTHER, SET_BACK)), silent),
             Step::RenewAndClaim
         );
     }
@@ -349,30 +413,33 @@ mod tests {
     #[test]
     fn a_second_process_of_this_database_stands_by_until_the_first_is_silent_for_long() {
         let (mut tenure, start) = (Tenure::new(false), Instant::now());
-        tenure.decide(word(7, OTHER, OWN), start);
-        assert_eq!(tenure.decide(word(8, OTHER, OWN), start + SILENCE), Step::Watch);
+        tenure.decide(Some(word(7, OTHER, OWN)), start);
+        assert_eq!(
+            tenure.decide(Some(word(8, OTHER, OWN)), start + SILENCE),
+            Step::Watch
+        );
         let silent = start + SILENCE + SILENCE;
-        assert_eq!(tenure.decide(word(8, OTHER, OWN), silent), Step::Watch);
+        assert_eq!(tenure.decide(Some(word(8, OTHER, OWN)), silent), Step::Watch);
         let silent = start + SILENCE + LONG_SILENCE;
-        assert_eq!(tenure.decide(word(8, OTHER, OWN), silent), Step::Claim);
+        assert_eq!(tenure.decide(Some(word(8, OTHER, OWN)), silent), Step::Claim);
     }
 
     #[test]
     fn a_foreign_claim_is_replaced_after_a_long_silence_and_never_while_it_lives() {
         let (mut tenure, start) = (Tenure::new(false), Instant::now());
-        tenure.decide(word(7, OTHER, FOREIGN), start);
+        tenure.decide(Some(word(7, OTHER, FOREIGN)), start);
         assert_eq!(
-            tenure.decide(word(7, OTHER, FOREIGN), start + SILENCE),
+            tenure.decide(Some(word(7, OTHER, FOREIGN)), start + SILENCE),
             Step::Watch
         );
         assert_eq!(
-            tenure.decide(word(7, OTHER, FOREIGN), start + LONG_SILENCE),
+            tenure.decide(Some(word(7, OTHER, FOREIGN)), start + LONG_SILENCE),
             Step::RenewAndClaim
         );
         let mut tenure = Tenure::new(false);
-        tenure.decide(word(7, OTHER, FOREIGN), start);
+        tenure.decide(Some(word(7, OTHER, FOREIGN)), start);
         assert_eq!(
-            tenure.decide(word(8, OTHER, FOREIGN), start + SILENCE),
+            tenure.decide(Some(word(8, OTHER, FOREIGN)), start + SILENCE),
             Step::Refuse
         );
     }
@@ -381,7 +448,7 @@ mod tests {
     fn who_was_replaced_by_another_database_does_not_come_back() {
         let mut tenure = held_before();
         assert_eq!(
-            tenure.decide(word(7, OTHER, FOREIGN), Instant::now()),
+            tenure.decide(Some(word(7, OTHER, FOREIGN)), Instant::now()),
             Step::Refuse
         );
     }
@@ -390,7 +457,7 @@ mod tests {
     fn an_operator_who_renewed_the_incarnation_has_decided() {
         let mut tenure = Tenure::new(true);
         assert_eq!(
-            tenure.decide(word(7, OTHER, FOREIGN), Instant::now()),
+            tenure.decide(Some(word(7, OTHER, FOREIGN)), Instant::now()),
             Step::Claim
         );
     }

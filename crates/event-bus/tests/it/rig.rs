@@ -1,11 +1,12 @@
 //! A source with nothing but an outbox, and a hearer of it.
 
+use std::path::Path;
 use std::time::Duration;
 
 use event_bus::outbox::{self, Announcement};
 use event_bus::{
-    Broker, Cause, ChangeKind, Clock, Feed, Heard, Incarnation, Loss, NatsConfig, Nonce, Relay, RelayOptions,
-    Topology,
+    Broker, Cause, ChangeKind, Clock, Feed, Heard, Incarnation, Loss, NatsConfig, Nonce, Publishing, Relay,
+    RelayOptions, Topology,
 };
 use group_commit::{Database, Error};
 use serde_json::value::{RawValue, to_raw_value};
@@ -53,8 +54,41 @@ pub(crate) async fn put(nats: &NatsServer, subject: &'static str) {
 pub(crate) struct Source {
     pub(crate) database: Database,
     pub(crate) folder: TempDir,
+    pub(crate) publishing: Publishing,
     pub(crate) relay: JoinHandle<()>,
     stop: DropGuard,
+}
+
+/// A database that nobody publishes from yet, as that of a process that has not reached its broker.
+pub(crate) struct Unpublished {
+    pub(crate) database: Database,
+    folder: TempDir,
+}
+
+impl Unpublished {
+    pub(crate) fn open(folder: TempDir) -> Self {
+        let database = Database::open(&folder.path().join("db"), &MIGRATIONS).unwrap();
+        Self { database, folder }
+    }
+
+    pub(crate) async fn announce(&self, revision: u64) {
+        let write = move |c: &rusqlite::Connection| announce(c, revision).map_err(Error::from);
+        self.database.write(write).await.unwrap();
+    }
+
+    pub(crate) async fn publish(self, options: RelayOptions, server: impl Into<NatsConfig>) -> Source {
+        let broker = Broker::connect(server, "source", topology()).await.unwrap();
+        let stop = CancellationToken::new();
+        let relay = Relay::new(self.database.clone(), broker, options);
+        let publishing = relay.publishing();
+        Source {
+            database: self.database,
+            folder: self.folder,
+            publishing,
+            relay: tokio::spawn(relay.run(stop.clone())),
+            stop: stop.drop_guard(),
+        }
+    }
 }
 
 /// The tables of an outbox, as a source's migrations make them.
@@ -88,21 +122,15 @@ impl Source {
         folder: TempDir,
         server: impl Into<NatsConfig>,
     ) -> Self {
-        let database = Database::open(&folder.path().join("db"), &MIGRATIONS).unwrap();
-        let broker = Broker::connect(server, "source", topology()).await.unwrap();
-        let stop = CancellationToken::new();
         let options = RelayOptions {
             clock,
             ..options(name)
         };
-        let relay = Relay::new(database.clone(), broker, options);
-        let relay = tokio::spawn(relay.run(stop.clone()));
-        Self {
-            database,
-            folder,
-            relay,
-            stop: stop.drop_guard(),
-        }
+        Unpublished::open(folder).publish(options, server).await
+    }
+
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     /// Ends it; its database stays.
