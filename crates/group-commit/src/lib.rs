@@ -1,42 +1,26 @@
 #![doc = include_str!("../README.md")]
 
+mod error;
+mod health;
+mod log;
 mod open;
+mod park;
 mod read;
 mod write;
+mod writer;
 
 use std::path::Path;
 use std::sync::Arc;
 
 use tokio::sync::{mpsc, watch};
 
+use crate::health::Health;
+use crate::open::File;
 use crate::read::Readers;
 use crate::write::Job;
+use crate::writer::Writer;
 
-/// Why a read or a write did not happen, or may not have.
-#[derive(Debug, Clone, thiserror::Error)]
-pub enum Error {
-    /// The database said no: opening, a statement, or the commit of the group.
-    #[error("the database refused")]
-    Sqlite(#[source] Arc<rusqlite::Error>),
-    /// More writes are waiting than the queue holds; nothing was done.
-    #[error("too many writes are waiting")]
-    Overloaded,
-    /// The job panicked; its savepoint was undone.
-    #[error("the job did not finish")]
-    Unfinished,
-    /// Another write of the same group made the database undo them all.
-    #[error("the database undid the group of writes")]
-    Undone,
-    /// The writer thread is gone.
-    #[error("the database is closed")]
-    Closed,
-}
-
-impl From<rusqlite::Error> for Error {
-    fn from(error: rusqlite::Error) -> Self {
-        Self::Sqlite(Arc::new(error))
-    }
-}
+pub use error::Error;
 
 /// A SQLite file with one writer and a few readers. Cheap to clone; the writer thread ends with the last clone.
 #[derive(Debug, Clone)]
@@ -44,24 +28,35 @@ pub struct Database {
     jobs: mpsc::Sender<Job>,
     readers: Arc<Readers>,
     commits: watch::Receiver<u64>,
+    health: Arc<Health>,
 }
 
 impl Database {
     /// Opens the file, creates it if it is not there, and applies the migrations it has not seen, in order.
+    ///
+    /// A file that is read-only is opened if there is nothing to apply: it can be read, and is written once it may be.
     pub fn open(path: &Path, migrations: &[&str]) -> Result<Self, Error> {
-        let mut connection = open::writer(path)?;
-        open::migrate(&mut connection, migrations)?;
-        let readers = Arc::new(Readers::open(path)?);
-        let (jobs, commits) = write::spawn(connection);
+        let (file, connection) = File::open(path, migrations)?;
+        let file = Arc::new(file);
+        let readers = Arc::new(Readers::open(&file)?);
+        let health = Health::new(path.to_owned());
+        let writer = Writer::new(connection, &file, &readers, &health)?;
+        let (jobs, commits) = writer.spawn();
         Ok(Self {
             jobs,
             readers,
             commits,
+            health,
         })
     }
 
     /// Changes after every commit, with the number of commits so far.
     pub fn commits(&self) -> watch::Receiver<u64> {
         self.commits.clone()
+    }
+
+    /// Whether writes are done, as far as is known: the reason why not is the last one's, and is looked at again every second.
+    pub fn writable(&self) -> Result<(), Error> {
+        self.health.failing().map_or(Ok(()), Err)
     }
 }

@@ -1,36 +1,49 @@
 //! Reads: a few connections, each read in one transaction, off the async workers.
 
-use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
-use crate::{Database, Error, open};
+use crate::open::File;
+use crate::{Database, Error, park};
 
 /// Reads that run at once; the others wait their turn.
-const CONNECTIONS: usize = 4;
+const CONNECTIONS: u32 = 4;
 
 #[derive(Debug)]
 pub(crate) struct Readers {
-    /// One permit per connection: whoever holds one finds a connection in `idle`.
+    file: Arc<File>,
+    /// One permit per connection.
     permits: Arc<Semaphore>,
+    /// Those that nobody reads with. Whoever holds a permit and finds none here makes one.
     idle: Mutex<Vec<Connection>>,
 }
 
 impl Readers {
-    pub(crate) fn open(path: &Path) -> rusqlite::Result<Self> {
+    pub(crate) fn open(file: &Arc<File>) -> Result<Self, Error> {
         let idle = (0..CONNECTIONS)
-            .map(|_| open::reader(path))
-            .collect::<rusqlite::Result<_>>()?;
+            .map(|_| file.reader())
+            .collect::<Result<_, _>>()?;
         Ok(Self {
-            permits: Arc::new(Semaphore::new(CONNECTIONS)),
+            file: Arc::clone(file),
+            permits: Arc::new(Semaphore::new(CONNECTIONS as usize)),
             idle: Mutex::new(idle),
         })
     }
 
-    fn take(&self) -> Option<Connection> {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop()
+    /// Closes them all, once the reads under way are done; there are none until the guard is dropped. None, and nothing is
+    /// closed, if they take too long.
+    pub(crate) fn close(&self, limit: Duration) -> Option<SemaphorePermit<'_>> {
+        let all = park::wait(self.permits.acquire_many(CONNECTIONS), limit)?.ok()?;
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        Some(all)
+    }
+
+    fn take(&self) -> Result<Connection, Error> {
+        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        idle.map_or_else(|| self.file.reader(), Ok)
     }
 
     fn put_back(&self, connection: Connection) {
@@ -71,7 +84,7 @@ impl Database {
 
 impl Readers {
     fn run<T, E: From<Error>>(&self, query: impl FnOnce(&Transaction<'_>) -> Result<T, E>) -> Result<T, E> {
-        let mut connection = self.take().ok_or(Error::Closed)?;
+        let mut connection = self.take()?;
         let answer = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
             let transaction = connection
                 .transaction_with_behavior(TransactionBehavior::Deferred)

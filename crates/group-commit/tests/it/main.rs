@@ -2,6 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
 
+mod disk;
+mod log;
+mod opening;
+
 use std::sync::Arc;
 
 use futures::future::join_all;
@@ -189,9 +193,11 @@ async fn a_commit_that_fails_is_told_to_everyone_in_its_group_and_leaves_nothing
 }
 
 /// A caller's own refusal, or the database's failure.
-#[derive(Debug, PartialEq)]
+#[derive(Debug, PartialEq, thiserror::Error)]
 enum Told {
+    #[error("the job refused")]
     Refusal,
+    #[error("the database failed")]
     Failure,
 }
 

@@ -1,0 +1,98 @@
+//! The write-ahead log beside a reader that nobody asked: a backup, or a shell that was left open.
+
+use std::path::Path;
+use std::time::Duration;
+
+use group_commit::{Database, Error};
+use rusqlite::Connection;
+
+const MIB: u64 = 1024 * 1024;
+const BOUND: u64 = 64 * MIB;
+const SCHEMA: &[&str] = &["CREATE TABLE blobs (n INTEGER PRIMARY KEY, content BLOB NOT NULL) STRICT"];
+
+fn log_size(path: &Path) -> u64 {
+    std::fs::metadata(path.with_extension("db-wal")).map_or(0, |log| log.len())
+}
+
+/// Overwrites one row, so that only the log grows.
+async fn write_mib(database: &Database, count: u64) {
+    for _ in 0..count {
+        let written = database.write(|c| {
+            c.execute("INSERT OR REPLACE INTO blobs VALUES (1, randomblob(1048576))", [])
+                .map_err(Error::from)
+        });
+        assert_eq!(written.await.unwrap(), 1);
+    }
+}
+
+/// Another connection with a snapshot, which is let go when it is dropped.
+fn foreign_reader(path: &Path) -> Connection {
+    let reader = Connection::open(path).unwrap();
+    reader.execute_batch("BEGIN; SELECT count(*) FROM blobs").unwrap();
+    reader
+}
+
+async fn is_short_soon(path: &Path) {
+    test_support::eventually(Duration::from_secs(20), async || {
+        let size = log_size(path);
+        if size <= BOUND {
+            Ok(())
+        } else {
+            Err(format!("the log has {} MiB", size / MIB))
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_log_is_given_back_once_a_foreign_reader_is_gone_also_if_no_write_comes() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("blobs.db");
+    let database = Database::open(&path, SCHEMA).unwrap();
+    write_mib(&database, 1).await;
+    let reader = foreign_reader(&path);
+    write_mib(&database, 100).await;
+    assert!(
+        log_size(&path) > 100 * MIB,
+        "SQLite cannot begin the log anew beside a reader of it"
+    );
+    drop(reader);
+    is_short_soon(&path).await;
+}
+
+#[tokio::test]
+async fn the_log_is_given_back_once_a_foreign_reader_is_gone_under_load() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("blobs.db");
+    let database = Database::open(&path, SCHEMA).unwrap();
+    write_mib(&database, 1).await;
+    let reader = foreign_reader(&path);
+    write_mib(&database, 100).await;
+    drop(reader);
+    let load = async {
+        loop {
+            write_mib(&database, 1).await;
+        }
+    };
+    tokio::select! {
+        () = load => {}
+        () = is_short_soon(&path) => {}
+    }
+}
+
+#[tokio::test]
+async fn a_log_that_an_earlier_process_left_is_cut_at_the_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, copy) = (folder.path().join("blobs.db"), folder.path().join("copy.db"));
+    let database = Database::open(&path, SCHEMA).unwrap();
+    write_mib(&database, 1).await;
+    let _reader = foreign_reader(&path);
+    write_mib(&database, 70).await;
+    // As a kill leaves it.
+    for end in ["db", "db-wal"] {
+        std::fs::copy(path.with_extension(end), copy.with_extension(end)).unwrap();
+    }
+    assert!(log_size(&copy) > BOUND);
+    let _database = Database::open(&copy, SCHEMA).unwrap();
+    is_short_soon(&copy).await;
+}
