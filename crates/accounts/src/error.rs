@@ -74,15 +74,32 @@ impl IntoResponse for StoreError {
                 .with_detail(format!("the account's ETag is {etag}"));
                 ([(header::ETAG, etag)], problem).into_response()
             }
-            Self::Database(group_commit::Error::Overloaded) => {
-                let problem = Problem::new(
-                    StatusCode::SERVICE_UNAVAILABLE,
-                    "overloaded",
-                    "Too many writes are waiting",
-                );
-                ([(header::RETRY_AFTER, "1")], problem).into_response()
-            }
-            Self::Database(error) => Problem::internal(error).into_response(),
+            Self::Database(error) => database_problem(error).into_response(),
         }
+    }
+}
+
+/// Why the database did not do it, in words for a client; a path or an errno is for the log alone.
+///
+/// Nothing was done, except where the disk failed: then nobody knows, and it is our error. A full disk is 507 (RFC 4918, section
+/// 11.5), without `Retry-After`: the client must not send the write again by itself.
+fn database_problem(error: group_commit::Error) -> Problem {
+    use group_commit::Error;
+    match error {
+        Error::Overloaded => Problem::unavailable("overloaded", "Too many writes are waiting"),
+        Error::Locked(_) => {
+            Problem::unavailable("database-locked", "The database is locked by another process")
+        }
+        Error::ReadOnly(_) => Problem::unavailable("database-read-only", "The database is read-only"),
+        Error::CannotOpen(_) | Error::Replaced => {
+            Problem::unavailable("database-unavailable", "The database cannot be opened")
+        }
+        Error::Full(_) => Problem::new(
+            StatusCode::INSUFFICIENT_STORAGE,
+            "disk-full",
+            "There is no room on the database's disk",
+        )
+        .already_logged(),
+        error => Problem::internal(error),
     }
 }

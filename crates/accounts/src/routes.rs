@@ -114,6 +114,8 @@ struct CreateAccount {
 #[utoipa::path(post, path = "/accounts", request_body = CreateAccount, responses(
     (status = 201, body = AccountAnswer, headers(("ETag" = String), ("Location" = String), ("Consistency-Token" = String))),
     (status = 422, description = "a field that cannot be taken", body = Problem, content_type = "application/problem+json"),
+    (status = 503, description = "too many writes are waiting, or the database is locked, read-only or cannot be opened: nothing was done; or, as `about:blank`, the request took too long and may have been done", body = Problem, content_type = "application/problem+json", headers(("Retry-After" = String))),
+    (status = 507, description = "there is no room on the database's disk; nothing was done", body = Problem, content_type = "application/problem+json"),
 ))]
 async fn create_account(
     State(store): State<Store>,
@@ -200,6 +202,8 @@ struct UpdateAccount {
     (status = 404, description = "no such account", body = Problem, content_type = "application/problem+json"),
     (status = 412, description = "the account is not at a version that `If-Match` names; the ETag is the current one", body = Problem, content_type = "application/problem+json", headers(("ETag" = String))),
     (status = 422, description = "a field that cannot be taken", body = Problem, content_type = "application/problem+json"),
+    (status = 503, description = "too many writes are waiting, or the database is locked, read-only or cannot be opened: nothing was done; or, as `about:blank`, the request took too long and may have been done", body = Problem, content_type = "application/problem+json", headers(("Retry-After" = String))),
+    (status = 507, description = "there is no room on the database's disk; nothing was done", body = Problem, content_type = "application/problem+json"),
 ))]
 async fn update_account(
     State(store): State<Store>,
@@ -224,6 +228,8 @@ async fn update_account(
     (status = 400, description = "an `If-Match` that cannot be read", body = Problem, content_type = "application/problem+json"),
     (status = 404, description = "no such account", body = Problem, content_type = "application/problem+json"),
     (status = 412, description = "the account is not at a version that `If-Match` names; the ETag is the current one", body = Problem, content_type = "application/problem+json", headers(("ETag" = String))),
+    (status = 503, description = "too many writes are waiting, or the database is locked, read-only or cannot be opened: nothing was done; or, as `about:blank`, the request took too long and may have been done", body = Problem, content_type = "application/problem+json", headers(("Retry-After" = String))),
+    (status = 507, description = "there is no room on the database's disk; nothing was done", body = Problem, content_type = "application/problem+json"),
 ))]
 async fn delete_account(
     State(store): State<Store>,

@@ -127,6 +127,8 @@ struct AddEndpoint {
     (status = 409, description = "the account is deleted, or has 500 endpoints", body = Problem, content_type = "application/problem+json"),
     (status = 412, description = "the list is not at a version that `If-Match` names; the ETag is the current one", body = Problem, content_type = "application/problem+json", headers(("ETag" = String))),
     (status = 422, description = "a field that cannot be taken", body = Problem, content_type = "application/problem+json"),
+    (status = 503, description = "too many writes are waiting, or the database is locked, read-only or cannot be opened: nothing was done; or, as `about:blank`, the request took too long and may have been done", body = Problem, content_type = "application/problem+json", headers(("Retry-After" = String))),
+    (status = 507, description = "there is no room on the database's disk; nothing was done", body = Problem, content_type = "application/problem+json"),
 ))]
 async fn add_endpoint(
     State(store): State<Store>,
@@ -192,6 +194,8 @@ struct ChangeEndpoint {
     (status = 404, description = "no such endpoint", body = Problem, content_type = "application/problem+json"),
     (status = 412, description = "the list is not at a version that `If-Match` names; the ETag is the current one", body = Problem, content_type = "application/problem+json", headers(("ETag" = String))),
     (status = 422, description = "a field that cannot be taken", body = Problem, content_type = "application/problem+json"),
+    (status = 503, description = "too many writes are waiting, or the database is locked, read-only or cannot be opened: nothing was done; or, as `about:blank`, the request took too long and may have been done", body = Problem, content_type = "application/problem+json", headers(("Retry-After" = String))),
+    (status = 507, description = "there is no room on the database's disk; nothing was done", body = Problem, content_type = "application/problem+json"),
 ))]
 async fn change_endpoint(
     State(store): State<Store>,
@@ -216,6 +220,8 @@ async fn change_endpoint(
     (status = 400, description = "an `If-Match` that cannot be read", body = Problem, content_type = "application/problem+json"),
     (status = 404, description = "no such endpoint", body = Problem, content_type = "application/problem+json"),
     (status = 412, description = "the list is not at a version that `If-Match` names; the ETag is the current one", body = Problem, content_type = "application/problem+json", headers(("ETag" = String))),
+    (status = 503, description = "too many writes are waiting, or the database is locked, read-only or cannot be opened: nothing was done; or, as `about:blank`, the request took too long and may have been done", body = Problem, content_type = "application/problem+json", headers(("Retry-After" = String))),
+    (status = 507, description = "there is no room on the database's disk; nothing was done", body = Problem, content_type = "application/problem+json"),
 ))]
 async fn remove_endpoint(
     State(store): State<Store>,

@@ -8,6 +8,8 @@ use axum::response::{IntoResponse, Response};
 use serde::{Serialize, Serializer};
 use utoipa::ToSchema;
 
+use crate::exchange::AlreadyLogged;
+
 /// What a client is told about a request that failed, as `application/problem+json`.
 ///
 /// `type` is the relative reference `/problems/<slug>`: a stable name for programs to match on, not an address
@@ -42,6 +44,14 @@ pub struct Problem {
     #[serde(skip)]
     #[schema(ignore)]
     cause: Option<Cause>,
+    /// Whether the client is told to come again in a second.
+    #[serde(skip)]
+    #[schema(ignore)]
+    passing: bool,
+    /// Whether the log has it from somebody else.
+    #[serde(skip)]
+    #[schema(ignore)]
+    logged: bool,
 }
 
 /// The slug of a kind of problem, or none for `about:blank`.
@@ -74,7 +84,19 @@ impl Problem {
             trace_id: None,
             errors: Vec::new(),
             cause: None,
+            passing: false,
+            logged: false,
         }
+    }
+
+    /// A passing state of the service, of which its owner is told elsewhere: 503 with `Retry-After` (RFC 9110, sections 15.6.4 and
+    /// 10.2.3). It is not written to the log: it would be once per request.
+    pub fn unavailable(slug: &'static str, title: &'static str) -> Self {
+        Self {
+            passing: true,
+            ..Self::new(StatusCode::SERVICE_UNAVAILABLE, slug, title)
+        }
+        .already_logged()
     }
 
     /// A problem that is fully described by its status code.
@@ -114,6 +136,13 @@ impl Problem {
         self
     }
 
+    /// Keeps the edge from writing it to the log, for what is said there once and not with every request.
+    #[must_use]
+    pub fn already_logged(mut self) -> Self {
+        self.logged = true;
+        self
+    }
+
     /// The status code of the answer.
     pub fn status(&self) -> StatusCode {
         self.status
@@ -130,6 +159,13 @@ impl IntoResponse for Problem {
             HeaderValue::from_static("application/problem+json"),
         );
         let mut response = (self.status, [content_type], body).into_response();
+        if self.passing {
+            let second = HeaderValue::from_static("1");
+            response.headers_mut().insert(header::RETRY_AFTER, second);
+        }
+        if self.logged {
+            response.extensions_mut().insert(AlreadyLogged);
+        }
         if let Some(cause) = self.cause {
             response.extensions_mut().insert(cause);
         }
@@ -187,6 +223,17 @@ mod tests {
             problem,
             json!({"type": "about:blank", "title": "Not Found", "status": 404})
         );
+    }
+
+    #[test]
+    fn a_passing_state_says_when_to_come_again_and_is_not_logged_per_request() {
+        let response = Problem::unavailable("database-locked", "The database is locked").into_response();
+        assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(response.headers()[header::RETRY_AFTER], "1");
+        assert!(response.extensions().get::<AlreadyLogged>().is_some());
+        let failure = Problem::internal("a bug").into_response();
+        assert!(failure.headers().get(header::RETRY_AFTER).is_none());
+        assert!(failure.extensions().get::<AlreadyLogged>().is_none());
     }
 
     #[test]

@@ -75,6 +75,8 @@ fn documented() -> OpenApiRouter<Service> {
     (status = 409, description = "the account was deleted, or would have more than 500 endpoints", body = Problem, content_type = "application/problem+json"),
     (status = 412, description = "the samples are not at a version that `If-Match` names; the ETag is the current one", body = Problem, content_type = "application/problem+json", headers(("ETag" = String))),
     (status = 422, description = "fields that cannot be taken, each named with its sample's index", body = Problem, content_type = "application/problem+json"),
+    (status = 503, description = "too many writes are waiting, or the database is locked, read-only or cannot be opened: nothing was done; or, as `about:blank`, the request took too long and may have been done", body = Problem, content_type = "application/problem+json", headers(("Retry-After" = String))),
+    (status = 507, description = "there is no room on the database's disk; nothing was done", body = Problem, content_type = "application/problem+json"),
 ))]
 async fn record_samples(
     State(service): State<Service>,

@@ -44,3 +44,39 @@ async fn a_source_is_not_ready_while_its_database_does_not_answer() {
         "{reason}"
     );
 }
+
+#[tokio::test]
+async fn a_source_that_cannot_write_is_ready_to_be_read_and_says_so() {
+    let nats = NatsServer::start();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("db");
+    let database = Database::open(&path, &MIGRATIONS).unwrap();
+    let broker = Broker::connect(&nats.url(), "source", topology()).await.unwrap();
+    let relay = Relay::new(database.clone(), broker.clone(), options("things"));
+    let ask = async || {
+        let asked = readiness(database.clone(), broker.clone(), relay.publishing());
+        asked.await.unwrap()
+    };
+    let foreign = rusqlite::Connection::open(&path).unwrap();
+    foreign.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let change = |c: &rusqlite::Connection| {
+        c.execute_batch("CREATE TABLE more (n INTEGER)")
+            .map_err(Error::from)
+    };
+    database.write(change).await.unwrap_err();
+    let said = ask().await;
+    assert!(
+        said.ends_with("; writes are refused: another process has locked the database"),
+        "{said}"
+    );
+    foreign.execute_batch("ROLLBACK").unwrap();
+    eventually(LONG, async || {
+        let said = ask().await;
+        if said.contains("writes are refused") {
+            Err(said)
+        } else {
+            Ok(())
+        }
+    })
+    .await;
+}

@@ -14,6 +14,7 @@ mod links;
 mod pauses;
 mod race;
 mod serving;
+mod storage;
 mod storm;
 mod tokens;
 mod traces;
