@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod background;
 mod client;
 pub mod conditional;
 mod connection;
@@ -15,6 +16,7 @@ mod refuse_writes;
 mod serve;
 mod trace;
 
+pub use background::{Background, ServeError};
 pub use client::{client, send};
 pub use edge::{EdgeOptions, edge};
 pub use extract::{Json, Path, Query};

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a step that fails fails its test")]
 
 mod app;
+mod background;
 mod client;
 mod exchange;
 mod limits;
