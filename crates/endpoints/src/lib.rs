@@ -16,7 +16,7 @@ pub use routes::openapi;
 use std::time::Duration;
 
 use event_bus::{Broker, Clock, Relay, RelayOptions, Topology};
-use http_edge::{EdgeOptions, Readiness};
+use http_edge::{Background, EdgeOptions, Readiness};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -27,6 +27,8 @@ use crate::store::Store;
 /// accounts, the routes.
 pub async fn run(config: Config, listener: TcpListener, stop: CancellationToken) -> Result<(), RunError> {
     let store = Store::open(&config.database, config.renew_incarnation).await?;
+    let mut background = Background::until(&stop);
+    background.spawn_endless("the database's writer", store.database().closed());
     let topology = Topology {
         stream: config.stream,
         prefix: config.subject_prefix,
@@ -34,7 +36,9 @@ pub async fn run(config: Config, listener: TcpListener, stop: CancellationToken)
     let broker = Broker::connect(config.nats, events::SOURCE, topology)
         .await?
         .with_stream_replicas(config.stream_replicas);
-    let deletions = tokio::spawn(deletions::hear(store.clone(), broker.clone(), stop.clone()));
+    background.spawn_endless("the connection to the broker", broker.closed());
+    let deletions = deletions::hear(store.clone(), broker.clone(), background.stop());
+    background.spawn("the ear for deleted accounts", deletions);
     let relay = Relay::new(
         store.database(),
         broker.clone(),
@@ -46,7 +50,7 @@ pub async fn run(config: Config, listener: TcpListener, stop: CancellationToken)
         },
     );
     let publishing = relay.publishing();
-    let relay = tokio::spawn(relay.run(stop.clone()));
+    background.spawn("the relay", relay.run(background.stop()));
     let database = store.database();
     let publisher = publishing.clone();
     let ready =
@@ -60,9 +64,5 @@ pub async fn run(config: Config, listener: TcpListener, stop: CancellationToken)
         publishing.is_refused().then(error::another_publisher)
     });
     let router = http_edge::edge(router, ready, EdgeOptions::default());
-    http_edge::serve(listener, router, stop)
-        .await
-        .map_err(RunError::Serve)?;
-    deletions.await.map_err(RunError::Deletions)?;
-    relay.await.map_err(RunError::Relay)
+    Ok(background.serve(listener, router).await?)
 }

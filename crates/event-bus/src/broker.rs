@@ -172,6 +172,13 @@ impl Broker {
         self.link.borrow().client.connection_state() == async_nats::connection::State::Connected
     }
 
+    /// Waits until nobody puts a new client in the place of one that ended, which by itself never happens: what hears and
+    /// what publishes would be cut off for good.
+    pub fn closed(&self) -> impl Future<Output = ()> + Send + use<> {
+        let mut link = self.link.clone();
+        async move { while link.changed().await.is_ok() {} }
+    }
+
     /// The client that is used now. To be asked for anew after a failure.
     pub(crate) fn client(&self) -> async_nats::Client {
         self.link.borrow().client.clone()

@@ -38,13 +38,15 @@ const BATCH: usize = 256;
 /// How long the first connection may take before it counts as an outage.
 const PATIENCE_AT_START: Duration = Duration::from_secs(2);
 
-/// Where a test kills the process, to see that nothing is lost there.
+/// Where a test kills the process, to see that nothing is lost there; or the relay, to see that its end is noticed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FailPoint {
     /// Committed, not published.
     BeforePublish,
     /// Published and acknowledged, still in the outbox.
     BeforeDelete,
+    /// Committed, not published; and it is the relay that panics, and ends alone.
+    Panic,
 }
 
 impl FromStr for FailPoint {
@@ -54,7 +56,8 @@ impl FromStr for FailPoint {
         match text {
             "before-publish" => Ok(Self::BeforePublish),
             "before-delete" => Ok(Self::BeforeDelete),
-            _ => Err("one of: before-publish, before-delete".to_owned()),
+            "panic" => Ok(Self::Panic),
+            _ => Err("one of: before-publish, before-delete, panic".to_owned()),
         }
     }
 }
@@ -153,7 +156,7 @@ impl Relay {
             () = stop.cancelled() => return,
             _ = timeout(PATIENCE_AT_START, self.broker.first_connection()) => {}
         }
-        tokio::spawn(tidy(self.database.clone(), self.acknowledged.subscribe()));
+        let mut tidying = tokio::spawn(tidy(self.database.clone(), self.acknowledged.subscribe()));
         let mut commits = self.database.commits();
         let mut tick = interval(WATERMARK_EVERY);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -162,6 +165,8 @@ impl Relay {
                 () = stop.cancelled() => return,
                 _ = tick.tick() => true,
                 Ok(()) = commits.changed() => false,
+                // Alone it would end unnoticed, and the outbox grow for ever.
+                Err(ended) = &mut tidying => panic!("the outbox is not tidied any more: {ended}"),
             };
             // Not raced against `stop`: a batch under way is worth its two seconds, and is repeated if cut short.
             let result = self.publish_pending(watermark_due, &stop).await;
@@ -213,6 +218,10 @@ impl Relay {
             return Ok(());
         };
         self.fail_at(FailPoint::BeforePublish);
+        assert!(
+            self.options.fail_point != Some(FailPoint::Panic),
+            "fail point reached"
+        );
         let sent = self.send(snapshot, held, first, Some(held.last)).await?;
         self.settle(snapshot, held, first, Some(held.last), sent).await?;
         let mut under_way = Vec::with_capacity(rest.len());

@@ -50,6 +50,12 @@ impl Database {
         })
     }
 
+    /// Waits until the writer thread is gone, which by itself it never is: from then on every write is refused.
+    pub fn closed(&self) -> impl Future<Output = ()> + Send + use<> {
+        let jobs = self.jobs.clone();
+        async move { jobs.closed().await }
+    }
+
     /// Changes after every commit, with the number of commits so far.
     pub fn commits(&self) -> watch::Receiver<u64> {
         self.commits.clone()
@@ -58,5 +64,21 @@ impl Database {
     /// Whether writes are done, as far as is known: the reason why not is the last one's, and is looked at again every second.
     pub fn writable(&self) -> Result<(), Error> {
         self.health.failing().map_or(Ok(()), Err)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_database_is_closed_when_its_writer_is_gone() {
+        let folder = tempfile::tempdir().unwrap();
+        let database = Database::open(&folder.path().join("a.db"), &[]).unwrap();
+        let closed = tokio::time::timeout(std::time::Duration::from_millis(1), database.closed());
+        assert!(closed.await.is_err(), "its writer waits for work");
+        let (jobs, writer) = mpsc::channel(1);
+        drop(writer);
+        Database { jobs, ..database }.closed().await;
     }
 }

@@ -16,15 +16,9 @@ pub enum RunError {
     /// The broker's URL cannot be used.
     #[error(transparent)]
     Broker(#[from] event_bus::ConnectError),
-    /// The listener failed.
-    #[error("cannot serve")]
-    Serve(#[source] std::io::Error),
-    /// The relay did not end by itself.
-    #[error("the relay ended")]
-    Relay(#[source] tokio::task::JoinError),
-    /// The subscription to accounts did not end by itself.
-    #[error("the hearing of accounts ended")]
-    Hearing(#[source] tokio::task::JoinError),
+    /// The listener failed, or a task ended that the service rests on.
+    #[error(transparent)]
+    Serve(#[from] http_edge::ServeError),
 }
 
 /// Another process publishes for this source from another database: what would be written here could never be announced.

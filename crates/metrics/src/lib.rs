@@ -20,7 +20,7 @@ pub use routes::openapi;
 use std::time::Duration;
 
 use event_bus::{Broker, Clock, Relay, RelayOptions, Subscription, Topology};
-use http_edge::{EdgeOptions, Readiness};
+use http_edge::{Background, EdgeOptions, Readiness};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -34,6 +34,8 @@ const BODY_LIMIT: usize = 256 * 1024;
 /// accounts, the routes.
 pub async fn run(config: Config, listener: TcpListener, stop: CancellationToken) -> Result<(), RunError> {
     let store = Store::open(&config.database, config.renew_incarnation).await?;
+    let mut background = Background::until(&stop);
+    background.spawn_endless("the database's writer", store.database().closed());
     let topology = Topology {
         stream: config.stream,
         prefix: config.subject_prefix,
@@ -41,6 +43,7 @@ pub async fn run(config: Config, listener: TcpListener, stop: CancellationToken)
     let broker = Broker::connect(config.nats, events::SOURCE, topology)
         .await?
         .with_stream_replicas(config.stream_replicas);
+    background.spawn_endless("the connection to the broker", broker.closed());
     let relay = Relay::new(
         store.database(),
         broker.clone(),
@@ -52,9 +55,10 @@ pub async fn run(config: Config, listener: TcpListener, stop: CancellationToken)
         },
     );
     let publishing = relay.publishing();
-    let relay = tokio::spawn(relay.run(stop.clone()));
+    background.spawn("the relay", relay.run(background.stop()));
     let subscription = Subscription::new(broker.clone(), events::SOURCE, events::ACCOUNTS);
-    let hearing = tokio::spawn(hearing::hear_accounts(subscription, store.clone(), stop.clone()));
+    let hearing = hearing::hear_accounts(subscription, store.clone(), background.stop());
+    background.spawn("the ear for deleted accounts", hearing);
     let database = store.database();
     let publisher = publishing.clone();
     let ready =
@@ -72,9 +76,5 @@ pub async fn run(config: Config, listener: TcpListener, stop: CancellationToken)
         publishing.is_refused().then(error::another_publisher)
     });
     let router = http_edge::edge(router, ready, options);
-    http_edge::serve(listener, router, stop)
-        .await
-        .map_err(RunError::Serve)?;
-    hearing.await.map_err(RunError::Hearing)?;
-    relay.await.map_err(RunError::Relay)
+    Ok(background.serve(listener, router).await?)
 }

@@ -129,6 +129,10 @@ pub struct Config {
     #[arg(value_parser = clap::value_parser!(u16).range(1..))]
     pub max_requests: u16,
 
+    /// For tests: panic there.
+    #[arg(long, env = "FAIL_POINT", hide = true)]
+    pub fail_point: Option<FailPoint>,
+
     /// Where a trace can be looked at: an address with `{trace_id}` in it. The foot of a page links it.
     #[arg(long, env = "TRACE_URL_PATTERN", value_parser = parse_trace_pattern)]
     pub trace_url_pattern: Option<String>,
@@ -136,6 +140,22 @@ pub struct Config {
     /// Logs and traces.
     #[command(flatten)]
     pub telemetry: TelemetryConfig,
+}
+
+/// Where a test makes a task panic, to see what becomes of the service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum FailPoint {
+    /// Where the feed is applied, at the first change.
+    Hear,
+    /// At the beginning of the warm-up.
+    WarmUp,
+}
+
+impl FailPoint {
+    /// Panics if this is the one that was set.
+    pub(crate) fn reach(self, set: Option<Self>) {
+        assert!(set != Some(self), "fail point reached");
+    }
 }
 
 /// Which pages an event refreshes.

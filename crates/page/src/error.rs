@@ -19,12 +19,9 @@ pub enum RunError {
     /// The broker's URL cannot be used.
     #[error(transparent)]
     Broker(#[from] event_bus::ConnectError),
-    /// The listener failed.
-    #[error("cannot serve")]
-    Serve(#[source] std::io::Error),
-    /// The task that hears the feed, refreshes pages or audits them did not end by itself.
-    #[error("a task that the pages' freshness rests on has ended")]
-    Background(#[source] tokio::task::JoinError),
+    /// The listener failed, or a task ended that the pages' freshness rests on.
+    #[error(transparent)]
+    Serve(#[from] http_edge::ServeError),
 }
 
 /// Why a request gets no page.

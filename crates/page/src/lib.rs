@@ -24,7 +24,7 @@ mod upstream;
 mod warm;
 
 pub use caches::StrategyName;
-pub use config::{Config, RefreshName};
+pub use config::{Config, FailPoint, RefreshName};
 pub use error::RunError;
 pub use routes::openapi;
 
@@ -32,11 +32,10 @@ use std::time::Duration;
 
 use axum::Router;
 use event_bus::history::{Bounds, History};
-use event_bus::{Broker, Feed, Topology};
+use event_bus::{Broker, Feed, Heard, Topology};
 use fresh_cache::{CacheOptions, Ledger, LedgerOptions, RefreshOptions};
-use http_edge::{EdgeOptions, Readiness};
+use http_edge::{Background, EdgeOptions, Readiness};
 use tokio::net::TcpListener;
-use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::audit::Auditor;
@@ -58,21 +57,20 @@ const PAST: Bounds = Bounds {
 /// Ready as soon as it listens: before it hears the feed, and while it does not, it serves by asking the
 /// sources (rule 19).
 pub async fn run(config: Config, listener: TcpListener, stop: CancellationToken) -> Result<(), RunError> {
-    Service::start(config, &stop).await?.serve(listener, stop).await
+    Service::start(config, &stop).await?.serve(listener).await
 }
 
 /// The service, wired: the feed that keeps the cache honest, the sources, the cache, the routes.
 #[derive(Debug)]
 pub struct Service {
     router: Router,
-    /// What must go on for as long as pages are served.
-    background: JoinSet<()>,
-    /// Ends by itself, before long; and with this, if that comes first.
-    _warming: JoinSet<()>,
+    /// What must go on for as long as pages are served: a replica that cannot hear, refresh or audit any more must not look
+    /// as if all were well.
+    background: Background,
 }
 
 impl Service {
-    /// Starts everything but the listening; the feed ends with `stop`, the rest with what is returned.
+    /// Starts everything but the listening. All of it ends with `stop`, or with what is returned.
     pub async fn start(config: Config, stop: &CancellationToken) -> Result<Self, RunError> {
         let upstreams = Upstreams::new(config.upstreams());
         let (ledger, hearing) = Ledger::new(Source::ALL.len(), ledger_options(&config));
@@ -95,18 +93,26 @@ impl Service {
             .await?
             .with_stream_replicas(config.stream_replicas);
         let history = History::new(broker.clone(), &Source::ALL.map(Source::name), PAST);
-        let (mut background, mut warming) = (JoinSet::new(), JoinSet::new());
-        warming.spawn(warm::warm(history, caches.clone()));
+        let mut background = Background::until(stop);
+        background.spawn_endless("the connection to the broker", broker.closed());
+        let fail_point = config.fail_point;
+        background.spawn_optional("the warm-up", warm::warm(history, caches.clone(), fail_point));
         if let Some(cache) = caches.prepopulated().cloned() {
-            background.spawn(async move { cache.refresh().await });
+            background.spawn_endless("the refresher", async move { cache.refresh().await });
         }
         if config.audit_interval_ms > 0 {
             let every = Duration::from_millis(config.audit_interval_ms.into());
-            background.spawn(Auditor::new(caches.default().clone(), every).run());
+            background.spawn_endless("the auditor", Auditor::new(caches.default().clone(), every).run());
         }
         let trouble = broker.trouble().clone();
         let feed = Feed::new(broker, &Source::ALL.map(Source::name));
-        background.spawn(feed.run(stop.clone(), move |heard| hearer.hear(heard)));
+        let hearing = feed.run(background.stop(), move |heard| {
+            if matches!(heard, Heard::Change(_)) {
+                FailPoint::Hear.reach(fail_point);
+            }
+            hearer.hear(heard);
+        });
+        background.spawn("the feed", hearing);
 
         let app = App::new(caches, upstreams, Traces(config.trace_url_pattern));
         let options = EdgeOptions {
@@ -122,7 +128,6 @@ impl Service {
         Ok(Self {
             router: http_edge::edge(routes::router(app), ready, options),
             background,
-            _warming: warming,
         })
     }
 
@@ -131,13 +136,9 @@ impl Service {
         self.router.clone()
     }
 
-    /// Listens until `stop`.
-    pub async fn serve(mut self, listener: TcpListener, stop: CancellationToken) -> Result<(), RunError> {
-        tokio::select! {
-            served = http_edge::serve(listener, self.router, stop) => served.map_err(RunError::Serve),
-            // A replica that cannot hear, refresh or audit any more must not look as if all were well.
-            Some(Err(panic)) = self.background.join_next() => Err(RunError::Background(panic)),
-        }
+    /// Listens until the stop.
+    pub async fn serve(self, listener: TcpListener) -> Result<(), RunError> {
+        Ok(self.background.serve(listener, self.router).await?)
     }
 }
 

@@ -8,12 +8,14 @@ use event_bus::{Event, history::History};
 use fresh_cache::{Carried, SourceId};
 
 use crate::caches::Caches;
+use crate::config::FailPoint;
 use crate::fragment::Fragment;
 use crate::hear::{carried, is_deletion};
 use crate::source::Source;
 
 /// Reads the past, and remembers the last fragment of each account and source.
-pub(crate) async fn warm(mut history: History, caches: Caches) {
+pub(crate) async fn warm(mut history: History, caches: Caches, fail_point: Option<FailPoint>) {
+    FailPoint::WarmUp.reach(fail_point);
     let mut gone = HashSet::new();
     while let Some((source, event)) = history.next().await {
         let Ok(account) = event.entity.parse::<u64>() else {

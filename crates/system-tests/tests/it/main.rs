@@ -16,5 +16,6 @@ mod race;
 mod serving;
 mod storage;
 mod storm;
+mod supervision;
 mod tokens;
 mod traces;
