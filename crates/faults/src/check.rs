@@ -37,7 +37,8 @@ pub enum Rule {
     ShortOfToken,
     /// An answer shows a version of a database that never was.
     UnknownDatabase,
-    /// When all faults had ended, a page did not become equal to its sources' answers, from the cache, in time (I5).
+    /// When all faults had ended, a page did not become equal to its sources' answers in time, from the cache if its strategy ever
+    /// answers from there (I5).
     NotConverged,
     /// A source no longer has what it acknowledged.
     LostMutation,

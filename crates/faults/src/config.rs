@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
 
+use crate::rig::REPLICAS;
 use crate::schedule::{Kind, Pace};
 
 /// Starts the whole stack on free ports, breaks it at random, and checks every answer that was given meanwhile.
@@ -46,22 +47,44 @@ pub struct Config {
     #[arg(long, default_value_t = 30, value_name = "PER_SECOND")]
     pub writes: u32,
 
+    /// How both page replicas keep their pages fresh. Without it, the first invalidates and the second pre-populates. A TTL is
+    /// none of them: it promises nothing that could be checked.
+    #[arg(long, value_enum, value_name = "NAME")]
+    pub strategy: Option<StrategyName>,
+
     /// Further flags of the first page replica, such as `--page-0="--strategy prepopulate"`.
     #[arg(long, default_value = "", allow_hyphen_values = true, value_name = "FLAGS")]
     pub page_0: String,
 
     /// Further flags of the second page replica.
-    #[arg(
-        long,
-        default_value = "--strategy prepopulate",
-        allow_hyphen_values = true,
-        value_name = "FLAGS"
-    )]
+    #[arg(long, default_value = "", allow_hyphen_values = true, value_name = "FLAGS")]
     pub page_1: String,
 
     /// How long the pages may take to become right when everything runs again, in seconds.
     #[arg(long, default_value_t = 10, value_name = "SECONDS")]
     pub calm_within: u64,
+}
+
+/// How a page replica keeps its pages fresh, as far as it promises to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum StrategyName {
+    /// It composes every page for its reader.
+    None,
+    /// It asks every source at every read whether its part still is the answer.
+    Versioned,
+    /// It shows a page while no event came that touched it.
+    Invalidate,
+    /// The same, and composes it anew when an event came.
+    Prepopulate,
+}
+
+/// How a page replica is started.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PageFlags {
+    /// What it is told beside where everything is.
+    pub flags: Vec<String>,
+    /// Whether its strategy answers from the cache once all is well. One that asks the sources at every read never does.
+    pub hits: bool,
 }
 
 /// How hard a run is, by name.
@@ -74,7 +97,35 @@ pub enum PaceName {
     Short,
 }
 
+impl PageFlags {
+    /// The further flags as they were written, and a strategy if they name none.
+    fn of(further: &str, strategy: StrategyName) -> Self {
+        let mut flags: Vec<_> = further.split_whitespace().map(str::to_owned).collect();
+        let mut words = flags.iter().flat_map(|flag| flag.split('='));
+        let named = words
+            .find(|word| *word == "--strategy")
+            .and_then(|_| words.next());
+        let name = strategy.to_possible_value();
+        let name = name.as_ref().map_or("", |name| name.get_name());
+        let hits = !matches!(named.unwrap_or(name), "none" | "versioned");
+        if named.is_none() {
+            flags.push(format!("--strategy={name}"));
+        }
+        Self { flags, hits }
+    }
+}
+
 impl Config {
+    /// How each page replica is started.
+    pub fn pages(&self) -> [PageFlags; REPLICAS] {
+        let usual = [StrategyName::Invalidate, StrategyName::Prepopulate];
+        let [first, second] = usual.map(|usual| self.strategy.unwrap_or(usual));
+        [
+            PageFlags::of(&self.page_0, first),
+            PageFlags::of(&self.page_1, second),
+        ]
+    }
+
     /// How hard it is.
     pub fn pace(&self) -> Pace {
         let kinds = match &self.only[..] {
@@ -88,7 +139,7 @@ impl Config {
                 most: 3,
                 spread: Duration::from_secs(2),
                 longest: Duration::from_secs(5),
-                replicas: crate::rig::REPLICAS,
+                replicas: REPLICAS,
             },
             PaceName::Short => Pace {
                 kinds,
@@ -96,7 +147,7 @@ impl Config {
                 most: 3,
                 spread: Duration::from_millis(500),
                 longest: Duration::from_millis(1_500),
-                replicas: crate::rig::REPLICAS,
+                replicas: REPLICAS,
             },
         }
     }
@@ -111,5 +162,42 @@ mod tests {
     #[test]
     fn flags_are_consistent() {
         Config::command().debug_assert();
+    }
+
+    fn pages(arguments: &[&str]) -> [(String, bool); 2] {
+        let config = Config::parse_from([&["faults"], arguments].concat());
+        config.pages().map(|page| (page.flags.join(" "), page.hits))
+    }
+
+    #[test]
+    fn a_replica_of_a_strategy_that_always_asks_is_known_never_to_hit() {
+        let page = |flags: &str, hits| (flags.to_owned(), hits);
+        assert_eq!(
+            pages(&[]),
+            [
+                page("--strategy=invalidate", true),
+                page("--strategy=prepopulate", true)
+            ]
+        );
+        let versioned = page("--strategy=versioned", false);
+        assert_eq!(
+            pages(&["--strategy", "versioned"]),
+            [versioned.clone(), versioned]
+        );
+        assert_eq!(
+            pages(&[
+                "--strategy=none",
+                "--page-0=--fences 8",
+                "--page-1=--fences 8 --strategy ttl"
+            ]),
+            [
+                page("--fences 8 --strategy=none", false),
+                page("--fences 8 --strategy ttl", true)
+            ]
+        );
+        assert_eq!(
+            pages(&["--page-0=--strategy=versioned"])[0],
+            page("--strategy=versioned", false)
+        );
     }
 }

@@ -10,6 +10,7 @@ use test_support::NatsServer;
 use tokio::sync::Mutex;
 
 use crate::client::{client, version_in_tag};
+use crate::config::PageFlags;
 use crate::history::{Arm, Birth, Replica, Source};
 use crate::moment::Moment;
 use crate::recorder::{Lives, Recorder};
@@ -35,17 +36,19 @@ pub struct Rig {
     pub source_urls: [String; 3],
     /// Every replica and where it is.
     pub replicas: Vec<(Replica, String)>,
+    /// By the index of a page replica: whether its strategy answers from the cache once all is well.
+    pub hits: [bool; REPLICAS],
     /// Which process answers whom.
     pub lives: Arc<Lives>,
     folder: TempDir,
 }
 
 impl Rig {
-    /// Starts everything. Each page replica gets the further flags that stand at its place.
+    /// Starts everything. Each page replica gets the flags that stand at its place.
     ///
     /// # Panics
     /// When a part does not start: with what it said.
-    pub async fn start(page_flags: &[Vec<String>; REPLICAS]) -> Self {
+    pub async fn start(page_flags: &[PageFlags; REPLICAS]) -> Self {
         let broker = NatsServer::start();
         let folder = tempfile::tempdir().expect("a temporary folder can be made");
         let mut links = HashMap::new();
@@ -68,7 +71,7 @@ impl Rig {
             }
         }
         let page = |replica: usize| {
-            let flags = [page_settings(&links, replica), page_flags[replica].clone()].concat();
+            let flags = [page_settings(&links, replica), page_flags[replica].flags.clone()].concat();
             Process::start("page", flags)
         };
         let naive = Process::start("naive-page", page_settings(&links, 0));
@@ -86,6 +89,7 @@ impl Rig {
             links,
             source_urls,
             replicas,
+            hits: page_flags.each_ref().map(|page| page.hits),
             lives: Arc::default(),
             folder,
         }

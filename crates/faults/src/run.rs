@@ -17,7 +17,7 @@ use crate::random::Random;
 use crate::readers::Readers;
 use crate::recorder::Recorder;
 use crate::report::{Report, RoundReport};
-use crate::rig::{REPLICAS, Rig};
+use crate::rig::Rig;
 use crate::schedule::Schedule;
 use crate::world::World;
 use crate::writers::{self, Writer};
@@ -41,9 +41,7 @@ pub fn made_up_seed() -> u64 {
 /// # Panics
 /// When a part of the stack does not start.
 pub async fn run(config: &Config, seed: u64, report: &mut Report) {
-    let flags: [Vec<String>; REPLICAS] =
-        [&config.page_0, &config.page_1].map(|flags| flags.split_whitespace().map(str::to_owned).collect());
-    let rig = Rig::start(&flags).await;
+    let rig = Rig::start(&config.pages()).await;
     let (world, recorder) = (Arc::new(World::new(STEADY)), Arc::new(Recorder::default()));
     let urls = rig.source_urls.clone();
     let run = Run {

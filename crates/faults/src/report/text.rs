@@ -128,7 +128,7 @@ impl Report {
         };
         writeln!(
             f,
-            "\nafter the last repair, until every page of a replica was a hit and equal to its sources"
+            "\nafter the last repair, until every page of a replica was whole, equal to its sources, and a hit where its strategy hits"
         )?;
         writeln!(
             f,

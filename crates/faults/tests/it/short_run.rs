@@ -64,3 +64,14 @@ async fn a_page_that_believes_itself_for_a_while_is_found_out() {
         );
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_that_asks_at_every_read_becomes_right_without_a_hit() {
+    let report = short_run(2, &["--strategy", "versioned"]).await;
+    assert!(
+        report.broken.keys().all(|(arm, _)| *arm == Arm::Naive),
+        "{:?}",
+        report.broken
+    );
+    assert_eq!(report.convergences.len(), 4, "two replicas in two rounds");
+}
