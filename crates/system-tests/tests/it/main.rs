@@ -11,6 +11,7 @@ mod freshness;
 mod herd;
 mod history;
 mod links;
+mod outages;
 mod pauses;
 mod race;
 mod serving;
