@@ -8,6 +8,7 @@ pub mod link;
 pub mod measure;
 pub mod ports;
 pub mod replay;
+mod room;
 pub mod seed;
 pub mod sources;
 pub mod stack;

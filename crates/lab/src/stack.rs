@@ -12,6 +12,7 @@ use tokio::time::sleep;
 
 use crate::config::{UpConfig, find_program};
 use crate::ports::Ports;
+use crate::room;
 use crate::sources::{Sources, http_client};
 use crate::supervisor::{Layer, Program};
 
@@ -88,11 +89,14 @@ impl Stack {
         })
     }
 
-    /// The broker, with its store among the lab's data.
+    /// The broker, with its settings and its store among the lab's data.
     pub fn nats(&self) -> Part {
         let store = self.data_dir.join("nats").display().to_string();
+        let settings = room::settings_file(&self.data_dir).display().to_string();
         let port = self.ports.nats.to_string();
         let arguments = [
+            "--config",
+            &settings,
             "--jetstream",
             "--store_dir",
             &store,

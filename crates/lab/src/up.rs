@@ -15,6 +15,7 @@ use crate::folder::DataFolder;
 use crate::link::Link;
 use crate::ports::Ports;
 use crate::replay::replay;
+use crate::room;
 use crate::seed::{SeedRecord, Seeded, seed};
 use crate::stack::{Part, Stack};
 use crate::strategies::delete_leftovers;
@@ -37,6 +38,9 @@ pub async fn up(config: &UpConfig, console: &Console) -> Result<()> {
     let stack = Stack::find(config, ports)?;
     if folder.discard_half_a_seeding()? {
         console.say("the last seeding was interrupted: deleted its databases, seeding afresh");
+    }
+    if let Some(warning) = room::settle(folder.path())? {
+        console.say(warning);
     }
 
     let mut signals = Signals::new()?;
