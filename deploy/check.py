@@ -82,12 +82,18 @@ def faults_of_scraping(services):
 def faults_of_environment(name, service):
     """A variable that the program does not know would be ignored in silence."""
     program = service["command"][0]
-    settings = "".join((ROOT / f"crates/{crate}/src/config.rs").read_text() for crate in (program, "telemetry"))
+    settings = config_of(program) + config_of("telemetry")
+    if "nats: NatsConfig" in settings:
+        settings += config_of("event-bus")
     for variable in service.get("environment", {}):
         if f'env = "{variable}"' not in settings:
             yield f"{name}: {program} has no setting {variable}"
     if f"target/release/{program}" not in (ROOT / "Dockerfile").read_text():
         yield f"{name}: the image has no {program}"
+
+
+def config_of(crate):
+    return (ROOT / f"crates/{crate}/src/config.rs").read_text()
 
 
 def faults_of_dashboards():
