@@ -22,9 +22,10 @@ fn copy(from: &Path) -> TempDir {
     to
 }
 
-/// A database at revision 1, and what it was before revisions 2 to 5 were announced.
-async fn set_back(nats: &NatsServer) -> TempDir {
+/// A database as it was at revision 1, and a hearer that has heard of revisions 2 to 5 since.
+async fn set_back(nats: &NatsServer) -> (TempDir, Hearer) {
     let source = Source::start(nats).await;
+    let mut hearer = Hearer::start(nats).await;
     source.publish(7, 1).await;
     let folder = source.stop().await;
     let backup = copy(folder.path());
@@ -33,15 +34,14 @@ async fn set_back(nats: &NatsServer) -> TempDir {
         source.publish(7, revision).await;
     }
     source.stop().await;
-    backup
+    hearer.until_revision(5).await;
+    (backup, hearer)
 }
 
 #[tokio::test]
 async fn a_database_that_was_set_back_gets_a_new_incarnation_and_what_it_writes_is_heard() {
     let nats = NatsServer::start();
-    let mut hearer = Hearer::start(&nats).await;
-    let backup = set_back(&nats).await;
-    hearer.until_revision(5).await;
+    let (backup, mut hearer) = set_back(&nats).await;
     let restored = Source::start_in(backup, &nats).await;
     restored.announce(2).await;
     assert_eq!(hearer.until_loss().await, Cause::NewIncarnation);
@@ -51,8 +51,8 @@ async fn a_database_that_was_set_back_gets_a_new_incarnation_and_what_it_writes_
 #[tokio::test]
 async fn a_database_that_was_set_back_is_found_out_even_if_it_has_written_as_much_again_before() {
     let nats = NatsServer::start();
-    let mut hearer = Hearer::start(&nats).await;
     let source = Source::start(&nats).await;
+    let mut hearer = Hearer::start(&nats).await;
     source.publish(7, 1).await;
     // A hot copy: it has the claim that is live.
     let backup = copy(source.folder());
@@ -70,9 +70,7 @@ async fn a_database_that_was_set_back_is_found_out_even_if_it_has_written_as_muc
 #[tokio::test]
 async fn of_a_database_that_was_set_back_everything_is_asked_again_though_the_stream_is_gone_too() {
     let mut nats = NatsServer::start();
-    let mut hearer = Hearer::start(&nats).await;
-    let backup = set_back(&nats).await;
-    hearer.until_revision(5).await;
+    let (backup, mut hearer) = set_back(&nats).await;
     nats.kill();
     nats.wipe();
     nats.restart();
