@@ -8,7 +8,7 @@ use crate::account::Account;
 
 /// The version of this file's forms. It is part of every `ETag`, so that an answer of another form is another answer: raise it
 /// with every change of what [`AccountAnswer`] says.
-pub(crate) const FORM: u32 = 1;
+pub const FORM: u32 = 1;
 
 /// An account.
 #[derive(Debug, Serialize, ToSchema)]

@@ -8,6 +8,7 @@ mod events;
 mod routes;
 mod store;
 
+pub use answer::FORM;
 pub use config::Config;
 pub use error::RunError;
 pub use routes::openapi;

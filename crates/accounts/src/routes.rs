@@ -139,6 +139,7 @@ async fn create_account(
 #[utoipa::path(get, path = "/accounts/{id}", params(("id" = i64, Path)), responses(
     (status = 200, body = AccountAnswer, headers(
         ("ETag" = String, description = "\"incarnation-revision-nonce-vform\""),
+        ("Feed-Claim" = String, description = "whose watermarks vouch for the answer, as ce-claim on the stream; absent while it is not certain that this process publishes"),
         ("Server-Timing" = String, description = "injected;dur: only where latency is injected, in milliseconds"),
     )),
     (status = 304, description = "not modified"),

@@ -8,7 +8,7 @@ use crate::endpoint::{Endpoint, EndpointList};
 
 /// The version of this file's forms. It is part of every `ETag`, so that an answer of another form is another answer: raise it
 /// with every change of what [`EndpointListAnswer`] says.
-pub(crate) const FORM: u32 = 1;
+pub const FORM: u32 = 1;
 
 /// A URL that an account monitors.
 #[derive(Debug, Serialize, ToSchema)]

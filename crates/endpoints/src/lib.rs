@@ -9,6 +9,7 @@ mod events;
 mod routes;
 mod store;
 
+pub use answer::FORM;
 pub use config::Config;
 pub use error::RunError;
 pub use routes::openapi;

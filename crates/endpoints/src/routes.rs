@@ -68,6 +68,7 @@ fn documented() -> OpenApiRouter<Service> {
 #[utoipa::path(get, path = "/accounts/{id}/endpoints", params(("id" = i64, Path)), responses(
     (status = 200, body = EndpointListAnswer, headers(
         ("ETag" = String, description = "\"incarnation-revision-nonce-vform\""),
+        ("Feed-Claim" = String, description = "whose watermarks vouch for the answer, as ce-claim on the stream; absent while it is not certain that this process publishes"),
         ("Server-Timing" = String, description = "injected;dur: only where latency is injected, in milliseconds"),
     )),
     (status = 304, description = "not modified"),

@@ -50,6 +50,17 @@ pub trait Composer: Send + Sync + 'static {
         known: Option<&Part<Self::Body>>,
     ) -> impl Future<Output = Result<Fetched<Self::Body>, Self::Error>> + Send;
 
+    /// The parts that must not stand beside the others, by their place, each with a reason in words that follow the source's
+    /// name: they tell of another thing than the others do, such as of one that had the same id before. All parts are asked for
+    /// again then, once; what is still named after that is left out of the page, which is marked. By default none.
+    fn conflicts(
+        &self,
+        _key: &Self::Key,
+        _parts: &[Option<&Part<Self::Body>>],
+    ) -> Vec<(usize, &'static str)> {
+        Vec::new()
+    }
+
     /// Renders the page: CPU only, on the flight's task. A panic is passed on to the readers who wait for it.
     fn render(&self, key: &Self::Key, parts: &[PartState<Self::Body>]) -> Self::Page;
 

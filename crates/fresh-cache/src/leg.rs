@@ -47,6 +47,13 @@ pub(crate) struct Arrival<B> {
     pub(crate) rest: Option<Rest>,
 }
 
+impl<B> Arrival<B> {
+    /// What there is to show, for now.
+    pub(crate) fn part(&self) -> Option<&Part<B>> {
+        self.part.as_ref().ok().or(self.known.as_ref())
+    }
+}
+
 /// Why a source gave nothing.
 struct Failure {
     reason: String,

@@ -152,13 +152,38 @@ impl<C: Composer> Pilot<C> {
 
     async fn fly(&mut self, legs: &[Leg<C::Body>]) -> Landed<C> {
         self.inner.stats.flights.add();
-        let arrivals = join_all(
-            legs.iter()
-                .zip(self.slots.iter())
-                .map(|(leg, &slot)| self.inner.arrive(&self.key, leg, slot)),
-        );
-        let arrivals = arrivals.await;
+        let arrive = |leg, slot| self.inner.arrive(&self.key, leg, slot);
+        let arrivals = legs.iter().zip(self.slots.iter());
+        let mut arrivals = join_all(arrivals.map(|(leg, &slot)| arrive(leg, slot))).await;
+        if !self.conflicts(arrivals.iter().map(Arrival::part)).is_empty() {
+            self.ask_for_what_was_kept(legs, &mut arrivals).await;
+        }
         self.land(arrivals)
+    }
+
+    /// The parts that contradict the others.
+    fn conflicts<'a>(
+        &self,
+        parts: impl Iterator<Item = Option<&'a Part<C::Body>>>,
+    ) -> Vec<(usize, &'static str)> {
+        let parts: Vec<_> = parts.collect();
+        let Inner { composer, .. } = &*self.inner;
+        let conflicts = self.inner.guard(|| composer.conflicts(&self.key, &parts));
+        conflicts.unwrap_or_default()
+    }
+
+    /// Of parts that contradict each other one may be older than its source, though it is proven: the event is on its way.
+    async fn ask_for_what_was_kept(&self, legs: &[Leg<C::Body>], arrivals: &mut [Arrival<C::Body>]) {
+        for ((leg, arrival), &slot) in legs.iter().zip(arrivals).zip(self.slots.iter()) {
+            if let Leg::Keep(part) = leg {
+                let again = Leg::Ask {
+                    known: Some(part.clone()),
+                    conditional: self.inner.tactic.asks_about_known(),
+                    position: self.inner.ledger.position(),
+                };
+                *arrival = self.inner.arrive(&self.key, &again, slot).await;
+            }
+        }
     }
 
     /// Merges what arrived with what is known, renders and stores it.
@@ -168,15 +193,18 @@ impl<C: Composer> Pilot<C> {
         let resident = self.inner.pages.get(&self.key);
         let proof = Proof::new(&self.inner.ledger, &watermarks);
         let mut states = Vec::with_capacity(arrivals.len());
-        let rests = arrivals.iter().map(|arrival| arrival.rest.clone()).collect();
+        let mut rests: Vec<_> = arrivals.iter().map(|arrival| arrival.rest.clone()).collect();
         for (index, arrival) in arrivals.into_iter().enumerate() {
             let resident = resident.as_ref().and_then(|entry| entry.known(index));
             let known = merge(arrival.known, resident);
             let state = self.settle(self.slots[index], known.clone(), arrival.part, &proof);
-            self.inner.stats.count_state(&state);
             self.landed[index] = state.part().cloned().or(known);
             states.push(state);
         }
+        self.leave_out_conflicts(&mut states, &mut rests, &proof);
+        states
+            .iter()
+            .for_each(|state| self.inner.stats.count_state(state));
         self.count_overtaken(&states);
         let entry = self.make(states, rests, resident.as_deref(), &fetches, &proof);
         let stored = self.inner.store(&self.key, &entry);
@@ -184,6 +212,28 @@ impl<C: Composer> Pilot<C> {
             entry,
             fetches,
             stored,
+        }
+    }
+
+    /// What contradicts the rest is not shown, and not asked for again until a moment later, or until something is heard of it.
+    fn leave_out_conflicts(
+        &self,
+        states: &mut [PartState<C::Body>],
+        rests: &mut [Option<Rest>],
+        proof: &Proof<'_>,
+    ) {
+        for (index, reason) in self.conflicts(states.iter().map(PartState::part)) {
+            let Some(part) = states.get(index).and_then(PartState::part) else {
+                continue;
+            };
+            rests[index] = Some(Rest {
+                reason: reason.into(),
+                until: proof.monotonic().saturating_add(self.inner.options.retry_after),
+                position: part.position,
+            });
+            states[index] = PartState::Missing {
+                reason: reason.to_owned(),
+            };
         }
     }
 

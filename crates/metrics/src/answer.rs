@@ -11,7 +11,7 @@ use crate::window::Frame;
 
 /// The version of this file's forms. It is part of every `ETag`, so that an answer of another form is another answer: raise it
 /// with every change of what [`MetricsAnswer`] says.
-pub(crate) const FORM: u32 = 1;
+pub const FORM: u32 = 1;
 
 /// What a batch of samples changed.
 #[derive(Debug, Serialize, ToSchema)]

@@ -13,6 +13,7 @@ mod store;
 mod summary;
 mod window;
 
+pub use answer::FORM;
 pub use config::Config;
 pub use error::RunError;
 pub use routes::openapi;

@@ -123,6 +123,7 @@ struct MetricsQuery {
     (status = 200, description = "also for an account that was never heard of, or is deleted: without endpoints", body = MetricsAnswer, headers(
         ("ETag" = String, description = "\"incarnation-revision-nonce-vform-end\", the end of the window in unix seconds"),
         ("Cache-Control" = String, description = "private, max-age: the whole seconds left until the end"),
+        ("Feed-Claim" = String, description = "whose watermarks vouch for the answer, as ce-claim on the stream; absent while it is not certain that this process publishes"),
         ("Server-Timing" = String, description = "injected;dur: only where latency is injected, in milliseconds"),
     )),
     (status = 304, description = "not modified"),

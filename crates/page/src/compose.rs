@@ -15,6 +15,9 @@ use crate::render::{self, Listed, Page, Part};
 use crate::source::Source;
 use crate::upstream::{Upstream, UpstreamError, UpstreamOptions};
 
+/// Said of a source that has not heard yet that its account is gone.
+const OF_ANOTHER: &str = "still tells of an account that had this id before";
+
 /// From what a source on the same machine takes to the longest deadline.
 const FETCH_BOUNDS: [f64; 14] = [
     0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 2.5,
@@ -147,7 +150,7 @@ impl Upstreams {
             request = request.header(header::IF_NONE_MATCH, &known.body.tag.text);
         }
         let response = upstream.send(&self.client, request, span_name).await?;
-        upstream.take(key, known.is_some(), response).await
+        upstream.take(key, known, response).await
     }
 }
 
@@ -194,6 +197,21 @@ impl Composer for Upstreams {
         ];
         self.took.record(began.elapsed().as_secs_f64(), &labels);
         self.sources[source.index()].note(fetched)
+    }
+
+    /// After a reset of the accounts service an id may be another account's: what was somebody else's is not shown with it.
+    fn conflicts(
+        &self,
+        _key: &PageKey,
+        parts: &[Option<&CachedPart<Arc<Fragment>>>],
+    ) -> Vec<(usize, &'static str)> {
+        let life = |part: &Option<&CachedPart<Arc<Fragment>>>| part.and_then(|part| part.body.life);
+        let Some(account) = parts.first().and_then(life) else {
+            return Vec::new();
+        };
+        let others = parts.iter().enumerate().skip(1);
+        let of_another = others.filter(|(_, part)| life(part).is_some_and(|life| life != account));
+        of_another.map(|(index, _)| (index, OF_ANOTHER)).collect()
     }
 
     fn render(&self, key: &PageKey, parts: &[PartState<Arc<Fragment>>]) -> Page {

@@ -11,18 +11,32 @@ use serde_json::value::RawValue;
 
 use crate::key::{PageKey, Window};
 use crate::source::Source;
-use crate::tag::{NotATag, Tag};
+use crate::tag::{NotATag, Tag, hexadecimal};
 
 /// One source's answer about one account.
 #[derive(Clone, Debug)]
 pub(crate) struct Fragment {
     /// Which state of the source this is.
     pub(crate) tag: Tag,
+    /// Whose it is: the account's own mark among all that ever had its id. None where the source does not know it.
+    pub(crate) life: Option<Life>,
     /// The source's own JSON, embedded as it came into the JSON form of the page. Empty where there is no
     /// account.
     pub(crate) json: Bytes,
     /// The same, read.
     pub(crate) content: Content,
+}
+
+/// Drawn at an account's creation: after a reset of the accounts service another account may get its id, and never this.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Life(u64);
+
+impl Life {
+    /// Reads 16 hexadecimal digits; zeros stand for accounts that are older than lives are.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let life = hexadecimal(text, 16)?.try_into().ok()?;
+        (life != 0).then_some(Self(life))
+    }
 }
 
 /// What a fragment says.
@@ -42,6 +56,7 @@ pub(crate) enum Content {
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct Account {
     id: u64,
+    life: Option<String>,
     /// What the account is called.
     pub(crate) name: String,
     /// What it says of itself; may be empty.
@@ -168,17 +183,35 @@ struct Carrying<'a> {
     fragment: Option<&'a RawValue>,
     /// The version of the fragment's form; none from a program of before there were any.
     form: Option<u32>,
+    account_life: Option<&'a str>,
 }
 
 impl Fragment {
     /// Reads what `source` answered when it was asked for its part of `key`'s page.
-    pub(crate) fn parse(source: Source, key: &PageKey, tag: Tag, json: Bytes) -> Result<Self, FragmentError> {
+    ///
+    /// Accounts says in its answer which life the account has; the others say beside theirs whose it is.
+    pub(crate) fn parse(
+        source: Source,
+        key: &PageKey,
+        tag: Tag,
+        life: Option<Life>,
+        json: Bytes,
+    ) -> Result<Self, FragmentError> {
         let content = match source {
             Source::Accounts => Content::Account(read_account(key, &json)?),
             Source::Endpoints => Content::Endpoints(read_endpoints(key, &json)?),
             Source::Metrics => Content::Metrics(read_metrics(key, &json)?),
         };
-        Ok(Self { tag, json, content })
+        let life = match &content {
+            Content::Account(account) => account.life.as_deref().and_then(Life::parse),
+            _ => life,
+        };
+        Ok(Self {
+            tag,
+            life,
+            json,
+            content,
+        })
     }
 
     /// Reads what an event of `source` carries; nothing, if it carries none.
@@ -187,19 +220,24 @@ impl Fragment {
         key: &PageKey,
         carried: &Carried,
     ) -> Result<Option<Self>, FragmentError> {
-        let Carrying { fragment, form } = read(&carried.data)?;
+        let Carrying {
+            fragment,
+            form,
+            account_life,
+        } = read(&carried.data)?;
+        let life = account_life.and_then(Life::parse);
         let Some(form) = form else {
             return Ok(None);
         };
         // Copied: the event is a slice of all that the broker's client read with it, and the fragment outlives both.
         let json = fragment.map(|fragment| Bytes::copy_from_slice(fragment.get().as_bytes()));
-        json.map(|json| Self::parse(source, key, Tag::of(carried.version, form), json))
+        json.map(|json| Self::parse(source, key, Tag::of(carried.version, form), life, json))
             .transpose()
     }
 
     /// Whether an event carries a fragment.
     pub(crate) fn is_carried(carried: &Carried) -> bool {
-        read(&carried.data).is_ok_and(|Carrying { fragment, form }| fragment.is_some() && form.is_some())
+        read(&carried.data).is_ok_and(|Carrying { fragment, form, .. }| fragment.is_some() && form.is_some())
     }
 
     /// Whether two answers say the same, however they are written.
@@ -212,6 +250,7 @@ impl Fragment {
     pub(crate) const fn no_account(tag: Tag) -> Self {
         Self {
             tag,
+            life: None,
             json: Bytes::new(),
             content: Content::NoAccount,
         }
@@ -310,7 +349,7 @@ mod tests {
 
     fn parse(source: Source, json: &str) -> Result<Fragment, FragmentError> {
         let tag = Tag::parse(TAG).expect("the tag above is well formed");
-        Fragment::parse(source, &key(), tag, Bytes::copy_from_slice(json.as_bytes()))
+        Fragment::parse(source, &key(), tag, None, Bytes::copy_from_slice(json.as_bytes()))
     }
 
     #[test]
@@ -350,7 +389,7 @@ mod tests {
     fn bytes_that_are_not_utf8_are_refused_even_in_a_field_nobody_reads() {
         let tag = Tag::parse(TAG).unwrap();
         let json = Bytes::from_static(b"{\"id\":1,\"name\":\"a\",\"description\":\"\",\"other\":\"\xff\"}");
-        let refused = Fragment::parse(Source::Accounts, &key(), tag, json);
+        let refused = Fragment::parse(Source::Accounts, &key(), tag, None, json);
         assert!(matches!(refused, Err(FragmentError::NotUtf8)));
     }
 }

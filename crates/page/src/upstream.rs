@@ -8,19 +8,21 @@ use std::time::{Duration, Instant};
 
 use axum::http::HeaderName;
 use bytes::{Bytes, BytesMut};
-use fresh_cache::{Claim, Fetched};
+use fresh_cache::{Claim, Fetched, Part};
 use reqwest::{RequestBuilder, Response, StatusCode, header};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 use url::Url;
 
-use crate::fragment::{Fragment, FragmentError};
+use crate::fragment::{Fragment, FragmentError, Life};
 use crate::key::PageKey;
 use crate::source::Source;
 use crate::tag::{NotATag, Tag, hexadecimal};
 
 /// States which publisher's watermarks vouch for an answer.
 const FEED_CLAIM: HeaderName = HeaderName::from_static("feed-claim");
+/// States whose endpoints or metrics an answer has.
+const ACCOUNT_LIFE: HeaderName = HeaderName::from_static("account-life");
 /// How long a source that let a deadline pass is left alone, from the start of the request that found out.
 const REST: Duration = Duration::from_secs(1);
 
@@ -52,12 +54,12 @@ pub(crate) struct Upstream {
     places: Semaphore,
     /// Whether the last request failed: an outage is logged when it begins and when it ends, not per request.
     failing: AtomicBool,
-    life: Mutex<Life>,
+    liveness: Mutex<Liveness>,
 }
 
 /// Whether the source answers.
 #[derive(Debug, Default)]
-struct Life {
+struct Liveness {
     /// When it last answered, whatever it said.
     answered: Option<Instant>,
     /// The start of the last request whose deadline it let pass, if it answered nothing meanwhile, nor since.
@@ -84,7 +86,7 @@ impl Upstream {
             permits,
             places,
             failing: AtomicBool::new(false),
-            life: Mutex::default(),
+            liveness: Mutex::default(),
         }
     }
 
@@ -171,14 +173,14 @@ impl Upstream {
     /// Whether the source is not left alone for now. When its rest is over, the request that learns so finds out how it is,
     /// and for the others a rest begins anew: they wait for what that one finds.
     fn ask_leave(&self) -> Result<Leave, UpstreamError> {
-        let mut life = self.life();
-        match life.let_pass {
+        let mut liveness = self.liveness();
+        match liveness.let_pass {
             None => Ok(Leave::Given),
             Some(at) if at.elapsed() < REST => Err(UpstreamError::Resting {
                 deadline: self.options.deadline,
             }),
             Some(_) => {
-                life.let_pass = Some(Instant::now());
+                liveness.let_pass = Some(Instant::now());
                 Ok(Leave::ToProbe)
             }
         }
@@ -186,40 +188,53 @@ impl Upstream {
 
     /// Learns from what came of a request whether the source answers.
     fn observe(&self, error: Option<&UpstreamError>) {
-        let mut life = self.life();
+        let mut liveness = self.liveness();
         match error {
             Some(UpstreamError::TooSlow { deadline }) => {
                 // Counted from the request's start: what it waited is a part of the rest.
                 let began = Instant::now().checked_sub(*deadline);
                 // Who answers others meanwhile is slow, and not gone: a crowd would take one late answer for an outage.
-                if life.answered <= began {
-                    life.let_pass = began;
+                if liveness.answered <= began {
+                    liveness.let_pass = began;
                 }
             }
             Some(UpstreamError::Unreachable | UpstreamError::Broken) => {}
             _ => {
-                life.answered = Some(Instant::now());
-                life.let_pass = None;
+                liveness.answered = Some(Instant::now());
+                liveness.let_pass = None;
             }
         }
     }
 
-    fn life(&self) -> MutexGuard<'_, Life> {
-        self.life.lock().unwrap_or_else(PoisonError::into_inner)
+    fn liveness(&self) -> MutexGuard<'_, Liveness> {
+        self.liveness.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Makes a part of an answer.
     pub(crate) async fn take(
         &self,
         key: &PageKey,
-        asked: bool,
+        known: Option<&Part<Arc<Fragment>>>,
         response: Response,
     ) -> Result<Fetched<Arc<Fragment>>, UpstreamError> {
         let status = response.status();
         let holds_for = max_age(response.headers());
         let claim = claim(response.headers());
-        if asked && status == StatusCode::NOT_MODIFIED {
-            return Ok(Fetched::NotModified { claim, holds_for });
+        let life = life(response.headers());
+        if let Some(known) = known.filter(|_| status == StatusCode::NOT_MODIFIED) {
+            return Ok(match life {
+                // Whose it is may become known without a new version.
+                Some(_) if self.source != Source::Accounts && life != known.body.life => Fetched::New {
+                    version: known.version,
+                    claim,
+                    body: Arc::new(Fragment {
+                        life,
+                        ..Fragment::clone(&known.body)
+                    }),
+                    holds_for,
+                },
+                _ => Fetched::NotModified { claim, holds_for },
+            });
         }
         let tag = response
             .headers()
@@ -230,7 +245,7 @@ impl Upstream {
             (Source::Accounts, StatusCode::NOT_FOUND, Some(tag)) => Fragment::no_account(Tag::parse(&tag)?),
             (source, StatusCode::OK, tag) => {
                 let tag = Tag::parse(&tag.unwrap_or_default())?;
-                Fragment::parse(source, key, tag, self.read(response).await?)?
+                Fragment::parse(source, key, tag, life, self.read(response).await?)?
             }
             _ => return Err(UpstreamError::Unexpected { status }),
         };
@@ -299,6 +314,11 @@ impl Upstream {
 fn claim(headers: &header::HeaderMap) -> Option<Claim> {
     let claim = headers.get(FEED_CLAIM)?.to_str().ok()?;
     Some(Claim(hexadecimal(claim, 16)?.try_into().ok()?))
+}
+
+/// Of which account an answer tells, among those that ever had its id.
+fn life(headers: &header::HeaderMap) -> Option<Life> {
+    Life::parse(headers.get(ACCOUNT_LIFE)?.to_str().ok()?)
 }
 
 /// How long an answer holds by itself: `max-age` of `Cache-Control`, in seconds.

@@ -1,6 +1,6 @@
 //! Real messages and documents against `contracts/`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -9,6 +9,7 @@ use futures::StreamExt as _;
 use jsonschema::Validator;
 use reqwest::Method;
 use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 use system_tests::Stack;
 use tokio::time::timeout;
 
@@ -179,5 +180,85 @@ fn the_openapi_documents_are_those_of_the_code() {
             committed == now,
             "{name} has changed; if on purpose: UPDATE_CONTRACTS=1 cargo test -p system-tests --test it contracts"
         );
+    }
+}
+
+/// The forms that sources answered in, by the version that is part of their `ETag`s.
+type Forms = BTreeMap<String, BTreeMap<u32, String>>;
+
+/// What `GET` of a source's fragment answers, without words for people.
+fn form_of(document: &Value, path: &str) -> String {
+    let mut form = BTreeMap::new();
+    let answer = &document["paths"][path]["get"]["responses"]["200"]["content"]["application/json"]["schema"];
+    collect(document, answer, &mut form);
+    let hash = Sha256::digest(serde_json::to_vec(&form).unwrap());
+    hash.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn collect(document: &Value, schema: &Value, form: &mut BTreeMap<String, Value>) {
+    if let Some(name) = schema["$ref"].as_str().and_then(|name| name.rsplit('/').next()) {
+        let named = &document["components"]["schemas"][name];
+        if form.insert(name.to_owned(), without_words(named)).is_none() {
+            collect(document, named, form);
+        }
+        return;
+    }
+    match schema {
+        Value::Object(fields) => fields.values().for_each(|field| collect(document, field, form)),
+        Value::Array(items) => items.iter().for_each(|item| collect(document, item, form)),
+        _ => {}
+    }
+}
+
+fn without_words(schema: &Value) -> Value {
+    match schema {
+        Value::Object(fields) => fields
+            .iter()
+            .filter(|(name, value)| {
+                !(matches!(name.as_str(), "description" | "example") && !value.is_object())
+            })
+            .map(|(name, value)| (name.clone(), without_words(value)))
+            .collect(),
+        Value::Array(items) => items.iter().map(without_words).collect(),
+        other => other.clone(),
+    }
+}
+
+#[test]
+#[expect(clippy::disallowed_methods, reason = "a test has no config.rs")]
+fn an_answer_of_another_form_has_another_version_in_its_etag() {
+    let sources = [
+        ("accounts", accounts::openapi(), "/accounts/{id}", accounts::FORM),
+        (
+            "endpoints",
+            endpoints::openapi(),
+            "/accounts/{id}/endpoints",
+            endpoints::FORM,
+        ),
+        (
+            "metrics",
+            metrics::openapi(),
+            "/accounts/{id}/metrics",
+            metrics::FORM,
+        ),
+    ];
+    let path = contracts().join("forms.json");
+    let mut known: Forms = serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
+    for (name, document, route, form) in sources {
+        let now = form_of(&serde_json::to_value(document).unwrap(), route);
+        let versions = known.entry(name.to_owned()).or_default();
+        let newest = versions.keys().next_back().copied().unwrap_or(0);
+        if form == newest + 1 && std::env::var("UPDATE_CONTRACTS").is_ok() {
+            versions.insert(form, now.clone());
+        }
+        assert_eq!(
+            versions.get(&form),
+            Some(&now),
+            "what {name} answers has changed: raise FORM in crates/{name}/src/answer.rs by one, then \
+             UPDATE_CONTRACTS=1 cargo test -p system-tests --test it contracts"
+        );
+    }
+    if std::env::var("UPDATE_CONTRACTS").is_ok() {
+        std::fs::write(&path, serde_json::to_string_pretty(&known).unwrap() + "\n").unwrap();
     }
 }
