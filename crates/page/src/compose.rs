@@ -120,7 +120,7 @@ impl Upstreams {
             let body = accounts.read(response).await?;
             serde_json::from_slice(&body).map_err(|source| FragmentError::Json { source }.into())
         };
-        accounts.note(asked.await)
+        accounts.note(Instant::now(), asked.await)
     }
 
     async fn ask(
@@ -196,7 +196,7 @@ impl Composer for Upstreams {
             KeyValue::new("result", result),
         ];
         self.took.record(began.elapsed().as_secs_f64(), &labels);
-        self.sources[source.index()].note(fetched)
+        self.sources[source.index()].note(began, fetched)
     }
 
     /// After a reset of the accounts service an id may be another account's: what was somebody else's is not shown with it.

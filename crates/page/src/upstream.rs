@@ -186,16 +186,15 @@ impl Upstream {
         }
     }
 
-    /// Learns from what came of a request whether the source answers.
-    fn observe(&self, error: Option<&UpstreamError>) {
+    /// Learns from what came of a request that began then whether the source answers.
+    fn observe(&self, began: Instant, error: Option<&UpstreamError>) {
         let mut liveness = self.liveness();
         match error {
-            Some(UpstreamError::TooSlow { deadline }) => {
-                // Counted from the request's start: what it waited is a part of the rest.
-                let began = Instant::now().checked_sub(*deadline);
+            Some(UpstreamError::TooSlow { .. }) => {
                 // Who answers others meanwhile is slow, and not gone: a crowd would take one late answer for an outage.
-                if liveness.answered <= began {
-                    liveness.let_pass = began;
+                if liveness.answered.is_none_or(|answered| answered <= began) {
+                    // Counted from the request's start: what it waited is a part of the rest.
+                    liveness.let_pass = Some(began);
                 }
             }
             Some(UpstreamError::Unreachable | UpstreamError::Broken) => {}
@@ -288,9 +287,13 @@ impl Upstream {
         }
     }
 
-    /// Takes note of what came of a request, and logs when the source begins and ceases to fail.
-    pub(crate) fn note<T>(&self, result: Result<T, UpstreamError>) -> Result<T, UpstreamError> {
-        self.observe(result.as_ref().err());
+    /// Takes note of what came of a request that began then, and logs when the source begins and ceases to fail.
+    pub(crate) fn note<T>(
+        &self,
+        began: Instant,
+        result: Result<T, UpstreamError>,
+    ) -> Result<T, UpstreamError> {
+        self.observe(began, result.as_ref().err());
         let failing = result.is_err();
         // Relaxed: two requests that race here log in either order, and nothing else hangs on it.
         let before = self.failing.swap(failing, Ordering::Relaxed);
@@ -450,7 +453,7 @@ mod tests {
         let first = upstream.admit(false).await.unwrap();
         let (second, ()) = tokio::join!(upstream.admit(false), async {
             let deadline = upstream.options.deadline;
-            upstream.observe(Some(&UpstreamError::TooSlow { deadline }));
+            upstream.observe(Instant::now(), Some(&UpstreamError::TooSlow { deadline }));
             drop(first);
         });
         assert!(matches!(second, Err(UpstreamError::Resting { .. })));
@@ -461,13 +464,13 @@ mod tests {
         let upstream = upstream("http://h:1/", 1);
         let deadline = upstream.options.deadline;
         let late = UpstreamError::TooSlow { deadline };
-        upstream.observe(None); // while the late one was waited for
-        upstream.observe(Some(&late));
+        let began = Instant::now();
+        upstream.observe(began, None); // while the late one was waited for
+        upstream.observe(began, Some(&late));
         assert_eq!(upstream.ask_leave().unwrap(), Leave::Given);
-        tokio::time::sleep(deadline).await; // and nothing since
-        upstream.observe(Some(&late));
+        upstream.observe(Instant::now(), Some(&late)); // and nothing since
         assert!(matches!(upstream.ask_leave(), Err(UpstreamError::Resting { .. })));
-        upstream.observe(None);
+        upstream.observe(Instant::now(), None);
         assert_eq!(upstream.ask_leave().unwrap(), Leave::Given);
     }
 
