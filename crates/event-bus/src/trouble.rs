@@ -140,11 +140,17 @@ impl Trouble {
         self.set_reason(Stage::Connection, Reason::of_connecting(error));
     }
 
-    /// An attempt to connect succeeded. Whether a line was written, which it is if the outage was said.
+    /// An attempt to connect succeeded. Whether the log knows of the outage already, or needs no line for it.
     pub(crate) fn connected(&self) -> bool {
         let mut all = self.lock();
         all.connected_at = Some(Instant::now());
-        let said = all.stages[Stage::Connection as usize].outage.is_said();
+        let told = &all.stages[Stage::Connection as usize];
+        // A broker that hangs up again and again is said once a minute, and that it is back once for each.
+        let hung_up = told
+            .wrong
+            .as_ref()
+            .is_some_and(|reason| reason.kind == Kind::Unusable);
+        let said = told.outage.is_said() || hung_up;
         drop(all);
         self.clear(Stage::Connection);
         said
