@@ -265,11 +265,10 @@ impl Feed {
         hear: &mut impl FnMut(Heard),
     ) {
         let source = watermark.source;
-        let speaker = self.take_claim(source, claim, hear);
-        if speaker == Speaker::Retired {
+        if self.take_claim(source, claim, hear) == Speaker::Retired {
             return;
         }
-        let loss = self.heard[source].watermark(speaker, count);
+        let loss = self.heard[source].watermark(count);
         self.tell_loss(source, loss, hear);
         hear(Heard::Watermark(watermark));
     }
@@ -304,6 +303,12 @@ impl Feed {
         if cause == Cause::FirstHeard {
             // At every start, once per source: what came before could not be heard.
             tracing::debug!(source = name, "heard for the first time");
+        } else if cause == Cause::NewPublisher {
+            // At every start of a source and at each of its new connections.
+            tracing::info!(
+                source = name,
+                "another publisher speaks for the source; asking again"
+            );
         } else if self.seldom.say(&format!("{name}: {cause:?}")) {
             tracing::warn!(
                 source = name,

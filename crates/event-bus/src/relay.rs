@@ -26,6 +26,7 @@ pub use self::publishing::Publishing;
 use self::publishing::Standing;
 use self::tenure::{Held, Tenure, error_code, is_refusal};
 use crate::event::{self, Speaker};
+use crate::outage::Seldom;
 use crate::outbox::{self, Acknowledged, Pending, Snapshot};
 use crate::trouble::Stage;
 use crate::{Broker, Clock};
@@ -110,6 +111,8 @@ pub struct Relay {
     /// commits, so that within an incarnation nothing below it can still appear.
     acknowledged: watch::Sender<Option<Acknowledged>>,
     progress: Progress,
+    /// Rows that are too large may be as many as rows.
+    seldom: Seldom,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -142,6 +145,7 @@ impl Relay {
             tenure: Tenure::new(options.takes_over),
             standing,
             acknowledged: watch::Sender::new(None),
+            seldom: Seldom::default(),
         }
     }
 
@@ -252,7 +256,7 @@ impl Relay {
             Ok(taken) => taken.duplicate,
             // Rule 2: a row that cannot go out as it is goes out without its fragment; it never blocks those behind it.
             Err(error) if row.fragment.is_some() && is_too_large(&error) => {
-                tracing::warn!(sequence = row.sequence, "published without its fragment");
+                self.say_without_fragment(row);
                 let headers = self.headers(snapshot, held, row, expected, &span);
                 let acknowledgement = self.hand_over(row, &headers, false).await?;
                 acknowledgement.await?.duplicate
@@ -280,7 +284,7 @@ impl Relay {
         let acknowledgement = match self.hand_over(row, &headers, true).await {
             // The client itself refuses what the server said it would not take.
             Err(error) if error.kind() == PublishErrorKind::MaxPayloadExceeded => {
-                tracing::warn!(sequence = row.sequence, "published without its fragment");
+                self.say_without_fragment(row);
                 self.hand_over(row, &headers, false).await?
             }
             result => result?,
@@ -429,6 +433,16 @@ impl Relay {
         let acknowledged = *self.acknowledged.borrow();
         if let Ok(oldest) = outbox::pending_after(&self.database, acknowledged, 1).await {
             self.progress.note(&oldest);
+        }
+    }
+
+    fn say_without_fragment(&self, row: &Pending) {
+        if self.seldom.say("without its fragment") {
+            tracing::warn!(
+                sequence = row.sequence,
+                "the broker takes no message as large as this one: it is published without its fragment, and readers ask. \
+                 Others may follow"
+            );
         }
     }
 

@@ -20,6 +20,8 @@ const UNCLAIMED: Claim = Claim(0);
 pub enum Cause {
     /// The first word of this source: what came before is unknown.
     FirstHeard,
+    /// The first word of another publisher: what it has that the former one did not say is unknown.
+    NewPublisher,
     /// The source's database is another one.
     NewIncarnation,
     /// The sequence jumped.
@@ -28,8 +30,6 @@ pub enum Cause {
     Behind,
     /// A watermark counts fewer announcements than were heard: the source's database was set back.
     SetBack,
-    /// Another publisher speaks for the source, and its claim was not heard.
-    ClaimMissed,
     /// A message that says too little.
     Unreadable,
     /// The stream was made anew, cut short, or set back.
@@ -49,7 +49,7 @@ pub(crate) enum Order {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Speaker {
     Known,
-    /// From this message on.
+    /// From this message on. Its next word is a first word, whatever it counts: another history may have come as far.
     New,
     /// It did so once, and another one took over.
     Retired,
@@ -62,6 +62,8 @@ pub(crate) struct Heard {
     live: Option<Claim>,
     retired: VecDeque<Claim>,
     last: Option<(Incarnation, u64)>,
+    /// Whether the one who speaks has counted anything yet.
+    counted: bool,
 }
 
 impl Heard {
@@ -75,14 +77,17 @@ impl Heard {
         if self.live != Some(claim.unwrap_or(UNCLAIMED)) {
             return (None, Order::Foreign);
         }
-        let (loss, order) = match self.last {
-            None => (Some(Cause::FirstHeard), Order::Next),
-            Some((known, _)) if known != incarnation => (Some(Cause::NewIncarnation), Order::Next),
-            Some((_, last)) if sequence <= last => return (None, Order::Repeat),
-            Some((_, last)) if sequence == last + 1 => (None, Order::Next),
-            Some(_) => (Some(Cause::Gap), Order::Next),
+        let first = self.first_word(incarnation);
+        let repeat = self
+            .last
+            .is_some_and(|(known, last)| known == incarnation && sequence <= last);
+        let (loss, order) = match (first, self.last) {
+            (Some(first), _) => (Some(first), if repeat { Order::Repeat } else { Order::Next }),
+            (None, _) if repeat => return (None, Order::Repeat),
+            (None, Some((_, last))) if sequence == last + 1 => (None, Order::Next),
+            (None, _) => (Some(Cause::Gap), Order::Next),
         };
-        self.last = Some((incarnation, sequence));
+        self.count(incarnation, sequence);
         (loss, order)
     }
 
@@ -100,25 +105,38 @@ impl Heard {
             self.retired.truncate(RETIRED - 1);
             self.retired.push_front(former);
         }
+        self.counted = false;
         Speaker::New
+    }
+
+    /// Whether this is the first word of the one who speaks, or of another database.
+    fn first_word(&self, incarnation: Incarnation) -> Option<Cause> {
+        match self.last {
+            None => Some(Cause::FirstHeard),
+            Some((known, _)) if known != incarnation => Some(Cause::NewIncarnation),
+            Some(_) => (!self.counted).then_some(Cause::NewPublisher),
+        }
+    }
+
+    fn count(&mut self, incarnation: Incarnation, sequence: u64) {
+        self.last = Some((incarnation, sequence));
+        self.counted = true;
     }
 
     /// Takes note of a watermark of the one who speaks for the source. A count that is not the one heard, in either direction,
     /// is a loss.
-    pub(crate) fn watermark(&mut self, speaker: Speaker, count: Count) -> Option<Cause> {
+    pub(crate) fn watermark(&mut self, count: Count) -> Option<Cause> {
         let Count {
             incarnation,
             sequence,
             ..
         } = count;
-        let loss = match self.last {
-            None => Some(Cause::FirstHeard),
-            Some((known, _)) if known != incarnation => Some(Cause::NewIncarnation),
+        let loss = self.first_word(incarnation).or(match self.last {
             Some((_, last)) if sequence > last => Some(Cause::Behind),
             Some((_, last)) if sequence < last => Some(Cause::SetBack),
-            Some(_) => (speaker == Speaker::New).then_some(Cause::ClaimMissed),
-        };
-        self.last = Some((incarnation, sequence));
+            _ => None,
+        });
+        self.count(incarnation, sequence);
         loss
     }
 }
@@ -152,7 +170,7 @@ mod tests {
     fn watermark(heard: &mut Heard, claim: Option<Claim>, count: Count) -> Option<Cause> {
         let speaker = heard.claim(claim);
         assert_ne!(speaker, Speaker::Retired);
-        heard.watermark(speaker, count)
+        heard.watermark(count)
     }
 
     #[test]
@@ -197,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn a_watermark_whose_claim_was_missed_is_a_loss_and_counts() {
+    fn the_first_word_of_another_publisher_is_a_loss_whatever_it_counts() {
         let mut heard = hearing_x();
         heard.change(X, A, 1);
         assert_eq!(
@@ -205,10 +223,11 @@ mod tests {
             (None, Order::Foreign),
             "an event claims nothing"
         );
-        assert_eq!(watermark(&mut heard, Y, count(A, 1)), Some(Cause::ClaimMissed));
+        assert_eq!(watermark(&mut heard, Y, count(A, 1)), Some(Cause::NewPublisher));
         assert_eq!(watermark(&mut heard, Y, count(A, 1)), None);
         assert_eq!(heard.claim(Z), Speaker::New);
-        assert_eq!(watermark(&mut heard, Z, count(A, 1)), None, "this one was heard");
+        assert_eq!(heard.change(Z, A, 2), (Some(Cause::NewPublisher), Order::Next));
+        assert_eq!(watermark(&mut heard, Z, count(A, 2)), None);
     }
 
     #[test]

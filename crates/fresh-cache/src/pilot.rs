@@ -202,9 +202,9 @@ impl<C: Composer> Pilot<C> {
             states.push(state);
         }
         self.leave_out_conflicts(&mut states, &mut rests, &proof);
-        states
-            .iter()
-            .for_each(|state| self.inner.stats.count_state(state));
+        for state in &states {
+            self.inner.stats.count_state(state);
+        }
         self.count_overtaken(&states);
         let entry = self.make(states, rests, resident.as_deref(), &fetches, &proof);
         let stored = self.inner.store(&self.key, &entry);

@@ -205,12 +205,12 @@ impl Composer for Upstreams {
         _key: &PageKey,
         parts: &[Option<&CachedPart<Arc<Fragment>>>],
     ) -> Vec<(usize, &'static str)> {
-        let life = |part: &Option<&CachedPart<Arc<Fragment>>>| part.and_then(|part| part.body.life);
-        let Some(account) = parts.first().and_then(life) else {
+        let mut lives = parts.iter().map(|part| part.and_then(|part| part.body.life));
+        let Some(account) = lives.next().flatten() else {
             return Vec::new();
         };
-        let others = parts.iter().enumerate().skip(1);
-        let of_another = others.filter(|(_, part)| life(part).is_some_and(|life| life != account));
+        let others = (1..).zip(lives);
+        let of_another = others.filter(|(_, life)| life.is_some_and(|life| life != account));
         of_another.map(|(index, _)| (index, OF_ANOTHER)).collect()
     }
 

@@ -2,6 +2,7 @@
 //! nothing (rule 5).
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use event_bus::{Cause, Change, ChangeKind, Claimed, Event, Heard, Loss, Watermark};
 use fresh_cache::{Announcement, Carried, Claim, Hearing, Ledger, SourceId, Version};
@@ -9,6 +10,7 @@ use opentelemetry::metrics::{Counter, Histogram, Meter};
 use opentelemetry::{KeyValue, global};
 
 use crate::caches::Caches;
+use crate::clocks::Clocks;
 use crate::moment::{moment, seconds_since, timestamp};
 use crate::source::Source;
 
@@ -20,11 +22,11 @@ const DELAY_BOUNDS: [f64; 16] = [
 /// What may reveal that something of one source was missed.
 const CAUSES: [Cause; 7] = [
     Cause::FirstHeard,
+    Cause::NewPublisher,
     Cause::NewIncarnation,
     Cause::Gap,
     Cause::Behind,
     Cause::SetBack,
-    Cause::ClaimMissed,
     Cause::Unreadable,
 ];
 
@@ -35,6 +37,7 @@ const UNCLAIMED: Claim = Claim(u64::MAX);
 #[derive(Debug)]
 pub(crate) struct Hearer {
     hearing: Hearing,
+    clocks: Clocks,
     caches: Caches,
     events: Counter<u64>,
     losses: Counter<u64>,
@@ -44,11 +47,12 @@ pub(crate) struct Hearer {
 
 impl Hearer {
     /// Takes over the writing of `ledger`, and reports on it from now on; tells the caches of every event.
-    pub(crate) fn new(hearing: Hearing, ledger: &Arc<Ledger>, caches: Caches) -> Self {
+    pub(crate) fn new(hearing: Hearing, ledger: &Arc<Ledger>, skew: Duration, caches: Caches) -> Self {
         let meter = global::meter("page");
         observe(&meter, ledger);
         let hearer = Self {
             hearing,
+            clocks: Clocks::new(&meter, skew),
             caches,
             events: meter
                 .u64_counter("page.events")
@@ -104,6 +108,7 @@ impl Hearer {
                 complete_until,
             }) => {
                 self.hearing.watermark(SourceId(source), moment(complete_until));
+                self.clocks.heard(source, complete_until);
             }
             Heard::Loss(Loss { source, cause }) => self.hear_loss(source, cause),
             Heard::Claimed(Claimed { source, claim }) => {
@@ -231,11 +236,11 @@ fn result_label(kind: ChangeKind) -> &'static str {
 fn cause_label(cause: Cause) -> &'static str {
     match cause {
         Cause::FirstHeard => "first heard",
+        Cause::NewPublisher => "new publisher",
         Cause::NewIncarnation => "new incarnation",
         Cause::Gap => "gap",
         Cause::Behind => "behind",
         Cause::SetBack => "set back",
-        Cause::ClaimMissed => "claim missed",
         Cause::Unreadable => "unreadable",
         Cause::Stream => "stream",
     }

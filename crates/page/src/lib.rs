@@ -4,6 +4,7 @@ mod accept;
 mod audit;
 mod body;
 mod caches;
+mod clocks;
 mod compose;
 mod config;
 mod error;
@@ -82,7 +83,12 @@ impl Service {
             config.allow_override,
             options,
         );
-        let mut hearer = Hearer::new(hearing, &ledger, caches.clone());
+        let mut hearer = Hearer::new(
+            hearing,
+            &ledger,
+            ledger_options(&config).clock_skew,
+            caches.clone(),
+        );
         report::observe(&caches);
 
         let topology = Topology {

@@ -119,3 +119,12 @@ pub(crate) fn header<'a>(response: &'a Response, name: &str) -> &'a str {
         .to_str()
         .unwrap()
 }
+
+/// What an `ETag` says: the incarnation, the revision and the nonce of an answer's version.
+pub(crate) fn version(etag: &str) -> (String, u64, String) {
+    let mut words = etag.trim_matches('"').split('-').map(str::to_owned);
+    let mut next = || words.next().expect("an ETag names a version");
+    let (incarnation, revision, nonce, form) = (next(), next(), next(), next());
+    assert_eq!(form, "v1");
+    (incarnation, revision.parse().unwrap(), nonce)
+}

@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
-use crate::app::{TestApp, header};
+use crate::app::{TestApp, header, version};
 
 /// Hears the next `count` changes from the stream itself, watermarks left out.
 async fn messages(app: &TestApp, count: usize) -> Vec<Message> {
@@ -63,11 +63,9 @@ async fn each_change_is_published_with_the_account_as_it_then_is() {
     app.patch(id, &json!({ "name": "b" })).await;
     let current: Value = app.get("/accounts/1").await.json().await.unwrap();
     let deleted = app.delete(id).await;
-    let incarnation = header(&deleted, "etag")
-        .trim_matches('"')
-        .strip_suffix("-3")
-        .unwrap()
-        .to_owned();
+    let (incarnation, revision, _) = version(header(&deleted, "etag"));
+    assert_eq!(revision, 3);
+    let life = current["life"].clone();
 
     let heard = changes(&app, 3).await;
     let kinds: Vec<_> = heard
@@ -79,7 +77,10 @@ async fn each_change_is_published_with_the_account_as_it_then_is() {
 
     let (subject, headers, data) = &heard[1];
     assert_eq!(subject, "events.accounts.1");
-    assert_eq!(data, &json!({ "account_id": 1, "fragment": current }));
+    let expected = json!({ "account_id": 1, "life": life, "form": 1, "fragment": current });
+    assert_eq!(data, &expected);
+    let nonce = attribute(headers, "ce-nonce");
+    let id = format!("accounts:{incarnation}:2:{nonce}");
     let expected = [
         ("ce-specversion", "1.0"),
         ("ce-source", "accounts"),
@@ -87,14 +88,14 @@ async fn each_change_is_published_with_the_account_as_it_then_is() {
         ("ce-sequence", "2"),
         ("ce-revision", "2"),
         ("ce-incarnation", &incarnation),
-        ("ce-id", &format!("accounts:{incarnation}:2")),
-        ("Nats-Msg-Id", &format!("accounts:{incarnation}:2")),
+        ("ce-id", &id),
+        ("Nats-Msg-Id", &id),
         ("content-type", "application/json"),
     ];
     for (name, value) in expected {
         assert_eq!(attribute(headers, name), value, "{name}");
     }
-    assert_eq!(heard[2].2, json!({ "account_id": 1 }));
+    assert_eq!(heard[2].2, json!({ "account_id": 1, "life": life }));
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use serde_json::json;
 use serde_json::value::RawValue;
 use tokio::time::timeout;
 
-use crate::app::{TestApp, an_endpoint, header};
+use crate::app::{TestApp, an_endpoint, header, version};
 use crate::stream::changes;
 
 #[tokio::test]
@@ -19,11 +19,8 @@ async fn each_change_is_published_with_the_list_as_it_then_is() {
     app.patch(7, id, &json!({ "name": "b" })).await;
     let current = app.list(7).await;
     let removed = app.delete(7, id).await;
-    let incarnation = header(&removed, "etag")
-        .trim_matches('"')
-        .strip_suffix("-3")
-        .unwrap()
-        .to_owned();
+    let (incarnation, revision, _) = version(header(&removed, "etag"));
+    assert_eq!(revision, 3);
 
     let heard = changes(&app, 3).await;
     let kinds: Vec<_> = heard.iter().map(|change| change.attribute("ce-type")).collect();
@@ -34,8 +31,9 @@ async fn each_change_is_published_with_the_list_as_it_then_is() {
     assert_eq!(changed.subject, "events.endpoints.7");
     assert_eq!(
         changed.data,
-        json!({ "account_id": 7, "endpoint_id": id, "fragment": current })
+        json!({ "account_id": 7, "endpoint_id": id, "form": 1, "fragment": current })
     );
+    let message_id = format!("endpoints:{incarnation}:2:{}", changed.attribute("ce-nonce"));
     let expected = [
         ("ce-specversion", "1.0"),
         ("ce-source", "endpoints"),
@@ -43,8 +41,8 @@ async fn each_change_is_published_with_the_list_as_it_then_is() {
         ("ce-sequence", "2"),
         ("ce-revision", "2"),
         ("ce-incarnation", &incarnation),
-        ("ce-id", &format!("endpoints:{incarnation}:2")),
-        ("Nats-Msg-Id", &format!("endpoints:{incarnation}:2")),
+        ("ce-id", &message_id),
+        ("Nats-Msg-Id", &message_id),
         ("content-type", "application/json"),
     ];
     for (name, value) in expected {
@@ -53,7 +51,7 @@ async fn each_change_is_published_with_the_list_as_it_then_is() {
     let empty = json!({ "account_id": 7, "revision": 3, "endpoints": [] });
     assert_eq!(
         heard[2].data,
-        json!({ "account_id": 7, "endpoint_id": id, "fragment": empty })
+        json!({ "account_id": 7, "endpoint_id": id, "form": 1, "fragment": empty })
     );
 }
 
@@ -94,7 +92,10 @@ async fn a_list_that_is_large_is_announced_by_its_revision_alone() {
     let first = heard[0].data["fragment"]["endpoints"].as_array().unwrap();
     assert_eq!(first.len(), 1);
     let last = heard[39].data.as_object().unwrap();
-    assert_eq!(last.keys().collect::<Vec<_>>(), ["account_id", "endpoint_id"]);
+    assert_eq!(
+        last.keys().collect::<Vec<_>>(),
+        ["account_id", "endpoint_id", "form"]
+    );
     assert_eq!(heard[39].attribute("ce-revision"), "40");
 }
 

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
-use crate::app::{TestApp, header, sample, sample_at};
+use crate::app::{TestApp, header, sample, sample_at, version};
 
 #[tokio::test]
 async fn a_summary_tells_what_was_recorded() {
@@ -125,7 +125,8 @@ async fn a_window_ends_with_the_bucket_of_now_and_says_how_long_that_is() {
             "{window}: {max_age}"
         );
         assert!(before < end && max_age <= bucket);
-        assert!(etag.ends_with(&format!("-1-{}\"", end.as_second())), "{etag}");
+        assert_eq!(version(&etag).1, 1);
+        assert!(etag.ends_with(&format!("-v1-{}\"", end.as_second())), "{etag}");
     }
 }
 

@@ -4,7 +4,7 @@ use futures::future::join_all;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
-use crate::app::{TestApp, header, sample, sample_at};
+use crate::app::{TestApp, header, sample, sample_at, version};
 
 /// The samples that the widest window holds.
 async fn count(app: &TestApp, account: i64) -> u64 {
@@ -25,19 +25,16 @@ async fn a_batch_is_one_revision_and_says_so_in_its_token() {
     let response = app.post(7, &batch).await;
     assert_eq!(response.status(), 201);
     let etag = header(&response, "etag").to_owned();
-    let incarnation = etag
-        .trim_matches('"')
-        .strip_suffix("-2")
-        .expect("revision 2")
-        .to_owned();
+    let (incarnation, revision, nonce) = version(&etag);
+    assert_eq!(revision, 2);
     assert_eq!(
         header(&response, "consistency-token"),
-        format!("metrics/7/{incarnation}=2")
+        format!("metrics/7/{incarnation}=2-{nonce}")
     );
     let body: Value = response.json().await.unwrap();
     assert_eq!(body, json!({ "account_id": 7, "revision": 2, "recorded": 2 }));
     let read = app.get("/accounts/7/metrics").await;
-    assert!(header(&read, "etag").starts_with(&format!("\"{incarnation}-2-")));
+    assert!(header(&read, "etag").starts_with(&format!("\"{incarnation}-2-{nonce}-v1-")));
     assert_eq!((count(&app, 7).await, count(&app, 8).await), (3, 1));
 }
 

@@ -279,5 +279,7 @@ fn sample_json(endpoint: i64, shift: i64, sample: &Sample) -> Value {
 /// The revision that a mutation's answer names in its token.
 fn revision(answer: &Response) -> u64 {
     let token = answer.headers()["consistency-token"].to_str().unwrap();
-    token.rsplit('=').next().unwrap().parse().unwrap()
+    let (_, state) = token.split_once('=').unwrap();
+    let (revision, _nonce) = state.split_once('-').unwrap();
+    revision.parse().unwrap()
 }

@@ -1,0 +1,130 @@
+//! Whether the clocks agree: this replica's with those of the sources, and with itself.
+//!
+//! No page is untrue for a clock that is wrong: what cannot be a date by the clock here is not believed, and dates are counted
+//! on the monotonic clock too. But a clock that is wrong costs trust, and dates what readers are told. So it is said.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::{Duration, Instant};
+
+use jiff::{SignedDuration, Timestamp};
+use opentelemetry::KeyValue;
+use opentelemetry::metrics::{Counter, Meter};
+
+use crate::source::Source;
+
+/// Watermarks in a row, two seconds of them, before a difference is said: one that comes late differs too.
+const IN_A_ROW: u32 = 8;
+/// Above the skew that was stated, what a watermark takes to come.
+const ON_THE_WAY: Duration = Duration::from_secs(1);
+/// A clock that moved by more against the monotonic one was set.
+const SET: Duration = Duration::from_millis(100);
+/// No difference was found yet.
+const NONE: i64 = i64::MIN;
+
+/// Compares the clocks at every watermark.
+#[derive(Debug)]
+pub(crate) struct Clocks {
+    allowed: Duration,
+    sources: [Compared; 3],
+    /// The two clocks of this machine, when they were last looked at.
+    last: (Timestamp, Instant),
+    steps: Counter<u64>,
+}
+
+#[derive(Debug, Default)]
+struct Compared {
+    /// How far the clock here was ahead of the source's at its last watermark, in microseconds.
+    difference: Arc<AtomicI64>,
+    /// Watermarks in a row that differed by more than is allowed.
+    in_a_row: u32,
+}
+
+impl Clocks {
+    pub(crate) fn new(meter: &Meter, skew: Duration) -> Self {
+        let sources = Source::ALL.map(|_| Compared {
+            difference: Arc::new(AtomicI64::new(NONE)),
+            in_a_row: 0,
+        });
+        observe(
+            meter,
+            sources.each_ref().map(|source| Arc::clone(&source.difference)),
+        );
+        let steps = meter
+            .u64_counter("page.clock.steps")
+            .with_description(
+                "Times the clock of this machine was set. Is the time service at work while we serve?",
+            )
+            .build();
+        steps.add(0, &[]);
+        Self {
+            allowed: skew.saturating_add(ON_THE_WAY),
+            sources,
+            last: (Timestamp::now(), Instant::now()),
+            steps,
+        }
+    }
+
+    /// Takes note of a source's word for the time.
+    pub(crate) fn heard(&mut self, source: usize, complete_until: Timestamp) {
+        let now = Timestamp::now();
+        self.look(now);
+        let difference = now.duration_since(complete_until);
+        let compared = &mut self.sources[source];
+        let micros = i64::try_from(difference.as_micros()).unwrap_or(i64::MAX);
+        // Relaxed: a number for people.
+        compared.difference.store(micros, Ordering::Relaxed);
+        let differs = difference.unsigned_abs() > self.allowed;
+        let before = compared.in_a_row;
+        compared.in_a_row = if differs { before.saturating_add(1) } else { 0 };
+        tell(Source::ALL[source], difference, before, compared.in_a_row);
+    }
+
+    /// Whether this machine's own clock was set since the last look.
+    fn look(&mut self, now: Timestamp) {
+        let (wall, monotonic) = std::mem::replace(&mut self.last, (now, Instant::now()));
+        let passed = self.last.1.duration_since(monotonic);
+        let passed = SignedDuration::try_from(passed).unwrap_or(SignedDuration::MAX);
+        let step = now.duration_since(wall).saturating_sub(passed);
+        if step.unsigned_abs() > SET {
+            self.steps.add(1, &[]);
+            tracing::warn!(
+                seconds = step.as_secs_f64(),
+                "the clock of this machine was set; dates noted before are counted on by the monotonic clock"
+            );
+        }
+    }
+}
+
+fn tell(source: Source, difference: SignedDuration, before: u32, in_a_row: u32) {
+    if in_a_row == IN_A_ROW {
+        tracing::warn!(
+            source = source.name(),
+            seconds = difference.as_secs_f64(),
+            "the clock here and the source's differ, or its watermarks come late: the source is asked at every read. \
+             Compare the clocks of the two hosts"
+        );
+    } else if before >= IN_A_ROW && in_a_row == 0 {
+        tracing::info!(
+            source = source.name(),
+            "the clock here and the source's agree again"
+        );
+    }
+}
+
+fn observe(meter: &Meter, differences: [Arc<AtomicI64>; 3]) {
+    meter
+        .f64_observable_gauge("page.clock.difference")
+        .with_description("How far the clock here was ahead of the source's at its last watermark, its way here included. Is a clock wrong?")
+        .with_unit("s")
+        .with_callback(move |gauge| {
+            for (source, difference) in Source::ALL.iter().zip(&differences) {
+                let micros = difference.load(Ordering::Relaxed);
+                if micros != NONE {
+                    let seconds = SignedDuration::from_micros(micros).as_secs_f64();
+                    gauge.observe(seconds, &[KeyValue::new("source", source.name())]);
+                }
+            }
+        })
+        .build();
+}
