@@ -7,7 +7,7 @@ use axum::extract::{FromRef, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use event_bus::{Publishing, Version};
+use event_bus::{Claim, Publishing, Version};
 use http_edge::conditional::{self, IfMatch};
 use http_edge::{Json, Path, Problem, Query};
 use serde::Deserialize;
@@ -119,6 +119,7 @@ struct CreateAccount {
 ))]
 async fn create_account(
     State(store): State<Store>,
+    State(publishing): State<Publishing>,
     Json(body): Json<CreateAccount>,
 ) -> Result<Response, Response> {
     let new = body.validate().map_err(Problem::into_response)?;
@@ -130,7 +131,7 @@ async fn create_account(
     Ok((
         StatusCode::CREATED,
         [(header::LOCATION, location)],
-        mutated(&stored),
+        mutated(&stored, publishing.claim()),
     )
         .into_response())
 }
@@ -208,6 +209,7 @@ struct UpdateAccount {
 ))]
 async fn update_account(
     State(store): State<Store>,
+    State(publishing): State<Publishing>,
     Path(id): Path<i64>,
     wanted: IfMatch,
     Json(body): Json<UpdateAccount>,
@@ -218,7 +220,7 @@ async fn update_account(
         .change_account(AccountId(id), wanted, change)
         .await
         .map_err(StoreError::into_response)?;
-    Ok(mutated(&stored).into_response())
+    Ok(mutated(&stored, publishing.claim()).into_response())
 }
 
 /// Deletes the account; the other services hear it and delete what is theirs.
@@ -234,12 +236,16 @@ async fn update_account(
 ))]
 async fn delete_account(
     State(store): State<Store>,
+    State(publishing): State<Publishing>,
     Path(id): Path<i64>,
     wanted: IfMatch,
 ) -> Result<impl IntoResponse, StoreError> {
     let wanted = move |version| wanted.allows(&etag(version));
     let version = store.delete_account(AccountId(id), wanted).await?;
-    Ok((StatusCode::NO_CONTENT, version_headers(AccountId(id), version)))
+    Ok((
+        StatusCode::NO_CONTENT,
+        version_headers(AccountId(id), version, publishing.claim()),
+    ))
 }
 
 impl CreateAccount {
@@ -281,20 +287,20 @@ fn invalid_fields() -> Problem {
     )
 }
 
-fn mutated(stored: &Stored) -> impl IntoResponse {
+fn mutated(stored: &Stored, claim: Option<Claim>) -> impl IntoResponse {
     let version = Version {
         incarnation: stored.incarnation,
         revision: stored.account.revision,
         nonce: stored.account.nonce,
     };
     (
-        version_headers(stored.account.id, version),
+        version_headers(stored.account.id, version, claim),
         Json(AccountAnswer::from(&stored.account)),
     )
 }
 
 /// What a client needs to read its own write: the page answers with at least this version (rule 13).
-fn version_headers(id: AccountId, version: Version) -> [(HeaderName, String); 2] {
-    let token = version.consistency_token(events::SOURCE, id.0);
+fn version_headers(id: AccountId, version: Version, claim: Option<Claim>) -> [(HeaderName, String); 2] {
+    let token = version.consistency_token(events::SOURCE, id.0, claim);
     [(header::ETAG, etag(version)), (CONSISTENCY_TOKEN, token)]
 }

@@ -7,7 +7,7 @@ use axum::extract::{FromRef, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use event_bus::{Publishing, Version};
+use event_bus::{Claim, Publishing, Version};
 use http_edge::conditional::{self, IfMatch};
 use http_edge::{Json, Path, Problem};
 use serde::Deserialize;
@@ -133,6 +133,7 @@ struct AddEndpoint {
 ))]
 async fn add_endpoint(
     State(store): State<Store>,
+    State(publishing): State<Publishing>,
     Path(id): Path<i64>,
     wanted: IfMatch,
     Json(body): Json<AddEndpoint>,
@@ -153,7 +154,7 @@ async fn add_endpoint(
     Ok((
         StatusCode::CREATED,
         [(header::LOCATION, location)],
-        mutated(&stored),
+        mutated(&stored, publishing.claim()),
     )
         .into_response())
 }
@@ -200,6 +201,7 @@ struct ChangeEndpoint {
 ))]
 async fn change_endpoint(
     State(store): State<Store>,
+    State(publishing): State<Publishing>,
     Path((id, endpoint)): Path<(i64, i64)>,
     wanted: IfMatch,
     Json(body): Json<ChangeEndpoint>,
@@ -210,7 +212,7 @@ async fn change_endpoint(
         .change_endpoint(AccountId(id), EndpointId(endpoint), wanted, change)
         .await
         .map_err(StoreError::into_response)?;
-    Ok(mutated(&stored).into_response())
+    Ok(mutated(&stored, publishing.claim()).into_response())
 }
 
 /// Removes an endpoint.
@@ -226,6 +228,7 @@ async fn change_endpoint(
 ))]
 async fn remove_endpoint(
     State(store): State<Store>,
+    State(publishing): State<Publishing>,
     Path((id, endpoint)): Path<(i64, i64)>,
     wanted: IfMatch,
 ) -> Result<impl IntoResponse, StoreError> {
@@ -233,7 +236,10 @@ async fn remove_endpoint(
     let version = store
         .remove_endpoint(AccountId(id), EndpointId(endpoint), wanted)
         .await?;
-    Ok((StatusCode::NO_CONTENT, version_headers(AccountId(id), version)))
+    Ok((
+        StatusCode::NO_CONTENT,
+        version_headers(AccountId(id), version, publishing.claim()),
+    ))
 }
 
 impl AddEndpoint {
@@ -275,15 +281,15 @@ fn invalid_fields() -> Problem {
     )
 }
 
-fn mutated(stored: &Stored) -> impl IntoResponse {
+fn mutated(stored: &Stored, claim: Option<Claim>) -> impl IntoResponse {
     (
-        version_headers(stored.endpoint.account_id, stored.version),
+        version_headers(stored.endpoint.account_id, stored.version, claim),
         Json(EndpointAnswer::from(&stored.endpoint)),
     )
 }
 
 /// What a client needs to read its own write: the page answers with at least this version (rule 13).
-fn version_headers(account: AccountId, version: Version) -> [(HeaderName, String); 2] {
-    let token = version.consistency_token(events::SOURCE, account.0);
+fn version_headers(account: AccountId, version: Version, claim: Option<Claim>) -> [(HeaderName, String); 2] {
+    let token = version.consistency_token(events::SOURCE, account.0, claim);
     [(header::ETAG, etag(version)), (CONSISTENCY_TOKEN, token)]
 }

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::Claim;
+
 /// The id of a source's database: 128 random bits, written as 32 hexadecimal digits.
 ///
 /// A new one means that everything known of the source is void.
@@ -94,13 +96,18 @@ impl fmt::Display for Version {
 }
 
 impl Version {
-    /// `<source>/<entity>/<incarnation>=<revision>-<nonce>`: what a client sends along to read its own write (rule 13).
-    pub fn consistency_token(self, source: &str, entity: i64) -> String {
+    /// `<source>/<entity>/<incarnation>=<revision>-<nonce>`, and `-<claim>` where one is live: what a client sends along to read
+    /// its own write (rule 13).
+    pub fn consistency_token(self, source: &str, entity: i64, claim: Option<Claim>) -> String {
         let Self {
             incarnation,
             revision,
             nonce,
         } = self;
-        format!("{source}/{entity}/{incarnation}={revision}-{nonce}")
+        let token = format!("{source}/{entity}/{incarnation}={revision}-{nonce}");
+        match claim {
+            Some(claim) => format!("{token}-{claim}"),
+            None => token,
+        }
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::clock::{Date, Moment, micros};
 use crate::composer::Composer;
 use crate::ledger::{Position, Slot, SourceId};
-use crate::part::{Part, PartState, Version};
+use crate::part::{Part, PartState, Token, Version};
 use crate::proof::{Doubt, Proof, Verdict};
 use crate::strategy::Tactic;
 
@@ -152,10 +152,16 @@ impl<C: Composer> Entry<C> {
         Some(self.parts[self.place(source)?].part()?.version)
     }
 
-    /// The sources whose part does not reflect these versions, each once.
-    pub(crate) fn short_of(&self, versions: &[(SourceId, Version)]) -> Vec<SourceId> {
+    /// Whether the part, fetched before the token was shown to us, reflects it.
+    pub(crate) fn has(&self, place: usize, token: &Token) -> bool {
+        let part = self.parts.get(place).and_then(PartState::part);
+        part.is_some_and(|part| token.is_reflected_by_kept(part))
+    }
+
+    /// The sources whose part does not reflect these versions, each once, though it was asked for since, or was found to.
+    pub(crate) fn short_of(&self, tokens: &[Token]) -> Vec<SourceId> {
         let mut short = Vec::new();
-        for &(source, version) in versions {
+        for &Token { source, version, .. } in tokens {
             let shown = self.version(source);
             let reflected = shown.is_some_and(|shown| shown.reflects(version));
             if !reflected && self.place(source).is_some() && !short.contains(&source) {
@@ -178,12 +184,15 @@ impl<C: Composer> Entry<C> {
         (!over).then_some(rest)
     }
 
-    /// Whether a page made of these would be this one: every part is there, in the same version.
+    /// Whether a page made of these would be this one: every part is there, in the same version, and of the same publisher,
+    /// whom the tokens that a page hands out name.
     ///
     /// Of answers that depend on the clock there may be several in one version: the caller knows that no new one came.
     pub(crate) fn shows(&self, states: &[PartState<C::Body>]) -> bool {
         self.parts.iter().zip(states).all(|states| match states {
-            (PartState::Current(one), PartState::Current(other)) => one.version == other.version,
+            (PartState::Current(one), PartState::Current(other)) => {
+                one.version == other.version && one.claim == other.claim
+            }
             _ => false,
         })
     }

@@ -13,7 +13,7 @@ use crate::composer::Composer;
 use crate::ledger::{Ledger, Slot, SourceId, Watermarks};
 use crate::leg::Leg;
 use crate::options::{CacheOptions, Demand};
-use crate::part::{Carried, Version};
+use crate::part::{Carried, Token};
 use crate::pilot::Pilot;
 use crate::proof::Proof;
 use crate::refresh::Inbox;
@@ -409,12 +409,10 @@ fn wish<C: Composer>(
     place: impl Fn(SourceId) -> Option<usize>,
     proof: &Proof<'_>,
 ) -> Wish<C::Body> {
-    let short = |source: SourceId, version: Version| {
-        let place = place(source)?;
-        let settled = resident.is_some_and(|entry| {
-            entry.rest(place, proof).is_some()
-                || entry.version(source).is_some_and(|shown| shown.reflects(version))
-        });
+    let short = |token: &Token| {
+        let place = place(token.source)?;
+        let settled =
+            resident.is_some_and(|entry| entry.rest(place, proof).is_some() || entry.has(place, token));
         (!settled).then_some(place)
     };
     match demand {
@@ -424,10 +422,7 @@ fn wish<C: Composer>(
             ..Wish::any()
         },
         Demand::AtLeast(versions) => Wish {
-            ask: versions
-                .iter()
-                .filter_map(|&(source, version)| short(source, version))
-                .collect(),
+            ask: versions.iter().filter_map(short).collect(),
             ..Wish::any()
         },
     }

@@ -28,7 +28,7 @@ pub use composer::Composer;
 pub use hearing::Hearing;
 pub use ledger::{Ledger, LedgerOptions, Position, Slot, SourceId};
 pub use options::{CacheOptions, Demand};
-pub use part::{Carried, Claim, Fetched, Part, PartState, Version};
+pub use part::{Carried, Claim, Fetched, Part, PartState, Token, Version};
 pub use refresh::{Announcement, Refresh, RefreshOptions};
 pub use stats::{Counter, Stats};
 pub use strategy::Strategy;

@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use crate::ledger::SourceId;
-use crate::part::Version;
+use crate::part::Token;
 use crate::refresh::RefreshOptions;
 use crate::strategy::Strategy;
 
@@ -56,7 +55,7 @@ impl Default for CacheOptions {
 /// cache.read(&7, Demand::Any).await;
 /// let written = accounts.change(); // its event may still be under way
 ///
-/// let answer = cache.read(&7, Demand::AtLeast(&[(ACCOUNTS, written)])).await;
+/// let answer = cache.read(&7, Demand::AtLeast(&[Token::of(ACCOUNTS, written)])).await;
 /// assert_eq!(answer.entry.page(), "account 7: revision 1");
 /// assert!(answer.behind.is_empty());
 /// # }
@@ -67,8 +66,8 @@ pub enum Demand<'a> {
     Any,
     /// A page composed after this read began, every source asked unconditionally (`Cache-Control: no-cache`). If it falls
     /// short of a version that the reader knows, [`Answer::behind`](crate::Answer::behind) says so.
-    Afresh(&'a [(SourceId, Version)]),
+    Afresh(&'a [Token]),
     /// A page that reflects at least these versions: the reader's own writes (rule 13). What falls short of one is asked
     /// for, once, after this read began; if it still does, [`Answer::behind`](crate::Answer::behind) says so.
-    AtLeast(&'a [(SourceId, Version)]),
+    AtLeast(&'a [Token]),
 }

@@ -280,6 +280,35 @@ impl Version {
     }
 }
 
+/// A version that a reader knows of, such as that of its own write (rule 13).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Token {
+    /// Whose version it is.
+    pub source: SourceId,
+    /// The version.
+    pub version: Version,
+    /// Who published for the source when it was told; `None` if nobody did for certain. It says how far the revisions of a part
+    /// that is kept compare with it: a database may have been set back in between.
+    pub claim: Option<Claim>,
+}
+
+impl Token {
+    /// The token of a source of which there can be only one publisher.
+    pub const fn of(source: SourceId, version: Version) -> Self {
+        Self {
+            source,
+            version,
+            claim: Some(Claim(0)),
+        }
+    }
+
+    /// Whether a part that was fetched before the token was shown to us reflects it.
+    pub(crate) fn is_reflected_by_kept<B>(&self, part: &Part<B>) -> bool {
+        part.version == self.version
+            || (self.claim.is_some() && part.claim == self.claim && part.version.reflects(self.version))
+    }
+}
+
 impl<B> PartState<B> {
     /// What there is to show.
     pub const fn part(&self) -> Option<&Part<B>> {

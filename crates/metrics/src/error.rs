@@ -23,8 +23,7 @@ pub enum RunError {
 
 /// Another process publishes for this source from another database: what would be written here could never be announced.
 pub(crate) fn another_publisher() -> Problem {
-    Problem::new(
-        StatusCode::SERVICE_UNAVAILABLE,
+    Problem::unavailable(
         "another-publisher",
         "Another instance of this service publishes from another database; this one takes no changes",
     )

@@ -7,7 +7,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use event_bus::{Publishing, Version};
+use event_bus::{Claim, Publishing, Version};
 use http_edge::conditional::{self, IfMatch};
 use http_edge::{Json, Path, Problem, Query};
 use jiff::Timestamp;
@@ -103,7 +103,7 @@ async fn record_samples(
     };
     Ok((
         StatusCode::CREATED,
-        version_headers(AccountId(id), recorded.version),
+        version_headers(AccountId(id), recorded.version, service.publishing.claim()),
         Json(answer),
     )
         .into_response())
@@ -189,7 +189,7 @@ impl Service {
 }
 
 /// What a client needs to read its own write: the page answers with at least this version (rule 13).
-fn version_headers(account: AccountId, version: Version) -> [(HeaderName, String); 2] {
-    let token = version.consistency_token(events::SOURCE, account.0);
+fn version_headers(account: AccountId, version: Version, claim: Option<Claim>) -> [(HeaderName, String); 2] {
+    let token = version.consistency_token(events::SOURCE, account.0, claim);
     [(header::ETAG, samples_etag(version)), (CONSISTENCY_TOKEN, token)]
 }

@@ -217,6 +217,7 @@ impl Composer for Upstreams {
     fn render(&self, key: &PageKey, parts: &[PartState<Arc<Fragment>>]) -> Page {
         let part = |index: usize| Part {
             fragment: parts[index].part().map(|part| &*part.body),
+            claim: parts[index].part().and_then(|part| part.claim),
             trouble: parts[index].reason(),
         };
         render::render(key, &[part(0), part(1), part(2)])

@@ -8,6 +8,7 @@ use std::sync::OnceLock;
 
 use axum::http::HeaderValue;
 use bytes::Bytes;
+use fresh_cache::Claim;
 use maud::{Markup, Render as _};
 use sha2::{Digest, Sha256};
 
@@ -40,6 +41,8 @@ pub(crate) use self::message::{Message, render_message};
 pub(crate) struct Part<'a> {
     /// What the source said, or said last.
     pub(crate) fragment: Option<&'a Fragment>,
+    /// Whose feed vouches for it.
+    pub(crate) claim: Option<Claim>,
     /// Why there is nothing newer.
     pub(crate) trouble: Option<&'a str>,
 }
@@ -152,7 +155,10 @@ pub(crate) fn render(key: &PageKey, parts: &Parts<'_>) -> Page {
         let etag = etag(name, key, parts, &bytes);
         Form::new(bytes, etag)
     };
-    let shown = fragments().map(|(source, fragment)| (source, fragment.tag.version));
+    let shown = Source::ALL.into_iter().zip(parts).filter_map(|(source, part)| {
+        let version = part.fragment?.tag.version;
+        Some((source, version, part.claim))
+    });
     let revisions =
         fragments().map(|(source, fragment)| format!("{source} {}", fragment.tag.version.revision));
     Page::Shown(Box::new(Rendered {

@@ -11,7 +11,7 @@ use axum::body::Body;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::Response;
 use bytes::Bytes;
-use fresh_cache::{Answer, SourceId};
+use fresh_cache::Answer;
 use http_edge::conditional;
 use jiff::Timestamp;
 use maud::Markup;
@@ -193,10 +193,11 @@ impl<'a> Outgoing<'a> {
 
     /// What the page shows, for the reader to hold us, or another replica, to (rule 13).
     fn tokens(&self) -> String {
-        let version = |source: Source| self.answer.entry.version(SourceId(source.index()));
-        let shown = Source::ALL
-            .into_iter()
-            .filter_map(|source| Some((source, version(source)?)));
+        let parts = Source::ALL.into_iter().zip(self.answer.entry.parts());
+        let shown = parts.filter_map(|(source, part)| {
+            let part = part.part()?;
+            Some((source, part.version, part.claim))
+        });
         token::write(self.key.account, shown)
     }
 }

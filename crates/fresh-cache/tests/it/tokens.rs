@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use fresh_cache::{CacheOptions, Demand, Forward, Outcome, SourceId, Version};
+use fresh_cache::{CacheOptions, Demand, Forward, Outcome, SourceId, Token, Version};
 use futures::future::join_all;
 
 use crate::rig::{ACCOUNTS, METRICS, PAGE, Rig, TICK, asked_about, asked_in_full, revision, version};
@@ -13,18 +13,18 @@ const ASKED_FOR: Outcome = Outcome::Forwarded {
     collapsed: false,
     stored: true,
 };
-const SECOND_REVISION: Demand<'static> = Demand::AtLeast(&[(ACCOUNTS, version(2))]);
-const THIRD_REVISION: Demand<'static> = Demand::AtLeast(&[(ACCOUNTS, version(3))]);
+const SECOND_REVISION: Demand<'static> = Demand::AtLeast(&[Token::of(ACCOUNTS, version(2))]);
+const THIRD_REVISION: Demand<'static> = Demand::AtLeast(&[Token::of(ACCOUNTS, version(3))]);
 const ALL_SEEN: Demand<'static> = Demand::AtLeast(&[
-    (ACCOUNTS, version(1)),
-    (ACCOUNTS, version(2)),
-    (METRICS, version(1)),
+    Token::of(ACCOUNTS, version(1)),
+    Token::of(ACCOUNTS, version(2)),
+    Token::of(METRICS, version(1)),
 ]);
-const ELSEWHERE: Demand<'static> = Demand::AtLeast(&[(SourceId(7), version(9))]);
-const FIRST_REVISION: Demand<'static> = Demand::AtLeast(&[(ACCOUNTS, version(1))]);
+const ELSEWHERE: Demand<'static> = Demand::AtLeast(&[Token::of(SourceId(7), version(9))]);
+const FIRST_REVISION: Demand<'static> = Demand::AtLeast(&[Token::of(ACCOUNTS, version(1))]);
 /// More than its source ever had.
-const LIE: Demand<'static> = Demand::AtLeast(&[(ACCOUNTS, version(u64::MAX))]);
-const OTHER_INCARNATION: Demand<'static> = Demand::AtLeast(&[(
+const LIE: Demand<'static> = Demand::AtLeast(&[Token::of(ACCOUNTS, version(u64::MAX))]);
+const OTHER_INCARNATION: Demand<'static> = Demand::AtLeast(&[Token::of(
     ACCOUNTS,
     Version {
         incarnation: 2,
@@ -213,8 +213,8 @@ async fn a_missing_part_falls_short_of_every_version() {
 
 #[tokio::test]
 async fn a_page_composed_afresh_is_held_to_what_the_reader_knows_and_counted() {
-    const OF_FIRST: Demand<'static> = Demand::Afresh(&[(ACCOUNTS, version(1))]);
-    const OF_SECOND: Demand<'static> = Demand::Afresh(&[(ACCOUNTS, version(2))]);
+    const OF_FIRST: Demand<'static> = Demand::Afresh(&[Token::of(ACCOUNTS, version(1))]);
+    const OF_SECOND: Demand<'static> = Demand::Afresh(&[Token::of(ACCOUNTS, version(2))]);
     let rig = Rig::new();
     assert!(rig.reading(OF_FIRST).await.behind.is_empty());
     assert_eq!(rig.reading(OF_SECOND).await.behind, [ACCOUNTS]);

@@ -192,7 +192,7 @@ fn form_of(document: &Value, path: &str) -> String {
     let answer = &document["paths"][path]["get"]["responses"]["200"]["content"]["application/json"]["schema"];
     collect(document, answer, &mut form);
     let hash = Sha256::digest(serde_json::to_vec(&form).unwrap());
-    hash.iter().map(|byte| format!("{byte:02x}")).collect()
+    format!("{hash:x}")
 }
 
 fn collect(document: &Value, schema: &Value, form: &mut BTreeMap<String, Value>) {
@@ -214,9 +214,7 @@ fn without_words(schema: &Value) -> Value {
     match schema {
         Value::Object(fields) => fields
             .iter()
-            .filter(|(name, value)| {
-                !(matches!(name.as_str(), "description" | "example") && !value.is_object())
-            })
+            .filter(|(name, value)| !matches!(name.as_str(), "description" | "example") || value.is_object())
             .map(|(name, value)| (name.clone(), without_words(value)))
             .collect(),
         Value::Array(items) => items.iter().map(without_words).collect(),

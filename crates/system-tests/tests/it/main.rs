@@ -14,6 +14,7 @@ mod links;
 mod outages;
 mod pauses;
 mod race;
+mod restores;
 mod serving;
 mod storage;
 mod storm;
