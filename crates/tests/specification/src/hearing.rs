@@ -1,0 +1,141 @@
+//! Hearing: one task applies the stream, in order (rules 5–8, 17, P4).
+
+use crate::rule::Rule;
+use crate::state::{Account, Fragment, Kind, Message, Replica, State};
+use crate::{Specification, bit};
+
+impl Replica {
+    /// Rule 7: what was lost is not known, so nothing that was asked for before counts any more.
+    fn lose(&mut self) {
+        self.position += 1;
+        self.floor = self.position;
+    }
+}
+
+impl Specification {
+    /// Rule 7: after a new connection, a stream that is not the one left behind is a loss of everything.
+    pub(crate) fn notice(&self, old: &State) -> Option<State> {
+        let end = u8::try_from(old.stream.messages.len()).ok()?;
+        let made_anew = old.replica.created != old.stream.created;
+        if !made_anew && old.replica.cursor <= end {
+            return None;
+        }
+        let mut state = old.clone();
+        state.replica.created = state.stream.created;
+        state.replica.cursor = if made_anew { 0 } else { end };
+        state.replica.lose();
+        Some(state)
+    }
+
+    /// Rule 5: the next message is applied, whatever else goes on.
+    pub(crate) fn hear(&self, old: &State) -> Option<State> {
+        if old.replica.created != old.stream.created {
+            return None;
+        }
+        let message = *old.stream.messages.get(usize::from(old.replica.cursor))?;
+        let mut state = old.clone();
+        let replica = &mut state.replica;
+        replica.cursor += 1;
+        match message.kind {
+            _ if message.lost => {}
+            Kind::Claim => {
+                self.adopt(replica, message, true);
+            }
+            Kind::Watermark { date } => {
+                if self.adopt(replica, message, false) {
+                    self.watermark(replica, message, date);
+                }
+            }
+            Kind::Event { account, state: told } => {
+                self.event(replica, message, account, told);
+                state.deleted |= if told.deleted { told.content } else { 0 };
+            }
+        }
+        Some(state)
+    }
+
+    /// P4: the feed speaks for the last claim it heard. A claim that was left never comes back.
+    fn adopt(&self, replica: &mut Replica, message: Message, is_claim: bool) -> bool {
+        if replica.live == Some(message.claim) {
+            return true;
+        }
+        if replica.retired & bit(message.claim) != 0 && self.keeps(Rule::RetiredStaysRetired) {
+            return false;
+        }
+        let first = replica.live.is_none();
+        replica.retired |= replica.live.map_or(0, bit);
+        replica.live = Some(message.claim);
+        replica.watermark = None;
+        if !is_claim && !first && self.keeps(Rule::MissedClaimIsLoss) {
+            replica.lose();
+        }
+        true
+    }
+
+    /// Rules 7 and 8, P4: a count that is not the one heard is a loss; only then does T count.
+    fn watermark(&self, replica: &mut Replica, message: Message, date: u8) {
+        let said = (message.incarnation, message.sequence);
+        let as_heard = match replica.heard {
+            None => !self.keeps(Rule::FirstWordIsLoss),
+            Some((incarnation, _)) if incarnation != said.0 => !self.keeps(Rule::NewIncarnationIsLoss),
+            Some(heard) if said.1 > heard.1 => !self.keeps(Rule::CountAheadIsLoss),
+            Some(heard) if said.1 < heard.1 && !self.keeps(Rule::CountBehindIsLoss) => true,
+            Some(heard) => said == heard,
+        };
+        if !as_heard {
+            replica.lose();
+            replica.heard = Some(said);
+        }
+        replica.watermark = Some(date);
+    }
+
+    /// Rules 6, 7, 17, P4: an event fences first. Its sequence and its fragment count under the live claim alone.
+    fn event(&self, replica: &mut Replica, message: Message, account: u8, state: Account) {
+        let index = usize::from(account);
+        replica.position += u8::from(self.keeps(Rule::EventAdvancesPosition));
+        if self.keeps(Rule::EventFences) {
+            replica.fences[index] = replica.position;
+        }
+        if state.deleted && self.keeps(Rule::DeletionFences) {
+            replica.deletions[index] = replica.position;
+        }
+        let live = replica.live == Some(message.claim) || !self.keeps(Rule::EventsOfOtherClaimsFenceOnly);
+        if !live {
+            return;
+        }
+        let said = (message.incarnation, message.sequence);
+        let (next, repeat) = match replica.heard {
+            Some((incarnation, heard)) if incarnation == said.0 => (said.1 == heard + 1, said.1 <= heard),
+            _ => (false, false),
+        };
+        if repeat {
+            return;
+        }
+        if !next && self.keeps(Rule::JumpIsLoss) {
+            replica.lose();
+        }
+        replica.heard = Some(said);
+        self.carry(replica, message, account, state);
+    }
+
+    /// Rule 17: a fragment in an event has that event's position and no start; it creates no page.
+    fn carry(&self, replica: &mut Replica, message: Message, account: u8, state: Account) {
+        let position = replica.position;
+        let Some(known) = &mut replica.cache[usize::from(account)] else {
+            return;
+        };
+        let claim = Some(message.claim);
+        if self.case.carries && (known.claim == claim || !self.keeps(Rule::CarriedWithinClaim)) {
+            let carried = Fragment {
+                state,
+                claim,
+                position,
+                start: None,
+                complete: 0,
+                landed: 0,
+                database: message.database,
+            };
+            *known = self.merge(*known, carried);
+        }
+    }
+}

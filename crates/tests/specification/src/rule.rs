@@ -1,0 +1,88 @@
+//! The rules that can be left out, one by one, to see what each is for.
+
+macro_rules! rules {
+    ($($(#[doc = $doc:literal])+ $rule:ident = $name:literal,)+) => {
+        /// A rule of the protocol that a run can leave out.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum Rule { $($(#[doc = $doc])+ $rule,)+ }
+
+        impl Rule {
+            /// All of them.
+            pub const ALL: &[Self] = &[$(Self::$rule,)+];
+
+            /// The number and the name by which schedules call it.
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$rule => $name,)+ }
+            }
+        }
+    };
+}
+
+rules! {
+    /// Every mutation draws a nonce, which is part of version, `ETag` and message id.
+    NoncePerMutation = "P1-nonce-per-mutation",
+    /// The last word is of this history only if the database knows its nonce, not if its count is not ahead.
+    HistoryByNonce = "P2-history-by-nonce",
+    /// The last event behind the last word is looked at, too.
+    LastEventRead = "P2-last-event-read",
+    /// A process that never held a claim renews where the stream is empty: it cannot know what was there.
+    RenewWhereStreamIsEmpty = "P2-renew-where-stream-is-empty",
+    /// A publisher was deposed only if the foreign word stands behind its own last one; else the stream was set back.
+    DeposedOnlyFromBehind = "P2-deposed-only-from-behind",
+    /// A database that claims after a foreign claim takes a new incarnation.
+    RenewAfterForeignClaim = "P2-renew-after-foreign-claim",
+    /// A claim is stored before it is published.
+    ClaimStoredFirst = "P2-claim-stored-first",
+    /// Words and first events are published with the expected last word.
+    ExpectedLastWord = "P3-expected-last-word",
+    /// T is taken before the snapshot.
+    MomentBeforeSnapshot = "3-moment-before-snapshot",
+    /// An event advances the position.
+    EventAdvancesPosition = "6-event-advances-position",
+    /// An event raises its fence.
+    EventFences = "6-event-fences",
+    /// A jump of the sequence is a loss.
+    JumpIsLoss = "7-jump-is-loss",
+    /// A count that is ahead of what was heard is a loss.
+    CountAheadIsLoss = "7-count-ahead-is-loss",
+    /// A count that is behind what was heard is a loss.
+    CountBehindIsLoss = "P4-count-behind-is-loss",
+    /// The first word that is heard is a loss.
+    FirstWordIsLoss = "7-first-word-is-loss",
+    /// The first word of an incarnation is a loss.
+    NewIncarnationIsLoss = "7-new-incarnation-is-loss",
+    /// A claim that was left never comes back.
+    RetiredStaysRetired = "P4-retired-stays-retired",
+    /// A new claim in a watermark is a loss: its claim was missed.
+    MissedClaimIsLoss = "P4-missed-claim-is-loss",
+    /// Events of other claims fence and do no more.
+    EventsOfOtherClaimsFenceOnly = "P4-events-of-other-claims-fence-only",
+    /// A load notes its position before its request goes out.
+    PositionBeforeRequest = "9-position-before-request",
+    /// The proof looks at the floor.
+    FloorChecked = "9-floor-checked",
+    /// A "not modified" confirms what was asked about, not what is known by then.
+    ConfirmsWhatWasAsked = "9-confirms-what-was-asked",
+    /// What lands is merged with what is known.
+    LandingMerges = "11-landing-merges",
+    /// Of two answers that cross and do not merge, neither is known to be newer: the source is asked once more.
+    CrossedAnswersAskAgain = "11-crossed-answers-ask-again",
+    /// Only fragments of one claim merge by parts.
+    MergeWithinClaim = "P5-merge-within-claim",
+    /// Two fragments without a claim do not merge by parts.
+    NoClaimMergesWithNone = "P5-no-claim-merges-with-none",
+    /// Only the process that holds a claim states it.
+    OnlyHolderStatesClaim = "P5-only-holder-states-claim",
+    /// A watermark vouches only for fragments of its own claim.
+    VouchesForItsClaim = "P5-vouches-for-its-claim",
+    /// The watermark is loaded before the proof.
+    WatermarkBeforeProof = "10-watermark-before-proof",
+    /// A reader does not join a load that began before something was heard.
+    JoinsNoEarlierLoad = "11-joins-no-earlier-load",
+    /// A kept fragment reflects a token by revision only if both are of one claim.
+    TokenWithinClaim = "13-token-within-claim",
+    /// No marked answer after a deletion that was heard.
+    DeletionFences = "12-deletion-fences",
+    /// A fragment in an event counts only beside a fragment of its claim.
+    CarriedWithinClaim = "17-carried-within-claim",
+}
