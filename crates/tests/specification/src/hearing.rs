@@ -14,35 +14,23 @@ impl Replica {
 
 impl Specification {
     /// Rule 7: after a new connection, a stream that is not the one left behind is a loss of everything.
-    pub(crate) fn notice(&self, old: &State) -> Option<State> {
-        let end = u8::try_from(old.stream.messages.len()).ok()?;
-        let made_anew = old.replica.created != old.stream.created;
-        if !made_anew && old.replica.cursor <= end {
-            return None;
-        }
-        let mut state = old.clone();
+    pub(crate) fn notice(state: &mut State) {
+        let made_anew = state.replica.created != state.stream.created;
         state.replica.created = state.stream.created;
-        state.replica.cursor = if made_anew { 0 } else { end };
+        state.replica.cursor = if made_anew { 0 } else { state.stream.end() };
         state.replica.lose();
-        Some(state)
     }
 
     /// Rule 5: the next message is applied, whatever else goes on.
-    pub(crate) fn hear(&self, old: &State) -> Option<State> {
-        if old.replica.created != old.stream.created {
-            return None;
-        }
-        let message = *old.stream.messages.get(usize::from(old.replica.cursor))?;
-        let mut state = old.clone();
+    pub(crate) fn hear(&self, state: &mut State) {
+        let message = state.stream.messages[usize::from(state.replica.cursor)];
         let replica = &mut state.replica;
         replica.cursor += 1;
         match message.kind {
             _ if message.lost => {}
-            Kind::Claim => {
-                self.adopt(replica, message, true);
-            }
+            Kind::Claim => _ = self.adopt(replica, message),
             Kind::Watermark { date } => {
-                if self.adopt(replica, message, false) {
+                if self.adopt(replica, message) {
                     self.watermark(replica, message, date);
                 }
             }
@@ -51,41 +39,33 @@ impl Specification {
                 state.deleted |= if told.deleted { told.content } else { 0 };
             }
         }
-        Some(state)
     }
 
-    /// P4: the feed speaks for the last claim it heard. A claim that was left never comes back.
-    fn adopt(&self, replica: &mut Replica, message: Message, is_claim: bool) -> bool {
-        if replica.live == Some(message.claim) {
-            return true;
+    /// P4: the feed speaks for the last claim it heard, in a word of whatever kind, and counts anew under it. A claim
+    /// that was left never comes back.
+    fn adopt(&self, replica: &mut Replica, message: Message) -> bool {
+        let ordered = replica.cursor > replica.claimed || self.keeps(Rule::ClaimsAreNotOrdered);
+        if replica.live != Some(message.claim) && replica.retired & bit(message.claim) == 0 && ordered {
+            replica.claimed = if self.keeps(Rule::ClaimsAreNotOrdered) { 0 } else { replica.cursor };
+            replica.retired |= replica.live.map_or(0, bit);
+            replica.live = Some(message.claim);
+            replica.watermark = None;
+            replica.heard = replica.heard.filter(|_| !self.keeps(Rule::ClaimCountsAnew));
         }
-        if replica.retired & bit(message.claim) != 0 && self.keeps(Rule::RetiredStaysRetired) {
-            return false;
-        }
-        let first = replica.live.is_none();
-        replica.retired |= replica.live.map_or(0, bit);
-        replica.live = Some(message.claim);
-        replica.watermark = None;
-        if !is_claim && !first && self.keeps(Rule::MissedClaimIsLoss) {
-            replica.lose();
-        }
-        true
+        replica.live == Some(message.claim)
     }
 
-    /// Rules 7 and 8, P4: a count that is not the one heard is a loss; only then does T count.
+    /// Rule 7: the first word, and a count that is not the one heard, are a loss; only then does T count.
     fn watermark(&self, replica: &mut Replica, message: Message, date: u8) {
         let said = (message.incarnation, message.sequence);
         let as_heard = match replica.heard {
             None => !self.keeps(Rule::FirstWordIsLoss),
-            Some((incarnation, _)) if incarnation != said.0 => !self.keeps(Rule::NewIncarnationIsLoss),
-            Some(heard) if said.1 > heard.1 => !self.keeps(Rule::CountAheadIsLoss),
-            Some(heard) if said.1 < heard.1 && !self.keeps(Rule::CountBehindIsLoss) => true,
-            Some(heard) => said == heard,
+            Some(heard) => heard == said || !self.keeps(Rule::OtherCountIsLoss),
         };
         if !as_heard {
             replica.lose();
-            replica.heard = Some(said);
         }
+        replica.heard = Some(said);
         replica.watermark = Some(date);
     }
 

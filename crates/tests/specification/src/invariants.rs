@@ -1,6 +1,7 @@
 //! What must hold of every answer (I1–I3, I5) and of every name (I6), whatever happened.
 
-use crate::state::{Budget, Fragment, Kind, Message, Moment, Mutations, Relay, State, Token};
+use crate::cases::Budget;
+use crate::state::{Database, Fragment, Kind, Message, Moment, Mutations, Process, Relay, State, Token};
 use crate::{Specification, bit};
 
 impl State {
@@ -16,7 +17,6 @@ impl Specification {
     /// I1: it reflects every deletion that was heard before its reader arrived. I2: unmarked, it reflects all that was
     /// shown before. I3: it reflects every mutation that was acknowledged before its date.
     pub(crate) fn show(
-        &self,
         state: &mut State,
         account: u8,
         fragment: Fragment,
@@ -28,10 +28,7 @@ impl Specification {
         let lacks = |mutations: Mutations| mutations & present & !fragment.state.content != 0;
         let shown = state.shown[usize::from(account)].filter(|(database, _)| *database == fragment.database);
         let back = unmarked && shown.is_some_and(|(_, content)| lacks(content));
-        state.breaks_if(
-            lacks(deletions),
-            "I1: no resurrection after a deletion that was heard",
-        );
+        state.breaks_if(lacks(deletions), "I1: no resurrection after a deletion that was heard");
         state.breaks_if(
             lacks(bit(date) - 1),
             "I3: an answer reflects all that was acknowledged before its date",
@@ -60,70 +57,49 @@ impl Specification {
         state.breaks_if(wrong, "13: who holds a token reads the own write");
     }
 
-    /// One incarnation names one history: no two mutations are published under one sequence of it.
-    pub(crate) fn check_names(&self, state: &mut State, m: Message) {
-        let name = (m.incarnation, m.sequence, m.nonce);
-        let twice = state
-            .named
-            .iter()
-            .any(|named| (named.0, named.1) == (name.0, name.1) && named.2 != name.2);
-        state.breaks_if(
-            twice && self.case.budget.copies == 0,
-            "an incarnation names one history",
-        );
-        if !state.named.contains(&name) {
+    /// One incarnation names one history: no two mutations are published under one sequence of it. (Of a copy that has
+    /// the original's claim this cannot be had.) One publisher: a claim that was left speaks no more, unless the stream
+    /// itself was set back.
+    pub(crate) fn check_names(&self, state: &mut State, message: &Message) {
+        let Budget { tails, recreations, .. } = self.case.budget;
+        if message.is_event() {
+            let name = (message.incarnation, message.sequence, message.nonce);
+            let twice =
+                state.named.iter().any(|named| (named.0, named.1) == (name.0, name.1) && named.2 != name.2);
+            state.named.retain(|named| *named != name);
             state.named.push(name);
+            state.breaks_if(twice && state.databases.len() == 1, "an incarnation names one history");
+        } else {
+            let mut words = state.stream.messages.iter().rev().filter(|m| !m.is_event()).map(|m| m.claim);
+            let left = words.find(|claim| *claim != message.claim);
+            let returns = left.is_some() && words.any(|claim| claim == message.claim);
+            state.breaks_if(returns && tails + recreations == 0, "a claim that was left speaks no more");
         }
     }
 
-    /// One publisher: a claim that was left speaks no more, unless the stream itself was set back.
-    pub(crate) fn check_words(&self, state: &mut State, message: Message) {
-        let Budget {
-            tails, recreations, ..
-        } = self.case.budget;
-        let word = |m: &&Message| !matches!(m.kind, Kind::Event { .. });
-        let left = state
-            .stream
-            .messages
-            .iter()
-            .filter(word)
-            .rev()
-            .skip_while(|m| m.claim == message.claim);
-        let returns = word(&&message) && left.into_iter().any(|m| m.claim == message.claim);
-        state.breaks_if(
-            tails + recreations == 0 && returns,
-            "a claim that was left speaks no more",
-        );
-    }
-
-    /// I5: where everything was published and heard, what is vouched for equals the source.
+    /// I5: where everything was published and heard, the feed speaks for the publisher (unless the stream was cut), and
+    /// what it vouches for equals the source.
     pub(crate) fn settled_pages_are_equal(&self, state: &State) -> bool {
-        let process = &state.processes[state.address];
-        let database = &state.databases[process.database];
-        let holds = |claim| matches!(process.relay, Relay::Holding { claim: held, round: None, .. } if Some(held) == claim);
-        let heard = usize::from(state.replica.cursor) == state.stream.messages.len();
-        let last = state
-            .stream
-            .messages
-            .last()
-            .is_some_and(|m| !m.lost && matches!(m.kind, Kind::Watermark { .. }));
-        let counted = state
-            .replica
-            .heard
-            .is_some_and(|(_, count)| usize::from(count) == database.nonces.len());
-        let settled = heard && last && counted && state.replica.created == state.stream.created;
-        if !settled || !process.up || !holds(state.replica.live) || state.replica.watermark.is_none() {
+        let Process { up, database, ref relay, .. } = state.processes[state.address];
+        let Database { ref accounts, ref nonces, .. } = state.databases[database];
+        let (replica, stream) = (&state.replica, &state.stream);
+        let Some(Message { claim: last, kind: Kind::Watermark { .. }, lost: false, sequence, .. }) =
+            stream.messages.last()
+        else {
+            return true;
+        };
+        let holds = matches!(relay, Relay::Holding { claim, round: None, .. } if claim == last);
+        let heard = replica.cursor == stream.end() && replica.created == stream.created;
+        if !up || !holds || !heard || usize::from(*sequence) != nonces.len() {
             return true;
         }
-        let pages = (0..)
-            .zip(&state.replica.cache)
-            .filter_map(|(account, kept)| Some((account, (*kept)?)));
-        pages.into_iter().all(|(account, f): (u8, _)| {
-            let vouched =
-                f.claim == state.replica.live && f.position >= state.replica.fences[usize::from(account)];
-            !vouched
-                || f.position < state.replica.floor
-                || f.state.content == database.accounts[usize::from(account)].content
-        })
+        let speaks = replica.live == Some(*last) && replica.watermark.is_some();
+        let equal =
+            replica.cache.iter().zip(accounts).zip(&replica.fences).all(|((kept, account), fence)| {
+                let vouched =
+                    kept.filter(|f| f.claim == replica.live && f.position >= replica.floor.max(*fence));
+                vouched.is_none_or(|fragment| fragment.state.content == account.content)
+            });
+        speaks && equal || !speaks && self.case.budget.tails > 0
     }
 }

@@ -8,10 +8,11 @@ pub mod rule;
 pub mod serving;
 pub mod state;
 
-use cases::PLENTY;
+use cases::Budget;
+use cases::{CASES, PLENTY};
 use rule::Rule;
-use state::{Budget, Database, Mutations, Process, Relay, State};
-use stateright::{Model, Property};
+use state::{Account, Database, Mutations, Process, Relay, State};
+use stateright::{Checker as _, HasDiscoveries, Model, Property};
 
 pub(crate) const fn bit(n: u8) -> Mutations {
     1 << n
@@ -20,11 +21,13 @@ pub(crate) const fn bit(n: u8) -> Mutations {
 /// A small case: who is there, and what may happen.
 #[derive(Clone, Debug, Default)]
 pub struct Case {
+    /// By which it is called.
     pub name: &'static str,
     /// What it is about, in a sentence.
     pub about: &'static str,
     /// Which database each process serves. Those after the first start with a copy.
     pub processes: &'static [usize],
+    /// How many accounts there are.
     pub accounts: u8,
     /// Events carry fragments.
     pub carries: bool,
@@ -32,18 +35,24 @@ pub struct Case {
     pub pauses: bool,
     /// What happened before the case begins, outside its budget.
     pub before: &'static [Action],
+    /// What may happen, and how often.
     pub budget: Budget,
+    /// How many states there are, so that a rule that disables something is noticed.
+    pub states: usize,
 }
 
 /// The protocol in one case, with all its rules or with one left out.
 #[derive(Clone, Debug)]
 pub struct Specification {
+    /// Who is there, and what may happen.
     pub case: Case,
+    /// The rule that nobody keeps.
     pub left_out: Option<Rule>,
 }
 
 /// One step of anybody.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[expect(missing_docs, reason = "a step is named by what it does; the rules say what that is")]
 pub enum Action {
     Write { process: usize, account: u8 },
     Delete { process: usize, account: u8 },
@@ -66,6 +75,7 @@ pub enum Action {
     Hear,
     Read { account: u8 },
     LookUp,
+    Ask { account: u8 },
     Answer { load: usize },
     Land { load: usize },
     TimeOut { load: usize },
@@ -80,42 +90,69 @@ impl State {
     }
 }
 
+/// What the checker found in one case.
+#[derive(Clone, Debug)]
+pub struct Finding {
+    /// How many states there are; up to the first counterexample if there is one.
+    pub states: usize,
+    /// The invariant that is broken.
+    pub broken: Option<&'static str>,
+    /// The shortest schedule that breaks it.
+    pub schedule: Vec<Action>,
+}
+
+/// Exhausts a case, or ends at the shortest counterexample.
+pub fn check(specification: &Specification) -> Finding {
+    let checker = specification.clone().checker().finish_when(HasDiscoveries::Any).spawn_bfs().join();
+    let found = checker.discoveries().into_iter().min_by_key(|(_, path)| path.clone().into_actions().len());
+    Finding {
+        states: checker.unique_state_count(),
+        broken: found.as_ref().map(|(name, path)| path.last_state().broken.unwrap_or(name)),
+        schedule: found.map(|(_, path)| path.into_actions()).unwrap_or_default(),
+    }
+}
+
 impl Specification {
+    /// A case with all rules.
+    pub fn of(case: &Case) -> Self {
+        Self { case: case.clone(), left_out: None }
+    }
+
+    /// The case that shows what a rule is for, without that rule.
+    ///
+    /// # Panics
+    ///
+    /// If the rule names no case, which a test excludes.
+    pub fn without(rule: Rule) -> Self {
+        let case = CASES.iter().find(|case| case.name == rule.case()).expect("every rule names a case");
+        Self { left_out: Some(rule), ..Self::of(case) }
+    }
+
     /// Whether a rule is kept.
     pub fn keeps(&self, rule: Rule) -> bool {
         self.left_out != Some(rule)
     }
 
-    fn crash(&self, old: &State, process: usize, publishing: bool) -> Option<State> {
-        let message = self.next_message(old, process).filter(|_| publishing);
-        if !old.processes[process].up || publishing != message.is_some() {
-            return None;
-        }
-        let mut state = old.clone();
-        state.spend(|left| &mut left.crashes)?;
-        if publishing {
-            state.spend(|left| &mut left.late)?;
-            state.late = message;
-        }
-        let Process { database, .. } = old.processes[process];
-        state.processes[process] = Process {
-            database,
-            ..Process::default()
-        };
-        Some(state)
-    }
-
-    fn fault(&self, old: &State, action: Action) -> Option<State> {
-        let mut state = old.clone();
+    /// Everything that a case allows to go wrong.
+    fn fault(&self, state: &mut State, action: Action) -> Option<()> {
         match action {
+            Action::Crash { process, publishing } => {
+                state.spend(|left| &mut left.crashes)?;
+                if publishing {
+                    state.spend(|left| &mut left.late)?;
+                    state.late = Some(self.next_message(state, process)?);
+                }
+                let Process { database, .. } = state.processes[process];
+                state.processes[process] = Process { database, ..Process::default() };
+            }
+            Action::Start { process } => state.processes[process].up = true,
             Action::BackUp => {
                 state.spend(|left| &mut left.backups)?;
                 state.backup = Some(state.databases[0].clone());
             }
             Action::Restore => {
-                let down = |p: &Process| p.database != 0 || !p.up;
                 state.branched = true;
-                state.databases[0] = state.backup.take().filter(|_| old.processes.iter().all(down))?;
+                state.databases[0] = state.backup.take()?;
             }
             Action::Copy => {
                 state.spend(|left| &mut left.copies)?;
@@ -123,28 +160,21 @@ impl Specification {
                 state.databases.push(state.databases[0].clone());
                 state.processes[1].up = true;
             }
-            Action::Start { process } => {
-                let present = state.processes[process].database < state.databases.len();
-                (!state.processes[process].up && present).then_some(())?;
-                state.processes[process].up = true;
-            }
             Action::MoveAddress => {
                 state.spend(|left| &mut left.moves)?;
                 state.address = 1;
             }
             Action::ArriveLate => {
                 let (message, expected) = state.late.take()?;
-                self.store(&mut state, message, expected);
+                self.store(state, message, expected);
             }
             Action::LoseMessage { position } => {
                 state.spend(|left| &mut left.losses)?;
-                let message = state.stream.messages.get_mut(position).filter(|m| !m.lost)?;
-                message.lost = true;
+                state.stream.messages[position].lost = true;
             }
             Action::LoseTail { length } => {
                 state.spend(|left| &mut left.tails)?;
-                let kept = state.stream.messages.len().checked_sub(length)?;
-                state.stream.messages.truncate(kept);
+                state.stream.messages.truncate(state.stream.messages.len() - length);
             }
             Action::RecreateStream => {
                 state.spend(|left| &mut left.recreations)?;
@@ -154,7 +184,7 @@ impl Specification {
             }
             _ => return None,
         }
-        Some(state)
+        Some(())
     }
 }
 
@@ -164,15 +194,11 @@ impl Model for Specification {
 
     fn init_states(&self) -> Vec<State> {
         let accounts = usize::from(self.case.accounts);
-        let process = |&database| Process {
-            up: database == 0,
-            database,
-            ..Process::default()
-        };
+        let process = |&database| Process { up: database == 0, database, ..Process::default() };
         let mut state = State {
             databases: vec![Database {
                 incarnation: 1,
-                accounts: vec![Default::default(); accounts],
+                accounts: vec![Account::default(); accounts],
                 ..Database::default()
             }],
             processes: self.case.processes.iter().map(process).collect(),
@@ -184,8 +210,10 @@ impl Model for Specification {
         let replica = &mut state.replica;
         (replica.fences, replica.deletions, replica.cache) =
             (vec![0; accounts], vec![0; accounts], vec![None; accounts]);
+        let mut before = self.clone();
+        before.case.pauses = false;
         for action in self.case.before {
-            state = self.next_state(&state, *action).unwrap_or(state);
+            state = before.next_state(&state, *action).unwrap_or(state);
         }
         state.left = self.case.budget;
         vec![state]
@@ -200,7 +228,8 @@ impl Model for Specification {
         }
         for (process, Process { up, relay, .. }) in state.processes.iter().enumerate() {
             if !up {
-                actions.push(Action::Start { process });
+                let present = state.processes[process].database < state.databases.len();
+                actions.extend(present.then_some(Action::Start { process }));
                 continue;
             }
             for account in 0..self.case.accounts {
@@ -210,90 +239,102 @@ impl Model for Specification {
             match relay {
                 Relay::Away => actions.push(Action::Look { process }),
                 Relay::Listening { .. } => {
-                    actions.extend([Action::Silence { process }, Action::Disturbed { process }])
+                    actions.extend([Action::Silence { process }, Action::Disturbed { process }]);
                 }
-                Relay::Claiming { .. } => actions.push(Action::Publish { process }),
                 Relay::Holding { round: None, .. } => {
                     actions.extend((left.rounds > 0).then_some(Action::BeginRound { process }));
                 }
-                Relay::Holding { .. } => actions.push(Action::Publish { process }),
+                Relay::Claiming { .. } | Relay::Holding { .. } => actions.push(Action::Publish { process }),
                 Relay::Refused => {}
             }
             if left.crashes > 0 {
-                actions.push(Action::Crash {
-                    process,
-                    publishing: false,
-                });
-                actions.extend((left.late > 0).then_some(Action::Crash {
-                    process,
-                    publishing: true,
-                }));
+                actions.push(Action::Crash { process, publishing: false });
+                actions.extend((left.late > 0).then_some(Action::Crash { process, publishing: true }));
             }
         }
         actions.extend((left.backups > 0).then_some(Action::BackUp));
-        actions.extend(state.backup.as_ref().map(|_| Action::Restore));
+        let down = state.processes.iter().all(|process| process.database != 0 || !process.up);
+        actions.extend((down && state.backup.is_some()).then_some(Action::Restore));
         actions.extend((left.copies > 0).then_some(Action::Copy));
         actions.extend((left.moves > 0 && state.databases.len() > 1).then_some(Action::MoveAddress));
         actions.extend(state.late.map(|_| Action::ArriveLate));
         let length = state.stream.messages.len();
         if left.losses > 0 {
-            let unheard = usize::from(state.replica.cursor)..length;
+            let unheard =
+                (usize::from(state.replica.cursor)..length).filter(|i| !state.stream.messages[*i].lost);
             actions.extend(unheard.map(|position| Action::LoseMessage { position }));
         }
         if left.tails > 0 {
             actions.extend((1..=length).map(|length| Action::LoseTail { length }));
         }
         actions.extend((left.recreations > 0 && length > 0).then_some(Action::RecreateStream));
-        actions.extend([Action::Notice, Action::Hear]);
+        let same = state.replica.created == state.stream.created;
+        let (cursor, end) = (state.replica.cursor, state.stream.end());
+        actions.extend((!same || cursor > end).then_some(Action::Notice));
+        actions.extend((same && cursor < end).then_some(Action::Hear));
         match state.replica.reader {
             None if left.reads > 0 => {
-                actions.extend((0..self.case.accounts).map(|account| Action::Read { account }))
+                for account in 0..self.case.accounts {
+                    actions.push(Action::Read { account });
+                    actions.extend((left.loads > 0).then_some(Action::Ask { account }));
+                }
             }
+
             None => {}
             Some(_) => actions.push(Action::LookUp),
         }
         for (load, noted) in state.replica.loads.iter().enumerate() {
-            let step = if noted.answer.is_some() {
-                Action::Land { load }
-            } else {
-                Action::Answer { load }
-            };
-            actions.push(step);
+            let up = state.processes[state.address].up;
+            match noted.answer {
+                Some(_) => actions.push(Action::Land { load }),
+                None => actions.extend(up.then_some(Action::Answer { load })),
+            }
             actions.extend((left.timeouts > 0).then_some(Action::TimeOut { load }));
         }
     }
 
     fn next_state(&self, old: &State, action: Action) -> Option<State> {
+        let mut state = old.clone();
+        let s = &mut state;
         match action {
-            Action::Write { process, account } => self.write(old, process, account, false),
-            Action::Delete { process, account } => self.write(old, process, account, true),
-            Action::Look { process } => self.look(old, process),
-            Action::Silence { process } => self.silence(old, process),
-            Action::Disturbed { process } => self.disturbed(old, process),
-            Action::BeginRound { process } => self.begin_round(old, process),
-            Action::Publish { process } => self.publish(old, process),
-            Action::Crash { process, publishing } => self.crash(old, process, publishing),
-            Action::Notice => self.notice(old),
-            Action::Hear => self.hear(old),
-            Action::Read { account } if self.case.pauses => self.arrive(old, account),
-            Action::Read { account } => self.look_up(&self.arrive(old, account)?),
-            Action::LookUp => self.look_up(old),
-            Action::Answer { load } => self.answer(old, load),
-            Action::Land { load } => self.land(old, load),
-            Action::TimeOut { load } => self.time_out(old, load),
-            _ => self.fault(old, action),
+            Action::Write { process, account } => {
+                s.spend(|left| &mut left.writes)?;
+                self.write(s, process, account, false)?;
+            }
+            Action::Delete { process, account } => {
+                s.spend(|left| &mut left.deletions)?;
+                self.write(s, process, account, true)?;
+            }
+            Action::Look { process } => self.look(s, process)?,
+            Action::Silence { process } => self.silence(s, process)?,
+            Action::Disturbed { process } => self.disturbed(s, process)?,
+            Action::BeginRound { process } => Self::begin_round(s, process)?,
+            Action::Publish { process } => self.publish(s, process)?,
+            Action::Notice => Self::notice(s),
+            Action::Hear => self.hear(s),
+            Action::Read { account } => {
+                self.arrive(s, account)?;
+                if !self.case.pauses {
+                    self.look_up(s, true)?;
+                }
+            }
+            Action::LookUp => self.look_up(s, true)?,
+            Action::Ask { account } => {
+                self.arrive(s, account)?;
+                self.look_up(s, false)?;
+            }
+            Action::Answer { load } => self.answer(s, load),
+            Action::Land { load } => self.land(s, load)?,
+            Action::TimeOut { load } => Self::time_out(s, load)?,
+            fault => self.fault(s, fault)?,
         }
+        Some(state)
     }
 
     fn properties(&self) -> Vec<Property<Self>> {
         vec![
-            Property::always("no answer breaks an invariant", |_, state: &State| {
-                state.broken.is_none()
-            }),
-            Property::always(
-                "I5: settled pages equal their source",
-                Self::settled_pages_are_equal,
-            ),
+            Property::always("no answer breaks an invariant", |_, state: &State| state.broken.is_none()),
+            Property::always("I5: settled pages equal their source", Self::settled_pages_are_equal),
         ]
     }
 }

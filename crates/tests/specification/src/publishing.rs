@@ -2,15 +2,30 @@
 
 use crate::rule::Rule;
 use crate::state::{
-    Account, Database, Kind, Message, Process, Relay, Round, Row, State, Stream, Token, Version, Whose,
+    Account, Database, Kind, Message, Process, Relay, Round, Row, State, Stream, Token, Version,
 };
 use crate::{Specification, bit};
+
+fn count(nonces: &[u8]) -> u8 {
+    u8::try_from(nonces.len()).unwrap_or(u8::MAX)
+}
+
+impl Message {
+    /// Whether it is an event; else it is a word on the watermark's subject.
+    pub const fn is_event(&self) -> bool {
+        matches!(self.kind, Kind::Event { .. })
+    }
+}
 
 impl Stream {
     /// The position and the last message on the watermark's subject.
     pub fn last_word(&self) -> Option<(u8, &Message)> {
-        let word = |m: &Message| !matches!(m.kind, Kind::Event { .. });
-        (1..).zip(&self.messages).filter(|(_, m)| word(m)).last()
+        (1..).zip(&self.messages).filter(|(_, m)| !m.is_event()).last()
+    }
+
+    /// The position of the last message.
+    pub fn end(&self) -> u8 {
+        u8::try_from(self.messages.len()).unwrap_or(u8::MAX)
     }
 
     fn last_position(&self) -> u8 {
@@ -26,10 +41,7 @@ impl Database {
         if !spec.keeps(Rule::HistoryByNonce) {
             return usize::from(word.sequence) <= self.nonces.len();
         }
-        let event = stream
-            .messages
-            .iter()
-            .rfind(|m| matches!(m.kind, Kind::Event { .. }));
+        let event = stream.messages.iter().rfind(|m| m.is_event());
         let event = event.filter(|m| m.incarnation == self.incarnation && spec.keeps(Rule::LastEventRead));
         known(word) && event.is_none_or(known)
     }
@@ -48,165 +60,88 @@ impl Database {
 impl Specification {
     /// Rules 1 and P1: one transaction bumps the revision, takes the sequence, draws a nonce and writes the row.
     /// A process that was refused acknowledges nothing (P3).
-    pub(crate) fn write(&self, old: &State, process: usize, account: u8, delete: bool) -> Option<State> {
-        let Process {
-            up: true,
-            database,
-            ref relay,
-            states: claim,
-            ..
-        } = old.processes[process]
-        else {
-            return None;
-        };
-        let before = old.databases[database].accounts[usize::from(account)];
-        if *relay == Relay::Refused || before.deleted {
-            return None;
-        }
-        let mut state = old.clone();
-        if delete {
-            state.spend(|left| &mut left.deletions)?
-        } else {
-            state.spend(|left| &mut left.writes)?
-        };
-        let nonce = if self.keeps(Rule::NoncePerMutation) {
-            old.now
-        } else {
-            0
-        };
+    pub(crate) fn write(&self, state: &mut State, process: usize, account: u8, deleted: bool) -> Option<()> {
+        let Process { database, ref relay, states: claim, .. } = state.processes[process];
         let database = &mut state.databases[database];
-        let version = Version {
-            incarnation: 0,
-            revision: before.version.revision + 1,
-            nonce,
-        };
-        let issued = Version {
-            incarnation: database.incarnation,
-            ..version
-        };
-        let after = Account {
-            version,
-            content: before.content | bit(old.now),
-            deleted: delete,
-        };
+        let before = database.accounts[usize::from(account)];
+        (*relay != Relay::Refused && !before.deleted).then_some(())?;
+        let nonce = if self.keeps(Rule::NoncePerMutation) { state.now } else { 0 };
+        let version = Version { incarnation: 0, revision: before.version.revision + 1, nonce };
+        let after = Account { version, content: before.content | bit(state.now), deleted };
         database.accounts[usize::from(account)] = after;
         database.nonces.push(nonce);
-        let sequence = u8::try_from(database.nonces.len()).ok()?;
-        database.outbox.push(Row {
-            sequence,
-            account,
-            state: after,
-        });
-        state.tokens.push(Token {
-            account,
-            version: issued,
-            claim,
-            mutation: old.now,
-        });
+        database.outbox.push(Row { sequence: count(&database.nonces), account, state: after });
+        let version = Version { incarnation: database.incarnation, ..version };
+        state.tokens.push(Token { account, version, claim, mutation: state.now });
         state.now += 1;
-        Some(state)
+        Some(())
     }
 
-    /// P2: a relay without tenure reads the last word on its subject; whose it is says what to do.
-    pub(crate) fn look(&self, old: &State, process: usize) -> Option<State> {
-        let Process {
-            up: true,
-            relay: Relay::Away,
-            database,
-            minted,
-            accepted,
-            ..
-        } = old.processes[process]
-        else {
-            return None;
-        };
-        let claims = old.databases[database].claims;
-        let (last, word) = old.stream.last_word().unzip();
-        let last = last.unwrap_or(0);
-        let whose = match word {
-            None if accepted.is_some() || !self.keeps(Rule::RenewWhereStreamIsEmpty) => None,
-            None => Some(Whose::Nobody),
-            Some(word) if minted == Some(word.claim) => None,
-            Some(word) if claims & bit(word.claim) != 0 => Some(Whose::Own),
-            Some(_) => Some(Whose::Foreign),
+    /// P2: a relay without tenure reads the last word on its subject. Its own last claim, or nothing though it has held
+    /// a claim: it claims. A foreign word behind its own last one: another publisher deposed it. Else it listens.
+    pub(crate) fn look(&self, state: &mut State, process: usize) -> Option<()> {
+        let Process { database, minted, accepted, .. } = state.processes[process];
+        let claims = state.databases[database].claims;
+        let (last, word) = state.stream.last_word().unzip();
+        let (last, foreign) = (last.unwrap_or(0), word.is_none_or(|word| claims & bit(word.claim) == 0));
+        let at_once = match word {
+            None => accepted.is_some() || !self.keeps(Rule::RenewWhereStreamIsEmpty),
+            Some(word) => minted == Some(word.claim),
         };
         let behind = |(created, own)| {
-            created == old.stream.created && last > own || !self.keeps(Rule::DeposedOnlyFromBehind)
+            created == state.stream.created && last > own || !self.keeps(Rule::DeposedOnlyFromBehind)
         };
-        let mut state = old.clone();
-        match whose {
-            None => self.mint(&mut state, process, last)?,
-            Some(Whose::Foreign) if accepted.is_some_and(behind) => {
-                state.processes[process].relay = self.refuse(&mut state)
-            }
-            Some(whose) => state.processes[process].relay = Relay::Listening { last, whose },
+        if at_once {
+            return self.mint(state, process, last);
         }
-        Some(state)
+        if word.is_some() && foreign && accepted.is_some_and(behind) {
+            self.stop(state, process);
+            return Some(());
+        }
+        state.processes[process].relay = Relay::Listening { last, foreign };
+        Some(())
     }
 
     /// P2: nobody spoke. A history that is not this database's was left: it gets a new incarnation. Then claim.
-    pub(crate) fn silence(&self, old: &State, process: usize) -> Option<State> {
-        let Process {
-            up: true,
-            relay: Relay::Listening { last, whose },
-            database,
-            ..
-        } = old.processes[process]
+    pub(crate) fn silence(&self, state: &mut State, process: usize) -> Option<()> {
+        let Process { relay: Relay::Listening { last, foreign }, database, .. } = state.processes[process]
         else {
             return None;
         };
-        if old.stream.last_position() != last {
-            return None;
-        }
-        let mut state = old.clone();
-        let renew = match whose {
-            Whose::Own => {
-                let (_, word) = old.stream.last_word()?;
-                !old.databases[database].continues(self, &old.stream, word)
-            }
-            Whose::Foreign | Whose::Nobody => self.keeps(Rule::RenewAfterForeignClaim),
-        };
-        if renew {
-            state.databases[database].renew(state.fresh[0]);
+        (state.stream.last_position() == last).then_some(())?;
+        let word = state.stream.last_word().map(|(_, word)| word);
+        let database = &mut state.databases[database];
+        let another = foreign && self.keeps(Rule::RenewAfterForeignClaim);
+        if another || word.is_some_and(|word| !foreign && !database.continues(self, &state.stream, word)) {
+            database.renew(state.fresh[0]);
             state.fresh[0] += 1;
-            state.breaks_if(!old.branched && last > 0, "a history that goes on is not renewed");
+            state.breaks_if(!state.branched && last > 0, "a history that goes on is not renewed");
         }
-        self.mint(&mut state, process, last)?;
-        Some(state)
+        self.mint(state, process, last)
     }
 
-    /// P2: somebody spoke. A process of the same database waits for its turn; anybody else stops for good.
-    pub(crate) fn disturbed(&self, old: &State, process: usize) -> Option<State> {
-        let Process {
-            up: true,
-            relay: Relay::Listening { last, whose },
-            database,
-            ..
-        } = old.processes[process]
+    /// P2: somebody spoke. A process of the same database waits for its turn; a copy of it stops for good.
+    pub(crate) fn disturbed(&self, state: &mut State, process: usize) -> Option<()> {
+        let Process { relay: Relay::Listening { last, foreign }, database, .. } = state.processes[process]
         else {
             return None;
         };
-        if old.stream.last_position() == last {
-            return None;
+        let (position, word) = state.stream.last_word().unzip();
+        let position = position.unwrap_or(0);
+        (position != last).then_some(())?;
+        let claims = state.databases[database].claims;
+        if foreign && position > last && word.is_some_and(|word| claims & bit(word.claim) == 0) {
+            self.stop(state, process);
+            return Some(());
         }
-        let claims = old.databases[database].claims;
-        let foreign = old
-            .stream
-            .last_word()
-            .is_some_and(|(_, word)| claims & bit(word.claim) == 0);
-        let mut state = old.clone();
-        let stop = whose != Whose::Own && foreign && old.stream.last_position() > last;
-        state.processes[process].relay = if stop {
-            self.refuse(&mut state)
-        } else {
-            Relay::Away
-        };
-        Some(state)
+        state.processes[process].relay = Relay::Away;
+        Some(())
     }
 
-    fn refuse(&self, state: &mut State) -> Relay {
+    /// P3: another publisher is alive.
+    fn stop(&self, state: &mut State, process: usize) {
+        state.processes[process].relay = Relay::Refused;
         state.breaks_if(self.case.processes.len() == 1, "a lone publisher is not stopped");
-        Relay::Refused
     }
 
     /// P2: a claim is stored first, and published then.
@@ -225,52 +160,22 @@ impl Specification {
 
     /// Rule 3: T is taken first, then one snapshot of the rows and the counter. The later T is, the more it says, so the
     /// model takes it at the last moment that the rule allows.
-    pub(crate) fn begin_round(&self, old: &State, process: usize) -> Option<State> {
-        let mut state = old.clone();
+    pub(crate) fn begin_round(state: &mut State, process: usize) -> Option<()> {
         state.spend(|left| &mut left.rounds)?;
-        let Process {
-            up: true,
-            relay: Relay::Holding {
-                round: round @ None, ..
-            },
-            database,
-            ..
-        } = &mut state.processes[process]
+        let Process { relay: Relay::Holding { round, .. }, database, .. } = &mut state.processes[process]
         else {
             return None;
         };
         let Database { outbox, nonces, .. } = &state.databases[*database];
-        let (rows, count, nonce) = (
-            outbox.clone(),
-            u8::try_from(nonces.len()).ok()?,
-            *nonces.last().unwrap_or(&0),
-        );
-        *round = Some(Round {
-            date: old.now,
-            rows,
-            count,
-            nonce,
-            guarded: false,
-        });
-        Some(state)
+        let (rows, count, nonce) = (outbox.clone(), count(nonces), *nonces.last().unwrap_or(&0));
+        *round = Some(Round { date: state.now, rows, count, nonce, guarded: false });
+        Some(())
     }
 
     /// What a process publishes next, and the last word that it expects on its subject, if it does (P2, P3, rule 3).
     pub(crate) fn next_message(&self, state: &State, process: usize) -> Option<(Message, Option<u8>)> {
-        let Process {
-            up: true,
-            ref relay,
-            database,
-            ..
-        } = state.processes[process]
-        else {
-            return None;
-        };
-        let Database {
-            incarnation,
-            ref nonces,
-            ..
-        } = state.databases[database];
+        let Process { ref relay, database, .. } = state.processes[process];
+        let Database { incarnation, ref nonces, .. } = state.databases[database];
         let message = |claim, sequence, nonce, kind| Message {
             claim,
             incarnation,
@@ -280,43 +185,23 @@ impl Specification {
             database,
             lost: false,
         };
-        let (mut message, expected, guarded) = match relay {
-            &Relay::Claiming { claim, expected } => {
-                let (count, nonce) = (u8::try_from(nonces.len()).ok()?, *nonces.last().unwrap_or(&0));
-                (message(claim, count, nonce, Kind::Claim), expected, true)
+        let (message, expected, guarded) = match *relay {
+            Relay::Claiming { claim, expected } => {
+                (message(claim, count(nonces), *nonces.last().unwrap_or(&0), Kind::Claim), expected, true)
             }
             Relay::Holding {
                 claim,
                 expected,
-                round:
-                    Some(Round {
-                        date,
-                        rows,
-                        count,
-                        nonce,
-                        guarded,
-                    }),
+                round: Some(Round { date, ref rows, count, nonce, guarded }),
             } => {
-                let date = if self.keeps(Rule::MomentBeforeSnapshot) {
-                    *date
-                } else {
-                    state.now
-                };
+                let date = if self.keeps(Rule::MomentBeforeSnapshot) { date } else { state.now };
                 match rows.first() {
-                    None => (
-                        message(*claim, *count, *nonce, Kind::Watermark { date }),
-                        *expected,
-                        true,
-                    ),
-                    Some(&Row {
-                        sequence,
-                        account,
-                        state,
-                    }) => {
-                        let kind = Kind::Event { account, state };
+                    None => (message(claim, count, nonce, Kind::Watermark { date }), expected, true),
+                    Some(&Row { sequence, account, mut state }) => {
+                        state.version.incarnation = incarnation;
                         (
-                            message(*claim, sequence, state.version.nonce, kind),
-                            *expected,
+                            message(claim, sequence, state.version.nonce, Kind::Event { account, state }),
+                            expected,
                             !guarded,
                         )
                     }
@@ -324,60 +209,31 @@ impl Specification {
             }
             _ => return None,
         };
-        if let Kind::Event { state, .. } = &mut message.kind {
-            state.version.incarnation = incarnation;
-        }
-        Some((
-            message,
-            (guarded && self.keeps(Rule::ExpectedLastWord)).then_some(expected),
-        ))
+        Some((message, (guarded && self.keeps(Rule::ExpectedLastWord)).then_some(expected)))
     }
 
     /// Rules 2, 3, P2, P3: publish, await the acknowledgement, delete the row. Refused: look at the stream anew.
-    pub(crate) fn publish(&self, old: &State, process: usize) -> Option<State> {
-        let (message, expected) = self.next_message(old, process)?;
-        let mut state = old.clone();
-        let accepted = self.store(&mut state, message, expected);
-        let position = state.stream.last_position();
-        let created = state.stream.created;
-        let Process {
-            relay,
-            states,
-            accepted: own,
-            database,
-            ..
-        } = &mut state.processes[process];
+    pub(crate) fn publish(&self, state: &mut State, process: usize) -> Option<()> {
+        let (message, expected) = self.next_message(state, process)?;
+        let stored = self.store(state, message, expected);
+        let (created, position) = (state.stream.created, state.stream.last_position());
+        let Process { relay, states, accepted, database, .. } = &mut state.processes[process];
         let database = &mut state.databases[*database];
-        match (accepted, relay) {
-            (false, relay) => (*relay, *states) = (Relay::Away, None),
-            (true, Relay::Holding { expected, round, .. })
-                if matches!(message.kind, Kind::Watermark { .. }) =>
-            {
-                (*expected, *round, *states) = (position, None, Some(message.claim));
-                *own = Some((created, position));
-            }
-            (
-                true,
-                Relay::Holding {
-                    round: Some(Round { rows, guarded, .. }),
-                    ..
-                },
-            ) => {
+        match relay {
+            _ if !stored => (*relay, *states) = (Relay::Away, None),
+            Relay::Holding { round: Some(Round { rows, guarded, .. }), .. } if !rows.is_empty() => {
                 let row = rows.remove(0);
                 database.outbox.retain(|other| *other != row);
                 *guarded = true;
             }
-            (true, relay) => {
-                *relay = Relay::Holding {
-                    claim: message.claim,
-                    expected: position,
-                    round: None,
-                };
+            _ => {
+                *states = matches!(message.kind, Kind::Watermark { .. }).then_some(message.claim);
+                *relay = Relay::Holding { claim: message.claim, expected: position, round: None };
+                *accepted = Some((created, position));
                 database.claims |= bit(message.claim);
-                *own = Some((created, position));
             }
         }
-        Some(state)
+        Some(())
     }
 
     /// The broker: refuses what expects another last word (10071), drops what repeats a message id, stores the rest.
@@ -385,27 +241,10 @@ impl Specification {
         if expected.is_some_and(|expected| expected != state.stream.last_position()) {
             return false;
         }
-        let event = matches!(message.kind, Kind::Event { .. });
-        let id = |m: &Message| {
-            (
-                m.incarnation,
-                m.sequence,
-                m.nonce,
-                matches!(m.kind, Kind::Event { .. }),
-            )
-        };
-        self.check_words(state, message);
-        let repeated = event
-            && state
-                .stream
-                .messages
-                .iter()
-                .any(|stored| id(stored) == id(&message));
-        if !repeated {
+        let id = |m: &Message| m.is_event().then_some((m.incarnation, m.sequence, m.nonce));
+        self.check_names(state, &message);
+        if !message.is_event() || state.stream.messages.iter().all(|stored| id(stored) != id(&message)) {
             state.stream.messages.push(message);
-        }
-        if event {
-            self.check_names(state, message);
         }
         true
     }

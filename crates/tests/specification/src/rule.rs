@@ -43,26 +43,20 @@ rules! {
     EventFences = "6-event-fences",
     /// A jump of the sequence is a loss.
     JumpIsLoss = "7-jump-is-loss",
-    /// A count that is ahead of what was heard is a loss.
-    CountAheadIsLoss = "7-count-ahead-is-loss",
-    /// A count that is behind what was heard is a loss.
-    CountBehindIsLoss = "P4-count-behind-is-loss",
+    /// A count that is not the one heard is a loss.
+    OtherCountIsLoss = "7-other-count-is-loss",
+    /// Claims are told apart by their ids, not ordered by their positions in the stream.
+    ClaimsAreNotOrdered = "P4-claims-are-not-ordered",
+    /// A new claim forgets what was counted under the former.
+    ClaimCountsAnew = "P4-claim-counts-anew",
     /// The first word that is heard is a loss.
     FirstWordIsLoss = "7-first-word-is-loss",
-    /// The first word of an incarnation is a loss.
-    NewIncarnationIsLoss = "7-new-incarnation-is-loss",
-    /// A claim that was left never comes back.
-    RetiredStaysRetired = "P4-retired-stays-retired",
-    /// A new claim in a watermark is a loss: its claim was missed.
-    MissedClaimIsLoss = "P4-missed-claim-is-loss",
     /// Events of other claims fence and do no more.
     EventsOfOtherClaimsFenceOnly = "P4-events-of-other-claims-fence-only",
     /// A load notes its position before its request goes out.
     PositionBeforeRequest = "9-position-before-request",
     /// The proof looks at the floor.
     FloorChecked = "9-floor-checked",
-    /// A "not modified" confirms what was asked about, not what is known by then.
-    ConfirmsWhatWasAsked = "9-confirms-what-was-asked",
     /// What lands is merged with what is known.
     LandingMerges = "11-landing-merges",
     /// Of two answers that cross and do not merge, neither is known to be newer: the source is asked once more.
@@ -85,4 +79,34 @@ rules! {
     DeletionFences = "12-deletion-fences",
     /// A fragment in an event counts only beside a fragment of its claim.
     CarriedWithinClaim = "17-carried-within-claim",
+}
+
+impl Rule {
+    /// The case in which the checker finds what the rule is for.
+    pub const fn case(self) -> &'static str {
+        match self {
+            Self::LandingMerges | Self::CrossedAnswersAskAgain | Self::CarriedWithinClaim => "start",
+            Self::MomentBeforeSnapshot
+            | Self::EventAdvancesPosition
+            | Self::EventFences
+            | Self::OtherCountIsLoss
+            | Self::FirstWordIsLoss
+            | Self::PositionBeforeRequest
+            | Self::FloorChecked => "lost-words",
+            Self::JumpIsLoss => "accounts",
+            Self::WatermarkBeforeProof => "pauses",
+            Self::JoinsNoEarlierLoad | Self::DeletionFences => "deletion",
+            Self::ClaimStoredFirst | Self::ExpectedLastWord => "restart-cold",
+            Self::NoncePerMutation | Self::NoClaimMergesWithNone => "rollback-cold",
+            Self::HistoryByNonce | Self::MergeWithinClaim | Self::TokenWithinClaim => "rollback-own",
+            Self::LastEventRead => "rollback",
+            Self::RenewAfterForeignClaim => "rollback-old",
+            Self::DeposedOnlyFromBehind => "rollback-tail",
+            Self::RenewWhereStreamIsEmpty => "rollback-gone",
+            Self::EventsOfOtherClaimsFenceOnly => "copy-claims",
+            Self::ClaimCountsAnew => "copy-behind",
+            Self::OnlyHolderStatesClaim | Self::VouchesForItsClaim => "copy",
+            Self::ClaimsAreNotOrdered => "restart-recreated",
+        }
+    }
 }

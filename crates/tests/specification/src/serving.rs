@@ -3,7 +3,7 @@
 use crate::Specification;
 use crate::rule::Rule;
 use crate::state::{
-    Answer, Claim, Fragment, Load, Moment, Mutations, Process, Reader, Replica, State, Token,
+    Claim, Database, Fragment, Load, Moment, Mutations, Process, Reader, Replica, State, Token,
 };
 
 impl Replica {
@@ -21,13 +21,11 @@ fn recency(fragment: Fragment) -> (u8, Option<(u8, Moment)>) {
 
 impl Specification {
     /// Rules 9 and 11: a load notes position and date before its request goes out.
-    fn begin(&self, state: &mut State, account: u8, heard: Mutations) -> Option<()> {
+    fn begin(state: &mut State, account: u8, heard: Mutations) -> Option<()> {
         state.spend(|left| &mut left.loads)?;
         let number = state.fresh[2];
         state.fresh[2] += 1;
-        let Replica {
-            position, ref cache, ..
-        } = state.replica;
+        let Replica { position, ref cache, .. } = state.replica;
         let asked = cache[usize::from(account)];
         state.replica.loads.push(Load {
             number,
@@ -41,101 +39,45 @@ impl Specification {
         Some(())
     }
 
-    /// Rules 9, 15, P1, P5: the address answers from its database as it is now, stating its claim while it holds one.
-    pub(crate) fn answer(&self, old: &State, load: usize) -> Option<State> {
-        let Load {
-            account,
-            asked,
-            answer: None,
-            ..
-        } = *old.replica.loads.get(load)?
-        else {
-            return None;
-        };
-        let Process {
-            up: true,
-            database,
-            states,
-            ..
-        } = old.processes[old.address]
-        else {
-            return None;
-        };
-        let mut found = old.databases[database].accounts[usize::from(account)];
-        found.version.incarnation = old.databases[database].incarnation;
-        let not_modified = asked.is_some_and(|asked| asked.state.version == found.version);
-        let stored = || u8::try_from(old.databases[database].claims.checked_ilog2()?).ok();
-        let claim = if self.keeps(Rule::OnlyHolderStatesClaim) {
-            states
-        } else {
-            stored()
-        };
-        let mut state = old.clone();
-        state.replica.loads[load].answer = Some(Answer {
-            state: found,
-            not_modified,
-            claim,
-            database,
-        });
-        Some(state)
+    /// Rules 9, P1, P5: the address answers from its database as it is now, stating its claim while it holds one. "Not
+    /// modified" shows what was asked about.
+    pub(crate) fn answer(&self, state: &mut State, load: usize) {
+        let Process { database, states, .. } = state.processes[state.address];
+        let Load { number, account, position, start, asked, .. } = state.replica.loads[load];
+        let Database { incarnation, ref accounts, claims, .. } = state.databases[database];
+        let mut found = accounts[usize::from(account)];
+        found.version.incarnation = incarnation;
+        let asked = asked.filter(|asked| asked.state.version == found.version);
+        let stored = || u8::try_from(claims.checked_ilog2()?).ok();
+        let claim = if self.keeps(Rule::OnlyHolderStatesClaim) { states } else { stored() };
+        let complete = asked.map_or(start, |asked| asked.complete.max(start));
+        let start = Some((number, start));
+        let found = asked.map_or(found, |asked| asked.state);
+        let answer = Fragment { state: found, claim, position, start, complete, landed: 0, database };
+        state.replica.loads[load].answer = Some(answer);
     }
 
     /// Rules 9 and 11: an answer is merged with what is known by now, kept, and shown to who waited for it, dated by
-    /// its start alone.
-    pub(crate) fn land(&self, old: &State, load: usize) -> Option<State> {
-        let Load {
-            account,
-            position,
-            start,
-            number,
-            asked,
-            heard,
-            answer,
-        } = *old.replica.loads.get(load)?;
-        let answer = answer?;
-        let position = if self.keeps(Rule::PositionBeforeRequest) {
-            position
-        } else {
-            old.replica.position
-        };
-        let known = old.replica.cache[usize::from(account)];
-        let mut state = old.clone();
-        state.replica.loads.remove(load);
-        let asked = if self.keeps(Rule::ConfirmsWhatWasAsked) {
-            asked
-        } else {
-            known
-        };
-        let (content, complete) = match asked {
-            Some(asked) if answer.not_modified => (asked.state, asked.complete.max(start)),
-            _ => (answer.state, start),
-        };
-        let Answer { claim, database, .. } = answer;
-        let new = Fragment {
-            state: content,
-            claim,
-            position,
-            start: Some((number, start)),
-            complete,
-            landed: old.fresh[2],
-            database,
-        };
-        let merged = match known {
-            Some(known) if self.keeps(Rule::LandingMerges) => {
-                let crossed = number < known.landed && self.keeps(Rule::CrossedAnswersAskAgain);
-                if crossed && !self.one_history(known, new) && recency(new) > recency(known) {
-                    self.begin(&mut state, account, heard)?;
-                    return Some(state);
-                }
-                self.merge(known, new)
-            }
-            _ => new,
-        };
+    /// its start alone. Of two answers that crossed and do not merge, neither is known to be newer: ask once more.
+    pub(crate) fn land(&self, state: &mut State, load: usize) -> Option<()> {
+        let Load { account, number, start, heard, answer, .. } = state.replica.loads.remove(load);
+        let mut new = Fragment { landed: state.fresh[2], ..answer? };
+        if !self.keeps(Rule::PositionBeforeRequest) {
+            new.position = state.replica.position;
+        }
+        let known = state.replica.cache[usize::from(account)].filter(|_| self.keeps(Rule::LandingMerges));
+        let crossed = known.is_some_and(|known| {
+            number < known.landed && !self.one_history(known, new) && recency(new) > recency(known)
+        });
+        if crossed && self.keeps(Rule::CrossedAnswersAskAgain) {
+            return Self::begin(state, account, heard);
+        }
+        let merged = known.map_or(new, |known| self.merge(known, new));
         state.replica.cache[usize::from(account)] = Some(merged);
         let date = merged.start.map_or(0, |(_, date)| date);
-        self.show(&mut state, account, merged, date, heard, true);
-        self.show_by_token(&mut state, account, merged, Some(start));
-        Some(state)
+        Self::show(state, account, merged, date, heard, true);
+        self.show_by_token(state, account, merged, Some(start));
+        Some(())
     }
 
     /// Rule 13: whether a fragment reflects a token: by revision within one history. Of what was kept, that takes the
@@ -186,85 +128,57 @@ impl Specification {
             return None;
         }
         let vouches = |claim| f.claim == Some(claim) || !self.keeps(Rule::VouchesForItsClaim);
-        let watermark = watermark
-            .filter(|(claim, _)| vouches(*claim))
-            .map(|(_, date)| date);
+        let watermark = watermark.filter(|(claim, _)| vouches(*claim)).map(|(_, date)| date);
         let own = f.start.map(|_| f.complete);
         watermark.max(own)
     }
 
     /// Rule 10: a reader loads the watermark first, and looks at the proof second.
-    pub(crate) fn arrive(&self, old: &State, account: u8) -> Option<State> {
-        if old.replica.reader.is_some() {
-            return None;
-        }
-        let mut state = old.clone();
+    pub(crate) fn arrive(&self, state: &mut State, account: u8) -> Option<()> {
         state.spend(|left| &mut left.reads)?;
-        let watermark = old.replica.live.zip(old.replica.watermark);
-        let proven = old.replica.cache[usize::from(account)];
-        let proven = proven.filter(|f| self.proven(&old.replica, account, watermark, *f).is_some());
-        let heard = old.deleted;
-        state.replica.reader = Some(Reader {
-            account,
-            watermark,
-            proven,
-            heard,
-        });
-        Some(state)
+        let replica = &mut state.replica;
+        let watermark = replica.live.zip(replica.watermark);
+        let proven = replica.cache[usize::from(account)];
+        let proven = proven.filter(|f| self.proven(replica, account, watermark, *f).is_some());
+        replica.reader = Some(Reader { account, watermark, proven, heard: state.deleted });
+        Some(())
     }
 
-    /// Rules 10 and 11: what is proven is shown, dated; else the reader joins a load that began after all that was
+    /// Rules 8, 10 and 11: what is proven, by a source that is trusted, is shown, dated; else the reader joins a load that began after all that was
     /// heard of the account, or begins one.
-    pub(crate) fn look_up(&self, old: &State) -> Option<State> {
-        let Reader {
-            account,
-            mut watermark,
-            proven,
-            heard,
-        } = old.replica.reader?;
-        let mut state = old.clone();
-        state.replica.reader = None;
-        let mut kept = old.replica.cache[usize::from(account)];
+    pub(crate) fn look_up(&self, state: &mut State, trusts: bool) -> Option<()> {
+        let Reader { account, mut watermark, proven, heard } = state.replica.reader.take()?;
+        let replica = &state.replica;
+        let mut kept = replica.cache[usize::from(account)];
         if !self.keeps(Rule::WatermarkBeforeProof) {
-            (watermark, kept) = (old.replica.live.zip(old.replica.watermark), proven);
+            (watermark, kept) = (replica.live.zip(replica.watermark), proven);
         }
-        let kept = kept.and_then(|f| Some((f, self.proven(&old.replica, account, watermark, f)?)));
-        if let Some((fragment, date)) = kept {
-            self.show(&mut state, account, fragment, date, heard, true);
-            self.show_by_token(&mut state, account, fragment, None);
-            if let Some(f) = state.replica.cache[usize::from(account)]
-                .as_mut()
-                .filter(|f| **f == fragment)
-            {
-                f.complete = f.complete.max(date);
-            }
-            return Some(state);
+        let date = kept.filter(|_| trusts).and_then(|f| self.proven(replica, account, watermark, f));
+        if let Some((fragment, date)) = kept.zip(date) {
+            let complete = fragment.complete.max(date);
+            state.replica.cache[usize::from(account)] = Some(Fragment { complete, ..fragment });
+            Self::show(state, account, fragment, date, heard, true);
+            self.show_by_token(state, account, fragment, None);
+            return Some(());
         }
         let joins =
-            |l: &Load| old.replica.passes(self, account, l.position) || !self.keeps(Rule::JoinsNoEarlierLoad);
-        match state
-            .replica
-            .loads
-            .iter_mut()
-            .find(|l| l.account == account && joins(l))
-        {
-            Some(load) => load.heard |= heard,
-            None => self.begin(&mut state, account, heard)?,
+            |l: &Load| replica.passes(self, account, l.position) || !self.keeps(Rule::JoinsNoEarlierLoad);
+        match replica.loads.iter().position(|l| l.account == account && joins(l)) {
+            Some(load) => state.replica.loads[load].heard |= heard,
+            None => Self::begin(state, account, heard)?,
         }
-        Some(state)
+        Some(())
     }
 
     /// Rule 12: a source that does not answer: the last known fragment is shown, marked, unless a deletion was heard.
-    pub(crate) fn time_out(&self, old: &State, load: usize) -> Option<State> {
-        let Load { account, heard, .. } = *old.replica.loads.get(load)?;
-        let mut state = old.clone();
+    pub(crate) fn time_out(state: &mut State, load: usize) -> Option<()> {
         state.spend(|left| &mut left.timeouts)?;
-        state.replica.loads.remove(load);
-        let deleted = old.replica.deletions[usize::from(account)];
-        let known = old.replica.cache[usize::from(account)];
-        if let Some(known) = known.filter(|known| deleted <= known.position) {
-            self.show(&mut state, account, known, known.complete, heard, false);
+        let Load { account, heard, .. } = state.replica.loads.remove(load);
+        let deleted = state.replica.deletions[usize::from(account)];
+        let known = state.replica.cache[usize::from(account)].filter(|known| deleted <= known.position);
+        if let Some(known) = known {
+            Self::show(state, account, known, known.complete, heard, false);
         }
-        Some(state)
+        Some(())
     }
 }

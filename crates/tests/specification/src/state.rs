@@ -1,4 +1,7 @@
 //! What there is: databases, processes, the stream, one replica of the page.
+#![expect(missing_docs, reason = "the fields are the words of the rules; the types say what is not a word")]
+
+use crate::cases::Budget;
 
 /// A mutation, named by the moment of its acknowledgement. The same number is the nonce of rule P1.
 pub type Mutation = u8;
@@ -52,25 +55,13 @@ pub enum Relay {
     #[default]
     Away,
     /// It has read the last word on its subject and listens for another.
-    Listening { last: u8, whose: Whose },
+    Listening { last: u8, foreign: bool },
     /// It has stored a claim and publishes it next.
     Claiming { claim: Claim, expected: u8 },
     /// It holds a claim. A round is open, or none.
-    Holding {
-        claim: Claim,
-        expected: u8,
-        round: Option<Round>,
-    },
+    Holding { claim: Claim, expected: u8, round: Option<Round> },
     /// It stopped for good, loudly.
     Refused,
-}
-
-/// Whose the last word on the subject is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Whose {
-    Own,
-    Foreign,
-    Nobody,
 }
 
 /// One round of publishing (rule 3).
@@ -149,18 +140,9 @@ pub struct Load {
     pub position: u8,
     pub start: Moment,
     pub asked: Option<Fragment>,
-    pub answer: Option<Answer>,
+    pub answer: Option<Fragment>,
     /// The deletions that had been heard when the last of its readers arrived. Only I1 looks at it.
     pub heard: Mutations,
-}
-
-/// What the source answered; "not modified" shows what was asked about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Answer {
-    pub state: Account,
-    pub not_modified: bool,
-    pub claim: Option<Claim>,
-    pub database: usize,
 }
 
 /// A reader between its two looks (rule 10).
@@ -191,32 +173,14 @@ pub struct Replica {
     pub deletions: Vec<u8>,
     pub floor: u8,
     pub live: Option<Claim>,
+    /// Where it was heard, for those who would order claims by that.
+    pub claimed: u8,
     pub retired: u16,
     pub heard: Option<(u8, u8)>,
     pub watermark: Option<Moment>,
     pub cache: Vec<Option<Fragment>>,
     pub loads: Vec<Load>,
     pub reader: Option<Reader>,
-}
-
-/// What a case allows to happen, counted down.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Budget {
-    pub writes: u8,
-    pub deletions: u8,
-    pub rounds: u8,
-    pub claims: u8,
-    pub loads: u8,
-    pub reads: u8,
-    pub crashes: u8,
-    pub backups: u8,
-    pub copies: u8,
-    pub losses: u8,
-    pub recreations: u8,
-    pub tails: u8,
-    pub moves: u8,
-    pub late: u8,
-    pub timeouts: u8,
 }
 
 /// Everything.
