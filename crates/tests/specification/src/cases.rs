@@ -72,6 +72,20 @@ const WARM: &[Action] = &[
     Action::Answer { load: 0 },
     Action::Land { load: 0 },
 ];
+/// As before, and a copy is started beside it.
+const COPIED: &[Action] = &[
+    Action::Look { process: 0 },
+    Action::Silence { process: 0 },
+    Action::Publish { process: 0 },
+    Action::BeginRound { process: 0 },
+    Action::Publish { process: 0 },
+    Action::Hear,
+    Action::Hear,
+    Action::Read { account: 0 },
+    Action::Answer { load: 0 },
+    Action::Land { load: 0 },
+    Action::Copy,
+];
 /// As before, after two writes; and there is a backup that is older than both, and than the first claim.
 const OLD_BACKUP: &[Action] = &[
     Action::BackUp,
@@ -276,6 +290,15 @@ pub const CASES: &[Case] = &[
         ..ONE
     },
     Case {
+        name: "rollback-carried",
+        about: "The same with fragments in events.",
+        before: BACKUP,
+        carries: true,
+        budget: Budget { writes: 2, rounds: 1, claims: 1, loads: 1, reads: 1, crashes: 1, ..NONE },
+        states: 22_276,
+        ..ONE
+    },
+    Case {
         name: "rollback-old",
         about: "A backup that is older than the first claim is put back; one message is lost.",
         before: OLD_BACKUP,
@@ -287,8 +310,18 @@ pub const CASES: &[Case] = &[
         name: "rollback-tail",
         about: "The same, and the stream loses its tail.",
         before: OLD_BACKUP,
-        budget: Budget { writes: 1, rounds: 1, claims: 2, loads: 1, reads: 1, crashes: 1, tails: 1, ..NONE },
-        states: 177_989,
+        budget: Budget {
+            writes: 1,
+            rounds: 1,
+            claims: 2,
+            loads: 1,
+            reads: 1,
+            crashes: 1,
+            tails: 1,
+            late: 1,
+            ..NONE
+        },
+        states: 352_909,
         ..ONE
     },
     Case {
@@ -397,22 +430,12 @@ pub const CASES: &[Case] = &[
         ..ONE
     },
     Case {
-        name: "copy-loss",
-        about: "The same, and a message is lost.",
+        name: "twins",
+        about: "A copy runs beside the original, and a message is lost.",
         processes: &[0, 1],
-        before: WARM,
-        budget: Budget {
-            writes: 2,
-            rounds: 2,
-            claims: 1,
-            loads: 1,
-            reads: 1,
-            copies: 1,
-            moves: 1,
-            losses: 1,
-            ..NONE
-        },
-        states: 2_342_978,
+        before: COPIED,
+        budget: Budget { writes: 2, rounds: 2, claims: 1, loads: 1, reads: 1, moves: 1, losses: 1, ..NONE },
+        states: 1_188_500,
         ..ONE
     },
 ];

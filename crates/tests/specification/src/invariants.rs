@@ -39,20 +39,21 @@ impl Specification {
         }
     }
 
-    /// Rule 13: who holds a token that the answer is said to reflect sees that mutation. A load answers only to readers
-    /// that arrived before it began.
+    /// Rule 13: who holds a token that the answer is said to reflect sees that mutation. An answer is for readers that
+    /// arrived before its load began, so for tokens of earlier mutations.
     pub(crate) fn show_by_token(
         &self,
         state: &mut State,
         account: u8,
-        fragment: Fragment,
-        began: Option<Moment>,
+        shown: Fragment,
+        before: Moment,
+        asked_since: bool,
     ) {
-        let present = state.databases[fragment.database].accounts[usize::from(account)].content;
-        let held = |t: &&Token| t.account == account && began.is_none_or(|began| t.mutation < began);
+        let present = state.databases[shown.database].accounts[usize::from(account)].content;
+        let held = |t: &&Token| t.account == account && t.mutation < before;
         let wrong = state.tokens.iter().filter(held).any(|token| {
-            let lacks = bit(token.mutation) & present & !fragment.state.content != 0;
-            lacks && self.reflects(fragment, *token, began.is_some())
+            let lacks = bit(token.mutation) & present & !shown.state.content != 0;
+            lacks && self.reflects(shown, *token, asked_since)
         });
         state.breaks_if(wrong, "13: who holds a token reads the own write");
     }

@@ -98,13 +98,14 @@ impl Specification {
             self.stop(state, process);
             return Some(());
         }
-        state.processes[process].relay = Relay::Listening { last, foreign };
+        state.processes[process].relay = Relay::Listening { last, foreign, spoken: false };
         Some(())
     }
 
     /// P2: nobody spoke. A history that is not this database's was left: it gets a new incarnation. Then claim.
     pub(crate) fn silence(&self, state: &mut State, process: usize) -> Option<()> {
-        let Process { relay: Relay::Listening { last, foreign }, database, .. } = state.processes[process]
+        let Process { relay: Relay::Listening { last, foreign, .. }, database, .. } =
+            state.processes[process]
         else {
             return None;
         };
@@ -120,9 +121,11 @@ impl Specification {
         self.mint(state, process, last)
     }
 
-    /// P2: somebody spoke. A process of the same database waits for its turn; a copy of it stops for good.
+    /// P2: somebody spoke. A process of the same database waits for its turn; a copy of it stops for good,
+    /// at the second word: the first may be what a killed process had under way.
     pub(crate) fn disturbed(&self, state: &mut State, process: usize) -> Option<()> {
-        let Process { relay: Relay::Listening { last, foreign }, database, .. } = state.processes[process]
+        let Process { relay: Relay::Listening { last, foreign, spoken }, database, .. } =
+            state.processes[process]
         else {
             return None;
         };
@@ -130,11 +133,13 @@ impl Specification {
         let position = position.unwrap_or(0);
         (position != last).then_some(())?;
         let claims = state.databases[database].claims;
-        if foreign && position > last && word.is_some_and(|word| claims & bit(word.claim) == 0) {
+        let another = foreign && position > last && word.is_some_and(|word| claims & bit(word.claim) == 0);
+        if another && (spoken || !self.keeps(Rule::AliveTakesTwoWords)) {
             self.stop(state, process);
             return Some(());
         }
-        state.processes[process].relay = Relay::Away;
+        let again = Relay::Listening { last: position, foreign, spoken: true };
+        state.processes[process].relay = if another { again } else { Relay::Away };
         Some(())
     }
 

@@ -31,6 +31,8 @@ rules! {
     DeposedOnlyFromBehind = "P2-deposed-only-from-behind",
     /// A database that claims after a foreign claim takes a new incarnation.
     RenewAfterForeignClaim = "P2-renew-after-foreign-claim",
+    /// Another publisher is alive at its second word.
+    AliveTakesTwoWords = "P2-alive-takes-two-words",
     /// A claim is stored before it is published.
     ClaimStoredFirst = "P2-claim-stored-first",
     /// Words and first events are published with the expected last word.
@@ -75,6 +77,8 @@ rules! {
     JoinsNoEarlierLoad = "11-joins-no-earlier-load",
     /// A kept fragment reflects a token by revision only if both are of one claim.
     TokenWithinClaim = "13-token-within-claim",
+    /// Where a load's answer lost against what was kept, tokens are judged as for what was kept.
+    LostAnswerShowsKept = "13-lost-answer-shows-kept",
     /// No marked answer after a deletion that was heard.
     DeletionFences = "12-deletion-fences",
     /// A fragment in an event counts only beside a fragment of its claim.
@@ -99,9 +103,10 @@ impl Rule {
             Self::ClaimStoredFirst | Self::ExpectedLastWord => "restart-cold",
             Self::NoncePerMutation | Self::NoClaimMergesWithNone => "rollback-cold",
             Self::HistoryByNonce | Self::MergeWithinClaim | Self::TokenWithinClaim => "rollback-own",
+            Self::LostAnswerShowsKept => "rollback-carried",
             Self::LastEventRead => "rollback",
             Self::RenewAfterForeignClaim => "rollback-old",
-            Self::DeposedOnlyFromBehind => "rollback-tail",
+            Self::DeposedOnlyFromBehind | Self::AliveTakesTwoWords => "rollback-tail",
             Self::RenewWhereStreamIsEmpty => "rollback-gone",
             Self::EventsOfOtherClaimsFenceOnly => "copy-claims",
             Self::ClaimCountsAnew => "copy-behind",

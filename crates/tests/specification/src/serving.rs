@@ -76,7 +76,9 @@ impl Specification {
         state.replica.cache[usize::from(account)] = Some(merged);
         let date = merged.start.map_or(0, |(_, date)| date);
         Self::show(state, account, merged, date, heard, true);
-        self.show_by_token(state, account, merged, Some(start));
+        let lost = merged.state != new.state && known.is_some_and(|known| !self.one_history(known, new));
+        let asked_since = !lost || !self.keeps(Rule::LostAnswerShowsKept);
+        self.show_by_token(state, account, merged, start, asked_since);
         Some(())
     }
 
@@ -158,7 +160,8 @@ impl Specification {
             let complete = fragment.complete.max(date);
             state.replica.cache[usize::from(account)] = Some(Fragment { complete, ..fragment });
             Self::show(state, account, fragment, date, heard, true);
-            self.show_by_token(state, account, fragment, None);
+            let now = state.now;
+            self.show_by_token(state, account, fragment, now, false);
             return Some(());
         }
         let joins =

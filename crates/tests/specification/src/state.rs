@@ -54,8 +54,8 @@ pub enum Relay {
     /// It has no tenure and has not looked at the stream: a start, a new connection, a refusal.
     #[default]
     Away,
-    /// It has read the last word on its subject and listens for another.
-    Listening { last: u8, foreign: bool },
+    /// It has read the last word on its subject and listens for another; it may have heard one of a foreign claim.
+    Listening { last: u8, foreign: bool, spoken: bool },
     /// It has stored a claim and publishes it next.
     Claiming { claim: Claim, expected: u8 },
     /// It holds a claim. A round is open, or none.

@@ -34,6 +34,7 @@ cases! {
     a_recreated_stream_breaks_nothing = "recreated",
     two_processes_on_one_file_break_nothing = "file",
     a_copy_breaks_nothing = "copy",
+    a_copy_and_a_lost_message_break_nothing = "twins",
 }
 
 #[test]
