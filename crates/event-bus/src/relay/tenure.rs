@@ -62,6 +62,8 @@ struct Watch {
     since: Instant,
     /// How long it must stay the last.
     silence: Duration,
+    /// How many came while it was watched.
+    words: u8,
 }
 
 /// The last message of the watermark's subject.
@@ -133,7 +135,9 @@ impl Tenure {
         let own = last.relation.own;
         let watch = self.watch();
         let alive = watch.is_some_and(|watch| watch.last != last.place);
-        if !own && (alive || self.mine.is_some()) {
+        // One word more may be the last one of a process that was killed while it was on its way.
+        let lives = alive && watch.is_some_and(|watch| watch.words > 0);
+        if !own && (lives || self.mine.is_some()) {
             return Step::Refuse;
         }
         let silent = watch.filter(|watch| watch.last == last.place && now - watch.since >= watch.silence);
@@ -145,6 +149,7 @@ impl Tenure {
                 last: last.place,
                 since: now,
                 silence: if own && !alive { SILENCE } else { LONG_SILENCE },
+                words: watch.map_or(0, |watch| watch.words.saturating_add(1)),
             });
         }
         Step::Watch
@@ -175,6 +180,7 @@ impl Tenure {
                 last: 0,
                 since: now,
                 silence: SILENCE,
+                words: 0,
             });
         }
         Step::Watch
@@ -383,6 +389,10 @@ mod tests {
         tenure.decide(None, start);
         assert_eq!(
             tenure.decide(Some(word(1, OTHER, FOREIGN)), start + SILENCE),
+            Step::Watch
+        );
+        assert_eq!(
+            tenure.decide(Some(word(2, OTHER, FOREIGN)), start + 2 * SILENCE),
             Step::Refuse
         );
     }
@@ -440,6 +450,11 @@ mod tests {
         tenure.decide(Some(word(7, OTHER, FOREIGN)), start);
         assert_eq!(
             tenure.decide(Some(word(8, OTHER, FOREIGN)), start + SILENCE),
+            Step::Watch,
+            "it may have been under way when its process was killed"
+        );
+        assert_eq!(
+            tenure.decide(Some(word(9, OTHER, FOREIGN)), start + 2 * SILENCE),
             Step::Refuse
         );
     }
