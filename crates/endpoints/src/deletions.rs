@@ -19,7 +19,11 @@ const ACCOUNT_DELETED: &str = "dev.reliable-caching.account.deleted.v1";
 pub(crate) async fn hear(store: Store, broker: Broker, stop: CancellationToken) {
     Subscription::new(broker, events::SOURCE, ACCOUNTS)
         // Each future owns its store: one that borrowed the closure's could not be spawned.
-        .run(stop, move |event| handle(store.clone(), event))
+        .run(
+            stop,
+            async |_| Ok(()),
+            move |event, _| handle(store.clone(), event),
+        )
         .await;
 }
 

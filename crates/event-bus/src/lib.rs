@@ -26,7 +26,7 @@ pub use incarnation::{Incarnation, Nonce, NotAnIncarnation, NotSixteenDigits, Ve
 pub use readiness::readiness;
 pub use relay::{FailPoint, Publishing, Relay, RelayOptions};
 pub use sequence::Cause;
-pub use subscription::Subscription;
+pub use subscription::{Place, Subscription};
 pub use trouble::Trouble;
 
 use async_nats::HeaderMap;

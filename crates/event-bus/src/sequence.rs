@@ -36,6 +36,32 @@ pub enum Cause {
     Stream,
 }
 
+impl Cause {
+    /// All but the first word of a source and of a publisher, which are no loss of what was there to be heard.
+    pub(crate) const LOSSES: [Self; 6] = [
+        Self::NewIncarnation,
+        Self::Gap,
+        Self::Behind,
+        Self::SetBack,
+        Self::Unreadable,
+        Self::Stream,
+    ];
+
+    /// As a metric's label.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::FirstHeard => "first heard",
+            Self::NewPublisher => "new publisher",
+            Self::NewIncarnation => "new incarnation",
+            Self::Gap => "gap",
+            Self::Behind => "behind",
+            Self::SetBack => "set back",
+            Self::Unreadable => "unreadable",
+            Self::Stream => "stream",
+        }
+    }
+}
+
 /// How an announcement relates to what was heard before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Order {
@@ -67,6 +93,11 @@ pub(crate) struct Heard {
 }
 
 impl Heard {
+    /// The announcement that was counted last.
+    pub(crate) fn last(&self) -> Option<(Incarnation, u64)> {
+        self.last
+    }
+
     /// Takes note of an announcement: the loss it reveals, if any, and whether it is new.
     pub(crate) fn change(
         &mut self,

@@ -1,20 +1,28 @@
 //! One source listening to another: each change that the stream holds is handled at least once, across restarts.
 //!
-//! A change that the broker loses before it was delivered is not noticed here, unlike in the [`Feed`](crate::Feed).
+//! A change that the broker loses before it was delivered is noticed by the source's own count, as in the
+//! [`Feed`](crate::Feed), for as long as the process lives: it is said and counted, and nothing can be done about it here.
+
+mod losses;
+mod place;
 
 use std::fmt::Display;
 use std::time::{Duration, Instant};
 
-use async_nats::jetstream::consumer::{AckPolicy, pull};
+use async_nats::jetstream::consumer::{AckPolicy, Consumer, pull};
 use async_nats::jetstream::{AckKind, Message};
 use futures::StreamExt as _;
+use opentelemetry::metrics::Counter;
+use opentelemetry::{KeyValue, global};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
+use self::losses::{IN_FLIGHT, Losses};
+pub use self::place::Place;
 use crate::feed::process_span;
 use crate::outage::{Outage, Seldom};
 use crate::trouble::Stage;
-use crate::{Broker, Event, event};
+use crate::{Broker, Cause, Event, event};
 
 /// Between attempts, at subscribing and at a change that could not be handled.
 const RETRY_AFTER: Duration = Duration::from_millis(500);
@@ -30,6 +38,8 @@ pub struct Subscription {
     /// Of the handling: what cannot be handled comes again twice a second.
     outage: Outage,
     seldom: Seldom,
+    losses: Losses,
+    lost: Counter<u64>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -42,6 +52,12 @@ enum SubscriptionError {
     Messages(#[from] async_nats::jetstream::consumer::StreamError),
     #[error("the subscription ended")]
     Ended,
+    #[error("the stream cannot be asked how it is")]
+    Info(#[from] async_nats::jetstream::stream::InfoError),
+    #[error("the stream was made anew meanwhile")]
+    AnotherStream,
+    #[error("the beginning could not be handled: {0}")]
+    Begin(String),
 }
 
 impl Subscription {
@@ -54,19 +70,24 @@ impl Subscription {
             subscribed: false,
             outage: Outage::default(),
             seldom: Seldom::default(),
+            losses: Losses::default(),
+            lost: count_losses(source),
         }
     }
 
-    /// Hands every change to `handle` until stopped; acknowledges what it handled and repeats what it could not.
-    pub async fn run<F, E>(mut self, stop: CancellationToken, handle: F)
+    /// Hands every change to `handle`, with its place, until stopped; acknowledges what it handled and repeats what it could
+    /// not. Whenever it subscribes, it first hands the place of the stream's end to `begin`: everything up to there was
+    /// published before, though it may still be delivered, also again.
+    pub async fn run<B, F, E>(mut self, stop: CancellationToken, begin: B, handle: F)
     where
-        F: AsyncFn(Event) -> Result<(), E>,
+        B: AsyncFn(Place) -> Result<(), E>,
+        F: AsyncFn(Event, Place) -> Result<(), E>,
         E: Display,
     {
         loop {
             let result = tokio::select! {
                 () = stop.cancelled() => return,
-                result = self.listen(&handle) => result,
+                result = self.listen(&begin, &handle) => result,
             };
             if let Err(error) = &result {
                 self.broker.trouble().set(Stage::Subscription, error);
@@ -79,18 +100,20 @@ impl Subscription {
     }
 
     /// Listens until the connection is a new one: a pull consumer would wait 15 s before it noticed.
-    async fn listen<F, E>(&mut self, handle: &F) -> Result<(), SubscriptionError>
+    async fn listen<B, F, E>(&mut self, begin: &B, handle: &F) -> Result<(), SubscriptionError>
     where
-        F: AsyncFn(Event) -> Result<(), E>,
+        B: AsyncFn(Place) -> Result<(), E>,
+        F: AsyncFn(Event, Place) -> Result<(), E>,
         E: Display,
     {
         self.broker.first_connection().await;
         let mut connections = self.broker.connections.clone();
         connections.mark_unchanged();
-        let stream = self.broker.stream().await?;
-        let consumer = stream
-            .get_or_create_consumer(&self.durable, self.consumer())
-            .await?;
+        let (mut consumer, end) = self.subscribe().await?;
+        let loss = self.losses.subscribed(end);
+        self.tell_loss(loss);
+        let result = begin(end).await;
+        result.map_err(|error| SubscriptionError::Begin(error.to_string()))?;
         let mut messages = consumer.messages().await?;
         self.broker.trouble().clear(Stage::Subscription);
         if !std::mem::replace(&mut self.subscribed, true) {
@@ -105,8 +128,26 @@ impl Subscription {
             let Some(Ok(message)) = message else {
                 return Err(SubscriptionError::Ended);
             };
-            self.take(message, handle).await;
+            let Some(sequence) = message.info().ok().map(|info| info.stream_sequence) else {
+                continue;
+            };
+            self.take(message, end.with_sequence(sequence), handle).await;
+            self.confirm(&mut consumer).await;
         }
+    }
+
+    /// The consumer, and the end of the stream that it is of.
+    async fn subscribe(&self) -> Result<(Consumer<pull::Config>, Place), SubscriptionError> {
+        let stream = self.broker.stream().await?;
+        let asked = Place::end_of(stream.cached_info());
+        let consumer = stream
+            .get_or_create_consumer(&self.durable, self.consumer())
+            .await?;
+        let end = Place::end_of(&stream.get_info().await?);
+        if end.stream != asked.stream {
+            return Err(SubscriptionError::AnotherStream);
+        }
+        Ok((consumer, end))
     }
 
     fn consumer(&self) -> pull::Config {
@@ -115,29 +156,30 @@ impl Subscription {
             filter_subject: self.broker.topology.pattern(&self.source),
             ack_policy: AckPolicy::Explicit,
             ack_wait: Duration::from_secs(10),
-            max_ack_pending: 64,
+            max_ack_pending: IN_FLIGHT.into(),
             ..pull::Config::default()
         }
     }
 
-    async fn take<F, E>(&mut self, message: Message, handle: &F)
+    async fn take<F, E>(&mut self, message: Message, place: Place, handle: &F)
     where
-        F: AsyncFn(Event) -> Result<(), E>,
+        F: AsyncFn(Event, Place) -> Result<(), E>,
         E: Display,
     {
         let entity = message.subject.rsplit('.').next().unwrap_or_default();
-        let handled = match event::read(entity, message.headers.as_ref(), &message.payload) {
+        let read = event::read(entity, message.headers.as_ref(), &message.payload);
+        let loss = match &read {
+            Ok(read) => self.losses.take(read, place),
+            Err(_) => self.losses.take_unreadable(place),
+        };
+        self.tell_loss(loss);
+        let handled = match read {
             Ok(event::Message::Watermark { .. } | event::Message::Claim { .. }) => Ok(()),
             Ok(event::Message::Change(event)) => {
-                let span = process_span(
-                    &self.broker.topology.pattern(&self.source),
-                    &message.message,
-                    &event,
-                );
-                handle(event)
-                    .instrument(span)
-                    .await
-                    .map_err(|error| error.to_string())
+                let pattern = self.broker.topology.pattern(&self.source);
+                let span = process_span(&pattern, &message.message, &event);
+                let handled = handle(event, place).instrument(span).await;
+                handled.map_err(|error| error.to_string())
             }
             Err(error) => {
                 if self.seldom.say("unreadable") {
@@ -146,6 +188,10 @@ impl Subscription {
                 Ok(())
             }
         };
+        self.acknowledge(&message, handled).await;
+    }
+
+    async fn acknowledge(&mut self, message: &Message, handled: Result<(), String>) {
         let acknowledgement = match handled {
             Ok(()) => {
                 if self.outage.over() {
@@ -168,4 +214,50 @@ impl Subscription {
             tracing::debug!(%error, "an acknowledgement was lost; the change will be repeated");
         }
     }
+
+    /// Asks the broker whether what is missing is still on its way. An answer that does not come is asked for again at the
+    /// next message: watermarks come four times a second.
+    async fn confirm(&mut self, consumer: &mut Consumer<pull::Config>) {
+        let Some(before) = self.losses.suspected() else {
+            return;
+        };
+        if let Ok(info) = consumer.info().await
+            && info.ack_floor.stream_sequence >= before
+        {
+            let loss = self.losses.confirmed();
+            self.tell_loss(loss);
+        }
+    }
+
+    fn tell_loss(&self, loss: Option<Cause>) {
+        let Some(cause) = loss else { return };
+        self.lost.add(1, &cause_labels(&self.source, cause));
+        if self.seldom.say(cause.as_str()) {
+            tracing::warn!(
+                source = self.source,
+                cause = cause.as_str(),
+                to_do = "see the metric subscription.losses in docs/metrics.md",
+                "changes may have been missed: the broker did not deliver what the source counts"
+            );
+        }
+    }
+}
+
+fn count_losses(source: &str) -> Counter<u64> {
+    let lost = global::meter("event-bus")
+        .u64_counter("subscription.losses")
+        .with_description("Times changes of another source may have been missed. Was a deletion missed?")
+        .build();
+    // From zero on: what appears at its first increment has no increase.
+    for cause in Cause::LOSSES {
+        lost.add(0, &cause_labels(source, cause));
+    }
+    lost
+}
+
+fn cause_labels(source: &str, cause: Cause) -> [KeyValue; 2] {
+    [
+        KeyValue::new("source", source.to_owned()),
+        KeyValue::new("cause", cause.as_str()),
+    ]
 }

@@ -12,7 +12,11 @@ use crate::store::{News, Store};
 /// Listens until stopped. An event may come again, and a failed deletion will: deleting twice is deleting once.
 pub(crate) async fn hear_accounts(subscription: Subscription, store: Store, stop: CancellationToken) {
     subscription
-        .run(stop, move |event| apply(store.clone(), event))
+        .run(
+            stop,
+            async |_| Ok(()),
+            move |event, _| apply(store.clone(), event),
+        )
         .await;
 }
 

@@ -11,6 +11,7 @@ mod readiness;
 mod rig;
 mod small_stream;
 mod steadiness;
+mod subscription;
 mod tls;
 mod trouble;
 mod watermarks;
