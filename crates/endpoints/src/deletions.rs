@@ -1,14 +1,16 @@
 //! Hears which accounts are deleted, and which are new under an id that another had; deletes what was theirs.
 //!
-//! Heard at least once and possibly late: an endpoint added in between is deleted too, and a repeat changes nothing.
+//! Heard at least once, possibly late, and again from the beginning when the subscription is made anew: what decides is where
+//! in the stream a word stands.
 
-use event_bus::{Broker, Event, Subscription};
+use event_bus::{Broker, Event, Nonce, Place, Subscription};
+use serde::Deserialize;
 use tokio_util::sync::CancellationToken;
 
 use crate::endpoint::AccountId;
 use crate::error::StoreError;
 use crate::events;
-use crate::store::{News, Store};
+use crate::store::{News, Store, Word};
 
 const ACCOUNTS: &str = "accounts";
 const ACCOUNT_CREATED: &str = "dev.reliable-caching.account.created.v1";
@@ -17,17 +19,28 @@ const ACCOUNT_DELETED: &str = "dev.reliable-caching.account.deleted.v1";
 
 /// Listens to the accounts service until stopped. The broker remembers how far this service got.
 pub(crate) async fn hear(store: Store, broker: Broker, stop: CancellationToken) {
+    let beginning = store.clone();
     Subscription::new(broker, events::SOURCE, ACCOUNTS)
-        // Each future owns its store: one that borrowed the closure's could not be spawned.
         .run(
             stop,
-            async |_| Ok(()),
-            move |event, _| handle(store.clone(), event),
+            // Each future owns its store: one that borrowed the closure's could not be spawned.
+            move |end| begin(beginning.clone(), end),
+            move |event, place| handle(store.clone(), event, place),
         )
         .await;
 }
 
-async fn handle(store: Store, event: Event) -> Result<(), StoreError> {
+/// What an event of accounts says, as far as it matters here.
+#[derive(Debug, Default, Deserialize)]
+struct AccountData {
+    life: Option<String>,
+}
+
+async fn begin(store: Store, end: Place) -> Result<(), StoreError> {
+    store.begin(end).await
+}
+
+async fn handle(store: Store, event: Event, place: Place) -> Result<(), StoreError> {
     let news = match event.kind.as_str() {
         ACCOUNT_CREATED => News::Created,
         ACCOUNT_UPDATED => News::Updated,
@@ -39,5 +52,19 @@ async fn handle(store: Store, event: Event) -> Result<(), StoreError> {
         tracing::warn!(id = event.id, "news of an account without a number; skipped");
         return Ok(());
     };
-    store.hear_account(AccountId(id), news, event.incarnation).await
+    let word = Word {
+        account: AccountId(id),
+        news,
+        life: life_of(&event),
+        incarnation: event.incarnation,
+        place,
+    };
+    store.hear_account(word).await
+}
+
+/// None: from a program, or of an account, of before there were lives.
+fn life_of(event: &Event) -> Option<Nonce> {
+    let data: AccountData = serde_json::from_slice(&event.data).unwrap_or_default();
+    let life = data.life?.parse().ok()?;
+    (life != Nonce::default()).then_some(life)
 }

@@ -1,6 +1,6 @@
 //! What an endpoint is, and which values it cannot have.
 
-use event_bus::Version;
+use event_bus::{Nonce, Version};
 use jiff::Timestamp;
 use url::Url;
 
@@ -98,6 +98,8 @@ pub(crate) struct Endpoint {
 #[derive(Debug)]
 pub(crate) struct EndpointList {
     pub(crate) account_id: AccountId,
+    /// Of the account, where it is known.
+    pub(crate) life: Option<Nonce>,
     pub(crate) version: Version,
     pub(crate) endpoints: Vec<Endpoint>,
 }

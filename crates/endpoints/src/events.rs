@@ -46,12 +46,16 @@ pub(crate) fn deleted(account: AccountId, version: Version) -> Announcement<'sta
 
 /// The fragment is the whole list, because that is what `GET` answers. The outbox leaves out one that is too large.
 fn with_fragment(kind: &'static str, id: EndpointId, list: &EndpointList) -> Announcement<'static> {
+    let mut data = json!({ "account_id": list.account_id.0, "endpoint_id": id.0, "form": FORM });
+    if let Some(life) = list.life {
+        data["account_life"] = life.to_string().into();
+    }
     Announcement {
         kind,
         entity: list.account_id.0,
         revision: list.version.revision,
         nonce: list.version.nonce,
-        data: json!({ "account_id": list.account_id.0, "endpoint_id": id.0, "form": FORM }),
+        data,
         fragment: Some(to_raw_value(&EndpointListAnswer::from(list)).expect("texts and numbers make JSON")),
     }
 }

@@ -23,6 +23,7 @@ use crate::store::{Store, Stored};
 const CONSISTENCY_TOKEN: HeaderName = HeaderName::from_static("consistency-token");
 const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 const FEED_CLAIM: HeaderName = HeaderName::from_static("feed-claim");
+const ACCOUNT_LIFE: HeaderName = HeaderName::from_static("account-life");
 
 #[derive(OpenApi)]
 #[openapi(info(
@@ -69,9 +70,12 @@ fn documented() -> OpenApiRouter<Service> {
     (status = 200, body = EndpointListAnswer, headers(
         ("ETag" = String, description = "\"incarnation-revision-nonce-vform\""),
         ("Feed-Claim" = String, description = "whose watermarks vouch for the answer, as ce-claim on the stream; absent while it is not certain that this process publishes"),
+        ("Account-Life" = String, description = "whose endpoints these are: the account's life, 16 hexadecimal digits; only where it is known"),
         ("Server-Timing" = String, description = "injected;dur: only where latency is injected, in milliseconds"),
     )),
-    (status = 304, description = "not modified"),
+    (status = 304, description = "not modified", headers(
+        ("Account-Life" = String, description = "as of 200"),
+    )),
 ))]
 async fn list_endpoints(
     State(service): State<Service>,
@@ -85,7 +89,8 @@ async fn list_endpoints(
         Some(list) => (etag, Json(EndpointListAnswer::from(&list))).into_response(),
         None => (StatusCode::NOT_MODIFIED, etag).into_response(),
     };
-    let response = (service.claim(), response).into_response();
+    let life = listed.life.map(|life| [(ACCOUNT_LIFE, life.to_string())]);
+    let response = (service.claim(), life, response).into_response();
     Ok(service.hold_back(response).await)
 }
 

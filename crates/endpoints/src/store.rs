@@ -1,11 +1,15 @@
 //! All the SQL. A mutation, the bump of its account's revision and its announcement are one transaction (rule 1).
 
 mod accounts;
+#[cfg(test)]
+mod lives;
+mod places;
 
 use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use event_bus::outbox::{self, Announcement};
-use event_bus::{Incarnation, Version};
+use event_bus::{Nonce, Place, Version};
 use group_commit::Database;
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
@@ -17,26 +21,32 @@ use crate::endpoint::{
 };
 use crate::error::StoreError;
 use crate::events;
-pub(crate) use crate::store::accounts::News;
-use crate::store::accounts::{bumped, hear, known};
+pub(crate) use crate::store::accounts::{News, Word};
+use crate::store::accounts::{bumped, hear, known, stamp, stamp_unheard};
 
 const MIGRATIONS: &[&str] = &[
     outbox::MIGRATION,
     include_str!("../migrations/0001_endpoints.sql"),
     outbox::CLAIMS_MIGRATION,
     include_str!("../migrations/0002_nonces.sql"),
+    include_str!("../migrations/0003_lives.sql"),
 ];
 
 /// The endpoints, on disk.
 #[derive(Debug, Clone)]
 pub(crate) struct Store {
     database: Database,
+    /// Up to where the accounts' stream is past: each word up to there was published before what is written now. None before
+    /// the first subscription.
+    past: Arc<Mutex<Option<Place>>>,
 }
 
 /// What a reader of the list gets.
 #[derive(Debug)]
 pub(crate) struct Listed {
     pub(crate) version: Version,
+    /// Of the account that it is of, where that is known.
+    pub(crate) life: Option<Nonce>,
     /// None: the reader holds this version already.
     pub(crate) list: Option<EndpointList>,
 }
@@ -56,7 +66,10 @@ impl Store {
                 .write(|c| outbox::renew_incarnation(c).map_err(StoreError::from))
                 .await?;
         }
-        Ok(Self { database })
+        Ok(Self {
+            database,
+            past: Arc::default(),
+        })
     }
 
     pub(crate) fn database(&self) -> Database {
@@ -91,7 +104,10 @@ impl Store {
         wanted: impl FnOnce(Version) -> bool + Send + 'static,
         new: NewEndpoint,
     ) -> Result<Stored, StoreError> {
-        self.database.write(move |c| add(c, account, wanted, &new)).await
+        let past = *self.past();
+        self.database
+            .write(move |c| add(c, account, wanted, &new, past))
+            .await
     }
 
     /// Changes the endpoint if the version that its list has is `wanted`.
@@ -119,17 +135,39 @@ impl Store {
         self.database.write(move |c| remove(c, account, id, wanted)).await
     }
 
-    /// Takes in what the accounts service, in this incarnation, said of the account. A repeat does nothing.
+    /// Takes note that what the accounts service published up to this place is past.
     #[instrument(skip_all)]
-    pub(crate) async fn hear_account(
-        &self,
-        account: AccountId,
-        news: News,
-        incarnation: Incarnation,
-    ) -> Result<(), StoreError> {
-        self.database
-            .write(move |c| hear(c, account, news, incarnation))
-            .await
+    pub(crate) async fn begin(&self, place: Place) -> Result<(), StoreError> {
+        // First, so that what is written meanwhile has a stamp of its own.
+        let before = self.past().replace(place);
+        if before.is_some() {
+            return Ok(());
+        }
+        let stamped = self.database.write(move |c| stamp_unheard(c, place)).await;
+        if stamped.is_err() {
+            *self.past() = None;
+        }
+        stamped
+    }
+
+    /// Takes in what the accounts service said of an account. A repeat does nothing.
+    #[instrument(skip_all)]
+    pub(crate) async fn hear_account(&self, word: Word) -> Result<(), StoreError> {
+        self.pass(word.place);
+        self.database.write(move |c| hear(c, &word)).await
+    }
+
+    /// A replay comes from further back.
+    fn pass(&self, place: Place) {
+        let mut past = self.past();
+        if past.is_none_or(|past| past.stream != place.stream || past.sequence < place.sequence) {
+            *past = Some(place);
+        }
+    }
+
+    fn past(&self) -> MutexGuard<'_, Option<Place>> {
+        // A place is whole, so that a panic elsewhere does not spoil it.
+        self.past.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -138,13 +176,14 @@ fn list_unless(
     account: AccountId,
     held: impl FnOnce(Version) -> bool,
 ) -> Result<Listed, StoreError> {
-    let version = known(c, account)?.version;
+    let known = known(c, account)?;
+    let (version, life) = (known.version, known.life());
     let list = if held(version) {
         None
     } else {
-        Some(list(c, account, version)?)
+        Some(list(c, account, version, life)?)
     };
-    Ok(Listed { version, list })
+    Ok(Listed { version, life, list })
 }
 
 fn add(
@@ -152,16 +191,21 @@ fn add(
     account: AccountId,
     wanted: impl FnOnce(Version) -> bool,
     new: &NewEndpoint,
+    past: Option<Place>,
 ) -> Result<Stored, StoreError> {
     let known = known(c, account)?;
     if known.deleted {
         return Err(StoreError::AccountDeleted);
     }
-    if count(c, account)? >= ENDPOINTS_PER_ACCOUNT {
+    let count = count(c, account)?;
+    if count >= ENDPOINTS_PER_ACCOUNT {
         return Err(StoreError::TooManyEndpoints);
     }
     refuse_unless(wanted, known.version)?;
     let version = bumped(c, account)?;
+    if count == 0 {
+        stamp(c, account, past)?;
+    }
     let endpoint = c
         .prepare_cached(
             "INSERT INTO endpoints (account_id, name, url, created_at, updated_at)
@@ -230,7 +274,8 @@ fn announce(
     version: Version,
     event: impl Fn(EndpointId, &EndpointList) -> Announcement<'static>,
 ) -> Result<(), StoreError> {
-    let list = list(c, endpoint.account_id, version)?;
+    let life = known(c, endpoint.account_id)?.life();
+    let list = list(c, endpoint.account_id, version, life)?;
     Ok(outbox::announce(c, &event(endpoint.id, &list))?)
 }
 
@@ -244,13 +289,19 @@ fn find(c: &Connection, account: AccountId, id: EndpointId) -> Result<Stored, St
     Ok(Stored { version, endpoint })
 }
 
-fn list(c: &Connection, account: AccountId, version: Version) -> Result<EndpointList, StoreError> {
+fn list(
+    c: &Connection,
+    account: AccountId,
+    version: Version,
+    life: Option<Nonce>,
+) -> Result<EndpointList, StoreError> {
     let endpoints = c
         .prepare_cached("SELECT * FROM endpoints WHERE account_id = ?1 ORDER BY id")?
         .query_map([account.0], endpoint_from)?
         .collect::<rusqlite::Result<_>>()?;
     Ok(EndpointList {
         account_id: account,
+        life,
         version,
         endpoints,
     })

@@ -1,26 +1,41 @@
 //! What this service hears of others: an account that is deleted takes its samples with it, and so does one whose id
 //! another account now has.
+//!
+//! Heard at least once, possibly late, and again from the beginning when the subscription is made anew: what decides is where
+//! in the stream a word stands.
 
-use event_bus::{Event, Subscription};
+use event_bus::{Event, Nonce, Place, Subscription};
+use serde::Deserialize;
 use tokio_util::sync::CancellationToken;
 
 use crate::error::StoreError;
 use crate::events::{ACCOUNT_CREATED, ACCOUNT_DELETED, ACCOUNT_UPDATED};
 use crate::sample::AccountId;
-use crate::store::{News, Store};
+use crate::store::{News, Store, Word};
 
 /// Listens until stopped. An event may come again, and a failed deletion will: deleting twice is deleting once.
 pub(crate) async fn hear_accounts(subscription: Subscription, store: Store, stop: CancellationToken) {
+    let beginning = store.clone();
     subscription
         .run(
             stop,
-            async |_| Ok(()),
-            move |event, _| apply(store.clone(), event),
+            move |end| begin(beginning.clone(), end),
+            move |event, place| apply(store.clone(), event, place),
         )
         .await;
 }
 
-async fn apply(store: Store, event: Event) -> Result<(), StoreError> {
+/// What an event of accounts says, as far as it matters here.
+#[derive(Debug, Default, Deserialize)]
+struct AccountData {
+    life: Option<String>,
+}
+
+async fn begin(store: Store, end: Place) -> Result<(), StoreError> {
+    store.begin(end).await
+}
+
+async fn apply(store: Store, event: Event, place: Place) -> Result<(), StoreError> {
     let news = match event.kind.as_str() {
         ACCOUNT_CREATED => News::Created,
         ACCOUNT_UPDATED => News::Updated,
@@ -32,7 +47,19 @@ async fn apply(store: Store, event: Event) -> Result<(), StoreError> {
         tracing::warn!(id = event.id, "news of no account; skipped");
         return Ok(());
     };
-    store
-        .hear_account(AccountId(account), news, event.incarnation)
-        .await
+    let word = Word {
+        account: AccountId(account),
+        news,
+        life: life_of(&event),
+        incarnation: event.incarnation,
+        place,
+    };
+    store.hear_account(word).await
+}
+
+/// None: from a program, or of an account, of before there were lives.
+fn life_of(event: &Event) -> Option<Nonce> {
+    let data: AccountData = serde_json::from_slice(&event.data).unwrap_or_default();
+    let life = data.life?.parse().ok()?;
+    (life != Nonce::default()).then_some(life)
 }

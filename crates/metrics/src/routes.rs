@@ -7,7 +7,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use event_bus::{Claim, Publishing, Version};
+use event_bus::{Claim, Nonce, Publishing, Version};
 use http_edge::conditional::{self, IfMatch};
 use http_edge::{Json, Path, Problem, Query};
 use jiff::Timestamp;
@@ -26,6 +26,7 @@ use crate::window::{Frame, Window};
 const CONSISTENCY_TOKEN: HeaderName = HeaderName::from_static("consistency-token");
 const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 const FEED_CLAIM: HeaderName = HeaderName::from_static("feed-claim");
+const ACCOUNT_LIFE: HeaderName = HeaderName::from_static("account-life");
 
 #[derive(OpenApi)]
 #[openapi(info(
@@ -124,9 +125,12 @@ struct MetricsQuery {
         ("ETag" = String, description = "\"incarnation-revision-nonce-vform-end\", the end of the window in unix seconds"),
         ("Cache-Control" = String, description = "private, max-age: the whole seconds left until the end"),
         ("Feed-Claim" = String, description = "whose watermarks vouch for the answer, as ce-claim on the stream; absent while it is not certain that this process publishes"),
+        ("Account-Life" = String, description = "whose samples these are: the account's life, 16 hexadecimal digits; only where it is known"),
         ("Server-Timing" = String, description = "injected;dur: only where latency is injected, in milliseconds"),
     )),
-    (status = 304, description = "not modified"),
+    (status = 304, description = "not modified", headers(
+        ("Account-Life" = String, description = "as of 200"),
+    )),
     (status = 422, description = "a window there is not", body = Problem, content_type = "application/problem+json"),
 ))]
 async fn get_metrics(
@@ -159,13 +163,21 @@ async fn answer(
     frame: Frame,
     headers: &HeaderMap,
 ) -> Result<Response, StoreError> {
-    let current = etag(store.version(account).await?, frame);
+    let known = store.known(account).await?;
+    let current = etag(known.version, frame);
     if conditional::not_modified(headers, &current) {
-        return Ok((StatusCode::NOT_MODIFIED, [(header::ETAG, current)]).into_response());
+        let life = life_header(known.life());
+        return Ok((StatusCode::NOT_MODIFIED, life, [(header::ETAG, current)]).into_response());
     }
     let summarised = store.summarise(account, frame).await?;
     let body = MetricsAnswer::new(account, summarised.version.revision, frame, &summarised.endpoints);
-    Ok(([(header::ETAG, etag(summarised.version, frame))], Json(body)).into_response())
+    let etag = [(header::ETAG, etag(summarised.version, frame))];
+    Ok((etag, life_header(summarised.life), Json(body)).into_response())
+}
+
+/// Says whose the answer is.
+fn life_header(life: Option<Nonce>) -> Option<[(HeaderName, String); 1]> {
+    life.map(|life| [(ACCOUNT_LIFE, life.to_string())])
 }
 
 impl Service {

@@ -5,13 +5,16 @@ mod endpoints;
 mod histograms;
 #[cfg(test)]
 mod histories;
+#[cfg(test)]
+mod lives;
+mod places;
 mod samples;
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use event_bus::outbox;
-use event_bus::{Incarnation, Version};
+use event_bus::{Nonce, Place, Version};
 use group_commit::Database;
 use rusqlite::Connection;
 use tokio::sync::Semaphore;
@@ -20,8 +23,8 @@ use tracing::instrument;
 use crate::error::StoreError;
 use crate::events;
 use crate::sample::{AccountId, Batch, EndpointId};
-pub(crate) use crate::store::accounts::News;
-use crate::store::accounts::{bump, find, hear};
+use crate::store::accounts::{Known, bump, find, hear, stamp, stamp_unheard};
+pub(crate) use crate::store::accounts::{News, Word};
 use crate::store::histograms::Windows;
 use crate::summary::Summary;
 use crate::window::Frame;
@@ -32,6 +35,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0002_histograms.sql"),
     outbox::CLAIMS_MIGRATION,
     include_str!("../migrations/0003_nonces.sql"),
+    include_str!("../migrations/0004_lives.sql"),
 ];
 
 /// Summaries that are made at once. Fewer than the database has readers: the relay's watermarks and the cheap
@@ -43,6 +47,9 @@ const SUMMARIES: usize = 2;
 pub(crate) struct Store {
     database: Database,
     summaries: Arc<Semaphore>,
+    /// Up to where the accounts' stream is past: each word up to there was published before what is written now. None before
+    /// the first subscription.
+    past: Arc<Mutex<Option<Place>>>,
 }
 
 /// What a batch changed.
@@ -57,6 +64,7 @@ pub(crate) struct Recorded {
 #[derive(Debug)]
 pub(crate) struct Summarised {
     pub(crate) version: Version,
+    pub(crate) life: Option<Nonce>,
     pub(crate) endpoints: Vec<(EndpointId, Summary)>,
 }
 
@@ -72,6 +80,7 @@ impl Store {
         Ok(Self {
             database,
             summaries: Arc::new(Semaphore::new(SUMMARIES)),
+            past: Arc::default(),
         })
     }
 
@@ -88,16 +97,16 @@ impl Store {
         wanted: impl FnOnce(Version) -> bool + Send + 'static,
         batch: Batch,
     ) -> Result<Recorded, StoreError> {
+        let past = *self.past();
         self.database
-            .write(move |c| record(c, account, wanted, &batch))
+            .write(move |c| record(c, account, wanted, &batch, past))
             .await
     }
 
-    /// The account's version alone; touches no sample.
+    /// The account's version and life; touches no sample.
     #[instrument(skip_all)]
-    pub(crate) async fn version(&self, account: AccountId) -> Result<Version, StoreError> {
-        let known = self.database.read(move |c| find(c, account)).await?;
-        Ok(known.version)
+    pub(crate) async fn known(&self, account: AccountId) -> Result<Known, StoreError> {
+        self.database.read(move |c| find(c, account)).await
     }
 
     /// From the histograms and the samples that are not packed: exactly what all samples would give.
@@ -113,20 +122,44 @@ impl Store {
             .await
     }
 
-    /// Takes in what the accounts service, in this incarnation, said of the account. What that deletes is gone at once
-    /// for its readers, and in bounded steps on disk.
+    /// Takes note that what the accounts service published up to this place is past.
+    #[instrument(skip_all)]
+    pub(crate) async fn begin(&self, place: Place) -> Result<(), StoreError> {
+        // First, so that what is written meanwhile has a stamp of its own.
+        let before = self.past().replace(place);
+        if before.is_some() {
+            return Ok(());
+        }
+        let stamped = self.database.write(move |c| stamp_unheard(c, place)).await;
+        if stamped.is_err() {
+            *self.past() = None;
+        }
+        stamped
+    }
+
+    /// Takes in what the accounts service said of an account. What that deletes is gone at once for its readers, and in
+    /// bounded steps on disk.
     ///
     /// May be repeated: it announces once, and goes on deleting where a crash left off.
     #[instrument(skip_all)]
-    pub(crate) async fn hear_account(
-        &self,
-        account: AccountId,
-        news: News,
-        incarnation: Incarnation,
-    ) -> Result<(), StoreError> {
-        let step = move |c: &Connection| hear(c, account, news, incarnation);
+    pub(crate) async fn hear_account(&self, word: Word) -> Result<(), StoreError> {
+        self.pass(word.place);
+        let step = move |c: &Connection| hear(c, &word);
         while self.database.write(step).await? {}
         Ok(())
+    }
+
+    /// A replay comes from further back.
+    fn pass(&self, place: Place) {
+        let mut past = self.past();
+        if past.is_none_or(|past| past.stream != place.stream || past.sequence < place.sequence) {
+            *past = Some(place);
+        }
+    }
+
+    fn past(&self) -> MutexGuard<'_, Option<Place>> {
+        // A place is whole, so that a panic elsewhere does not spoil it.
+        self.past.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -151,6 +184,7 @@ fn record(
     account: AccountId,
     wanted: impl FnOnce(Version) -> bool,
     batch: &Batch,
+    past: Option<Place>,
 ) -> Result<Recorded, StoreError> {
     let known = find(c, account)?;
     // First: what would be refused without a condition is refused as without (RFC 9110, 13.2.1).
@@ -160,6 +194,7 @@ fn record(
     if !wanted(known.version) {
         return Err(StoreError::VersionMismatch(known.version));
     }
+    let first = !endpoints::are_there(c, account)?;
     let stored = samples::put(c, account, batch)?;
     let samples = stored.len();
     if samples == 0 {
@@ -172,6 +207,9 @@ fn record(
     endpoints::refuse_too_many(c, account)?;
     // Also for samples too old for every window: the clock that says so is not the reader's, and may be set back.
     let version = bump(c, account)?;
+    if first {
+        stamp(c, account, past)?;
+    }
     outbox::announce(c, &events::recorded(account, version, samples))?;
     Ok(Recorded { version, samples })
 }
@@ -186,6 +224,7 @@ fn summarise(c: &Connection, account: AccountId, frame: Frame) -> Result<Summari
     }
     Ok(Summarised {
         version: known.version,
+        life: known.life(),
         endpoints,
     })
 }
@@ -216,7 +255,7 @@ mod tests {
         let mut one_more = std::pin::pin!(store.summarise(account, frame));
         let waited = timeout(Duration::from_millis(50), &mut one_more).await;
         assert!(waited.is_err(), "it waits");
-        store.version(account).await.unwrap();
+        store.known(account).await.unwrap();
         drop(under_way);
         one_more.await.unwrap();
     }

@@ -1,15 +1,32 @@
 //! What is known of accounts: their revisions, and what the accounts service said of them.
+//!
+//! An account is told from others that had its id by its life, the nonce of its creation. What the accounts service says comes
+//! late, again, and out of order, so that what counts is said in the incarnation that begins last in the stream; what is said in
+//! one before it changes nothing. Within an incarnation an account ends once, and an id is never given out again. And a word
+//! deletes only what may have been written before it was published.
 
 use event_bus::outbox;
-use event_bus::{Incarnation, Nonce, Version};
-use rusqlite::{Connection, OptionalExtension as _, params};
+use event_bus::{Incarnation, Nonce, Place, Version};
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
+use super::places::{Begun, Spot};
 use crate::endpoint::AccountId;
 use crate::error::StoreError;
 use crate::events;
 
-/// What the accounts service said of an account.
+/// What the accounts service said of an account, and where.
 #[derive(Debug, Clone, Copy)]
+pub(crate) struct Word {
+    pub(crate) account: AccountId,
+    pub(crate) news: News,
+    /// Whose life; none from a program, or of an account, of before lives were told apart.
+    pub(crate) life: Option<Nonce>,
+    /// Of the accounts service's database.
+    pub(crate) incarnation: Incarnation,
+    pub(crate) place: Place,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum News {
     Created,
     Updated,
@@ -17,31 +34,82 @@ pub(crate) enum News {
 }
 
 /// What is known of an account; of one never heard of, revision 0 (rule 14).
+#[derive(Debug)]
 pub(super) struct Known {
     pub(super) version: Version,
     pub(super) deleted: bool,
-    /// The number of the accounts' incarnation in which its id means this account; none while nothing was heard of it.
+    life: Option<Nonce>,
+    /// The number of the accounts' incarnation that the last word was of; none while nothing was heard of it.
     heard_in: Option<i64>,
+    /// Up to where the stream was past when the first of the data was written.
+    past: Option<Spot>,
 }
 
 pub(super) fn known(c: &Connection, account: AccountId) -> Result<Known, StoreError> {
     let incarnation = outbox::incarnation(c)?;
-    let row = c
-        .prepare_cached("SELECT revision, nonce, deleted, heard_in FROM accounts WHERE id = ?1")?
-        .query_row([account.0], |row| {
-            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
-        })
+    let known = c
+        .prepare_cached("SELECT * FROM accounts WHERE id = ?1")?
+        .query_row([account.0], |row| Known::from_row(row, incarnation))
         .optional()?;
-    let (revision, nonce, deleted, heard_in) = row.unwrap_or_default();
-    Ok(Known {
-        version: Version {
-            incarnation,
-            revision,
-            nonce,
-        },
-        deleted,
-        heard_in,
-    })
+    Ok(known.unwrap_or_else(|| Known::nothing(incarnation)))
+}
+
+impl Known {
+    fn nothing(incarnation: Incarnation) -> Self {
+        Self {
+            version: Version {
+                incarnation,
+                revision: 0,
+                nonce: Nonce::default(),
+            },
+            deleted: false,
+            life: None,
+            heard_in: None,
+            past: None,
+        }
+    }
+
+    fn from_row(row: &Row<'_>, incarnation: Incarnation) -> rusqlite::Result<Self> {
+        let life = row.get("life")?;
+        Ok(Self {
+            version: Version {
+                incarnation,
+                revision: row.get("revision")?,
+                nonce: row.get("nonce")?,
+            },
+            deleted: row.get("deleted")?,
+            life: (life != Nonce::default()).then_some(life),
+            heard_in: row.get("heard_in")?,
+            past: Spot::from_row(row, "past_stream", "past_place")?,
+        })
+    }
+
+    /// Whose the data is, if that is known.
+    pub(super) fn life(&self) -> Option<Nonce> {
+        self.life.filter(|_| !self.is_orphaned())
+    }
+
+    /// The account had ended when the data was written; it is that of the next one. A deletion leaves no data, and no place.
+    fn is_orphaned(&self) -> bool {
+        self.deleted && self.past.is_some()
+    }
+
+    /// Whether the word is of an incarnation that had ended when the last word was said.
+    fn is_ahead_of(&self, c: &Connection, said_in: Begun) -> Result<bool, StoreError> {
+        match self.heard_in {
+            Some(heard) if heard != said_in.number => Ok(said_in.is_before(Begun::numbered(c, heard)?)),
+            _ => Ok(false),
+        }
+    }
+
+    /// Whether the word is of the account that is known. Where a life is not known, the incarnation decides: within one, an id
+    /// is never given out again, and an update without a creation is of the account of before, restored from a backup.
+    fn is_of(&self, word: &Word, said_in: Begun) -> bool {
+        match (self.life, word.life) {
+            (Some(known), Some(said)) => known == said,
+            _ => self.heard_in == Some(said_in.number) || word.news == News::Updated,
+        }
+    }
 }
 
 /// The version that the current mutation gives the account.
@@ -60,63 +128,98 @@ pub(super) fn bumped(c: &Connection, account: AccountId) -> Result<Version, Stor
     })
 }
 
+/// Notes, of an account that gets the first of its data now, up to where the stream is past.
+pub(super) fn stamp(c: &Connection, account: AccountId, past: Option<Place>) -> Result<(), StoreError> {
+    // Not yet subscribed. A stamp of before holds for what comes later, too.
+    let Some(past) = past else { return Ok(()) };
+    let past = Spot::of(c, past)?;
+    c.prepare_cached("UPDATE accounts SET past_stream = ?2, past_place = ?3 WHERE id = ?1")?
+        .execute([account.0, past.stream, past.place])?;
+    Ok(())
+}
+
+/// The same for all accounts of which nothing was heard and that got data before there was a subscription.
+pub(super) fn stamp_unheard(c: &Connection, past: Place) -> Result<(), StoreError> {
+    let past = Spot::of(c, past)?;
+    c.prepare_cached(
+        "UPDATE accounts SET past_stream = ?1, past_place = ?2 WHERE heard_in IS NULL AND past_stream IS NULL",
+    )?
+    .execute([past.stream, past.place])?;
+    Ok(())
+}
+
 /// Deletes what a deleted account had, or what another account had under this id: once the accounts service was reset,
 /// its ids begin again at 1.
-pub(super) fn hear(
-    c: &Connection,
-    account: AccountId,
-    news: News,
-    incarnation: Incarnation,
-) -> Result<(), StoreError> {
-    let current = number_of(c, incarnation)?;
-    let known = known(c, account)?;
-    match (news, known.heard_in) {
-        // A late word of an incarnation that has ended: the id is another account's now.
-        (_, Some(heard)) if current < heard => Ok(()),
-        (News::Deleted, _) => forget(c, account, current),
-        // Mutations overtake events: what is here already is the account's own.
-        (_, None) => adopt(c, account, current),
-        // Within an incarnation an id is never given out again: a repeat, which must not revive the dead.
-        (_, Some(heard)) if current == heard => Ok(()),
-        // Without a creation it is the account of before, restored from a backup: alive again, if it was deleted since.
-        (News::Updated, _) if !known.deleted => Ok(()),
-        (_, Some(heard)) => {
-            forget(c, account, heard)?;
-            adopt(c, account, current)
+pub(super) fn hear(c: &Connection, word: &Word) -> Result<(), StoreError> {
+    let spot = Spot::of(c, word.place)?;
+    let said_in = Begun::heard(c, word.incarnation, spot)?;
+    let known = known(c, word.account)?;
+    if known.is_ahead_of(c, said_in)? {
+        return Ok(());
+    }
+    let same = known.is_of(word, said_in);
+    let repeated = known.heard_in == Some(said_in.number);
+    // Mutations overtake events: what was written after the word is not what it is about.
+    let kept = known.heard_in.is_none() || known.is_orphaned() || known.past.is_some_and(|past| spot <= past);
+    let heard = |deleted| Heard {
+        said_in,
+        life: word.life.or(known.life.filter(|_| same)),
+        deleted,
+    };
+    match word.news {
+        News::Deleted => {
+            let kept = known.past.is_some_and(|past| spot <= past) || (same && known.is_orphaned());
+            if !kept {
+                forget(c, word.account)?;
+            }
+            note(c, word.account, heard(true))
+        }
+        // It may have overtaken the creation that another account begins with: of a life that is not told, that would be missed.
+        News::Updated
+            if same && !repeated && word.life.is_none() && known.heard_in.is_some() && !known.deleted =>
+        {
+            Ok(())
+        }
+        // Within an incarnation the dead stay dead. In another one it was restored from a backup.
+        _ if same => note(c, word.account, heard(known.deleted && repeated)),
+        _ => {
+            if !kept {
+                forget(c, word.account)?;
+            }
+            note(c, word.account, heard(false))
         }
     }
 }
 
-/// The later an incarnation was first heard, the higher its number.
-fn number_of(c: &Connection, incarnation: Incarnation) -> Result<i64, StoreError> {
-    let incarnation = incarnation.to_string();
-    c.prepare_cached("INSERT OR IGNORE INTO incarnations_heard (incarnation) VALUES (?1)")?
-        .execute([&incarnation])?;
-    Ok(
-        c.prepare_cached("SELECT number FROM incarnations_heard WHERE incarnation = ?1")?
-            .query_row([&incarnation], |row| row.get(0))?,
-    )
+/// What a word that counts leaves to be known.
+#[derive(Debug, Clone, Copy)]
+struct Heard {
+    said_in: Begun,
+    life: Option<Nonce>,
+    deleted: bool,
 }
 
-/// From now on the account is alive, and its id means it, in this incarnation.
-fn adopt(c: &Connection, account: AccountId, heard_in: i64) -> Result<(), StoreError> {
+fn note(c: &Connection, account: AccountId, heard: Heard) -> Result<(), StoreError> {
     c.prepare_cached(
-        "INSERT INTO accounts (id, revision, heard_in) VALUES (?1, 0, ?2)
-         ON CONFLICT (id) DO UPDATE SET deleted = 0, heard_in = ?2",
+        "INSERT INTO accounts (id, revision, deleted, life, heard_in) VALUES (?1, 0, ?2, ?3, ?4)
+         ON CONFLICT (id) DO UPDATE SET deleted = ?2, life = ?3, heard_in = ?4
+             WHERE (deleted, life, heard_in) IS NOT (?2, ?3, ?4)",
     )?
-    .execute([account.0, heard_in])?;
+    .execute(params![
+        account.0,
+        heard.deleted,
+        heard.life.unwrap_or_default(),
+        heard.said_in.number,
+    ])?;
     Ok(())
 }
 
-fn forget(c: &Connection, account: AccountId, heard_in: i64) -> Result<(), StoreError> {
+fn forget(c: &Connection, account: AccountId) -> Result<(), StoreError> {
     let removed = c
         .prepare_cached("DELETE FROM endpoints WHERE account_id = ?1")?
         .execute([account.0])?;
-    c.prepare_cached(
-        "INSERT INTO accounts (id, revision, deleted, heard_in) VALUES (?1, 0, 1, ?2)
-         ON CONFLICT (id) DO UPDATE SET deleted = 1, heard_in = ?2",
-    )?
-    .execute([account.0, heard_in])?;
+    c.prepare_cached("UPDATE accounts SET deleted = 1, past_stream = NULL, past_place = NULL WHERE id = ?1")?
+        .execute([account.0])?;
     // An account that had none is answered as before, so nothing is bumped; but it is remembered.
     if removed > 0 {
         let version = bumped(c, account)?;

@@ -69,6 +69,12 @@ impl TestApp {
         Self::spawn_in(folder, nats, flags).await
     }
 
+    /// The service ends and begins again with an empty database.
+    pub(crate) async fn respawn_reset(self) -> Self {
+        let (_, nats) = self.stop().await;
+        Self::spawn_on(nats).await
+    }
+
     pub(crate) fn database(&self) -> PathBuf {
         self.folder.path().join("endpoints.db")
     }

@@ -8,6 +8,7 @@ mod conditions;
 mod deletions;
 mod events;
 mod incarnations;
+mod lives;
 mod reading;
 mod stream;
 mod writing;

@@ -65,6 +65,14 @@ impl<'c> Endpoints<'c> {
     }
 }
 
+/// Whether the account has samples.
+pub(super) fn are_there(c: &Connection, account: AccountId) -> Result<bool, StoreError> {
+    Ok(
+        c.prepare_cached("SELECT EXISTS (SELECT 1 FROM endpoints WHERE account_id = ?1)")?
+            .query_row([account.0], |row| row.get(0))?,
+    )
+}
+
 /// The error undoes what was put.
 pub(super) fn refuse_too_many(c: &Connection, account: AccountId) -> Result<(), StoreError> {
     let count: i64 = c

@@ -1,6 +1,6 @@
 //! Random histories: whatever was recorded, replaced, deleted and begun anew, an answer is what the samples say.
 
-use event_bus::Incarnation;
+use event_bus::{Incarnation, Nonce, Place};
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 use rusqlite::Connection;
@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use super::{MIGRATIONS, Store, histograms, samples};
 use crate::error::StoreError;
 use crate::sample::{AccountId, Batch, EndpointId, ResponseMs, Sample, State, StatusCode, UnixMs};
-use crate::store::News;
+use crate::store::{News, Word};
 use crate::summary::{Point, Summary};
 use crate::window::{Frame, Window};
 
@@ -21,7 +21,8 @@ enum Step {
     Record(AccountId, Batch),
     /// The batch before it, sent again.
     Again,
-    Hear(AccountId, News, u8),
+    Begin(Place),
+    Hear(Word),
     /// The service ends, and begins again; perhaps on a database that never had histograms.
     Reopen {
         unpacked: bool,
@@ -61,13 +62,29 @@ fn batch() -> impl Strategy<Value = Batch> {
 
 fn step() -> impl Strategy<Value = Step> {
     let account = || prop::sample::select(&ACCOUNTS[..]);
-    let news = prop_oneof![Just(News::Created), Just(News::Updated), Just(News::Deleted)];
     prop_oneof![
         8 => (account(), batch()).prop_map(|(account, batch)| Step::Record(account, batch)),
         1 => Just(Step::Again),
-        3 => (account(), news, 0..3_u8).prop_map(|(account, news, heard)| Step::Hear(account, news, heard)),
+        1 => (0..40_u64).prop_map(|end| Step::Begin(at(end))),
+        3 => (account(), word()).prop_map(|(account, word)| Step::Hear(Word { account, ..word })),
         1 => any::<bool>().prop_map(|unpacked| Step::Reopen { unpacked }),
     ]
+}
+
+fn at(sequence: u64) -> Place {
+    Place { stream: 1, sequence }
+}
+
+/// Anything, in any order: also what no accounts service says.
+fn word() -> impl Strategy<Value = Word> {
+    let news = prop_oneof![Just(News::Created), Just(News::Updated), Just(News::Deleted)];
+    (news, 0..3_u128, 0..3_u64, 0..40_u64).prop_map(|(news, incarnation, life, place)| Word {
+        account: ACCOUNTS[0],
+        news,
+        life: (life > 0).then_some(Nonce(life)),
+        incarnation: Incarnation(incarnation),
+        place: at(place),
+    })
 }
 
 struct Scene {
@@ -98,10 +115,8 @@ impl Scene {
                     self.record(account, batch).await;
                 }
             }
-            Step::Hear(account, news, heard) => {
-                let incarnation: Incarnation = format!("{heard:032}").parse().unwrap();
-                self.store.hear_account(account, news, incarnation).await.unwrap();
-            }
+            Step::Begin(end) => self.store.begin(end).await.unwrap(),
+            Step::Hear(word) => self.store.hear_account(word).await.unwrap(),
             Step::Reopen { unpacked } => {
                 if unpacked {
                     self.write(unpack).await;

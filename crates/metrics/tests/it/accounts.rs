@@ -1,12 +1,15 @@
 //! The accounts service, as much of it as is heard of here.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use async_nats::HeaderMap;
+use async_nats::jetstream::Context;
 use event_bus::outbox::{self, Announcement};
 use event_bus::{Broker, Nonce, Relay, RelayOptions, Topology};
 use group_commit::{Database, Error};
 use rusqlite::Connection;
-use serde_json::json;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 use test_support::{NatsServer, eventually};
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -17,12 +20,24 @@ use crate::app::TestApp;
 /// the service after its database was reset.
 pub(crate) struct Accounts {
     database: Database,
+    /// Of its first account; those of the others follow. None: it is a program of before there were lives.
+    life: Option<Nonce>,
+    sequence: AtomicU64,
     _folder: TempDir,
     _stop: DropGuard,
 }
 
 impl Accounts {
     pub(crate) async fn start(nats: &NatsServer) -> Self {
+        Self::start_with(nats, Some(Nonce::draw())).await
+    }
+
+    /// A program of before there were lives.
+    pub(crate) async fn start_of_before(nats: &NatsServer) -> Self {
+        Self::start_with(nats, None).await
+    }
+
+    async fn start_with(nats: &NatsServer, life: Option<Nonce>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let database = Database::open(
             &folder.path().join("accounts.db"),
@@ -43,25 +58,67 @@ impl Accounts {
         tokio::spawn(relay.run(stop.clone()));
         Self {
             database,
+            life,
+            sequence: AtomicU64::new(0),
             _folder: folder,
             _stop: stop.drop_guard(),
         }
     }
 
+    /// The account's life.
+    pub(crate) fn life(&self, account: i64) -> Nonce {
+        let first = self.life.expect("a program that knows lives");
+        Nonce(first.0.wrapping_add(account.cast_unsigned()))
+    }
+
+    fn data(&self, account: i64) -> Value {
+        let mut data = json!({ "account_id": account });
+        if self.life.is_some() {
+            data["life"] = self.life(account).to_string().into();
+        }
+        data
+    }
+
     pub(crate) async fn announce(&self, what: &str, account: i64) {
-        let kind = format!("dev.reliable-caching.account.{what}.v1");
+        let kind = kind_of(what);
+        let data = self.data(account);
         let announce = move |c: &Connection| {
             let announcement = Announcement {
                 kind: &kind,
                 entity: account,
                 revision: 2,
                 nonce: Nonce::draw(),
-                data: json!({ "account_id": account }),
+                data,
                 fragment: None,
             };
             outbox::announce(c, &announcement).map_err(Error::from)
         };
         self.database.write(announce).await.unwrap();
+        self.sequence.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Says it although another one took over: the rest of a batch that was on its way.
+    pub(crate) async fn say_late(&self, nats: &NatsServer, what: &str, account: i64) {
+        let incarnation = self
+            .database
+            .read(|c| outbox::incarnation(c).map_err(Error::from));
+        let sequence = self.sequence.fetch_add(1, Ordering::Relaxed) + 1;
+        let mut headers = HeaderMap::new();
+        for (name, value) in [
+            ("ce-id", "late".to_owned()),
+            ("ce-type", kind_of(what)),
+            ("ce-time", "2026-01-01T00:00:00Z".to_owned()),
+            ("ce-sequence", sequence.to_string()),
+            ("ce-revision", "2".to_owned()),
+            ("ce-incarnation", incarnation.await.unwrap().to_string()),
+        ] {
+            headers.insert(name, value);
+        }
+        let subject = format!("events.accounts.{account}");
+        let payload = self.data(account).to_string();
+        let jetstream = jetstream(nats).await;
+        let published = jetstream.publish_with_headers(subject, headers, payload.into());
+        published.await.unwrap().await.unwrap();
     }
 
     /// The database goes on under a new incarnation, as one that was restored from a backup.
@@ -88,11 +145,7 @@ impl Accounts {
     /// Waits until the service has handled all of it, by the broker's account: asking the service would change it.
     pub(crate) async fn heard_by(&self, app: &TestApp) {
         self.published().await;
-        let client = async_nats::connect(app.nats.url()).await.unwrap();
-        let mut stream = async_nats::jetstream::new(client)
-            .get_stream("EVENTS")
-            .await
-            .unwrap();
+        let mut stream = jetstream(&app.nats).await.get_stream("EVENTS").await.unwrap();
         let last = stream.info().await.unwrap().state.last_sequence;
         eventually(Duration::from_secs(10), async || {
             let info = stream.consumer_info("metrics").await;
@@ -106,4 +159,23 @@ impl Accounts {
         })
         .await;
     }
+}
+
+fn kind_of(what: &str) -> String {
+    format!("dev.reliable-caching.account.{what}.v1")
+}
+
+async fn jetstream(nats: &NatsServer) -> Context {
+    async_nats::jetstream::new(async_nats::connect(nats.url()).await.unwrap())
+}
+
+/// As an operator does it: the stream is replayed from its beginning.
+pub(crate) async fn delete_subscription(app: &TestApp) {
+    let stream = jetstream(&app.nats).await.get_stream("EVENTS").await.unwrap();
+    stream.delete_consumer("metrics").await.unwrap();
+}
+
+/// Whoever publishes or subscribes next makes it anew.
+pub(crate) async fn delete_stream(app: &TestApp) {
+    jetstream(&app.nats).await.delete_stream("EVENTS").await.unwrap();
 }

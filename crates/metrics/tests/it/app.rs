@@ -73,6 +73,13 @@ impl TestApp {
         Self::spawn_in(self.folder, self.nats, flags).await
     }
 
+    /// The service ends and begins again with an empty database.
+    pub(crate) async fn respawn_reset(self) -> Self {
+        drop(self.stop);
+        self.running.await.unwrap();
+        Self::spawn_in(tempfile::tempdir().unwrap(), self.nats, &[]).await
+    }
+
     /// The service's own file, to look into and to lay things into that would take a user days.
     pub(crate) fn database(&self) -> Connection {
         let connection = Connection::open(database_in(&self.folder)).unwrap();

@@ -8,6 +8,7 @@ mod conditions;
 mod deletion;
 mod events;
 mod incarnations;
+mod lives;
 mod million;
 mod reading;
 mod writing;

@@ -1,0 +1,82 @@
+//! The order of what the accounts service says: by where it stands in the stream, not by when it was heard.
+
+use event_bus::{Incarnation, Place};
+use rusqlite::{Connection, Row, params};
+
+use crate::error::StoreError;
+
+/// A [`Place`] that compares with those in streams of before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Spot {
+    /// The number of the stream: the later it was first heard, the higher.
+    pub(super) stream: i64,
+    pub(super) place: i64,
+}
+
+impl Spot {
+    pub(super) fn of(c: &Connection, place: Place) -> Result<Self, StoreError> {
+        c.prepare_cached("INSERT OR IGNORE INTO streams_heard (created) VALUES (?1)")?
+            .execute([place.stream])?;
+        let stream = c
+            .prepare_cached("SELECT number FROM streams_heard WHERE created = ?1")?
+            .query_row([place.stream], |row| row.get(0))?;
+        Ok(Self {
+            stream,
+            place: i64::try_from(place.sequence).unwrap_or(i64::MAX),
+        })
+    }
+
+    /// From two columns that are NULL together.
+    pub(super) fn from_row(row: &Row<'_>, stream: &str, place: &str) -> rusqlite::Result<Option<Self>> {
+        let (stream, place): (Option<i64>, Option<i64>) = (row.get(stream)?, row.get(place)?);
+        Ok(stream.zip(place).map(|(stream, place)| Self { stream, place }))
+    }
+}
+
+/// An incarnation of the accounts service's database, and where it begins.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Begun {
+    pub(super) number: i64,
+    /// None: it was heard when places were not kept.
+    first: Option<Spot>,
+}
+
+impl Begun {
+    /// The incarnation in which a word at this place was said. What a replay brings from further back is its new beginning.
+    pub(super) fn heard(c: &Connection, incarnation: Incarnation, spot: Spot) -> Result<Self, StoreError> {
+        let incarnation = incarnation.to_string();
+        c.prepare_cached("INSERT OR IGNORE INTO incarnations_heard (incarnation) VALUES (?1)")?
+            .execute([&incarnation])?;
+        c.prepare_cached(
+            "UPDATE incarnations_heard SET stream = ?2, place = ?3
+             WHERE incarnation = ?1 AND (stream IS NULL OR (stream, place) > (?2, ?3))",
+        )?
+        .execute(params![incarnation, spot.stream, spot.place])?;
+        Ok(
+            c.prepare_cached("SELECT number, stream, place FROM incarnations_heard WHERE incarnation = ?1")?
+                .query_row([&incarnation], Self::from_row)?,
+        )
+    }
+
+    pub(super) fn numbered(c: &Connection, number: i64) -> Result<Self, StoreError> {
+        Ok(
+            c.prepare_cached("SELECT number, stream, place FROM incarnations_heard WHERE number = ?1")?
+                .query_row([number], Self::from_row)?,
+        )
+    }
+
+    /// Whether this one had ended when the other began.
+    pub(super) fn is_before(self, other: Self) -> bool {
+        match (self.first, other.first) {
+            (Some(first), Some(others)) => first < others,
+            _ => self.number < other.number,
+        }
+    }
+
+    fn from_row(row: &Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self {
+            number: row.get("number")?,
+            first: Spot::from_row(row, "stream", "place")?,
+        })
+    }
+}
