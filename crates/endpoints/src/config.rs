@@ -35,8 +35,8 @@ pub struct Config {
     #[arg(long, env = "SUBJECT_PREFIX", default_value = "events")]
     pub subject_prefix: String,
 
-    /// Give the database a new incarnation at start. To be set once, after a restore from a backup: what was
-    /// announced since the backup no longer holds, and hearers must be told.
+    /// Replace whatever publishes for this source now, also if it is alive, and give the database a new incarnation. To be set
+    /// for one start. After a restore it is not needed: a database that was set back is found out.
     #[arg(long, env = "RENEW_INCARNATION")]
     pub renew_incarnation: bool,
 
