@@ -199,3 +199,44 @@ fn optional<T: FromStr>(headers: &HeaderMap, name: &'static str) -> Result<Optio
     text.map(|text| text.parse().map_err(|_| Unreadable(name)))
         .transpose()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message_id(incarnation: u128, sequence: u64, nonce: u64) -> String {
+        let row = Pending {
+            sequence,
+            kind: "test.changed.v1".to_owned(),
+            entity: "7".to_owned(),
+            revision: 1,
+            nonce: Nonce(nonce),
+            time: "2026-01-01T00:00:00Z".to_owned(),
+            data: "{}".to_owned(),
+            fragment: None,
+            traceparent: None,
+        };
+        let speaker = Speaker {
+            source: "things",
+            claim: Claim(1),
+            incarnation: Incarnation(incarnation),
+        };
+        let headers = speaker.change_headers(&row);
+        let id = headers.get(NATS_MESSAGE_ID).expect("every change has one");
+        assert_eq!(headers.get("ce-id"), Some(id));
+        id.to_string()
+    }
+
+    #[test]
+    fn a_row_keeps_its_message_id_and_shares_it_with_no_row_of_another_history() {
+        let id = message_id(1, 2, 3);
+        assert_eq!(message_id(1, 2, 3), id);
+        for (other, (incarnation, sequence, nonce)) in [
+            ("database", (9, 2, 3)),
+            ("sequence", (1, 9, 3)),
+            ("history of the same database", (1, 2, 9)),
+        ] {
+            assert_ne!(message_id(incarnation, sequence, nonce), id, "another {other}");
+        }
+    }
+}

@@ -3,14 +3,18 @@
 use std::path::Path;
 use std::time::Duration;
 
-use event_bus::{Broker, Cause, Heard, Relay, RelayOptions, outbox};
+use async_nats::HeaderMap;
+use event_bus::{Broker, Cause, Heard, Incarnation, Relay, RelayOptions, outbox};
+use futures::StreamExt as _;
 use group_commit::{Database, Error};
 use rusqlite::Connection;
 use tempfile::TempDir;
 use test_support::{NatsServer, eventually};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use crate::rig::{Hearer, LONG, MIGRATIONS, Source, Unpublished, announce, options, topology};
+use crate::rig::{Hearer, LONG, MIGRATIONS, Source, Unpublished, announce, jetstream, options, topology};
+use crate::watermarks::HeldReaders;
 
 /// What a backup is: the files as they lie there, a write-ahead log included.
 fn copy(from: &Path) -> TempDir {
@@ -68,6 +72,169 @@ async fn a_database_that_was_set_back_is_found_out_even_if_it_has_written_as_muc
 }
 
 #[tokio::test]
+async fn a_database_that_was_set_back_to_a_copy_with_the_live_claim_is_found_out_by_its_count() {
+    let nats = NatsServer::start();
+    let source = Source::start(&nats).await;
+    let mut hearer = Hearer::start(&nats).await;
+    source.publish(7, 1).await;
+    let backup = copy(source.folder());
+    source.publish(7, 2).await;
+    hearer.until_revision(2).await;
+    hearer.nothing_lost_for(1).await; // a watermark counts it
+    source.stop().await;
+    let restored = Source::start_in(backup, &nats).await;
+    assert_eq!(hearer.until_loss().await, Cause::NewIncarnation);
+    restored.announce(2).await;
+    hearer.until_revision(2).await;
+}
+
+/// An event as a publisher of this database left it on the stream, and of which its database knows nothing any more.
+fn undone(incarnation: Incarnation, sequence: u64) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    let sequence = sequence.to_string();
+    for (name, value) in [
+        ("ce-id", "undone"),
+        ("ce-type", "test.changed.v1"),
+        ("ce-time", "2026-01-01T00:00:00Z"),
+        ("ce-revision", &sequence),
+        ("ce-sequence", &sequence),
+        ("ce-nonce", "0123456789abcdef"),
+        ("ce-incarnation", &incarnation.to_string()),
+    ] {
+        headers.insert(name, value);
+    }
+    headers
+}
+
+#[tokio::test]
+async fn a_database_that_was_set_back_is_found_out_by_an_event_that_no_watermark_counts_yet() {
+    let nats = NatsServer::start();
+    let source = Source::start(&nats).await;
+    source.publish(7, 1).await;
+    let before = source.incarnation().await;
+    let folder = source.stop().await;
+    let jetstream = jetstream(&nats).await;
+    let event = jetstream.publish_with_headers("events.things.7", undone(before, 2), "{}".into());
+    event.await.unwrap().await.unwrap();
+    let restored = Source::start_in(folder, &nats).await;
+    eventually(LONG, async || {
+        restored.publishing.claim().map(drop).ok_or("it does not publish")
+    })
+    .await;
+    assert_ne!(restored.incarnation().await, before);
+}
+
+#[tokio::test]
+async fn a_claim_is_not_published_before_it_is_stored() {
+    let nats = NatsServer::start();
+    let client = async_nats::connect(nats.url()).await.unwrap();
+    let mut heard = client.subscribe("events.things.watermark").await.unwrap();
+    client.flush().await.unwrap();
+    let source = Unpublished::open(tempfile::tempdir().unwrap());
+    let (release, held) = std::sync::mpsc::channel::<()>();
+    let database = source.database.clone();
+    let busy = tokio::spawn(async move {
+        database
+            .write(move |_| {
+                let _ = held.recv();
+                Ok::<_, Error>(())
+            })
+            .await
+    });
+    let source = source.publish(options("things"), &nats.url()).await;
+    // Longer than a claim takes, and than a publisher that lives is ever silent.
+    let early = timeout(Duration::from_millis(1_500), heard.next()).await;
+    assert!(
+        early.is_err(),
+        "published while it could not be stored: {early:?}"
+    );
+    drop(release);
+    busy.await.unwrap().unwrap();
+    let published = timeout(LONG, heard.next())
+        .await
+        .expect("it is published")
+        .unwrap();
+    let claim = published
+        .headers
+        .as_ref()
+        .and_then(|headers| headers.get("ce-claim"));
+    let claim = u64::from_str_radix(claim.expect("it is stated").as_str(), 16).unwrap();
+    let stored = source.database.read(move |c| {
+        let known = "SELECT EXISTS (SELECT 1 FROM claims WHERE claim = ?1)";
+        c.query_row(known, [claim.cast_signed()], |row| row.get::<_, bool>(0))
+            .map_err(Error::from)
+    });
+    assert!(stored.await.unwrap());
+}
+
+#[tokio::test]
+async fn what_a_replaced_publisher_says_counts_no_more() {
+    let nats = NatsServer::start();
+    let source = Source::start(&nats).await;
+    let mut hearer = Hearer::start(&nats).await;
+    let (retired, incarnation) = (source.publishing.claim().unwrap(), source.incarnation().await);
+    let _source = Source::start_in(source.stop().await, &nats).await;
+    hearer.until_claimed().await;
+    // The broker takes it, because it expects nothing, as nothing of ours does.
+    let mut headers = undone(incarnation, 0);
+    headers.insert("ce-claim", retired.to_string());
+    let long_ago: jiff::Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
+    let body = serde_json::json!({ "complete_until": long_ago, "sequence": 0 }).to_string();
+    let jetstream = jetstream(&nats).await;
+    let watermark = jetstream.publish_with_headers("events.things.watermark", headers, body.into());
+    watermark.await.unwrap().await.unwrap();
+    // Whoever lives finds it there, and claims anew behind it.
+    let mut foreign = false;
+    loop {
+        match hearer.next_of_all().await {
+            Heard::Foreign { .. } => foreign = true,
+            Heard::Watermark(watermark) => assert_ne!(watermark.complete_until, long_ago),
+            Heard::Claimed(_) => break,
+            _ => {}
+        }
+    }
+    assert!(foreign, "it is told");
+}
+
+#[tokio::test]
+async fn what_a_publisher_sends_after_another_one_has_claimed_is_not_taken() {
+    let nats = NatsServer::start();
+    let source = Source::start(&nats).await;
+    let mut hearer = Hearer::start(&nats).await;
+    // It knows that it holds its claim, and waits to read what it is to send.
+    let held = HeldReaders::hold(&source, &mut hearer).await;
+    let mut headers = undone(Incarnation(1), 0);
+    headers.insert("ce-type", "test.claim.v1");
+    headers.insert("ce-claim", "0123456789abcdef");
+    let jetstream = jetstream(&nats).await;
+    let claim = jetstream.publish_with_headers("events.things.watermark", headers, "{}".into());
+    claim.await.unwrap().await.unwrap();
+    source.announce(1).await;
+    drop(held);
+    eventually(LONG, async || {
+        source.publishing.is_refused().then_some(()).ok_or("not refused")
+    })
+    .await;
+    let stream = jetstream.get_stream("EVENTS").await.unwrap();
+    let event = stream.get_last_raw_message_by_subject("events.things.7").await;
+    assert!(event.is_err(), "taken: {event:?}");
+}
+
+#[tokio::test]
+async fn without_its_broker_a_publisher_soon_states_no_claim() {
+    let mut nats = NatsServer::start();
+    let source = Source::start(&nats).await;
+    source.publish(7, 1).await;
+    assert!(source.publishing.claim().is_some());
+    nats.kill();
+    eventually(Duration::from_secs(5), async || match source.publishing.claim() {
+        None => Ok(()),
+        Some(claim) => Err(claim),
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn of_a_database_that_was_set_back_everything_is_asked_again_though_the_stream_is_gone_too() {
     let mut nats = NatsServer::start();
     let (backup, mut hearer) = set_back(&nats).await;
@@ -76,8 +243,7 @@ async fn of_a_database_that_was_set_back_everything_is_asked_again_though_the_st
     nats.restart();
     let restored = Source::start_in(backup, &nats).await;
     assert_eq!(hearer.until_loss().await, Cause::Stream);
-    let claimed = async { while !matches!(hearer.next_of_all().await, Heard::Claimed(_)) {} };
-    tokio::time::timeout(LONG, claimed).await.expect("another claims");
+    hearer.until_claimed().await;
     restored.announce(2).await;
     hearer.until_revision(2).await;
 }

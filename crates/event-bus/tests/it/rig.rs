@@ -228,11 +228,16 @@ impl Hearer {
         hearer
     }
 
-    /// The next change, watermark or loss.
+    /// The next change, watermark or loss; past what every start and every new connection of a source brings.
     pub(crate) async fn next(&mut self) -> Heard {
         loop {
             match self.next_of_all().await {
-                Heard::Claimed(_) | Heard::Foreign { .. } => {}
+                Heard::Claimed(_)
+                | Heard::Foreign { .. }
+                | Heard::Loss(Loss {
+                    cause: Cause::NewPublisher,
+                    ..
+                }) => {}
                 heard => return heard,
             }
         }
@@ -255,6 +260,12 @@ impl Hearer {
             }
         };
         timeout(LONG, loss).await.expect("a loss is told")
+    }
+
+    /// Past everything, until another publisher speaks for the source.
+    pub(crate) async fn until_claimed(&mut self) {
+        let claimed = async { while !matches!(self.next_of_all().await, Heard::Claimed(_)) {} };
+        timeout(LONG, claimed).await.expect("another claims");
     }
 
     /// The next loss, past watermarks. A change is not expected before it.
