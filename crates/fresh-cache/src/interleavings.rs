@@ -13,12 +13,12 @@ use loom::sync::atomic::{AtomicU64, Ordering};
 use loom::thread;
 
 use crate::answer::{Entry, Made, Rest};
-use crate::clock::{Clock as _, ManualClock, Moment};
+use crate::clock::{Date, ManualClock, Moment};
 use crate::composer::Composer;
 use crate::hearing::Hearing;
 use crate::ledger::{Ledger, LedgerOptions, Position, Slot, SourceId};
-use crate::part::{Fetched, Part, PartState, Version};
-use crate::proof::{Doubt, Proof, Verdict};
+use crate::part::{Claim, Fetched, Part, PartState, Version};
+use crate::proof::{Doubt, Proof};
 use crate::strategy::Strategy;
 
 const SOURCE: SourceId = SourceId(0);
@@ -41,10 +41,15 @@ struct Scene {
 impl Scene {
     /// A replica that has heard nothing yet.
     fn deaf() -> (Self, Hearing) {
+        Self::with_skew(Duration::ZERO)
+    }
+
+    fn with_skew(clock_skew: Duration) -> (Self, Hearing) {
         let clock = ManualClock::at(START);
         let options = LedgerOptions {
             // One fence, so that the process' random key decides nothing.
             slots: 1,
+            clock_skew,
             ..LedgerOptions::default()
         };
         let (ledger, hearing) = Ledger::with_clock(1, options, Arc::new(clock.clone()));
@@ -80,13 +85,14 @@ impl Scene {
             revision: self.revision.load(Ordering::Relaxed),
             nonce: 0,
         };
-        Part::answered(SOURCE, stamp, version, (), None)
+        Part::answered(SOURCE, stamp, version, Some(Claim::default()), (), None)
     }
 
-    /// A proof, as a reader makes it: watermarks, then fences (rule 10).
-    fn check(&self, part: &Part<()>) -> Verdict {
+    /// What a reader is told of the part after a proof: watermarks, then fences (rule 10).
+    fn check(&self, part: &Part<()>) -> Moment {
         let watermarks = self.ledger.watermarks();
-        Proof::new(&self.ledger, &watermarks).check(self.slot(), part.evidence())
+        let proof = Proof::new(&self.ledger, &watermarks);
+        proof.tell(proof.check(self.slot(), part.evidence()).complete_until)
     }
 
     /// Whether what a reader is told of the part is true (I3): past the commit, only of a part that shows it.
@@ -105,8 +111,8 @@ fn check_a_resident_part(scene: fn() -> (Scene, Hearing), tell: fn(&mut Hearing)
             tell(&mut hearing);
             hearing.watermark(SOURCE, WATERMARK);
         });
-        let verdict = scene.check(&part);
-        assert!(Scene::is_true(&part, verdict.complete_until), "{verdict:?}");
+        let complete_until = scene.check(&part);
+        assert!(Scene::is_true(&part, complete_until), "{complete_until:?}");
         feed.join().expect("the feed does not panic");
     });
 }
@@ -123,8 +129,8 @@ fn check_a_part_in_flight(tell: fn(&mut Hearing)) {
         });
         let part = scene.ask();
         scene.clock.advance(LATER);
-        let verdict = scene.check(&part);
-        assert!(Scene::is_true(&part, verdict.complete_until), "{verdict:?}");
+        let complete_until = scene.check(&part);
+        assert!(Scene::is_true(&part, complete_until), "{complete_until:?}");
         feed.join().expect("the feed does not panic");
     });
 }
@@ -155,6 +161,12 @@ fn no_watermark_vouches_for_a_part_that_an_event_before_it_passed() {
 fn no_watermark_vouches_for_a_part_that_a_loss_before_it_passed() {
     check_a_resident_part(Scene::new, lose);
     check_a_resident_part(Scene::new, replace);
+}
+
+#[test]
+fn no_watermark_vouches_for_a_part_of_the_publisher_before_its_own() {
+    // What the new one committed is missing in the former one's answer, and no event of it is heard.
+    check_a_resident_part(Scene::new, |hearing| hearing.claimed(SOURCE, Claim(8)));
 }
 
 #[test]
@@ -219,14 +231,13 @@ fn who_sees_the_fence_of_a_deletion_sees_that_it_is_one() {
 #[test]
 fn no_receipt_vouches_for_a_watermark_before_its_own() {
     loom::model(|| {
-        let (scene, mut hearing) = Scene::new();
-        // Two watermarks that are no evidence of life: the first was heard long ago, though its source's clock is ahead;
-        // the second says a moment long ago, since that clock was set right. The first one's T with the second one's
-        // receipt would be.
-        let ahead = scene.clock.now().saturating_add(Duration::from_secs(10));
-        hearing.watermark(SOURCE, ahead);
-        scene.clock.advance(Duration::from_secs(10));
-        let feed = thread::spawn(move || hearing.watermark(SOURCE, START));
+        // Two watermarks that are no evidence of life, on clocks that may differ by a minute: the first was heard too long
+        // ago, the second says a moment too long ago. The first one's T with the second one's receipt would be.
+        let (scene, mut hearing) = Scene::with_skew(Duration::from_mins(1));
+        hearing.watermark(SOURCE, START);
+        scene.clock.advance(Duration::from_secs(1));
+        let old = START.saturating_sub(Duration::from_mins(2));
+        let feed = thread::spawn(move || hearing.watermark(SOURCE, old));
         assert!(!scene.ledger.trusted(SOURCE));
         feed.join().expect("the feed does not panic");
     });
@@ -271,7 +282,7 @@ fn stale_page(scene: &Scene, part: Part<()>, position: Position) -> Entry<Pages>
             reason: reason.into(),
         }],
         slots: &[scene.slot()],
-        composed: START,
+        composed: Date::now(&scene.clock),
         rests: vec![Some(rest)],
         read: true,
         weight: 0,
@@ -310,6 +321,7 @@ mod wrong {
         loom::model(|| {
             let (scene, mut hearing) = Scene::new();
             let part = scene.ask();
+            scene.clock.advance(LATER);
             let feed = thread::spawn(move || {
                 change(&mut hearing);
                 hearing.watermark(SOURCE, WATERMARK);
@@ -339,11 +351,8 @@ mod wrong {
             let mut part = scene.ask();
             part.version.revision = revision;
             scene.clock.advance(LATER);
-            let verdict = scene.check(&part);
-            assert!(
-                Scene::is_true(&part, verdict.complete_until),
-                "asked before noting"
-            );
+            let complete_until = scene.check(&part);
+            assert!(Scene::is_true(&part, complete_until), "asked before noting");
             feed.join().expect("the feed does not panic");
         });
     }
