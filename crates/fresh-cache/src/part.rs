@@ -420,6 +420,39 @@ mod tests {
     }
 
     #[test]
+    fn nothing_is_mixed_between_claims() {
+        let of = |claim, part| Part { claim, ..part };
+        let other = Some(Claim(8));
+        for (one, two) in [(CLAIM, other), (CLAIM, None), (None, None)] {
+            // The higher revision is the older answer: the database of its publisher may have been set back since.
+            let (earlier, later) = (of(one, part(1, 9, 8)), of(two, part(1, 2, 10)));
+            assert_eq!(earlier.clone().merge(later.clone()), later, "{one:?} and {two:?}");
+            assert_eq!(later.clone().merge(earlier), later, "{one:?} and {two:?}");
+        }
+    }
+
+    #[test]
+    fn nothing_is_mixed_between_two_histories_that_gave_out_one_revision() {
+        let of = |nonce, part: Part<String>| Part {
+            version: Version {
+                nonce,
+                ..part.version
+            },
+            ..part
+        };
+        let earlier = Part {
+            holds_until: None,
+            ..of(1, part(1, 6, 8))
+        };
+        let later = Part {
+            holds_until: Some(Duration::from_secs(11)),
+            ..of(2, part(1, 6, 10))
+        };
+        assert_eq!(earlier.clone().merge(later.clone()), later);
+        assert_eq!(later.clone().merge(earlier), later);
+    }
+
+    #[test]
     fn a_confirmation_gives_the_known_body_a_new_position_start_and_end() {
         let known = Part {
             holds_until: Some(Duration::from_secs(6)),

@@ -401,6 +401,19 @@ mod tests {
     }
 
     #[test]
+    fn an_old_watermark_is_no_younger_by_a_clock_that_is_set_back() {
+        let mut bench = Bench::new(Duration::ZERO);
+        bench.clock.advance(10 * SECOND);
+        let told = bench.clock.now();
+        bench.clock.advance(ALMOST_A_SECOND);
+        bench.hearing.watermark(SOURCE, told);
+        assert!(bench.ledger.trusted(SOURCE));
+        bench.clock.advance(MOMENT);
+        bench.clock.step_to(told);
+        assert!(!bench.ledger.trusted(SOURCE));
+    }
+
+    #[test]
     fn a_machine_that_slept_claims_nothing_for_the_time_it_slept() {
         let mut bench = Bench::new(Duration::ZERO);
         bench.hear_watermark();

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use fresh_cache::{CacheOptions, Demand, Forward, Outcome, PartState};
+use fresh_cache::{CacheOptions, Claim, Demand, Forward, Outcome, PartState};
 
 use crate::rig::{ACCOUNTS, METRICS, PAGE, Rig, TICK, revision};
 use crate::world::{Step, Trouble};
@@ -199,4 +199,33 @@ async fn an_answer_older_than_the_known_part_is_not_believed() {
         "asked unconditionally, it is not believed either"
     );
     assert_eq!(rig.cache.stats().regressions.get(), 2);
+}
+
+/// Its database may have been set back: then the older answer is all there is.
+#[tokio::test]
+async fn an_older_answer_of_another_publisher_is_believed() {
+    let stated = Some(Claim::default());
+    for (known, answered) in [
+        (stated, Some(Claim(8))),
+        (stated, None),
+        (None, stated),
+        (None, None),
+    ] {
+        let mut rig = Rig::new();
+        rig.world.mutate(ACCOUNTS, PAGE);
+        rig.world.set(ACCOUNTS, |source| source.claim = known);
+        assert_eq!(revision(&rig.read().await, ACCOUNTS), Some(2));
+        rig.world.set(ACCOUNTS, |source| {
+            source.claim = answered;
+            source.revisions.clear();
+        });
+        rig.hearing.changed(ACCOUNTS, PAGE);
+        let answer = rig.read().await;
+        assert_eq!(
+            (revision(&answer, ACCOUNTS), answer.degraded().count()),
+            (Some(1), 0),
+            "{answered:?} after {known:?}"
+        );
+        assert_eq!(rig.cache.stats().regressions.get(), 0);
+    }
 }

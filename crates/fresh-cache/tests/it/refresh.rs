@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use fresh_cache::{Demand, Outcome, Refresh};
+use fresh_cache::{Claim, Demand, Outcome, Refresh};
 
 use crate::rig::{
     ACCOUNTS, METRICS, PAGE, Rig, TICK, asked_about, asked_in_full, carried, revision, version,
 };
-use crate::world::{Step, UNREADABLE};
+use crate::world::{Step, Trouble, UNREADABLE};
 
 #[tokio::test]
 async fn a_page_that_was_read_is_composed_anew_before_anybody_asks() {
@@ -219,6 +219,29 @@ async fn a_database_that_was_replaced_unheard_is_not_undone_by_the_events_of_the
     rig.settle().await;
     assert_eq!(rig.read().await.entry.version(ACCOUNTS), Some(shown));
     assert_eq!(rig.world.take_requests(), [asked_about(ACCOUNTS, 1)]);
+}
+
+/// What is known was said by one publisher, and this event by another: nothing says which of the two is the later.
+#[tokio::test]
+async fn what_an_event_of_another_publisher_carries_does_not_replace_what_is_known() {
+    for claim in [Some(Claim(8)), None] {
+        let mut rig = Rig::refreshing_read(Refresh::Read).await;
+        rig.world
+            .set(ACCOUNTS, |source| source.trouble = Some(Trouble::Down));
+        rig.world.mutate(ACCOUNTS, PAGE);
+        let position = rig.hearing.changed(ACCOUNTS, PAGE);
+        let mut of_another = rig.carried(ACCOUNTS);
+        of_another.claim = claim;
+        rig.announce(ACCOUNTS, position, Some(of_another));
+        rig.settle().await;
+        let answer = rig.read().await;
+        assert_eq!(
+            (revision(&answer, ACCOUNTS), answer.degraded().count()),
+            (Some(1), 1),
+            "{claim:?}"
+        );
+        assert_eq!(rig.cache.stats().carried.get(), 0);
+    }
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use fresh_cache::{CacheOptions, Demand, Forward, Outcome, SourceId, Token, Version};
+use fresh_cache::{CacheOptions, Claim, Demand, Forward, Outcome, SourceId, Token, Version};
 use futures::future::join_all;
 
 use crate::rig::{ACCOUNTS, METRICS, PAGE, Rig, TICK, asked_about, asked_in_full, revision, version};
@@ -22,6 +22,28 @@ const ALL_SEEN: Demand<'static> = Demand::AtLeast(&[
 ]);
 const ELSEWHERE: Demand<'static> = Demand::AtLeast(&[Token::of(SourceId(7), version(9))]);
 const FIRST_REVISION: Demand<'static> = Demand::AtLeast(&[Token::of(ACCOUNTS, version(1))]);
+/// What another history of the source's database has for its second revision.
+const OTHER_HISTORY: Demand<'static> = Demand::AtLeast(&[Token::of(
+    ACCOUNTS,
+    Version {
+        incarnation: 1,
+        revision: 2,
+        nonce: 9,
+    },
+)]);
+/// Less than the page shows; and told by a publisher whose database may be another one's past or future.
+const TOLD_BY_OTHERS: [Demand<'static>; 2] = [
+    Demand::AtLeast(&[Token {
+        source: ACCOUNTS,
+        version: version(1),
+        claim: Some(Claim(8)),
+    }]),
+    Demand::AtLeast(&[Token {
+        source: ACCOUNTS,
+        version: version(1),
+        claim: None,
+    }]),
+];
 /// More than its source ever had.
 const LIE: Demand<'static> = Demand::AtLeast(&[Token::of(ACCOUNTS, version(u64::MAX))]);
 const OTHER_INCARNATION: Demand<'static> = Demand::AtLeast(&[Token::of(
@@ -176,6 +198,37 @@ async fn a_version_of_another_incarnation_is_asked_for_and_not_compared() {
     let answer = rig.reading(OTHER_INCARNATION).await;
     assert_eq!(revision(&answer, ACCOUNTS), Some(1));
     assert!(answer.behind.is_empty());
+}
+
+#[tokio::test]
+async fn one_revision_with_another_nonce_is_another_version() {
+    let rig = Rig::new();
+    rig.world.mutate(ACCOUNTS, PAGE);
+    rig.read().await;
+    rig.world.take_requests();
+    let answer = rig.reading(OTHER_HISTORY).await;
+    assert_eq!(
+        answer.behind,
+        [ACCOUNTS],
+        "the page shows what another history wrote"
+    );
+    assert_eq!(rig.world.take_requests(), [asked_about(ACCOUNTS, 2)]);
+    rig.world.mutate(ACCOUNTS, PAGE);
+    let answer = rig.reading(OTHER_HISTORY).await;
+    assert!(answer.behind.is_empty(), "a later revision reflects both");
+}
+
+#[tokio::test]
+async fn a_version_that_another_publisher_told_is_asked_for_once_whatever_its_revision() {
+    for told in TOLD_BY_OTHERS {
+        let rig = Rig::new();
+        rig.world.mutate(ACCOUNTS, PAGE);
+        rig.read().await;
+        rig.world.take_requests();
+        let answer = rig.reading(told).await;
+        assert_eq!(rig.world.take_requests(), [asked_about(ACCOUNTS, 2)]);
+        assert!(answer.behind.is_empty(), "it was answered since");
+    }
 }
 
 #[tokio::test]

@@ -66,6 +66,8 @@ struct Hook(Box<dyn FnOnce() + Send>);
 
 #[derive(Clone, Debug)]
 pub(crate) struct Source {
+    /// Whose feed vouches for what it answers.
+    pub(crate) claim: Option<Claim>,
     pub(crate) incarnation: u128,
     pub(crate) revisions: HashMap<u64, u64>,
     pub(crate) holds_for: Option<Duration>,
@@ -96,6 +98,7 @@ pub(crate) struct Pages(pub(crate) Arc<World>);
 impl World {
     pub(crate) fn new() -> Self {
         let source = Source {
+            claim: Some(Claim::default()),
             incarnation: 1,
             revisions: HashMap::new(),
             holds_for: None,
@@ -169,6 +172,7 @@ impl World {
             holds_for,
             text,
             trouble,
+            ..
         } = sources[source.0];
         let revision = match trouble {
             Some(Trouble::Lags(revision)) => revision,
@@ -184,6 +188,10 @@ impl World {
             holds_for,
             text,
         })
+    }
+
+    fn claim(&self, source: SourceId) -> Option<Claim> {
+        self.sources.lock().unwrap()[source.0].claim
     }
 
     fn trouble(&self, source: SourceId) -> Option<Trouble> {
@@ -227,7 +235,7 @@ impl Composer for Pages {
             .lock()
             .unwrap()
             .extend(tracing::Span::current().metadata().map(tracing::Metadata::name));
-        let trouble = world.trouble(source);
+        let (claim, trouble) = (world.claim(source), world.trouble(source));
         assert_ne!(trouble, Some(Trouble::Panics), "the source's client");
         let shown = world.look(source, *key)?;
         world.stop(source, Step::Answer).pass().await;
@@ -235,14 +243,11 @@ impl Composer for Pages {
             version, holds_for, ..
         } = shown;
         if trouble == Some(Trouble::SaysNotModified) || known.is_some_and(|part| part.version == version) {
-            return Ok(Fetched::NotModified {
-                claim: Some(Claim::default()),
-                holds_for,
-            });
+            return Ok(Fetched::NotModified { claim, holds_for });
         }
         Ok(Fetched::New {
             version,
-            claim: Some(Claim::default()),
+            claim,
             body: shown,
             holds_for,
         })
