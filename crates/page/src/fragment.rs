@@ -386,6 +386,24 @@ mod tests {
     }
 
     #[test]
+    fn what_an_event_carries_has_the_tag_of_the_answer_in_that_form() {
+        let carrying = |form: &str| {
+            let fragment = r#"{"id":1,"name":"a","description":""}"#;
+            let carried = Carried {
+                version: Tag::parse(TAG).unwrap().version,
+                claim: None,
+                data: format!(r#"{{"account_id":1{form},"fragment":{fragment}}}"#).into(),
+                committed: fresh_cache::Moment::default(),
+            };
+            let carried = Fragment::carried(Source::Accounts, &key(), &carried).unwrap();
+            carried.map(|fragment| fragment.tag.text)
+        };
+        assert_eq!(carrying(r#","form":1"#).as_deref(), Some(TAG));
+        assert_eq!(carrying(r#","form":2"#), Some(TAG.replace("-v1", "-v2")));
+        assert_eq!(carrying(""), None, "its form is not known");
+    }
+
+    #[test]
     fn bytes_that_are_not_utf8_are_refused_even_in_a_field_nobody_reads() {
         let tag = Tag::parse(TAG).unwrap();
         let json = Bytes::from_static(b"{\"id\":1,\"name\":\"a\",\"description\":\"\",\"other\":\"\xff\"}");

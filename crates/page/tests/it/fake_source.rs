@@ -62,6 +62,8 @@ struct Script {
     body: Option<Value>,
     /// For how long an answer holds, in seconds.
     max_age: Option<u32>,
+    /// Whose it is, if it knows: the account's own mark.
+    life: Option<&'static str>,
     asked: Vec<Asked>,
     /// Whether it publishes; none before it announces anything.
     publishing: Option<Publishing>,
@@ -100,6 +102,7 @@ impl FakeSource {
             revision: 1,
             body: Some(body),
             max_age: None,
+            life: None,
             asked: vec![],
             publishing: None,
         };
@@ -133,6 +136,11 @@ impl FakeSource {
 
     pub(crate) fn hold_for(&self, seconds: u32) {
         self.script().max_age = Some(seconds);
+    }
+
+    /// What it answers is this account's from now on, of those that ever had its id. It is no change of what it says.
+    pub(crate) fn belong_to(&self, life: &'static str) {
+        self.script().life = Some(life);
     }
 
     /// Changes what it answers, with the next revision, and says nothing of it.
@@ -312,15 +320,27 @@ impl Script {
             .map(|seconds| [(header::CACHE_CONTROL, format!("private, max-age={seconds}"))]);
         let claim = self.publishing.as_ref().and_then(Publishing::claim);
         let claim = claim.map(|claim| [("feed-claim", claim.to_string())]);
-        (status, claim, max_age, [(header::ETAG, etag)]).into_response()
+        // Accounts says it in its answer.
+        let life = self.life.filter(|_| self.is_about_an_account());
+        let life = life.map(|life| [("account-life", life)]);
+        (status, claim, life, max_age, [(header::ETAG, etag)]).into_response()
+    }
+
+    /// Of the other sources, all but accounts.
+    fn is_about_an_account(&self) -> bool {
+        let body = self.body.as_ref();
+        body.is_some_and(|body| body.get("account_id").is_some())
     }
 
     /// The body, at the current revision, about the account and the window that were asked for.
     fn body(&self, path: &str) -> String {
         let mut body = self.body.clone().unwrap_or_default();
         body["revision"] = json!(self.revision);
+        if !self.is_about_an_account() {
+            body["life"] = json!(self.life);
+        }
         if let Some(account) = account_in(path) {
-            let name = if body.get("account_id").is_some() {
+            let name = if self.is_about_an_account() {
                 "account_id"
             } else {
                 "id"

@@ -9,6 +9,7 @@ mod hearing;
 mod herd;
 mod hostile;
 mod listing;
+mod lives;
 mod negotiation;
 mod prepopulating;
 mod reading;
