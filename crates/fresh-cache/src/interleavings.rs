@@ -186,6 +186,46 @@ fn no_watermark_vouches_for_an_answer_that_its_loss_overtook() {
     check_a_part_in_flight(replace);
 }
 
+/// A part that was fetched before the commit, and two watermarks between which the clocks disagree.
+fn check_halves(first: fn(&Scene, &mut Hearing), pass_time: fn(&Scene)) {
+    loom::model(move || {
+        let (scene, mut hearing) = Scene::new();
+        first(&scene, &mut hearing);
+        let part = scene.ask();
+        pass_time(&scene);
+        let feed = thread::spawn(move || {
+            change(&mut hearing);
+            hearing.watermark(SOURCE, WATERMARK);
+        });
+        let complete_until = scene.check(&part);
+        assert!(Scene::is_true(&part, complete_until), "{complete_until:?}");
+        feed.join().expect("the feed does not panic");
+    });
+}
+
+#[test]
+fn half_a_watermark_vouches_for_nothing_after_the_wall_clock_was_set_back() {
+    // By the wall clock the first one is the later, so that the monotonic half of the second one decides alone.
+    check_halves(
+        |scene, hearing| {
+            let ahead = START.saturating_add(Duration::from_hours(1));
+            scene.clock.step_to(ahead);
+            hearing.watermark(SOURCE, ahead);
+            scene.clock.step_to(START);
+        },
+        |scene| scene.clock.advance(LATER),
+    );
+}
+
+#[test]
+fn half_a_watermark_vouches_for_nothing_after_the_machine_slept() {
+    // By the monotonic clock the first one is the later, so that the wall clock's half of the second one decides alone.
+    check_halves(
+        |_, hearing| hearing.watermark(SOURCE, START),
+        |scene| scene.clock.suspend(LATER),
+    );
+}
+
 /// Who finds a part passed and asks for it again is not below the same fence again.
 fn ask_again_after(tell: fn(&mut Hearing), found: fn(&Ledger, Slot, Position) -> bool) {
     loom::model(move || {
