@@ -35,7 +35,7 @@ pub enum Rule {
     WrongContent,
     /// An answer falls short of the token it was asked with, and does not say so.
     ShortOfToken,
-    /// An answer shows a version of a database that never was.
+    /// An answer shows a version of a history that never was.
     UnknownDatabase,
     /// When all faults had ended, a page did not become equal to its sources' answers in time, from the cache if its strategy ever
     /// answers from there (I5).
@@ -109,6 +109,11 @@ impl Checker {
     /// Checks everything that a round brought. Rounds come in their order.
     pub fn check(&mut self, round: &Round) -> Findings {
         self.known.learn(round);
+        if let Some(incarnation) = Known::put_back(round, Source::Accounts) {
+            let deleted: HashSet<_> = self.known.deleted().collect();
+            self.gone
+                .retain(|gone| gone.1 != incarnation || deleted.contains(gone));
+        }
         let mut findings = Findings::default();
         for mutation in self.known.unranked(round) {
             let evidence = vec![mutation.to_string()];
@@ -139,7 +144,10 @@ impl Checker {
         let (known, exercised) = (&self.known, &mut findings.exercised);
         let mut found = Vec::new();
         for (source, part) in response.shown() {
-            if known.rank(source, part.version).is_none() {
+            if known
+                .rank(source, response.account, part.version, response.received_at)
+                .is_none()
+            {
                 found.push(violation(Rule::UnknownDatabase, response, []));
             }
         }
@@ -171,7 +179,7 @@ fn tell(evidence: &Evidence, source: Source) -> String {
     match evidence {
         Evidence::Mutation(mutation) => mutation.to_string(),
         Evidence::Birth(incarnation, at) => {
-            format!("the database {incarnation} of {source} had begun by {at}")
+            format!("the history {incarnation} of {source} had begun by {at}")
         }
     }
 }

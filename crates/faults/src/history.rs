@@ -40,7 +40,7 @@ impl Source {
     }
 }
 
-/// Which database of a source: the first half of its 128 random bits, enough to tell a run's few apart.
+/// Which history of a source: the first half of its 128 random bits, enough to tell a run's few apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Incarnation(pub u64);
 
@@ -51,6 +51,8 @@ pub struct Version {
     pub incarnation: Incarnation,
     /// How far it has counted.
     pub revision: u64,
+    /// The random number of the mutation that made it: a database that was set back counts up to the same revision again.
+    pub nonce: u64,
 }
 
 /// What a mutation did.
@@ -260,13 +262,31 @@ impl Response {
     }
 }
 
-/// A source's database begins, with nothing in it.
+/// What a source's history begins with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// A new database, in which nothing is.
+    Empty,
+    /// The source gave its database a new incarnation. Everything else in it stays.
+    Renewed,
+    /// A copy of the database was put back: what was acknowledged since it was taken is undone.
+    Restored {
+        /// After the copy was taken, and before the source ran on.
+        copied_at: Moment,
+    },
+}
+
+/// A source's history begins.
 #[derive(Clone, Copy, Debug)]
 pub struct Birth {
     /// Whose.
     pub source: Source,
-    /// Its id.
+    /// Its id. A copy that was put back has that of its original.
     pub incarnation: Incarnation,
+    /// What it begins with.
+    pub origin: Origin,
+    /// Since when the source may have answered by it: before then, it was stopped.
+    pub from: Moment,
     /// When this program had the source's own word for it.
     pub known_at: Moment,
 }
@@ -285,7 +305,7 @@ pub struct Outage {
 /// Everything of one round. When it ends nothing is under way: what was asked in it was answered in it.
 #[derive(Clone, Debug, Default)]
 pub struct Round {
-    /// Databases that began.
+    /// Histories that began.
     pub births: Vec<Birth>,
     /// What was acknowledged.
     pub mutations: Vec<Mutation>,

@@ -78,6 +78,7 @@ impl Injector<'_> {
         let mut process = self.rig.sources[source.index()].lock().await;
         process.kill().await;
         self.rig.delete_database(source);
+        self.recorder.deleted(source);
         self.broken_for(Place::Source(source), lasts).await;
         process.restart(|_| {}).await;
         self.rig.note_birth(source, self.recorder).await;

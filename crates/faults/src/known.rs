@@ -1,11 +1,16 @@
 //! Everything that was acknowledged so far, arranged to be asked what an answer must show.
 
-use std::collections::HashMap;
+mod eras;
+mod line;
 
-use crate::history::{Incarnation, Mutation, Round, Source, Version, What};
+use std::collections::{HashMap, HashSet};
+
+use self::eras::Eras;
+use self::line::Line;
+use crate::history::{Incarnation, Mutation, Origin, Round, Source, Version, What};
 use crate::moment::Moment;
 
-/// How far a version is: which of its source's databases in the order of their births, then the revision.
+/// How far a version is: which of its source's histories in the order of their births, then the revision.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Rank {
     generation: usize,
@@ -15,20 +20,9 @@ pub struct Rank {
 /// What was acknowledged, by source and account.
 #[derive(Debug, Default)]
 pub struct Known {
-    /// Of each source, its databases in the order of their births.
-    births: [Vec<(Incarnation, Moment)>; 3],
+    /// By [`Source::index`].
+    eras: [Eras; 3],
     lines: HashMap<(Source, u64), Line>,
-}
-
-/// The mutations of one account at one source.
-#[derive(Debug, Default)]
-struct Line {
-    /// In the order of their ranks.
-    mutations: Vec<(Rank, Mutation)>,
-    /// For each of them: the first acknowledgement of it or of a later one. Whoever shows less has been overtaken since then.
-    overtaken_at: Vec<Moment>,
-    /// In the order of their acknowledgements, each with the highest rank acknowledged by then and its mutation.
-    acknowledged: Vec<(Moment, Rank, usize)>,
 }
 
 /// Why an answer must show at least a rank.
@@ -36,7 +30,7 @@ struct Line {
 pub enum Evidence {
     /// It was acknowledged.
     Mutation(Mutation),
-    /// A new database began: all older versions are void.
+    /// A new history began: all older versions are void.
     Birth(Incarnation, Moment),
 }
 
@@ -44,21 +38,14 @@ impl Known {
     /// Takes in what a round brought.
     pub fn learn(&mut self, round: &Round) {
         for birth in &round.births {
-            let births = &mut self.births[birth.source.index()];
-            if births.iter().all(|(known, _)| *known != birth.incarnation) {
-                births.push((birth.incarnation, birth.known_at));
-            }
+            self.eras[birth.source.index()].add(birth);
         }
-        let mut touched = std::collections::HashSet::new();
+        let mut touched = HashSet::new();
         for mutation in &round.mutations {
-            // A mutation of a database nobody knows of cannot be ranked; `unranked` tells of it.
-            if let Some(rank) = self.rank(mutation.source, mutation.version) {
+            // A mutation of a history nobody knows of cannot be ranked; `unranked` tells of it.
+            if let Some(rank) = self.eras[mutation.source.index()].rank_of(mutation) {
                 let key = (mutation.source, mutation.account);
-                self.lines
-                    .entry(key)
-                    .or_default()
-                    .mutations
-                    .push((rank, *mutation));
+                self.lines.entry(key).or_default().add(rank, *mutation);
                 touched.insert(key);
             }
         }
@@ -67,47 +54,76 @@ impl Known {
         }
     }
 
-    /// The mutations of a round that belong to no known database: this program lost track of a reset.
+    /// The mutations of a round that belong to no known history: this program lost track of a reset.
     pub fn unranked<'a>(&self, round: &'a Round) -> impl Iterator<Item = &'a Mutation> {
-        round
-            .mutations
-            .iter()
-            .filter(|mutation| self.rank(mutation.source, mutation.version).is_none())
+        let eras = |mutation: &Mutation| &self.eras[mutation.source.index()];
+        let mutations = round.mutations.iter();
+        mutations.filter(move |mutation| eras(mutation).rank_of(mutation).is_none())
     }
 
-    /// How far a version is; none of an unknown database.
-    pub fn rank(&self, source: Source, version: Version) -> Option<Rank> {
-        let births = &self.births[source.index()];
-        let generation = births
-            .iter()
-            .position(|(incarnation, _)| *incarnation == version.incarnation)?;
+    /// How far a version is that was there at some moment; none of an unknown history.
+    ///
+    /// Two histories share the versions that were made before a copy was taken which was put back later. Then it is the
+    /// later one, if that had begun: nobody can say that the answer is of the older one.
+    pub fn rank(&self, source: Source, account: u64, version: Version, at: Moment) -> Option<Rank> {
+        let eras = &self.eras[source.index()];
+        let known = self.known(source, account, version);
+        let generation = eras.latest(version.incarnation, at, known)?;
         Some(Rank {
             generation,
             revision: version.revision,
         })
     }
 
-    /// The source's database of now.
-    pub fn incarnation(&self, source: Source) -> Option<Incarnation> {
-        self.births[source.index()]
-            .last()
-            .map(|(incarnation, _)| *incarnation)
+    /// The same, where the older of two histories is to be assumed.
+    pub fn least_rank(&self, source: Source, account: u64, version: Version) -> Option<Rank> {
+        let earliest = match self.known(source, account, version) {
+            Some((rank, _))
+                if self.eras[source.index()].incarnation(rank.generation) == version.incarnation =>
+            {
+                rank.generation
+            }
+            _ => self.eras[source.index()].earliest(version.incarnation)?,
+        };
+        Some(Rank {
+            generation: earliest,
+            revision: version.revision,
+        })
     }
 
-    /// The rank that an answer complete until `date` must show at least, and why.
-    pub fn due(&self, source: Source, account: u64, date: Moment) -> Option<(Rank, Evidence)> {
+    /// The rank that an answer must show at least which is complete until `date` and was received at `at`, and why.
+    ///
+    /// From the moment at which a copy of the database was put back, nothing is due that this undid.
+    pub fn due(&self, source: Source, account: u64, date: Moment, at: Moment) -> Option<(Rank, Evidence)> {
+        let eras = &self.eras[source.index()];
         let line = self.lines.get(&(source, account));
-        let acknowledged = line.and_then(|line| line.acknowledged_before(date));
-        let mut births = self.births[source.index()].iter().enumerate();
-        let born = births.rfind(|(_, (_, known_at))| *known_at < date).map(
-            |(generation, (incarnation, known_at))| {
-                let rank = Rank {
-                    generation,
-                    revision: 0,
-                };
-                (rank, Evidence::Birth(*incarnation, *known_at))
-            },
-        );
+        let restored = eras.restored_before(at);
+        let acknowledged = line.and_then(|line| {
+            let (rank, mutation) = line.acknowledged_before(date)?;
+            if restored.is_some_and(|restored| rank.generation < restored) {
+                return line.furthest(|rank, mutation| {
+                    mutation.acked_at < date && eras.keeps(rank, mutation, restored.unwrap_or_default())
+                });
+            }
+            Some((rank, mutation))
+        });
+        let acknowledged = acknowledged.map(|(rank, mutation)| (rank, Evidence::Mutation(mutation)));
+        let born = eras.born_before(date).map(|(generation, incarnation, known_at)| {
+            let kept = line.and_then(|line| {
+                line.furthest(|rank, mutation| {
+                    rank.generation < generation && eras.keeps(rank, mutation, generation)
+                })
+            });
+            let rank = Rank {
+                generation,
+                revision: kept.map_or(0, |(rank, _)| rank.revision),
+            };
+            let birth = Evidence::Birth(incarnation, known_at);
+            (
+                rank,
+                kept.map_or(birth, |(_, mutation)| Evidence::Mutation(mutation)),
+            )
+        });
         match (acknowledged, born) {
             (Some(acknowledged), Some(born)) if acknowledged.0 < born.0 => Some(born),
             (acknowledged, born) => acknowledged.or(born),
@@ -116,164 +132,55 @@ impl Known {
 
     /// Since when an answer that shows this rank has been overtaken by an acknowledged mutation, and by which.
     pub fn overtaken(&self, source: Source, account: u64, shown: Rank) -> Option<(Moment, Mutation)> {
-        let line = self.lines.get(&(source, account))?;
-        let next = line.mutations.partition_point(|(rank, _)| *rank <= shown);
-        let at = *line.overtaken_at.get(next)?;
-        let first = line.mutations[next..]
-            .iter()
-            .find(|(_, mutation)| mutation.acked_at == at);
-        first.map(|(_, mutation)| (at, *mutation))
+        self.lines.get(&(source, account))?.overtaken(shown)
     }
 
-    /// The mutation that made exactly this version, if it was acknowledged.
-    pub fn mutation(&self, source: Source, account: u64, rank: Rank) -> Option<Mutation> {
-        let line = self.lines.get(&(source, account))?;
-        let at = line
-            .mutations
-            .binary_search_by_key(&rank, |(rank, _)| *rank)
-            .ok()?;
-        Some(line.mutations[at].1)
+    /// The mutation that made this version, if it was acknowledged: in its own history, or in one that this one begins with.
+    pub fn mutation(&self, source: Source, account: u64, version: Version) -> Option<Mutation> {
+        self.known(source, account, version).map(|(_, mutation)| mutation)
     }
 
-    /// The latest acknowledged mutation of an account at a source, and its rank.
+    /// The latest mutation of an account at a source that the source must still have, and how far it is now.
     pub fn last(&self, source: Source, account: u64) -> Option<(Rank, Mutation)> {
-        self.lines.get(&(source, account))?.mutations.last().copied()
+        let eras = &self.eras[source.index()];
+        let generation = eras.last()?;
+        let line = self.lines.get(&(source, account))?;
+        let (rank, mutation) = line.furthest(|rank, mutation| eras.keeps(rank, mutation, generation))?;
+        let rank = Rank {
+            generation,
+            revision: rank.revision,
+        };
+        Some((rank, mutation))
     }
 
-    /// The accounts whose deletion was acknowledged, each with the database it was deleted from.
+    /// The accounts whose deletion was acknowledged and is not undone, each with the histories in which it is deleted.
     pub fn deleted(&self) -> impl Iterator<Item = (u64, Incarnation)> {
-        let accounts = self
-            .lines
-            .iter()
-            .filter(|((source, _), _)| *source == Source::Accounts);
-        accounts.flat_map(|((_, account), line)| {
-            let deletions = line
-                .mutations
-                .iter()
-                .filter(|(_, mutation)| mutation.what == What::Deleted);
-            deletions.map(|(_, mutation)| (*account, mutation.version.incarnation))
-        })
-    }
-}
-
-impl Line {
-    fn arrange(&mut self) {
-        self.mutations
-            .sort_by_key(|(rank, mutation)| (*rank, mutation.acked_at));
-        self.overtaken_at = self
-            .mutations
-            .iter()
-            .map(|(_, mutation)| mutation.acked_at)
-            .collect();
-        for index in (1..self.overtaken_at.len()).rev() {
-            self.overtaken_at[index - 1] = self.overtaken_at[index - 1].min(self.overtaken_at[index]);
-        }
-        let numbered = self.mutations.iter().enumerate();
-        self.acknowledged = numbered
-            .map(|(index, (rank, mutation))| (mutation.acked_at, *rank, index))
-            .collect();
-        self.acknowledged.sort_unstable();
-        for index in 1..self.acknowledged.len() {
-            let (_, rank, mutation) = self.acknowledged[index - 1];
-            let this = &mut self.acknowledged[index];
-            if this.1 < rank {
-                (this.1, this.2) = (rank, mutation);
-            }
-        }
+        let eras = &self.eras[Source::Accounts.index()];
+        let lines = self.lines.iter();
+        lines
+            .filter(|((source, _), _)| *source == Source::Accounts)
+            .flat_map(move |((_, account), line)| {
+                let deletions = line.all().filter(|(_, mutation)| mutation.what == What::Deleted);
+                deletions
+                    .flat_map(move |(rank, mutation)| eras.all_that_keep(*rank, mutation))
+                    .map(|incarnation| (*account, incarnation))
+            })
     }
 
-    fn acknowledged_before(&self, date: Moment) -> Option<(Rank, Evidence)> {
-        let before = self.acknowledged.partition_point(|(at, _, _)| *at < date);
-        let (_, rank, mutation) = self.acknowledged[..before].last()?;
-        Some((*rank, Evidence::Mutation(self.mutations[*mutation].1)))
+    /// The history of a source that a round put back by a copy, if it did.
+    pub fn put_back(round: &Round, source: Source) -> Option<Incarnation> {
+        let births = round.births.iter().filter(|birth| birth.source == source);
+        let restored = |origin| matches!(origin, Origin::Restored { .. });
+        births
+            .filter(|birth| restored(birth.origin))
+            .map(|birth| birth.incarnation)
+            .next()
+    }
+
+    fn known(&self, source: Source, account: u64, version: Version) -> Option<(Rank, Mutation)> {
+        self.lines.get(&(source, account))?.made(version)
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::history::Birth;
-
-    const OLD: Incarnation = Incarnation(7 << 32);
-    const NEW: Incarnation = Incarnation(1 << 32);
-
-    fn mutation(incarnation: Incarnation, revision: u64, acked_at: u64) -> Mutation {
-        Mutation {
-            source: Source::Accounts,
-            account: 1,
-            version: Version {
-                incarnation,
-                revision,
-            },
-            what: What::Renamed,
-            serial: acked_at,
-            sent_at: Moment(acked_at - 1),
-            acked_at: Moment(acked_at),
-        }
-    }
-
-    fn known(mutations: &[Mutation]) -> Known {
-        let birth = |incarnation, at| Birth {
-            source: Source::Accounts,
-            incarnation,
-            known_at: Moment(at),
-        };
-        let mut known = Known::default();
-        known.learn(&Round {
-            births: vec![birth(OLD, 0), birth(NEW, 100)],
-            mutations: mutations.to_vec(),
-            ..Round::default()
-        });
-        known
-    }
-
-    fn rank(generation: usize, revision: u64) -> Rank {
-        Rank { generation, revision }
-    }
-
-    #[test]
-    fn what_is_due_is_the_furthest_that_was_acknowledged_before() {
-        // Two writers: revision 3 is acknowledged before revision 2.
-        let known = known(&[mutation(OLD, 1, 10), mutation(OLD, 3, 20), mutation(OLD, 2, 30)]);
-        let due = |at| known.due(Source::Accounts, 1, Moment(at)).map(|(rank, _)| rank);
-        assert_eq!(due(10), Some(rank(0, 0)), "not yet acknowledged before then");
-        assert_eq!(due(11), Some(rank(0, 1)));
-        assert_eq!(due(21), Some(rank(0, 3)));
-        assert_eq!(due(31), Some(rank(0, 3)));
-    }
-
-    #[test]
-    fn a_new_database_voids_what_the_old_one_acknowledged() {
-        let known = known(&[mutation(OLD, 9, 50), mutation(NEW, 1, 110)]);
-        let due = |at| known.due(Source::Accounts, 1, Moment(at)).map(|(rank, _)| rank);
-        assert_eq!(due(100), Some(rank(0, 9)));
-        assert_eq!(due(101), Some(rank(1, 0)), "by its birth alone");
-        assert_eq!(due(111), Some(rank(1, 1)));
-    }
-
-    #[test]
-    fn an_answer_is_overtaken_by_the_first_acknowledgement_of_anything_further() {
-        let known = known(&[mutation(OLD, 1, 10), mutation(OLD, 3, 20), mutation(OLD, 2, 30)]);
-        let overtaken = |revision| {
-            known
-                .overtaken(Source::Accounts, 1, rank(0, revision))
-                .map(|(at, mutation)| (at.0, mutation.version.revision))
-        };
-        assert_eq!(overtaken(0), Some((10, 1)));
-        assert_eq!(overtaken(1), Some((20, 3)), "revision 3 reflects revision 2");
-        assert_eq!(overtaken(2), Some((20, 3)));
-        assert_eq!(overtaken(3), None);
-    }
-
-    #[test]
-    fn a_version_of_an_unknown_database_has_no_rank() {
-        let known = known(&[]);
-        let version = Version {
-            incarnation: Incarnation(3),
-            revision: 1,
-        };
-        assert_eq!(known.rank(Source::Accounts, version), None);
-        assert_eq!(known.incarnation(Source::Accounts), Some(NEW));
-        assert_eq!(known.incarnation(Source::Metrics), None);
-    }
-}
+mod tests;

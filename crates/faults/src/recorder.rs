@@ -4,7 +4,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::client::ReadError;
-use crate::history::{Arm, Attempt, Birth, Mutation, Outage, Replica, Response, Round};
+use crate::history::{
+    Arm, Attempt, Birth, Incarnation, Mutation, Origin, Outage, Replica, Response, Round, Source,
+};
+use crate::moment::Moment;
 
 /// The round that is under way.
 #[derive(Debug, Default)]
@@ -12,6 +15,16 @@ pub struct Recorder {
     round: Mutex<Round>,
     failures: Mutex<Vec<(Replica, ReadError)>>,
     serial: AtomicU64,
+    /// By [`Source::index`].
+    histories: Mutex<[Histories; 3]>,
+}
+
+/// What was heard of a source's histories.
+#[derive(Debug, Default)]
+struct Histories {
+    heard: Vec<Incarnation>,
+    /// The source's database is a new one: the next name that is heard is its.
+    empty: bool,
 }
 
 impl Recorder {
@@ -43,9 +56,38 @@ impl Recorder {
         self.round().attempts.push(attempt);
     }
 
-    /// Takes note of a database that began.
-    pub fn born(&self, birth: Birth) {
+    /// Takes note of a history that began with a copy put back; it has a name that was heard before.
+    pub fn restored(&self, birth: Birth) {
         self.round().births.push(birth);
+    }
+
+    /// Takes note that a source's database was deleted, and that it does not run.
+    pub fn deleted(&self, source: Source) {
+        self.histories()[source.index()].empty = true;
+    }
+
+    /// Takes note of the name that a source gives its history now. The first one is that of an empty database; each further one
+    /// the source gave it itself, if it was not deleted.
+    pub fn heard(&self, source: Source, incarnation: Incarnation) {
+        let mut histories = self.histories();
+        let histories = &mut histories[source.index()];
+        if histories.heard.contains(&incarnation) {
+            return;
+        }
+        let empty = histories.heard.is_empty() || std::mem::take(&mut histories.empty);
+        let now = Moment::now();
+        self.round().births.push(Birth {
+            source,
+            incarnation,
+            origin: if empty { Origin::Empty } else { Origin::Renewed },
+            from: now,
+            known_at: now,
+        });
+        histories.heard.push(incarnation);
+    }
+
+    fn histories(&self) -> MutexGuard<'_, [Histories; 3]> {
+        self.histories.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Takes note of what was broken.

@@ -3,16 +3,18 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
+use reqwest::Client;
 use system_tests::{Link, Process};
 use tempfile::TempDir;
 use test_support::NatsServer;
 use tokio::sync::Mutex;
+use tokio::task::JoinSet;
 
 use crate::client::{client, version_in_tag};
 use crate::config::PageFlags;
-use crate::history::{Arm, Birth, Replica, Source};
-use crate::moment::Moment;
+use crate::history::{Arm, Incarnation, Replica, Source};
 use crate::recorder::{Lives, Recorder};
 use crate::schedule::Place;
 
@@ -23,6 +25,9 @@ pub const NAIVE: Replica = Replica {
     arm: Arm::Naive,
     index: 0,
 };
+
+/// Between two looks at the name of a source's history.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
 /// Everything that runs. It ends when this is dropped.
 #[derive(Debug)]
@@ -95,30 +100,41 @@ impl Rig {
         }
     }
 
-    /// Waits for a source's own word which database it has, and writes it down.
+    /// Waits for a source's own word how its history is called now, and writes it down.
     ///
     /// # Panics
     /// When it does not answer within twenty seconds.
-    pub async fn note_birth(&self, source: Source, recorder: &Recorder) {
+    pub async fn note_birth(&self, source: Source, recorder: &Recorder) -> Incarnation {
+        let (client, url) = (client(), self.version_url(source));
+        let within = Duration::from_secs(20);
+        let incarnation = test_support::eventually(within, async || named(&client, &url).await).await;
+        recorder.heard(source, incarnation);
+        incarnation
+    }
+
+    /// Writes down whenever a source gives its history another name, which it does by itself when it finds that its database
+    /// was set back or replaced.
+    pub fn watch_births(&self, tasks: &mut JoinSet<()>, recorder: &Arc<Recorder>) {
+        for source in Source::ALL {
+            let (client, url, recorder) = (client(), self.version_url(source), Arc::clone(recorder));
+            tasks.spawn(async move {
+                loop {
+                    if let Ok(incarnation) = named(&client, &url).await {
+                        recorder.heard(source, incarnation);
+                    }
+                    tokio::time::sleep(LOOK_AGAIN).await;
+                }
+            });
+        }
+    }
+
+    fn version_url(&self, source: Source) -> String {
         let path = match source {
             Source::Accounts => "/accounts/1",
             Source::Endpoints => "/accounts/1/endpoints",
             Source::Metrics => "/accounts/1/metrics",
         };
-        let url = format!("{}{path}", self.source_urls[source.index()]);
-        let client = client();
-        let version = test_support::eventually(std::time::Duration::from_secs(20), async || {
-            let answer = client.get(&url).send().await.map_err(|error| error.to_string())?;
-            let tag = answer.headers().get("etag").and_then(|tag| tag.to_str().ok());
-            tag.and_then(version_in_tag)
-                .ok_or_else(|| format!("{source} has no version"))
-        });
-        let incarnation = version.await.incarnation;
-        recorder.born(Birth {
-            source,
-            incarnation,
-            known_at: Moment::now(),
-        });
+        format!("{}{path}", self.source_urls[source.index()])
     }
 
     /// Deletes a source's database, which must not run.
@@ -153,6 +169,17 @@ impl Rig {
         }
         dead
     }
+}
+
+/// How a source calls its history.
+async fn named(client: &Client, url: &str) -> Result<Incarnation, String> {
+    let request = client.get(url).timeout(Duration::from_secs(2));
+    let answer = request.send().await.map_err(|error| error.to_string())?;
+    let tag = answer.headers().get("etag").and_then(|tag| tag.to_str().ok());
+    let version = tag.and_then(version_in_tag);
+    version
+        .map(|version| version.incarnation)
+        .ok_or_else(|| format!("no version at {url}"))
 }
 
 /// A page replica on trial.

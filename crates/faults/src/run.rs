@@ -80,7 +80,8 @@ impl Run<'_> {
         writers::settle(&self.writer).await;
         writers::furnish(&self.writer, &mut Random::new(self.seed, 0)).await;
         // They end when this is dropped.
-        let _tasks = self.start_readers_and_writers();
+        let mut tasks = self.start_readers_and_writers();
+        self.rig.watch_births(&mut tasks, &self.recorder);
         let mut checker = Checker::default();
         let until = Instant::now() + Duration::from_secs_f64(self.config.minutes * 60.0);
         let mut round = self.config.first;
@@ -147,6 +148,9 @@ impl Run<'_> {
         let calm = Calm::new(&self.rig, &self.world, &self.reader);
         let mut convergence = calm.converge(Duration::from_secs(self.config.calm_within)).await;
         let _silent = self.reading.write().await;
+        for source in Source::ALL {
+            self.rig.note_birth(source, &self.recorder).await;
+        }
 
         let (round, failures) = self.recorder.take();
         let findings = checker.check(&round);

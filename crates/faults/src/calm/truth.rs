@@ -11,6 +11,7 @@ use crate::check::{Rule, Violation};
 use crate::client::version_in_tag;
 use crate::history::{Arm, Round, Source, What, Window};
 use crate::known::Known;
+use crate::moment::Moment;
 
 /// A source's own answer.
 #[derive(Clone, Debug)]
@@ -69,19 +70,19 @@ impl Calm<'_> {
 
     async fn lost(&self, known: &Known, source: Source, account: u64) -> Option<String> {
         let (due, mutation) = known.last(source, account)?;
-        if known.incarnation(source) != Some(mutation.version.incarnation) {
-            return None;
-        }
         let Some(fragment) = self.fragment(source, account, Window::Hour).await else {
             return Some(format!("{source} does not answer about account {account}"));
         };
         let version = fragment.tag.as_deref().and_then(version_in_tag);
-        let there = version.and_then(|version| known.rank(source, version));
+        let now = Moment::now();
+        let there = version.and_then(|version| known.rank(source, account, version, now));
+        let nonce = version.map(|version| version.nonce);
         let text = fragment.body.to_string();
         // Exactly this version must have exactly this content; a later one is by a write that was not acknowledged, or by what
         // follows from a deletion.
         let content = match mutation.what {
             _ if there != Some(due) => true,
+            _ if nonce != Some(mutation.version.nonce) => false,
             What::Deleted => fragment.status == 404,
             what if what.shows_its_serial() => text.contains(&format!("#{}\"", mutation.serial)),
             _ => true,

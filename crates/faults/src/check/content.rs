@@ -10,8 +10,7 @@ use crate::known::{Evidence, Known};
 pub(super) fn wrong(known: &Known, response: &Response, exercised: &mut Exercised) -> Vec<Violation> {
     let mut found = Vec::new();
     for (source, part) in response.shown() {
-        let rank = known.rank(source, part.version);
-        let Some(mutation) = rank.and_then(|rank| known.mutation(source, response.account, rank)) else {
+        let Some(mutation) = known.mutation(source, response.account, part.version) else {
             continue;
         };
         let right = match mutation.what {
@@ -51,11 +50,12 @@ pub(super) fn short_of_token(
     let (source, demanded) = response.demanded?;
     let part = response.parts[source.index()]?;
     exercised.tokens += 1;
-    let (shown, due) = (known.rank(source, part.version)?, known.rank(source, demanded)?);
+    let rank = |version| known.rank(source, response.account, version, response.received_at);
+    let (shown, due) = (rank(part.version)?, rank(demanded)?);
     if shown >= due || response.mark(source) != Mark::None {
         return None;
     }
-    let mutation = known.mutation(source, response.account, due);
+    let mutation = known.mutation(source, response.account, demanded);
     let told = mutation.map(|mutation| tell(&Evidence::Mutation(mutation), source));
     Some(violation(Rule::ShortOfToken, response, told))
 }

@@ -28,11 +28,12 @@ pub(super) fn incomplete(known: &Known, response: &Response, exercised: &mut Exe
     };
     let mut found = Vec::new();
     for (source, part) in response.shown() {
-        let Some((due, evidence)) = known.due(source, response.account, date) else {
+        let Some((due, evidence)) = known.due(source, response.account, date, response.received_at) else {
             continue;
         };
         exercised.dated_parts += 1;
-        if known.rank(source, part.version).is_some_and(|shown| shown < due) {
+        let shown = known.rank(source, response.account, part.version, response.received_at);
+        if shown.is_some_and(|shown| shown < due) {
             found.push(violation(Rule::Incomplete, response, [tell(&evidence, source)]));
         }
     }
@@ -51,10 +52,11 @@ pub(super) fn absent(
         return None;
     }
     exercised.dated_parts += 1;
-    let (_, evidence) = known.due(Source::Accounts, response.account, date)?;
+    let (_, evidence) = known.due(Source::Accounts, response.account, date, response.received_at)?;
     let crate::known::Evidence::Mutation(last) = evidence else {
         return None;
     };
+    // There is none if the account went with its database, or was created after the copy that was put back.
     let (_, latest) = known.last(Source::Accounts, response.account)?;
     let deletions = [last, latest]
         .into_iter()
@@ -63,9 +65,7 @@ pub(super) fn absent(
         .attempts
         .iter()
         .any(|attempt| attempt.account == Some(response.account) && attempt.what == What::Deleted);
-    // Of an older database: deleted with it.
-    let void = known.incarnation(Source::Accounts) != Some(last.version.incarnation);
-    (!deletions && !attempted && !void).then(|| violation(Rule::Incomplete, response, [last.to_string()]))
+    (!deletions && !attempted).then(|| violation(Rule::Incomplete, response, [last.to_string()]))
 }
 
 /// Dates that are too old for an answer that is not marked, or not yet come.

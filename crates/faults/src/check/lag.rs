@@ -18,7 +18,7 @@ pub struct Lag {
 
 pub(super) fn of(known: &Known, response: &Response) -> Lag {
     let lags = response.shown().filter_map(|(source, part)| {
-        let shown = known.rank(source, part.version)?;
+        let shown = known.rank(source, response.account, part.version, response.received_at)?;
         let (at, mutation) = known.overtaken(source, response.account, shown)?;
         (at < response.sent_at).then(|| Lag {
             behind: response.sent_at.since(at),

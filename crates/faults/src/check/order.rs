@@ -28,7 +28,8 @@ impl Order {
     }
 }
 
-type Answers<'a> = Vec<(Rank, &'a Response)>;
+/// Each answer with the rank it shows at most, and at least: two histories may share a version.
+type Answers<'a> = Vec<(Rank, Rank, &'a Response)>;
 
 /// What is marked may be old; and an answer in one of two lives belongs to no line.
 fn lines<'a>(known: &Known, responses: &'a [Response]) -> HashMap<Line, Answers<'a>> {
@@ -39,9 +40,11 @@ fn lines<'a>(known: &Known, responses: &'a [Response]) -> HashMap<Line, Answers<
             if response.mark(source) != Mark::None {
                 continue;
             }
-            if let Some(rank) = known.rank(source, part.version) {
+            let most = known.rank(source, response.account, part.version, response.received_at);
+            let least = known.least_rank(source, response.account, part.version);
+            if let Some((most, least)) = most.zip(least) {
                 let key = (response.replica, life, response.account, response.window, source);
-                lines.entry(key).or_default().push((rank, response));
+                lines.entry(key).or_default().push((most, least, response));
             }
         }
     }
@@ -55,9 +58,9 @@ fn sweep(
     findings: &mut Findings,
 ) -> Option<(Rank, Response)> {
     let mut received = answers.clone();
-    received.sort_by_key(|(_, response)| response.received_at);
+    received.sort_by_key(|(_, _, response)| response.received_at);
     let mut sent = answers;
-    sent.sort_by_key(|(_, response)| response.sent_at);
+    sent.sort_by_key(|(_, _, response)| response.sent_at);
     let mut received = received.into_iter().peekable();
     let mut furthest = carried;
     let advance = |furthest: &mut Option<(Rank, Response)>, rank: Rank, response: &Response| {
@@ -65,15 +68,15 @@ fn sweep(
             *furthest = Some((rank, *response));
         }
     };
-    for (rank, response) in sent {
-        while let Some((rank, earlier)) =
-            received.next_if(|(_, earlier)| earlier.received_at < response.sent_at)
+    for (most, _, response) in sent {
+        while let Some((_, least, earlier)) =
+            received.next_if(|(_, _, earlier)| earlier.received_at < response.sent_at)
         {
-            advance(&mut furthest, rank, earlier);
+            advance(&mut furthest, least, earlier);
         }
         if let Some((far, earlier)) = &furthest {
             findings.exercised.ordered_parts += 1;
-            if rank < *far {
+            if most < *far {
                 let told = [format!("before: {earlier}")];
                 findings
                     .violations
@@ -81,8 +84,8 @@ fn sweep(
             }
         }
     }
-    for (rank, response) in received {
-        advance(&mut furthest, rank, response);
+    for (_, least, response) in received {
+        advance(&mut furthest, least, response);
     }
     furthest
 }

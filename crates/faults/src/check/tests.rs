@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::history::{
-    Asked, Attempt, Birth, Mark, Mutation, Outage, Outcome, Part, Replica, Version, What, Window,
+    Asked, Attempt, Birth, Mark, Mutation, Origin, Outage, Outcome, Part, Replica, Version, What, Window,
 };
 use crate::moment::Moment;
 use crate::schedule::Place;
@@ -21,6 +21,7 @@ fn version(incarnation: Incarnation, revision: u64) -> Version {
     Version {
         incarnation,
         revision,
+        nonce: revision,
     }
 }
 
@@ -87,6 +88,8 @@ fn round(mutations: &[Mutation], responses: &[Response]) -> Round {
     let births = Source::ALL.map(|source| Birth {
         source,
         incarnation: OLD,
+        origin: Origin::Empty,
+        from: at(0),
         known_at: at(0),
     });
     Round {
@@ -142,6 +145,8 @@ fn a_version_of_a_deleted_database_is_found_whatever_its_revision() {
     round.births.push(Birth {
         source: Source::Accounts,
         incarnation: NEW,
+        origin: Origin::Empty,
+        from: at(900),
         known_at: at(2_400),
     });
     assert_eq!(rules(&round), [Rule::Incomplete], "by the birth");
@@ -221,6 +226,8 @@ fn going_back_to_an_older_database_is_going_back() {
     round.births.push(Birth {
         source: Source::Accounts,
         incarnation: NEW,
+        origin: Origin::Empty,
+        from: at(900),
         known_at: at(900),
     });
     assert_eq!(rules(&round), [Rule::BackInTime]);

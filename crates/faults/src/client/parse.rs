@@ -139,30 +139,37 @@ fn serial(name: &str) -> Option<u64> {
 pub fn versions_in_token(text: &str) -> impl Iterator<Item = (Source, u64, Version)> {
     text.split(',').filter_map(|entry| {
         let (path, state) = entry.trim().split_once('=')?;
-        let (revision, _nonce) = state.split_once('-')?;
+        let (revision, nonce) = state.split_once('-')?;
         let mut words = path.split('/');
         let (source, account) = (Source::named(words.next()?)?, words.next()?.parse().ok()?);
         let version = Version {
             incarnation: incarnation(words.next()?)?,
             revision: revision.parse().ok()?,
+            nonce: digits(nonce)?,
         };
         Some((source, account, version))
     })
 }
 
-/// Reads `"<incarnation>-<revision>-…"`.
+/// Reads `"<incarnation>-<revision>-<nonce>-…"`.
 pub fn version_in_tag(tag: &str) -> Option<Version> {
     let mut words = tag.trim_matches('"').split('-');
     Some(Version {
         incarnation: incarnation(words.next()?)?,
         revision: words.next()?.parse().ok()?,
+        nonce: digits(words.next()?)?,
     })
 }
 
 /// The first half of the 32 digits.
-fn incarnation(digits: &str) -> Option<Incarnation> {
-    let half = digits.get(..16).filter(|_| digits.len() == 32)?;
-    u64::from_str_radix(half, 16).ok().map(Incarnation)
+fn incarnation(text: &str) -> Option<Incarnation> {
+    let half = text.get(..16).filter(|_| text.len() == 32)?;
+    digits(half).map(Incarnation)
+}
+
+/// A number of 16 hexadecimal digits.
+fn digits(text: &str) -> Option<u64> {
+    u64::from_str_radix(text, 16).ok().filter(|_| text.len() == 16)
 }
 
 fn outcome(cache_status: &str) -> Outcome {
@@ -242,6 +249,7 @@ mod tests {
         Version {
             incarnation: Incarnation(incarnation),
             revision,
+            nonce: 0x9f86_d081_884c_7d65,
         }
     }
 
@@ -324,10 +332,10 @@ mod tests {
 
     #[test]
     fn a_tag_gives_its_version_with_and_without_a_bucket() {
-        let tag = format!("\"{ACCOUNTS}-17\"");
+        let tag = format!("\"{ACCOUNTS}-17-9f86d081884c7d65-v1\"");
         assert_eq!(version_in_tag(&tag), Some(version(0xaa, 17)));
-        let tag = format!("\"{ACCOUNTS}-17-1700000000\"");
+        let tag = format!("\"{ACCOUNTS}-17-9f86d081884c7d65-v1-1700000000\"");
         assert_eq!(version_in_tag(&tag), Some(version(0xaa, 17)));
-        assert_eq!(version_in_tag("\"17\""), None);
+        assert_eq!(version_in_tag(&format!("\"{ACCOUNTS}-17\"")), None);
     }
 }

@@ -37,7 +37,9 @@ impl fmt::Display for Incarnation {
 
 impl fmt::Display for Version {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}={}", self.incarnation, self.revision)
+        // As much of the nonce as tells two apart.
+        let nonce = self.nonce >> 32;
+        write!(f, "{}={}-{nonce:08x}…", self.incarnation, self.revision)
     }
 }
 
