@@ -37,6 +37,8 @@ pub enum Rule {
     ShortOfToken,
     /// An answer shows a version of a history that never was.
     UnknownDatabase,
+    /// An answer shows what a second publisher wrote, whom nobody asks.
+    AnotherPublisher,
     /// When all faults had ended, a page did not become equal to its sources' answers in time, from the cache if its strategy ever
     /// answers from there (I5).
     NotConverged,
@@ -150,6 +152,13 @@ impl Checker {
             {
                 found.push(violation(Rule::UnknownDatabase, response, []));
             }
+            if let Some(mutation) = known.by_a_twin(source, response.account, part.version) {
+                found.push(violation(
+                    Rule::AnotherPublisher,
+                    response,
+                    [mutation.to_string()],
+                ));
+            }
         }
         found.extend(date::incomplete(known, response, exercised));
         found.extend(date::absent(known, round, response, exercised));
@@ -197,6 +206,7 @@ impl fmt::Display for Rule {
             Self::WrongContent => "shows another version's content",
             Self::ShortOfToken => "falls short of the demanded version, and does not say so",
             Self::UnknownDatabase => "shows a database that never was",
+            Self::AnotherPublisher => "shows what a second publisher wrote",
             Self::NotConverged => "I5: did not become right when the faults had ended",
             Self::LostMutation => "an acknowledged mutation is lost",
             Self::Died => "a process ended by itself",

@@ -35,6 +35,10 @@ pub struct Config {
     #[arg(long, value_enum, default_value_t)]
     pub pace: PaceName,
 
+    /// How many servers the broker is: 1, or 3 that keep the stream together, which can be broken in more ways.
+    #[arg(long, default_value_t = 1, value_parser = nodes, value_name = "N")]
+    pub nodes: usize,
+
     /// Which kinds of faults alone, separated by commas; to be used to look for one thing.
     #[arg(long, value_enum, value_delimiter = ',', value_name = "KINDS")]
     pub only: Vec<Kind>,
@@ -60,9 +64,18 @@ pub struct Config {
     #[arg(long, default_value = "", allow_hyphen_values = true, value_name = "FLAGS")]
     pub page_1: String,
 
-    /// How long the pages may take to become right when everything runs again, in seconds.
-    #[arg(long, default_value_t = 10, value_name = "SECONDS")]
-    pub calm_within: u64,
+    /// How long the pages may take to become right when everything runs again, in seconds. Without it, 10; and 30 with three
+    /// brokers, which take that long to agree on who leads.
+    #[arg(long, value_name = "SECONDS")]
+    pub calm_within: Option<u64>,
+}
+
+fn nodes(text: &str) -> Result<usize, String> {
+    match text {
+        "1" => Ok(1),
+        "3" => Ok(3),
+        _ => Err("a broker is 1 server, or 3".to_owned()),
+    }
 }
 
 /// How a page replica keeps its pages fresh, as far as it promises to.
@@ -126,12 +139,32 @@ impl Config {
         ]
     }
 
+    /// How many servers the broker is: three if a kind of faults was chosen that needs them.
+    pub fn nodes(&self) -> usize {
+        if self.only.iter().any(|kind| kind.needs_three_nodes()) {
+            3
+        } else {
+            self.nodes
+        }
+    }
+
+    /// How long the pages may take to become right.
+    pub fn calm_within(&self) -> Duration {
+        let usual = if self.nodes() == 3 { 30 } else { 10 };
+        Duration::from_secs(self.calm_within.unwrap_or(usual))
+    }
+
     /// How hard it is.
     pub fn pace(&self) -> Pace {
         let kinds = match &self.only[..] {
             [] => Kind::ALL.to_vec(),
             only => only.to_vec(),
         };
+        let three = self.nodes() == 3;
+        let kinds: Vec<_> = kinds
+            .into_iter()
+            .filter(|kind| three || !kind.needs_three_nodes())
+            .collect();
         match self.pace {
             PaceName::Full => Pace {
                 kinds,

@@ -315,4 +315,19 @@ pub struct Round {
     pub responses: Vec<Response>,
     /// What was broken.
     pub outages: Vec<Outage>,
+    /// What second publishers did, and what they made the first ones do.
+    pub twins: Twins,
+}
+
+/// What became of writes where a source had two publishers.
+#[derive(Clone, Debug, Default)]
+pub struct Twins {
+    /// What the second ones acknowledged: nobody may ever be shown it.
+    pub acknowledged: Vec<Mutation>,
+    /// How many writes the second ones refused because of the first.
+    pub refused: usize,
+    /// How many the first ones refused because of the second.
+    pub refused_first: usize,
+    /// How many of the first ones were replaced, and had to be started again.
+    pub replaced: usize,
 }

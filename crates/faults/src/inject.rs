@@ -1,5 +1,8 @@
 //! A fault, done to the stack: broken, left so for a while, repaired.
 
+mod cluster;
+mod history;
+
 use std::time::Duration;
 
 use system_tests::{Link, Process};
@@ -39,6 +42,7 @@ impl Injector<'_> {
         });
         futures::future::join_all(faults).await;
         self.bring_back_the_control(schedule).await;
+        self.bring_back_the_originals(schedule).await;
     }
 
     async fn inject(&self, fault: &Fault, schedule: &Schedule) {
@@ -50,6 +54,15 @@ impl Injector<'_> {
             (Action::StepClock(by), Some(Place::Source(source))) => {
                 self.step_clock(*source, by, lasts).await;
             }
+            (Action::SetClocksBack(by), Some(Place::Source(dies))) => {
+                self.set_clocks_back(*dies, by, lasts).await;
+            }
+            (Action::Restore(stop), Some(Place::Source(source))) => {
+                self.restore_source(*source, stop, lasts).await;
+            }
+            (Action::Twin(original), Some(Place::Source(source))) => {
+                self.twin_source(*source, original, lasts).await;
+            }
             (Action::Kill, Some(Place::Replica(replica))) => {
                 self.kill_page(*replica, lasts, schedule).await;
             }
@@ -57,6 +70,9 @@ impl Injector<'_> {
             (Action::Kill, Some(Place::Broker)) => self.kill_broker(lasts, false).await,
             (Action::KillAndWipe, Some(Place::Broker)) => self.kill_broker(lasts, true).await,
             (Action::Pause, Some(Place::Broker)) => self.pause_broker(lasts).await,
+            (Action::KillLeader, _) => self.kill_leader(lasts).await,
+            (Action::KillTwo, _) => self.lose_quorum(lasts).await,
+            (Action::Roll, _) => self.roll_broker(lasts).await,
             (Action::Cut | Action::BlackHole { .. } | Action::Slow(_), _) => self.break_links(fault).await,
             (action, place) => unreachable!("nobody draws {action:?} of {place:?}"),
         }

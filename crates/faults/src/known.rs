@@ -23,6 +23,8 @@ pub struct Known {
     /// By [`Source::index`].
     eras: [Eras; 3],
     lines: HashMap<(Source, u64), Line>,
+    /// What second publishers acknowledged, by source, account, revision and nonce.
+    by_twins: HashMap<(Source, u64, u64, u64), Mutation>,
 }
 
 /// Why an answer must show at least a rank.
@@ -39,6 +41,11 @@ impl Known {
     pub fn learn(&mut self, round: &Round) {
         for birth in &round.births {
             self.eras[birth.source.index()].add(birth);
+        }
+        for mutation in &round.twins.acknowledged {
+            let Version { revision, nonce, .. } = mutation.version;
+            let made = (mutation.source, mutation.account, revision, nonce);
+            self.by_twins.insert(made, *mutation);
         }
         let mut touched = HashSet::new();
         for mutation in &round.mutations {
@@ -138,6 +145,12 @@ impl Known {
     /// The mutation that made this version, if it was acknowledged: in its own history, or in one that this one begins with.
     pub fn mutation(&self, source: Source, account: u64, version: Version) -> Option<Mutation> {
         self.known(source, account, version).map(|(_, mutation)| mutation)
+    }
+
+    /// The mutation by a second publisher that made this version.
+    pub fn by_a_twin(&self, source: Source, account: u64, version: Version) -> Option<&Mutation> {
+        self.by_twins
+            .get(&(source, account, version.revision, version.nonce))
     }
 
     /// The latest mutation of an account at a source that the source must still have, and how far it is now.

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+pub mod broker;
 pub mod calm;
 pub mod check;
 pub mod client;

@@ -95,6 +95,34 @@ impl Recorder {
         self.round().outages.push(outage);
     }
 
+    /// For the writes to a second publisher: its numbers are nobody else's.
+    pub fn of_a_twin() -> Self {
+        // Far from those of a run, and of the twins before.
+        let begin = Moment::now().0;
+        Self {
+            serial: AtomicU64::new(begin),
+            ..Self::default()
+        }
+    }
+
+    /// Takes note of what became of the writes to a second publisher.
+    pub fn second_publisher(&self, twin: &Self) {
+        let (written, _) = twin.take();
+        let mut round = self.round();
+        round.twins.acknowledged.extend(written.mutations);
+        round.twins.refused += written.twins.refused_first;
+    }
+
+    /// Takes note that a source refused a write because another publisher is alive.
+    pub fn refused(&self) {
+        self.round().twins.refused_first += 1;
+    }
+
+    /// Takes note that a source refused everything, until it was started again.
+    pub fn replaced(&self) {
+        self.round().twins.replaced += 1;
+    }
+
     /// Ends the round: what it brought, and the reads that failed in it.
     pub fn take(&self) -> (Round, Vec<(Replica, ReadError)>) {
         let failures = std::mem::take(&mut *self.failures.lock().unwrap_or_else(PoisonError::into_inner));

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::check::{Exercised, Rule, Violation};
-use crate::history::Arm;
+use crate::history::{Arm, Twins};
 use crate::schedule::{Kind, Schedule};
 use crate::tally::Tally;
 
@@ -26,6 +26,8 @@ pub struct Report {
     pub mutations: usize,
     /// How many were neither acknowledged nor refused.
     pub attempts: usize,
+    /// What became of writes where a source had two publishers.
+    pub twins: Twins,
     /// How much there was to check.
     pub exercised: Exercised,
     /// How long each replica took in each round until all its pages were right.
@@ -86,6 +88,14 @@ impl Report {
             Arm::Page => &mut self.page,
             Arm::Naive => &mut self.naive,
         }
+    }
+
+    /// Takes in what second publishers did in a round.
+    pub fn second_publishers(&mut self, twins: Twins) {
+        self.twins.acknowledged.extend(twins.acknowledged);
+        self.twins.refused += twins.refused;
+        self.twins.refused_first += twins.refused_first;
+        self.twins.replaced += twins.replaced;
     }
 
     /// Says what a round is about to do.

@@ -1,17 +1,17 @@
 //! The stack on trial: real processes, a real broker, and a link on every way between them.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::Client;
 use system_tests::{Link, Process};
 use tempfile::TempDir;
-use test_support::NatsServer;
 use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 
+use crate::broker::Broker;
 use crate::client::{client, version_in_tag};
 use crate::config::PageFlags;
 use crate::history::{Arm, Incarnation, Replica, Source};
@@ -29,14 +29,35 @@ pub const NAIVE: Replica = Replica {
 /// Between two looks at the name of a source's history.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
+/// A copy of a database, with its log if it has one. It vanishes when this is dropped.
+#[derive(Debug)]
+pub struct Copy(TempDir);
+
+impl Copy {
+    fn database(&self) -> PathBuf {
+        self.0.path().join("copy.db")
+    }
+}
+
+/// A second process of a source. It is killed when this is dropped.
+#[derive(Debug)]
+pub struct Twin {
+    pub(crate) process: Process,
+    _link: Link,
+}
+
 /// Everything that runs. It ends when this is dropped.
 #[derive(Debug)]
 pub struct Rig {
-    pub(crate) broker: Mutex<NatsServer>,
+    pub(crate) broker: Mutex<Broker>,
     pub(crate) sources: [Mutex<Process>; 3],
     pub(crate) pages: [Mutex<Process>; REPLICAS],
     pub(crate) naive: Mutex<Process>,
     pub(crate) links: HashMap<Place, Link>,
+    /// How often the stream is stored, as a flag.
+    copies: [String; 2],
+    /// Where the broker is, without a link in between.
+    broker_url: String,
     /// By [`Source::index`]; without a link in between.
     pub source_urls: [String; 3],
     /// Every replica and where it is.
@@ -53,14 +74,21 @@ impl Rig {
     ///
     /// # Panics
     /// When a part does not start: with what it said.
-    pub async fn start(page_flags: &[PageFlags; REPLICAS]) -> Self {
-        let broker = NatsServer::start();
+    pub async fn start(page_flags: &[PageFlags; REPLICAS], nodes: usize) -> Self {
+        let broker = Broker::start(nodes).await;
+        let copies = ["--stream-replicas".to_owned(), broker.copies().to_string()];
         let folder = tempfile::tempdir().expect("a temporary folder can be made");
         let mut links = HashMap::new();
         for source in Source::ALL {
-            links.insert(Place::SourceToBroker(source), Link::start(&broker.url()).await);
+            links.insert(
+                Place::SourceToBroker(source),
+                Link::start(&broker.url(source.index())).await,
+            );
         }
-        let start_source = |source| start_source(source, &links, &folder);
+        let start_source = |source| {
+            let link = &links[&Place::SourceToBroker(source)];
+            start_source(source, link.url(), &copies, database(&folder, source))
+        };
         let (accounts, endpoints, metrics) = tokio::join!(
             start_source(Source::Accounts),
             start_source(Source::Endpoints),
@@ -69,14 +97,16 @@ impl Rig {
         let sources = [accounts, endpoints, metrics];
         let source_urls = [0, 1, 2].map(|index: usize| sources[index].url(""));
         for replica in 0..REPLICAS {
-            links.insert(Place::ReplicaToBroker(replica), Link::start(&broker.url()).await);
+            let link = Link::start(&broker.url(replica)).await;
+            links.insert(Place::ReplicaToBroker(replica), link);
             for source in Source::ALL {
                 let link = Link::start(&source_urls[source.index()]).await;
                 links.insert(Place::ReplicaToSource(replica, source), link);
             }
         }
         let page = |replica: usize| {
-            let flags = [page_settings(&links, replica), page_flags[replica].flags.clone()].concat();
+            let settings = page_settings(&links, replica);
+            let flags = [&settings[..], &copies, &page_flags[replica].flags].concat();
             Process::start("page", flags)
         };
         let naive = Process::start("naive-page", page_settings(&links, 0));
@@ -87,11 +117,13 @@ impl Rig {
             (NAIVE, naive.url("")),
         ];
         Self {
+            broker_url: broker.url(0),
             broker: Mutex::new(broker),
             sources: sources.map(Mutex::new),
             pages: [Mutex::new(first), Mutex::new(second)],
             naive: Mutex::new(naive),
             links,
+            copies,
             source_urls,
             replicas,
             hits: page_flags.each_ref().map(|page| page.hits),
@@ -128,7 +160,8 @@ impl Rig {
         }
     }
 
-    fn version_url(&self, source: Source) -> String {
+    /// An answer of it has the source's version, and says whether it publishes.
+    pub(crate) fn version_url(&self, source: Source) -> String {
         let path = match source {
             Source::Accounts => "/accounts/1",
             Source::Endpoints => "/accounts/1/endpoints",
@@ -142,13 +175,53 @@ impl Rig {
     /// # Panics
     /// When it cannot be deleted.
     pub fn delete_database(&self, source: Source) {
-        let database = database(&self.folder, source);
-        for suffix in ["", "-wal", "-shm"] {
-            let file = PathBuf::from(format!("{}{suffix}", database.display()));
+        for file in files(&database(&self.folder, source)) {
             if file.exists() {
                 std::fs::remove_file(&file).expect("the database can be deleted");
             }
         }
+    }
+
+    /// Copies a source's database, which must not run, or must stand still.
+    ///
+    /// # Panics
+    /// When it cannot be copied.
+    pub fn copy_database(&self, source: Source, with_log: bool) -> Copy {
+        let folder = tempfile::tempdir_in(&self.folder).expect("a temporary folder can be made");
+        let copy = folder.path().join("copy.db");
+        let [file, log, _] = files(&database(&self.folder, source));
+        if !with_log {
+            checkpoint(&file).expect("the log can be moved into the database");
+        }
+        std::fs::copy(file, &copy).expect("the database can be copied");
+        if with_log && log.exists() {
+            let [_, copied, _] = files(&copy);
+            std::fs::copy(log, copied).expect("its log can be copied");
+        }
+        Copy(folder)
+    }
+
+    /// Puts a copy back where a source's database was, which must have been deleted.
+    ///
+    /// # Panics
+    /// When it cannot be copied.
+    pub fn put_back(&self, source: Source, copy: &Copy) {
+        let to = files(&database(&self.folder, source));
+        for (from, to) in files(&copy.database()).iter().zip(to) {
+            if from.exists() {
+                std::fs::copy(from, to).expect("the copy can be put back");
+            }
+        }
+    }
+
+    /// Starts a second process of a source, on a copy of its database and by its own way to the broker.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub async fn start_twin(&self, source: Source, copy: &Copy) -> Twin {
+        let link = Link::start(&self.broker_url).await;
+        let process = start_source(source, link.url(), &self.copies, copy.database()).await;
+        Twin { process, _link: link }
     }
 
     /// The processes that have ended without being told to.
@@ -171,6 +244,12 @@ impl Rig {
     }
 }
 
+/// Moves all of the log into the database, as an operator does who copies the file alone: a stopped source leaves its log behind.
+fn checkpoint(database: &Path) -> rusqlite::Result<()> {
+    let connection = rusqlite::Connection::open(database)?;
+    connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
+}
+
 /// How a source calls its history.
 async fn named(client: &Client, url: &str) -> Result<Incarnation, String> {
     let request = client.get(url).timeout(Duration::from_secs(2));
@@ -190,11 +269,15 @@ pub const fn page_replica(index: usize) -> Replica {
     }
 }
 
-async fn start_source(source: Source, links: &HashMap<Place, Link>, folder: &TempDir) -> Process {
-    let database = database(folder, source).display().to_string();
-    let nats_url = links[&Place::SourceToBroker(source)].url();
-    let flags = ["--database", &database, "--nats-url", &nats_url];
-    Process::start(source.name(), flags.map(str::to_owned).to_vec()).await
+async fn start_source(source: Source, nats_url: String, copies: &[String], database: PathBuf) -> Process {
+    let database = database.display().to_string();
+    let flags = [
+        "--database".to_owned(),
+        database,
+        "--nats-url".to_owned(),
+        nats_url,
+    ];
+    Process::start(source.name(), [&flags, copies].concat()).await
 }
 
 fn page_settings(links: &HashMap<Place, Link>, replica: usize) -> Vec<String> {
@@ -205,6 +288,11 @@ fn page_settings(links: &HashMap<Place, Link>, replica: usize) -> Vec<String> {
     let hears = links[&Place::ReplicaToBroker(replica)].url();
     let hears = ["--nats-url".to_owned(), hears];
     asks.into_iter().flatten().chain(hears).collect()
+}
+
+/// The database's own, its log, and what the log's readers share.
+fn files(database: &Path) -> [PathBuf; 3] {
+    ["", "-wal", "-shm"].map(|suffix| PathBuf::from(format!("{}{suffix}", database.display())))
 }
 
 fn database(folder: &TempDir, source: Source) -> PathBuf {

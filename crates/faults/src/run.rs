@@ -41,7 +41,7 @@ pub fn made_up_seed() -> u64 {
 /// # Panics
 /// When a part of the stack does not start.
 pub async fn run(config: &Config, seed: u64, report: &mut Report) {
-    let rig = Rig::start(&config.pages()).await;
+    let rig = Rig::start(&config.pages(), config.nodes()).await;
     let (world, recorder) = (Arc::new(World::new(STEADY)), Arc::new(Recorder::default()));
     let urls = rig.source_urls.clone();
     let run = Run {
@@ -146,7 +146,7 @@ impl Run<'_> {
         tokio::time::sleep(go_on).await;
         let quiet = self.writing.write().await;
         let calm = Calm::new(&self.rig, &self.world, &self.reader);
-        let mut convergence = calm.converge(Duration::from_secs(self.config.calm_within)).await;
+        let mut convergence = calm.converge(self.config.calm_within()).await;
         let _silent = self.reading.write().await;
         for source in Source::ALL {
             self.rig.note_birth(source, &self.recorder).await;
@@ -173,9 +173,11 @@ impl Run<'_> {
         }
         report.exercised.add(&findings.exercised);
         report.attempts += round.attempts.len();
+        let (responses, mutations) = (round.responses.len(), round.mutations.len());
+        report.second_publishers(round.twins);
         RoundReport {
-            responses: round.responses.len(),
-            mutations: round.mutations.len(),
+            responses,
+            mutations,
             took: convergence.took,
             naive_wrong: convergence.naive_wrong,
             pages: convergence.pages,

@@ -58,11 +58,23 @@ pub enum Kind {
     StepClock,
     /// A source's database is deleted: a new one begins.
     ResetSource,
+    /// A source is set back to a copy of its database.
+    RestoreSource,
+    /// A second process of a source runs on a copy of its database.
+    TwinSource,
+    /// The clocks of all sources are ahead, and then right again.
+    SetClocksBack,
+    /// Of three brokers, the one is killed that leads the stream's copies.
+    KillLeader,
+    /// Of three brokers, two are killed.
+    LoseQuorum,
+    /// Of three brokers, one after the other is killed and started again.
+    RollBroker,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 21] = [
         Self::KillSource,
         Self::KillReplica,
         Self::KillBroker,
@@ -78,7 +90,45 @@ impl Kind {
         Self::IsolateReplica,
         Self::StepClock,
         Self::ResetSource,
+        Self::RestoreSource,
+        Self::TwinSource,
+        Self::SetClocksBack,
+        Self::KillLeader,
+        Self::LoseQuorum,
+        Self::RollBroker,
     ];
+
+    /// Whether it takes a broker of three servers.
+    pub const fn needs_three_nodes(self) -> bool {
+        matches!(self, Self::KillLeader | Self::LoseQuorum | Self::RollBroker)
+    }
+}
+
+/// How a source is stopped before its database is copied, and again before the copy is put back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// SIGKILL; the copy has the write-ahead log.
+    Kill,
+    /// SIGTERM; the copy has the write-ahead log, if there is one.
+    Terminate,
+    /// SIGTERM, and a checkpoint as by an operator; the copy is the database's file alone.
+    TerminateAndLeaveOutTheLog,
+}
+
+/// What the process does that has a source's own database, while a second one has a copy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Original {
+    /// It goes on.
+    Lives,
+    /// SIGKILL, and started again at once.
+    Restarts,
+    /// SIGKILL before the copy is taken; started again in the middle.
+    ComesLater,
+    /// SIGSTOP after a quarter, SIGCONT after three.
+    StandsStill,
+    /// SIGKILL before the copy is taken. It comes back after a quarter, with a new incarnation that an operator gave it, and
+    /// reaches no broker until three quarters have passed: it answers, while the second one is heard.
+    ComesRenewedAndUnheard,
 }
 
 /// What is done to a place.
@@ -90,8 +140,21 @@ pub enum Action {
     KillAndWipe,
     /// SIGSTOP; SIGCONT at the end.
     Pause,
+    /// SIGKILL of the server that leads the stream's copies; started again at the end.
+    KillLeader,
+    /// The same, and of one more.
+    KillTwo,
+    /// SIGKILL of one server after the other, each started again at once.
+    Roll,
     /// SIGKILL, started at once with its clock off by so many milliseconds; killed and started with a right one at the end.
     StepClock(i64),
+    /// All are started again with their clocks so many milliseconds ahead, and after a third of the time with right ones; from
+    /// the middle on the first one is dead.
+    SetClocksBack(i64),
+    /// Stopped, its database copied, started; stopped at the end, and started with the copy instead of its database.
+    Restore(Stop),
+    /// A second process is started on a copy of its database, and killed at the end. It is written to, and nobody asks it.
+    Twin(Original),
     /// Connections are closed, and refused.
     Cut,
     /// Nothing passes and nobody is told.
@@ -205,9 +268,26 @@ fn dealt(seed: u64, round: usize, pace: &Pace) -> Vec<Kind> {
 /// Whether two of the kinds always want the same place.
 fn collide(kinds: &[Kind]) -> bool {
     let count = |of: &[Kind]| kinds.iter().filter(|kind| of.contains(kind)).count();
-    let broker = count(&[Kind::KillBroker, Kind::WipeBroker, Kind::PauseBroker]);
+    let broker = count(&[
+        Kind::KillBroker,
+        Kind::WipeBroker,
+        Kind::PauseBroker,
+        Kind::KillLeader,
+        Kind::LoseQuorum,
+        Kind::RollBroker,
+    ]);
     let every_replica = count(&[Kind::SlowSource, Kind::FailSource]);
-    broker > 1 || (count(&[Kind::IsolateReplica]) > 0 && every_replica > 0)
+    let one_source = count(&[
+        Kind::KillSource,
+        Kind::PauseSource,
+        Kind::StepClock,
+        Kind::ResetSource,
+        Kind::RestoreSource,
+        Kind::TwinSource,
+    ]);
+    broker > 1
+        || (count(&[Kind::IsolateReplica]) > 0 && every_replica > 0)
+        || (count(&[Kind::SetClocksBack]) > 0 && one_source > 0)
 }
 
 #[cfg(test)]
@@ -272,6 +352,25 @@ mod tests {
                 assert!(!fault.places.is_empty());
             }
         }
+    }
+
+    #[test]
+    fn a_restore_and_a_second_publisher_say_how() {
+        let fault = |action| Fault {
+            kind: Kind::RestoreSource,
+            action,
+            places: vec![Place::Source(Source::Accounts)],
+            at: Duration::ZERO,
+            lasts: Duration::from_secs(1),
+        };
+        assert_eq!(
+            fault(Action::Restore(Stop::TerminateAndLeaveOutTheLog)).to_string(),
+            "0.000 s: stop (SIGTERM), checkpoint, copy without the -wal, run on, stop, put the copy back: accounts; repaired 1.000 s later"
+        );
+        assert_eq!(
+            fault(Action::Twin(Original::ComesLater)).to_string(),
+            "0.000 s: start a second process on a copy, while the first comes back in the middle: accounts; repaired 1.000 s later"
+        );
     }
 
     #[test]

@@ -36,7 +36,8 @@ pub struct Link {
 
 #[derive(Debug)]
 struct Shared {
-    upstream: String,
+    /// Each is tried until one takes the connection.
+    upstreams: Vec<String>,
     mode: watch::Sender<Mode>,
     forwarded: AtomicU64,
     /// A connection is its task: ending the task closes both of its sockets.
@@ -45,6 +46,9 @@ struct Shared {
 
 impl Link {
     /// Starts a link to `upstream`: a host and port, or the URL of one without a path, such as `nats://127.0.0.1:4222`.
+    ///
+    /// Several hosts and ports, separated by commas, are as one name that leads to all of them: the first is connected to
+    /// that takes a connection.
     ///
     /// # Panics
     /// When no port of the loopback interface is free.
@@ -58,7 +62,11 @@ impl Link {
             .expect("a loopback port is free");
         let address = listener.local_addr().expect("a bound listener has an address");
         let shared = Arc::new(Shared {
-            upstream: upstream.trim_end_matches('/').to_owned(),
+            upstreams: upstream
+                .trim_end_matches('/')
+                .split(',')
+                .map(str::to_owned)
+                .collect(),
             mode: watch::Sender::new(Mode::Open),
             forwarded: AtomicU64::new(0),
             connections: Mutex::default(),
@@ -168,7 +176,7 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
 async fn carry(client: TcpStream, shared: Arc<Shared>) {
     let mut mode = shared.mode.subscribe();
     passable(&mut mode).await;
-    let Ok(upstream) = TcpStream::connect(&shared.upstream).await else {
+    let Some(upstream) = connect(&shared.upstreams).await else {
         return;
     };
     for side in [&client, &upstream] {
@@ -181,6 +189,15 @@ async fn carry(client: TcpStream, shared: Arc<Shared>) {
     let back = forward(from_upstream, to_client, mode, &shared.forwarded);
     // The first that breaks ends both.
     let _ = tokio::try_join!(there, back);
+}
+
+async fn connect(upstreams: &[String]) -> Option<TcpStream> {
+    for upstream in upstreams {
+        if let Ok(connection) = TcpStream::connect(upstream).await {
+            return Some(connection);
+        }
+    }
+    None
 }
 
 /// One direction. The mode is asked again for every chunk, after it was read: one that was on its way when the link became

@@ -1,5 +1,7 @@
 //! One broken history per rule: a checker that cannot find fault proves nothing.
 
+mod histories;
+
 use std::time::Duration;
 
 use super::*;

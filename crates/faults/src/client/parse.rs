@@ -135,11 +135,12 @@ fn serial(name: &str) -> Option<u64> {
     name.rsplit_once('#')?.1.parse().ok()
 }
 
-/// Reads `accounts/7/<incarnation>=<revision>-<nonce>, …`; what is not of this form is left out.
+/// Reads `accounts/7/<incarnation>=<revision>-<nonce>, …`, with a claim behind it or not; what is not of this form is left out.
 pub fn versions_in_token(text: &str) -> impl Iterator<Item = (Source, u64, Version)> {
     text.split(',').filter_map(|entry| {
         let (path, state) = entry.trim().split_once('=')?;
-        let (revision, nonce) = state.split_once('-')?;
+        let mut state = state.split('-');
+        let (revision, nonce) = (state.next()?, state.next()?);
         let mut words = path.split('/');
         let (source, account) = (Source::named(words.next()?)?, words.next()?.parse().ok()?);
         let version = Version {
@@ -225,6 +226,7 @@ mod tests {
 
     const ACCOUNTS: &str = "00000000000000aa0000000000000001";
     const ENDPOINTS: &str = "00000000000000bb0000000000000001";
+    const CLAIM: &str = "5feceb66ffc86f38";
 
     fn wanted() -> Wanted {
         Wanted {
@@ -255,8 +257,9 @@ mod tests {
 
     #[test]
     fn a_page_is_taken_apart() {
-        let token =
-            format!("accounts/7/{ACCOUNTS}=3-9f86d081884c7d65, endpoints/7/{ENDPOINTS}=9-9f86d081884c7d65");
+        let token = format!(
+            "accounts/7/{ACCOUNTS}=3-9f86d081884c7d65-{CLAIM}, endpoints/7/{ENDPOINTS}=9-9f86d081884c7d65"
+        );
         let head = head(
             200,
             &[

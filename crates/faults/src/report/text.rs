@@ -58,7 +58,17 @@ impl Report {
             f,
             "{:<44}{:>10}",
             "  neither acknowledged nor refused", self.attempts
-        )
+        )?;
+        let twins = &self.twins;
+        for (name, count) in [
+            ("  refused: another publisher is alive", twins.refused_first),
+            ("by second publishers acknowledged", twins.acknowledged.len()),
+            ("  refused: the first one is alive", twins.refused),
+            ("sources that a second publisher replaced", twins.replaced),
+        ] {
+            writeln!(f, "{name:<44}{count:>10}")?;
+        }
+        Ok(())
     }
 
     fn write_answers(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

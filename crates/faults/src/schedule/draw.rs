@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Action, Fault, Kind, Pace, Place};
+use super::{Action, Fault, Kind, Original, Pace, Place, Stop};
 use crate::history::Source;
 use crate::random::Random;
 
@@ -29,6 +29,10 @@ fn lasts(kind: Kind) -> (Duration, Duration) {
     match kind {
         Kind::KillSource | Kind::KillReplica | Kind::KillBroker | Kind::WipeBroker => (ms(0), ms(3_000)),
         Kind::ResetSource => (ms(0), ms(1_500)),
+        // A claim is made 600 ms after a start: a copy is put back from which one is missing, or none.
+        Kind::RestoreSource => (ms(100), ms(3_000)),
+        Kind::TwinSource | Kind::SetClocksBack => (ms(1_500), ms(5_000)),
+        Kind::KillLeader | Kind::LoseQuorum | Kind::RollBroker => (ms(500), ms(5_000)),
         Kind::StepClock => (ms(1_000), ms(4_000)),
         // Trust ends after a second, a flight's deadline is below one: both sides of these are to be met.
         Kind::PauseSource | Kind::PauseReplica | Kind::PauseBroker => (ms(200), ms(5_000)),
@@ -53,6 +57,9 @@ fn what(kind: Kind, pace: &Pace, random: &mut Random) -> (Action, Vec<Place>) {
         Kind::KillReplica => (Action::Kill, one(Place::Replica(replica))),
         Kind::KillBroker => (Action::Kill, one(Place::Broker)),
         Kind::WipeBroker => (Action::KillAndWipe, one(Place::Broker)),
+        Kind::KillLeader => (Action::KillLeader, one(Place::Broker)),
+        Kind::LoseQuorum => (Action::KillTwo, one(Place::Broker)),
+        Kind::RollBroker => (Action::Roll, one(Place::Broker)),
         Kind::PauseSource => (Action::Pause, one(Place::Source(source))),
         Kind::PauseReplica => (Action::Pause, one(Place::Replica(replica))),
         Kind::PauseBroker => (Action::Pause, one(Place::Broker)),
@@ -82,6 +89,31 @@ fn what(kind: Kind, pace: &Pace, random: &mut Random) -> (Action, Vec<Place>) {
             (Action::StepClock(by), one(Place::Source(source)))
         }
         Kind::ResetSource => (Action::KillAndWipe, one(Place::Source(source))),
+        Kind::RestoreSource => {
+            let stop = random.choose(&[Stop::Kill, Stop::Terminate, Stop::TerminateAndLeaveOutTheLog]);
+            (Action::Restore(stop), one(Place::Source(source)))
+        }
+        Kind::TwinSource => {
+            let original = random.choose(&[
+                Original::Lives,
+                Original::Restarts,
+                Original::ComesLater,
+                Original::StandsStill,
+                Original::ComesRenewedAndUnheard,
+            ]);
+            let mut places = vec![Place::Source(source)];
+            if original == Original::ComesRenewedAndUnheard {
+                places.push(Place::SourceToBroker(source));
+            }
+            (Action::Twin(original), places)
+        }
+        Kind::SetClocksBack => {
+            // So far that the clock does not catch up within the fault, and so far that it does.
+            let by = random.choose(&[8_000, 2_000]);
+            let mut sources = Source::ALL;
+            random.shuffle(&mut sources);
+            (Action::SetClocksBack(by), sources.map(Place::Source).to_vec())
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Action, Fault, Kind, Place};
+use super::{Action, Fault, Kind, Original, Place, Stop};
 
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -35,6 +35,34 @@ impl fmt::Display for Kind {
             Self::IsolateReplica => "a page out of reach of everything",
             Self::StepClock => "a source's clock stepped, and back",
             Self::ResetSource => "a source's database deleted",
+            Self::RestoreSource => "a source set back to a copy",
+            Self::TwinSource => "a second process on a source's copy",
+            Self::SetClocksBack => "the clocks of all sources set back",
+            Self::KillLeader => "of three brokers the leader killed",
+            Self::LoseQuorum => "of three brokers two killed",
+            Self::RollBroker => "three brokers restarted in turn",
+        })
+    }
+}
+
+impl fmt::Display for Stop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Kill => "kill -9, copy",
+            Self::Terminate => "stop (SIGTERM), copy",
+            Self::TerminateAndLeaveOutTheLog => "stop (SIGTERM), checkpoint, copy without the -wal",
+        })
+    }
+}
+
+impl fmt::Display for Original {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Lives => "lives on",
+            Self::Restarts => "is restarted",
+            Self::ComesLater => "comes back in the middle",
+            Self::ComesRenewedAndUnheard => "comes back renewed and unheard",
+            Self::StandsStill => "is paused for half of the time",
         })
     }
 }
@@ -47,6 +75,19 @@ impl fmt::Display for Fault {
             Action::KillAndWipe => write!(f, "kill -9 and delete the data of")?,
             Action::Pause => write!(f, "pause")?,
             Action::StepClock(by) => write!(f, "restart with a clock {by:+} ms off")?,
+            Action::KillLeader => write!(f, "kill -9 the leader of")?,
+            Action::KillTwo => write!(f, "kill -9 the leader and another one of")?,
+            Action::Roll => write!(f, "kill -9 and restart one after the other of")?,
+            Action::SetClocksBack(by) => {
+                write!(
+                    f,
+                    "set the clocks ahead by {by} ms, then right, then kill the first:"
+                )?;
+            }
+            Action::Restore(stop) => write!(f, "{stop}, run on, stop, put the copy back:")?,
+            Action::Twin(original) => {
+                write!(f, "start a second process on a copy, while the first {original}:")?;
+            }
             Action::Cut => write!(f, "cut")?,
             Action::BlackHole { reset: false } => write!(f, "black-hole")?,
             Action::BlackHole { reset: true } => write!(f, "black-hole, and reset at the end,")?,

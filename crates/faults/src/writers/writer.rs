@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::header::HeaderMap;
-use reqwest::{Client, Method, RequestBuilder};
+use reqwest::{Client, Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
 
 use crate::client::{Token, client, versions_in_token};
@@ -201,19 +201,33 @@ impl Writer {
                 let body = answer.json().await.unwrap_or_default();
                 Some(Acknowledged { account, body })
             }
+            Ok(answer) if answer.status() == StatusCode::SERVICE_UNAVAILABLE => {
+                let problem: Value = answer.json().await.unwrap_or_default();
+                let kind = problem["type"].as_str().unwrap_or_default();
+                if kind.ends_with("another-publisher") {
+                    self.recorder.refused();
+                } else {
+                    self.unanswered(&change, serial, sent_at);
+                }
+                None
+            }
             // Refused: it did not happen.
             Ok(answer) if answer.status().is_client_error() => None,
             Ok(_) | Err(_) => {
-                self.recorder.attempted(Attempt {
-                    source: change.source,
-                    account: change.account,
-                    what: change.what,
-                    serial,
-                    sent_at,
-                });
+                self.unanswered(&change, serial, sent_at);
                 None
             }
         }
+    }
+
+    fn unanswered(&self, change: &Change, serial: u64, sent_at: Moment) {
+        self.recorder.attempted(Attempt {
+            source: change.source,
+            account: change.account,
+            what: change.what,
+            serial,
+            sent_at,
+        });
     }
 
     fn request(&self, change: &Change) -> RequestBuilder {

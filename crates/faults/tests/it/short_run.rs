@@ -7,7 +7,7 @@ use faults::config::Config;
 use faults::history::Arm;
 use faults::report::{Report, Verdict};
 use faults::run::run;
-use faults::schedule::{Kind, Schedule};
+use faults::schedule::Schedule;
 
 use crate::one_at_a_time;
 
@@ -27,12 +27,13 @@ async fn short_run(rounds: usize, more: &[&str]) -> Report {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_page_keeps_its_promises_under_faults_that_the_naive_page_does_not_survive() {
-    let lap = Schedule::lap(&Config::parse_from(["faults", "--pace", "short"]).pace());
+    let pace = Config::parse_from(["faults", "--pace", "short"]).pace();
+    let lap = Schedule::lap(&pace);
     let report = short_run(lap, &[]).await;
     assert_eq!(report.verdict(), Verdict::Kept);
     assert_eq!(
         report.kinds.len(),
-        Kind::ALL.len(),
+        pace.kinds.len(),
         "every kind of fault was injected"
     );
     let exercised = report.exercised;
