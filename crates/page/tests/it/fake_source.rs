@@ -336,8 +336,8 @@ impl Script {
     fn body(&self, path: &str) -> String {
         let mut body = self.body.clone().unwrap_or_default();
         body["revision"] = json!(self.revision);
-        if !self.is_about_an_account() {
-            body["life"] = json!(self.life);
+        if let Some(life) = self.life.filter(|_| !self.is_about_an_account()) {
+            body["life"] = json!(life);
         }
         if let Some(account) = account_in(path) {
             let name = if self.is_about_an_account() {
