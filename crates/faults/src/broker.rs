@@ -9,7 +9,7 @@ use serde_json::Value;
 use test_support::{NatsServer, eventually};
 
 /// How long three servers may take until they have agreed on a leader.
-const AGREE_WITHIN: Duration = Duration::from_secs(60);
+const AGREE_WITHIN: Duration = Duration::from_mins(1);
 /// How long a server is asked who leads.
 const ASKED_FOR: Duration = Duration::from_secs(2);
 

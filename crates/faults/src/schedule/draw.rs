@@ -32,11 +32,13 @@ fn lasts(kind: Kind) -> (Duration, Duration) {
         // A claim is made 600 ms after a start: a copy is put back from which one is missing, or none.
         Kind::RestoreSource => (ms(100), ms(3_000)),
         Kind::TwinSource | Kind::SetClocksBack => (ms(1_500), ms(5_000)),
-        Kind::KillLeader | Kind::LoseQuorum | Kind::RollBroker => (ms(500), ms(5_000)),
         Kind::StepClock => (ms(1_000), ms(4_000)),
         // Trust ends after a second, a flight's deadline is below one: both sides of these are to be met.
         Kind::PauseSource | Kind::PauseReplica | Kind::PauseBroker => (ms(200), ms(5_000)),
-        Kind::CutLink
+        Kind::KillLeader
+        | Kind::LoseQuorum
+        | Kind::RollBroker
+        | Kind::CutLink
         | Kind::BlackHoleLink
         | Kind::SlowSource
         | Kind::SlowFeed
