@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 use crate::endpoint::{Endpoint, EndpointList};
 
 /// The version of this file's forms. It is part of every `ETag`, so that an answer of another form is another answer: raise it
-/// with every change of what [`EndpointListAnswer`] says.
+/// with every change of what `GET` answers.
 pub const FORM: u32 = 1;
 
 /// A URL that an account monitors.

@@ -328,9 +328,9 @@ impl Ledger {
     /// Has another publisher speak for a source: what the former one said vouches for nothing any more.
     pub(crate) fn store_claim(&self, source: SourceId, claim: Claim) {
         self.store_date(source, Date::default());
-        // Release, before any T of the new claim; `SourceLine::watermark` reads T before the claim. So who loads that T finds
-        // this claim with it, or a later one.
-        self.sources[source.0].claim.store(claim.0, Ordering::Release);
+        // Before any T of the new claim, which is stored with release; `SourceLine::watermark` reads T before the claim. So who
+        // loads that T finds this claim with it, or a later one. It needs no order of its own.
+        self.sources[source.0].claim.store(claim.0, Ordering::Relaxed);
     }
 
     fn store_date(&self, source: SourceId, date: Date) {
@@ -368,8 +368,8 @@ impl SourceLine {
         // Acquire: the loads of entries, fences and floors that follow stay behind this one (rule 10).
         let moment = Moment::from_micros(self.complete_until.load(Ordering::Acquire));
         let monotonic = Duration::from_micros(self.complete_until_monotonic.load(Ordering::Acquire));
-        // Acquire, and after T: pairs with `Ledger::store_claim`.
-        let claim = Claim(self.claim.load(Ordering::Acquire));
+        // After T, whose acquire orders it: see `Ledger::store_claim`.
+        let claim = Claim(self.claim.load(Ordering::Relaxed));
         Watermark {
             heard_at,
             complete_until: Date { monotonic, moment },

@@ -10,7 +10,7 @@ use crate::summary::{Point, Summary};
 use crate::window::Frame;
 
 /// The version of this file's forms. It is part of every `ETag`, so that an answer of another form is another answer: raise it
-/// with every change of what [`MetricsAnswer`] says.
+/// with every change of what `GET` answers.
 pub const FORM: u32 = 1;
 
 /// What a batch of samples changed.
