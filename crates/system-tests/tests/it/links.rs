@@ -208,3 +208,13 @@ async fn until_state(client: &async_nats::Client, wanted: State) {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_link_to_several_addresses_leads_to_the_first_that_listens() {
+    let nobody = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let deaf = nobody.local_addr().unwrap();
+    drop(nobody);
+    let echo = link_to_echo().await;
+    let link = Link::start(&format!("{deaf},{}", echo.address())).await;
+    assert_eq!(echoed(&mut connect(&link).await, b"word").await, b"word");
+}
