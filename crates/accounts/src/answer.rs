@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 
 use crate::account::Account;
 
-/// The version of this file's forms. It is part of every `ETag`, so that an answer of another form is another answer: raise it
+/// The version of this file's forms (rule 25). It is part of every `ETag`, so that an answer of another form is another answer: raise it
 /// with every change of what `GET` answers.
 pub const FORM: u32 = 1;
 

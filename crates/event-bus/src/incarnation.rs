@@ -32,7 +32,7 @@ impl FromStr for Incarnation {
     }
 }
 
-/// A random number that a mutation draws, so that two histories of one database never share a version.
+/// A random number that a mutation draws, so that two histories of one database never share a version (rule 22).
 ///
 /// A database that is set back to a backup counts on from an older revision, and gives out the same revisions and sequences
 /// again for other content. The number tells them apart. Written as 16 hexadecimal digits; 0 is the nonce of what never was.

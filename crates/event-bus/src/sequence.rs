@@ -1,4 +1,4 @@
-//! Notices that something was not heard, and who speaks for a source (rule 7). Pure: no broker, no clock.
+//! Notices that something was not heard, and who speaks for a source (rules 7 and 21). Pure: no broker, no clock.
 //!
 //! The broker may lose what it acknowledged, a consumer may skip what was deleted, a database may be reset or set back, and a
 //! publisher that was replaced may wake up. None of that is announced. What reveals it is a source's own contiguous count of

@@ -45,7 +45,7 @@ impl Moment {
 
 /// A moment as it was noted: on the wall clock, to be told to others, and on the monotonic one, which nobody sets.
 ///
-/// It is told as the earlier of two: what the wall clock said then, and how long ago that is by the monotonic clock. So a
+/// It is told as the earlier of two (rule 23): what the wall clock said then, and how long ago that is by the monotonic clock. So a
 /// wall clock that is set back never makes an old date true again, and a machine that was suspended, whose monotonic clock
 /// stood still, claims nothing for the time it slept. Ordered by the monotonic clock. [`Date::default`] stands for "no date
 /// known".

@@ -9,7 +9,7 @@ use crate::sample::{AccountId, EndpointId, ResponseMs, Sample, UnixMs};
 use crate::summary::{Point, Summary};
 use crate::window::Frame;
 
-/// The version of this file's forms. It is part of every `ETag`, so that an answer of another form is another answer: raise it
+/// The version of this file's forms (rule 25). It is part of every `ETag`, so that an answer of another form is another answer: raise it
 /// with every change of what `GET` answers.
 pub const FORM: u32 = 1;
 

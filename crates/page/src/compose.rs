@@ -199,7 +199,8 @@ impl Composer for Upstreams {
         self.sources[source.index()].note(began, fetched)
     }
 
-    /// After a reset of the accounts service an id may be another account's: what was somebody else's is not shown with it.
+    /// After a reset of the accounts service an id may be another account's: what was somebody else's is not
+    /// shown with it (rule 24).
     fn conflicts(
         &self,
         _key: &PageKey,

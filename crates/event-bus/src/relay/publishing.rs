@@ -1,4 +1,4 @@
-//! Whether this process publishes for its source, for those who answer its readers and writers.
+//! Whether this process publishes for its source, for those who answer its readers and writers (rule 21).
 
 use std::time::{Duration, Instant};
 

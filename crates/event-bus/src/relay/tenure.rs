@@ -1,4 +1,4 @@
-//! One publisher per source: a relay claims the source before it publishes, and finds out when it must not.
+//! One publisher per source: a relay claims the source before it publishes, and finds out when it must not (rule 20).
 //!
 //! The messages on the watermark's subject form a chain: each is published with the expectation that the one before it is
 //! the last, which the broker checks. Whoever finds another's message there has been replaced, or is about to replace.
