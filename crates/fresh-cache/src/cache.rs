@@ -325,6 +325,7 @@ impl<C: Composer> FreshCache<C> {
     /// # let cache = FreshCache::new(accounts.clone(), ledger, CacheOptions::default());
     /// let carried = Carried {
     ///     version: accounts.version(),
+    ///     claim: None,
     ///     data: "what an event of the last week said".into(),
     ///     committed: Moment::from_micros(1_750_000_000_000_000),
     /// };

@@ -248,7 +248,7 @@ impl<B> Part<B> {
 ///     }
 /// }
 ///
-/// let part = Part::unproven(SourceId(0), Version { incarnation: 1, revision: 7 }, "Ada".to_owned());
+/// let part = Part::unproven(SourceId(0), Version { incarnation: 1, revision: 7, nonce: 0 }, "Ada".to_owned());
 /// let stale = PartState::Stale { part, reason: "did not answer in time".into() };
 /// assert_eq!(render(&stale), "Ada (as last known: accounts did not answer in time)");
 /// ```
