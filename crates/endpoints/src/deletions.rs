@@ -3,24 +3,22 @@
 //! Heard at least once, possibly late, and again from the beginning when the subscription is made anew: what decides is where
 //! in the stream a word stands.
 
-use event_bus::{Broker, Event, Nonce, Place, Subscription};
+use event_bus::{Event, Nonce, Place, Subscription};
 use serde::Deserialize;
 use tokio_util::sync::CancellationToken;
 
 use crate::endpoint::AccountId;
 use crate::error::StoreError;
-use crate::events;
 use crate::store::{News, Store, Word};
 
-const ACCOUNTS: &str = "accounts";
 const ACCOUNT_CREATED: &str = "dev.reliable-caching.account.created.v1";
 const ACCOUNT_UPDATED: &str = "dev.reliable-caching.account.updated.v1";
 const ACCOUNT_DELETED: &str = "dev.reliable-caching.account.deleted.v1";
 
-/// Listens to the accounts service until stopped. The broker remembers how far this service got.
-pub(crate) async fn hear(store: Store, broker: Broker, stop: CancellationToken) {
+/// Listens until stopped. An event may come again, and a failed deletion will: deleting twice is deleting once.
+pub(crate) async fn hear(subscription: Subscription, store: Store, stop: CancellationToken) {
     let beginning = store.clone();
-    Subscription::new(broker, events::SOURCE, ACCOUNTS)
+    subscription
         .run(
             stop,
             // Each future owns its store: one that borrowed the closure's could not be spawned.

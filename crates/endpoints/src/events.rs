@@ -15,6 +15,9 @@ pub(crate) const WATERMARK: &str = "dev.reliable-caching.endpoints.watermark.v1"
 /// The type of its publishers' claims.
 pub(crate) const CLAIM: &str = "dev.reliable-caching.endpoints.claim.v1";
 
+/// The source that is listened to.
+pub(crate) const ACCOUNTS: &str = "accounts";
+
 const ADDED: &str = "dev.reliable-caching.endpoint.added.v1";
 const CHANGED: &str = "dev.reliable-caching.endpoint.changed.v1";
 const REMOVED: &str = "dev.reliable-caching.endpoint.removed.v1";

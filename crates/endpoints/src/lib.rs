@@ -16,7 +16,7 @@ pub use routes::openapi;
 
 use std::time::Duration;
 
-use event_bus::{Broker, Clock, Relay, RelayOptions, Topology};
+use event_bus::{Broker, Clock, Relay, RelayOptions, Subscription, Topology};
 use http_edge::{Background, EdgeOptions, Readiness};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -38,8 +38,6 @@ pub async fn run(config: Config, listener: TcpListener, stop: CancellationToken)
         .await?
         .with_stream_replicas(config.stream_replicas);
     background.spawn_endless("the connection to the broker", broker.closed());
-    let deletions = deletions::hear(store.clone(), broker.clone(), background.stop());
-    background.spawn("the ear for deleted accounts", deletions);
     let relay = Relay::new(
         store.database(),
         broker.clone(),
@@ -52,6 +50,15 @@ pub async fn run(config: Config, listener: TcpListener, stop: CancellationToken)
     );
     let publishing = relay.publishing();
     background.spawn("the relay", relay.run(background.stop()));
+    let subscription = Subscription::new(
+        broker.clone(),
+        store.database(),
+        publishing.clone(),
+        events::SOURCE,
+        events::ACCOUNTS,
+    );
+    let deletions = deletions::hear(subscription, store.clone(), background.stop());
+    background.spawn("the ear for deleted accounts", deletions);
     let database = store.database();
     let publisher = publishing.clone();
     let ready =

@@ -2,6 +2,10 @@
 //!
 //! A change that the broker loses before it was delivered is noticed by the source's own count, as in the
 //! [`Feed`](crate::Feed), for as long as the process lives: it is said and counted, and nothing can be done about it here.
+//!
+//! How far a subscriber got belongs to its database. A second process with a copy would take messages that the first one never
+//! gets, and a database that was set back lacks what was handled since. So only the process that publishes for its own source
+//! subscribes, and a database with a new incarnation begins anew.
 
 mod losses;
 mod place;
@@ -12,8 +16,10 @@ use std::time::{Duration, Instant};
 use async_nats::jetstream::consumer::{AckPolicy, Consumer, pull};
 use async_nats::jetstream::{AckKind, Message};
 use futures::StreamExt as _;
+use group_commit::Database;
 use opentelemetry::metrics::Counter;
 use opentelemetry::{KeyValue, global};
+use rusqlite::Transaction;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
@@ -22,7 +28,7 @@ pub use self::place::Place;
 use crate::feed::process_span;
 use crate::outage::{Outage, Seldom};
 use crate::trouble::Stage;
-use crate::{Broker, Cause, Event, event};
+use crate::{Broker, Cause, Event, Incarnation, Publishing, event, outbox};
 
 /// Between attempts, at subscribing and at a change that could not be handled.
 const RETRY_AFTER: Duration = Duration::from_millis(500);
@@ -31,6 +37,9 @@ const RETRY_AFTER: Duration = Duration::from_millis(500);
 #[derive(Debug)]
 pub struct Subscription {
     broker: Broker,
+    /// Where what was handled is kept.
+    database: Database,
+    publishing: Publishing,
     durable: String,
     source: String,
     /// It was once.
@@ -48,6 +57,10 @@ enum SubscriptionError {
     Stream(#[from] async_nats::jetstream::context::CreateStreamError),
     #[error("the consumer cannot be created")]
     Consumer(#[from] async_nats::jetstream::stream::ConsumerError),
+    #[error("the consumer of another database cannot be deleted")]
+    Delete(#[source] async_nats::jetstream::stream::ConsumerError),
+    #[error("the database does not say which one it is")]
+    Database(#[from] group_commit::Error),
     #[error("the consumer cannot be listened to")]
     Messages(#[from] async_nats::jetstream::consumer::StreamError),
     #[error("the subscription ended")]
@@ -61,10 +74,19 @@ enum SubscriptionError {
 }
 
 impl Subscription {
-    /// Subscribes to `source` under the name `durable`, which is this subscriber's for good.
-    pub fn new(broker: Broker, durable: &str, source: &str) -> Self {
+    /// Subscribes to `source` under the name `durable`, which is this subscriber's for good, while the subscriber's own relay
+    /// publishes from this database.
+    pub fn new(
+        broker: Broker,
+        database: Database,
+        publishing: Publishing,
+        durable: &str,
+        source: &str,
+    ) -> Self {
         Self {
             broker,
+            database,
+            publishing,
             durable: durable.to_owned(),
             source: source.to_owned(),
             subscribed: false,
@@ -106,7 +128,7 @@ impl Subscription {
         F: AsyncFn(Event, Place) -> Result<(), E>,
         E: Display,
     {
-        self.broker.first_connection().await;
+        self.publishing.until_live().await;
         let mut connections = self.broker.connections.clone();
         connections.mark_unchanged();
         let (mut consumer, end) = self.subscribe().await?;
@@ -123,6 +145,7 @@ impl Subscription {
             let message = tokio::select! {
                 biased;
                 Ok(()) = connections.changed() => return Ok(()),
+                () = self.publishing.until_refused() => return Ok(()),
                 message = messages.next() => message,
             };
             let Some(Ok(message)) = message else {
@@ -140,9 +163,20 @@ impl Subscription {
     async fn subscribe(&self) -> Result<(Consumer<pull::Config>, Place), SubscriptionError> {
         let stream = self.broker.stream().await?;
         let asked = Place::end_of(stream.cached_info());
-        let consumer = stream
-            .get_or_create_consumer(&self.durable, self.consumer())
+        let read = |c: &Transaction<'_>| outbox::incarnation(c).map_err(group_commit::Error::from);
+        let wanted = self.consumer(self.database.read(read).await?);
+        let mut consumer = stream
+            .get_or_create_consumer(&self.durable, wanted.clone())
             .await?;
+        if consumer.cached_info().config.description != wanted.description {
+            tracing::info!(
+                source = self.source,
+                "the database is another one; hearing all again"
+            );
+            let deleted = stream.delete_consumer(&self.durable).await;
+            deleted.map_err(SubscriptionError::Delete)?;
+            consumer = stream.create_consumer(wanted).await?;
+        }
         let end = Place::end_of(&stream.get_info().await?);
         if end.stream != asked.stream {
             return Err(SubscriptionError::AnotherStream);
@@ -150,9 +184,11 @@ impl Subscription {
         Ok((consumer, end))
     }
 
-    fn consumer(&self) -> pull::Config {
+    /// It is described by the database that it is for.
+    fn consumer(&self, incarnation: Incarnation) -> pull::Config {
         pull::Config {
             durable_name: Some(self.durable.clone()),
+            description: Some(format!("of the database {incarnation}")),
             filter_subject: self.broker.topology.pattern(&self.source),
             ack_policy: AckPolicy::Explicit,
             ack_wait: Duration::from_secs(10),

@@ -57,7 +57,13 @@ pub async fn run(config: Config, listener: TcpListener, stop: CancellationToken)
     );
     let publishing = relay.publishing();
     background.spawn("the relay", relay.run(background.stop()));
-    let subscription = Subscription::new(broker.clone(), events::SOURCE, events::ACCOUNTS);
+    let subscription = Subscription::new(
+        broker.clone(),
+        store.database(),
+        publishing.clone(),
+        events::SOURCE,
+        events::ACCOUNTS,
+    );
     let hearing = hearing::hear_accounts(subscription, store.clone(), background.stop());
     background.spawn("the ear for deleted accounts", hearing);
     let database = store.database();

@@ -29,11 +29,19 @@ pub(crate) struct Accounts {
 
 impl Accounts {
     pub(crate) async fn start(nats: &NatsServer) -> Self {
+        // What is announced before that is of the past, of which a new database deletes nothing.
+        until_subscribed(nats).await;
+        Self::start_with(nats, Some(Nonce::draw())).await
+    }
+
+    /// The same before there is anybody to hear it.
+    pub(crate) async fn start_alone(nats: &NatsServer) -> Self {
         Self::start_with(nats, Some(Nonce::draw())).await
     }
 
     /// A program of before there were lives.
     pub(crate) async fn start_of_before(nats: &NatsServer) -> Self {
+        until_subscribed(nats).await;
         Self::start_with(nats, None).await
     }
 
@@ -178,4 +186,18 @@ pub(crate) async fn delete_subscription(app: &TestApp) {
 /// Whoever publishes or subscribes next makes it anew.
 pub(crate) async fn delete_stream(app: &TestApp) {
     jetstream(&app.nats).await.delete_stream("EVENTS").await.unwrap();
+}
+
+/// Waits until the service listens to accounts, which it does once it publishes itself.
+async fn until_subscribed(nats: &NatsServer) {
+    let jetstream = jetstream(nats).await;
+    eventually(Duration::from_secs(20), async || {
+        let stream = jetstream
+            .get_stream("EVENTS")
+            .await
+            .map_err(|error| error.to_string())?;
+        let consumer = stream.consumer_info("endpoints").await;
+        consumer.map(drop).map_err(|error| error.to_string())
+    })
+    .await;
 }

@@ -98,7 +98,7 @@ async fn other_events_of_accounts_delete_nothing() {
 #[tokio::test]
 async fn a_deletion_is_heard_by_a_service_that_was_not_there() {
     let nats = NatsServer::start();
-    let accounts = Accounts::start(&nats).await;
+    let accounts = Accounts::start_alone(&nats).await;
     accounts.announce("deleted", 1).await;
     accounts.published().await;
     let app = TestApp::spawn_on(nats).await;

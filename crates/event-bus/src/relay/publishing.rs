@@ -38,6 +38,23 @@ impl Publishing {
         }
     }
 
+    /// Waits until this process publishes for its source.
+    pub(crate) async fn until_live(&self) {
+        let live = |standing: &Standing| matches!(standing, Standing::Live { .. });
+        if self.0.clone().wait_for(live).await.is_err() {
+            // The relay has ended, and with it the service.
+            std::future::pending::<()>().await;
+        }
+    }
+
+    /// Waits until this process must not publish any more.
+    pub(crate) async fn until_refused(&self) {
+        let refused = |standing: &Standing| *standing == Standing::Refused;
+        if self.0.clone().wait_for(refused).await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+
     /// Whether another publisher is alive, so that nothing that is written here could be announced.
     pub fn is_refused(&self) -> bool {
         *self.0.borrow() == Standing::Refused

@@ -36,6 +36,8 @@ struct Subscriber {
     source: &'static str,
     handled: Arc<Mutex<BTreeSet<u64>>>,
     gate: Arc<Semaphore>,
+    /// Its own database and relay.
+    _itself: Source,
     _stop: DropGuard,
 }
 
@@ -57,12 +59,15 @@ impl Subscriber {
                 Ok::<_, Infallible>(())
             }
         };
-        let subscription = Subscription::new(broker, "subscriber", source);
+        let itself = Source::start_as("subscribers", tempfile::tempdir().unwrap(), nats).await;
+        let (database, publishing) = (itself.database.clone(), itself.publishing.clone());
+        let subscription = Subscription::new(broker, database, publishing, "subscriber", source);
         tokio::spawn(subscription.run(stop.clone(), async |_| Ok(()), handle));
         Self {
             source,
             handled,
             gate,
+            _itself: itself,
             _stop: stop.drop_guard(),
         }
     }
@@ -186,4 +191,21 @@ async fn a_stream_that_is_gone_is_counted_and_a_replay_is_not() {
     assert_eq!(subscriber.losses(), []);
     jetstream.delete_stream("EVENTS").await.unwrap();
     subscriber.until_lost("stream").await;
+}
+
+#[tokio::test]
+async fn a_database_that_is_another_one_is_told_everything_again() {
+    let nats = NatsServer::start();
+    let accounts = Source::start_as("retold", tempfile::tempdir().unwrap(), &nats).await;
+    for revision in 1..=3 {
+        accounts.publish(7, revision).await;
+    }
+    let first = Subscriber::start(&nats, "retold").await;
+    first.open();
+    first.until_handled(3).await;
+    drop(first);
+    // The broker knows that all was handled; a database with another incarnation does not have it.
+    let second = Subscriber::start(&nats, "retold").await;
+    second.open();
+    second.until_handled(3).await;
 }

@@ -138,16 +138,16 @@ async fn a_stream_that_is_made_anew_deletes_nothing() {
 
 #[tokio::test]
 async fn what_is_written_when_an_account_had_ended_is_the_next_ones() {
-    let app = TestApp::spawn().await;
+    let mut app = TestApp::spawn().await;
     let ended = Accounts::start(&app.nats).await;
     ended.announce("created", 1).await;
     ended.announce("deleted", 1).await;
     ended.heard_by(&app).await;
-    let app = app.respawn_reset().await;
-    ended.heard_by(&app).await;
+    app.nats.kill();
+    let mut app = app.respawn_reset().await;
     // By the owner of an account that was created after a reset, and that nobody has heard of yet.
     write(&app, 1).await;
-    delete_subscription(&app).await;
+    app.nats.restart();
     ended.heard_by(&app).await;
     refused_as_deleted(&app, 1).await;
     assert_written(&app, 1, 1).await;
