@@ -8,7 +8,8 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use self::reason::{Kind, Reason};
+use self::known::Kind;
+use self::reason::Reason;
 use crate::outage::Outage;
 
 /// How long a complaint of the server may explain what fails: a little longer than what fails waits for its answer.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use reqwest::header::{ACCEPT, CACHE_CONTROL};
 use reqwest::{Client, Response as HttpResponse};
 
-use crate::history::{Replica, Response, Source, Version, Window};
+use crate::history::{ReadError, Replica, Response, Source, Version, Window};
 use crate::moment::Moment;
 use crate::recorder::Lives;
 
@@ -50,21 +50,6 @@ pub struct Answer {
     pub response: Response,
     /// The page as JSON; of a 404, the problem.
     pub body: Vec<u8>,
-}
-
-/// Why a read brought no page.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ReadError {
-    /// Nobody listened.
-    Unreachable,
-    /// Nothing came in time.
-    Timeout,
-    /// The connection broke.
-    Broken,
-    /// Another status than 200 and 404.
-    Refused(u16),
-    /// What came is no page: what is wrong with it.
-    Nonsense(String),
 }
 
 /// A client of every replica.

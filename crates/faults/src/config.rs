@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
 
-use crate::rig::REPLICAS;
 use crate::schedule::{Kind, Pace};
+
+/// How many page replicas are on trial.
+pub const REPLICAS: usize = 2;
 
 /// Starts the whole stack on free ports, breaks it at random, and checks every answer that was given meanwhile.
 ///

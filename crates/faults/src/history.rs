@@ -331,3 +331,18 @@ pub struct Twins {
     /// How many of the first ones were replaced, and had to be started again.
     pub replaced: usize,
 }
+
+/// Why a read brought no page.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ReadError {
+    /// Nobody listened.
+    Unreachable,
+    /// Nothing came in time.
+    Timeout,
+    /// The connection broke.
+    Broken,
+    /// Another status than 200 and 404.
+    Refused(u16),
+    /// What came is no page: what is wrong with it.
+    Nonsense(String),
+}

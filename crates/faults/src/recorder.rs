@@ -3,9 +3,8 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::client::ReadError;
 use crate::history::{
-    Arm, Attempt, Birth, Incarnation, Mutation, Origin, Outage, Replica, Response, Round, Source,
+    Arm, Attempt, Birth, Incarnation, Mutation, Origin, Outage, ReadError, Replica, Response, Round, Source,
 };
 use crate::moment::Moment;
 

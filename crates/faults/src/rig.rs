@@ -13,13 +13,11 @@ use tokio::task::JoinSet;
 
 use crate::broker::Broker;
 use crate::client::{client, version_in_tag};
-use crate::config::PageFlags;
+use crate::config::{PageFlags, REPLICAS};
 use crate::history::{Arm, Incarnation, Replica, Source};
 use crate::recorder::{Lives, Recorder};
 use crate::schedule::Place;
 
-/// How many page replicas are on trial.
-pub const REPLICAS: usize = 2;
 /// The control: it has the first replica's links, and its faults.
 pub const NAIVE: Replica = Replica {
     arm: Arm::Naive,

@@ -9,9 +9,9 @@ use tokio::time::Instant;
 
 use crate::calm::Calm;
 use crate::check::{Checker, Rule, Violation};
-use crate::client::{ReadError, Reader};
+use crate::client::Reader;
 use crate::config::Config;
-use crate::history::{Arm, Source};
+use crate::history::{Arm, ReadError, Source};
 use crate::inject::Injector;
 use crate::random::Random;
 use crate::readers::Readers;

@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use crate::check::Lag;
-use crate::client::ReadError;
-use crate::history::{Asked, Mark, Outcome, Response};
+use crate::history::{Asked, Mark, Outcome, ReadError, Response};
 
 /// Into how many classes answers fall by how far they are behind.
 const LAGS: usize = 6;

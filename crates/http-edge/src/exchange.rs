@@ -14,28 +14,16 @@ use std::time::Instant;
 
 use axum::extract::{MatchedPath, Request};
 use axum::http::{HeaderName, HeaderValue, StatusCode};
-use axum::response::{IntoResponseParts, Response, ResponseParts};
+use axum::response::Response;
 use axum::routing::Route;
 
+use crate::already_logged::AlreadyLogged;
 use crate::limits::Work;
 use crate::measure::{Labels, Series};
 use crate::problem::Cause;
 use crate::trace::Trace;
 
 const TRACE_ID: HeaderName = HeaderName::from_static("trace-id");
-
-/// On a 5xx response: someone has written it to the log, or decided not to.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct AlreadyLogged;
-
-impl IntoResponseParts for AlreadyLogged {
-    type Error = Infallible;
-
-    fn into_response_parts(self, mut parts: ResponseParts) -> Result<ResponseParts, Self::Error> {
-        parts.extensions_mut().insert(self);
-        Ok(parts)
-    }
-}
 
 /// One request under way: it runs within its trace and its limits, is measured, and is logged if it fails.
 pub(crate) struct Exchange {

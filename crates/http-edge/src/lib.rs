@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod already_logged;
 mod background;
 mod client;
 pub mod conditional;

@@ -16,7 +16,7 @@ use axum::routing::future::RouteFuture;
 use tokio::time::{Sleep, sleep};
 use tower::Service;
 
-use crate::exchange::AlreadyLogged;
+use crate::already_logged::AlreadyLogged;
 use crate::{EdgeOptions, Problem};
 
 /// The bounds of a service, and how much of them is taken.

@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 use serde::{Serialize, Serializer};
 use utoipa::ToSchema;
 
-use crate::exchange::AlreadyLogged;
+use crate::already_logged::AlreadyLogged;
 
 /// What a client is told about a request that failed, as `application/problem+json`.
 ///

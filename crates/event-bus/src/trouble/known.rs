@@ -1,6 +1,15 @@
 //! The errors that operators meet, with what to do about each.
 
-use super::reason::Kind;
+/// Who has to do something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// Nobody answers.
+    Away,
+    /// The broker is there, and says no.
+    Refused,
+    /// What is there cannot be used.
+    Unusable,
+}
 
 /// What is known of errors that have one of these signs in their text.
 pub(super) struct Known {

@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::fmt;
 
-use super::known::{CONNECTING, Known, USING};
+use super::known::{CONNECTING, Kind, Known, USING};
 
 /// Why something does not work, and what to do about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,17 +12,6 @@ pub(super) struct Reason {
     pub(super) what: String,
     /// Empty if nothing is known.
     pub(super) to_do: &'static str,
-}
-
-/// Who has to do something.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
-    /// Nobody answers.
-    Away,
-    /// The broker is there, and says no.
-    Refused,
-    /// What is there cannot be used.
-    Unusable,
 }
 
 impl Reason {
