@@ -3,13 +3,14 @@
 //! Heard at least once, possibly late, and again from the beginning when the subscription is made anew: what decides is where
 //! in the stream a word stands.
 
+use event_bus::lives::{EntityChange, EntityEvent};
 use event_bus::{Event, Nonce, Place, Subscription};
 use serde::Deserialize;
 use tokio_util::sync::CancellationToken;
 
 use crate::endpoint::AccountId;
 use crate::error::StoreError;
-use crate::store::{News, Store, Word};
+use crate::store::Store;
 
 const ACCOUNT_CREATED: &str = "dev.reliable-caching.account.created.v1";
 const ACCOUNT_UPDATED: &str = "dev.reliable-caching.account.updated.v1";
@@ -39,10 +40,10 @@ async fn begin(store: Store, end: Place) -> Result<(), StoreError> {
 }
 
 async fn handle(store: Store, event: Event, place: Place) -> Result<(), StoreError> {
-    let news = match event.kind.as_str() {
-        ACCOUNT_CREATED => News::Created,
-        ACCOUNT_UPDATED => News::Updated,
-        ACCOUNT_DELETED => News::Deleted,
+    let change = match event.kind.as_str() {
+        ACCOUNT_CREATED => EntityChange::Created,
+        ACCOUNT_UPDATED => EntityChange::Updated,
+        ACCOUNT_DELETED => EntityChange::Deleted,
         _ => return Ok(()),
     };
     // Repeating it would not make it readable, and would hold up those behind it.
@@ -50,14 +51,13 @@ async fn handle(store: Store, event: Event, place: Place) -> Result<(), StoreErr
         tracing::warn!(id = event.id, "news of an account without a number; skipped");
         return Ok(());
     };
-    let word = Word {
-        account: AccountId(id),
-        news,
+    let heard = EntityEvent {
+        change,
         life: life_of(&event),
         incarnation: event.incarnation,
         place,
     };
-    store.hear_account(word).await
+    store.hear_account(AccountId(id), heard).await
 }
 
 /// None: from a program, or of an account, of before there were lives.

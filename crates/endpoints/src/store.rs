@@ -3,11 +3,10 @@
 mod accounts;
 #[cfg(test)]
 mod lives;
-mod places;
 
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use event_bus::lives::{EntityEvent, Past};
 use event_bus::outbox::{self, Announcement};
 use event_bus::{Nonce, Place, Version};
 use group_commit::Database;
@@ -21,7 +20,6 @@ use crate::endpoint::{
 };
 use crate::error::StoreError;
 use crate::events;
-pub(crate) use crate::store::accounts::{News, Word};
 use crate::store::accounts::{bumped, hear, known, stamp, stamp_unheard};
 
 const MIGRATIONS: &[&str] = &[
@@ -36,9 +34,8 @@ const MIGRATIONS: &[&str] = &[
 #[derive(Debug, Clone)]
 pub(crate) struct Store {
     database: Database,
-    /// Up to where the accounts' stream is past: each word up to there was published before what is written now. None before
-    /// the first subscription.
-    past: Arc<Mutex<Option<Place>>>,
+    /// Of the accounts' stream.
+    past: Past,
 }
 
 /// What a reader of the list gets.
@@ -68,7 +65,7 @@ impl Store {
         }
         Ok(Self {
             database,
-            past: Arc::default(),
+            past: Past::default(),
         })
     }
 
@@ -104,7 +101,7 @@ impl Store {
         wanted: impl FnOnce(Version) -> bool + Send + 'static,
         new: NewEndpoint,
     ) -> Result<Stored, StoreError> {
-        let past = *self.past();
+        let past = self.past.place();
         self.database
             .write(move |c| add(c, account, wanted, &new, past))
             .await
@@ -139,35 +136,25 @@ impl Store {
     #[instrument(skip_all)]
     pub(crate) async fn begin(&self, place: Place) -> Result<(), StoreError> {
         // First, so that what is written meanwhile has a stamp of its own.
-        let before = self.past().replace(place);
-        if before.is_some() {
+        if !self.past.begin(place) {
             return Ok(());
         }
         let stamped = self.database.write(move |c| stamp_unheard(c, place)).await;
         if stamped.is_err() {
-            *self.past() = None;
+            self.past.clear();
         }
         stamped
     }
 
     /// Takes in what the accounts service said of an account. A repeat does nothing.
     #[instrument(skip_all)]
-    pub(crate) async fn hear_account(&self, word: Word) -> Result<(), StoreError> {
-        self.pass(word.place);
-        self.database.write(move |c| hear(c, &word)).await
-    }
-
-    /// A replay comes from further back.
-    fn pass(&self, place: Place) {
-        let mut past = self.past();
-        if past.is_none_or(|past| past.stream != place.stream || past.sequence < place.sequence) {
-            *past = Some(place);
-        }
-    }
-
-    fn past(&self) -> MutexGuard<'_, Option<Place>> {
-        // A place is whole, so that a panic elsewhere does not spoil it.
-        self.past.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(crate) async fn hear_account(
+        &self,
+        account: AccountId,
+        event: EntityEvent,
+    ) -> Result<(), StoreError> {
+        self.past.pass(event.place);
+        self.database.write(move |c| hear(c, account, &event)).await
     }
 }
 
@@ -177,7 +164,7 @@ fn list_unless(
     held: impl FnOnce(Version) -> bool,
 ) -> Result<Listed, StoreError> {
     let known = known(c, account)?;
-    let (version, life) = (known.version, known.life());
+    let (version, life) = (known.version, known.owner.life());
     let list = if held(version) {
         None
     } else {
@@ -194,7 +181,7 @@ fn add(
     past: Option<Place>,
 ) -> Result<Stored, StoreError> {
     let known = known(c, account)?;
-    if known.deleted {
+    if known.owner.deleted {
         return Err(StoreError::AccountDeleted);
     }
     let count = count(c, account)?;
@@ -274,7 +261,7 @@ fn announce(
     version: Version,
     event: impl Fn(EndpointId, &EndpointList) -> Announcement<'static>,
 ) -> Result<(), StoreError> {
-    let life = known(c, endpoint.account_id)?.life();
+    let life = known(c, endpoint.account_id)?.owner.life();
     let list = list(c, endpoint.account_id, version, life)?;
     Ok(outbox::announce(c, &event(endpoint.id, &list))?)
 }

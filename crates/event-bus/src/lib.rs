@@ -8,6 +8,7 @@ mod event;
 mod feed;
 pub mod history;
 mod incarnation;
+pub mod lives;
 mod outage;
 pub mod outbox;
 mod readiness;

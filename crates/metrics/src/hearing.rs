@@ -4,6 +4,7 @@
 //! Heard at least once, possibly late, and again from the beginning when the subscription is made anew: what decides is where
 //! in the stream a word stands.
 
+use event_bus::lives::{EntityChange, EntityEvent};
 use event_bus::{Event, Nonce, Place, Subscription};
 use serde::Deserialize;
 use tokio_util::sync::CancellationToken;
@@ -11,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use crate::error::StoreError;
 use crate::events::{ACCOUNT_CREATED, ACCOUNT_DELETED, ACCOUNT_UPDATED};
 use crate::sample::AccountId;
-use crate::store::{News, Store, Word};
+use crate::store::Store;
 
 /// Listens until stopped. An event may come again, and a failed deletion will: deleting twice is deleting once.
 pub(crate) async fn hear_accounts(subscription: Subscription, store: Store, stop: CancellationToken) {
@@ -36,10 +37,10 @@ async fn begin(store: Store, end: Place) -> Result<(), StoreError> {
 }
 
 async fn apply(store: Store, event: Event, place: Place) -> Result<(), StoreError> {
-    let news = match event.kind.as_str() {
-        ACCOUNT_CREATED => News::Created,
-        ACCOUNT_UPDATED => News::Updated,
-        ACCOUNT_DELETED => News::Deleted,
+    let change = match event.kind.as_str() {
+        ACCOUNT_CREATED => EntityChange::Created,
+        ACCOUNT_UPDATED => EntityChange::Updated,
+        ACCOUNT_DELETED => EntityChange::Deleted,
         _ => return Ok(()),
     };
     // Not an error: it would be repeated for ever, and never become a number.
@@ -47,14 +48,13 @@ async fn apply(store: Store, event: Event, place: Place) -> Result<(), StoreErro
         tracing::warn!(id = event.id, "news of no account; skipped");
         return Ok(());
     };
-    let word = Word {
-        account: AccountId(account),
-        news,
+    let heard = EntityEvent {
+        change,
         life: life_of(&event),
         incarnation: event.incarnation,
         place,
     };
-    store.hear_account(word).await
+    store.hear_account(AccountId(account), heard).await
 }
 
 /// None: from a program, or of an account, of before there were lives.

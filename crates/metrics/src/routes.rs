@@ -166,7 +166,7 @@ async fn answer(
     let known = store.known(account).await?;
     let current = etag(known.version, frame);
     if conditional::not_modified(headers, &current) {
-        let life = life_header(known.life());
+        let life = life_header(known.owner.life());
         return Ok((StatusCode::NOT_MODIFIED, life, [(header::ETAG, current)]).into_response());
     }
     let summarised = store.summarise(account, frame).await?;

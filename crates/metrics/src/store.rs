@@ -7,12 +7,12 @@ mod histograms;
 mod histories;
 #[cfg(test)]
 mod lives;
-mod places;
 mod samples;
 
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
+use event_bus::lives::{EntityEvent, Past};
 use event_bus::outbox;
 use event_bus::{Nonce, Place, Version};
 use group_commit::Database;
@@ -24,7 +24,6 @@ use crate::error::StoreError;
 use crate::events;
 use crate::sample::{AccountId, Batch, EndpointId};
 use crate::store::accounts::{Known, bump, find, hear, stamp, stamp_unheard};
-pub(crate) use crate::store::accounts::{News, Word};
 use crate::store::histograms::Windows;
 use crate::summary::Summary;
 use crate::window::Frame;
@@ -47,9 +46,8 @@ const SUMMARIES: usize = 2;
 pub(crate) struct Store {
     database: Database,
     summaries: Arc<Semaphore>,
-    /// Up to where the accounts' stream is past: each word up to there was published before what is written now. None before
-    /// the first subscription.
-    past: Arc<Mutex<Option<Place>>>,
+    /// Of the accounts' stream.
+    past: Past,
 }
 
 /// What a batch changed.
@@ -80,7 +78,7 @@ impl Store {
         Ok(Self {
             database,
             summaries: Arc::new(Semaphore::new(SUMMARIES)),
-            past: Arc::default(),
+            past: Past::default(),
         })
     }
 
@@ -97,7 +95,7 @@ impl Store {
         wanted: impl FnOnce(Version) -> bool + Send + 'static,
         batch: Batch,
     ) -> Result<Recorded, StoreError> {
-        let past = *self.past();
+        let past = self.past.place();
         self.database
             .write(move |c| record(c, account, wanted, &batch, past))
             .await
@@ -126,13 +124,12 @@ impl Store {
     #[instrument(skip_all)]
     pub(crate) async fn begin(&self, place: Place) -> Result<(), StoreError> {
         // First, so that what is written meanwhile has a stamp of its own.
-        let before = self.past().replace(place);
-        if before.is_some() {
+        if !self.past.begin(place) {
             return Ok(());
         }
         let stamped = self.database.write(move |c| stamp_unheard(c, place)).await;
         if stamped.is_err() {
-            *self.past() = None;
+            self.past.clear();
         }
         stamped
     }
@@ -142,24 +139,15 @@ impl Store {
     ///
     /// May be repeated: it announces once, and goes on deleting where a crash left off.
     #[instrument(skip_all)]
-    pub(crate) async fn hear_account(&self, word: Word) -> Result<(), StoreError> {
-        self.pass(word.place);
-        let step = move |c: &Connection| hear(c, &word);
+    pub(crate) async fn hear_account(
+        &self,
+        account: AccountId,
+        event: EntityEvent,
+    ) -> Result<(), StoreError> {
+        self.past.pass(event.place);
+        let step = move |c: &Connection| hear(c, account, &event);
         while self.database.write(step).await? {}
         Ok(())
-    }
-
-    /// A replay comes from further back.
-    fn pass(&self, place: Place) {
-        let mut past = self.past();
-        if past.is_none_or(|past| past.stream != place.stream || past.sequence < place.sequence) {
-            *past = Some(place);
-        }
-    }
-
-    fn past(&self) -> MutexGuard<'_, Option<Place>> {
-        // A place is whole, so that a panic elsewhere does not spoil it.
-        self.past.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -188,7 +176,7 @@ fn record(
 ) -> Result<Recorded, StoreError> {
     let known = find(c, account)?;
     // First: what would be refused without a condition is refused as without (RFC 9110, 13.2.1).
-    if known.deleted {
+    if known.owner.deleted {
         return Err(StoreError::AccountDeleted);
     }
     if !wanted(known.version) {
@@ -224,7 +212,7 @@ fn summarise(c: &Connection, account: AccountId, frame: Frame) -> Result<Summari
     }
     Ok(Summarised {
         version: known.version,
-        life: known.life(),
+        life: known.owner.life(),
         endpoints,
     })
 }

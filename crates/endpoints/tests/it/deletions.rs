@@ -3,9 +3,9 @@
 use serde_json::{Value, json};
 use test_support::NatsServer;
 
-use crate::accounts::Accounts;
 use crate::app::{TestApp, an_endpoint, header};
 use crate::stream::changes;
+use account_data::Accounts;
 
 pub(crate) async fn refused_as_deleted(app: &TestApp, account: i64) {
     let response = app.post(account, &an_endpoint("late")).await;
@@ -17,7 +17,7 @@ pub(crate) async fn refused_as_deleted(app: &TestApp, account: i64) {
 #[tokio::test]
 async fn a_deleted_accounts_endpoints_are_deleted_and_that_is_announced() {
     let app = TestApp::spawn().await;
-    let accounts = Accounts::start(&app.nats).await;
+    let accounts = Accounts::start(&app).await;
     app.endpoint(1, "a").await;
     app.endpoint(1, "b").await;
     app.endpoint(2, "of another").await;
@@ -52,7 +52,7 @@ async fn a_deleted_accounts_endpoints_are_deleted_and_that_is_announced() {
 #[tokio::test]
 async fn a_deletion_heard_again_changes_nothing() {
     let app = TestApp::spawn().await;
-    let accounts = Accounts::start(&app.nats).await;
+    let accounts = Accounts::start(&app).await;
     app.endpoint(1, "a").await;
     for account in [1, 1, 2] {
         accounts.announce("deleted", account).await;
@@ -65,7 +65,7 @@ async fn a_deletion_heard_again_changes_nothing() {
 #[tokio::test]
 async fn an_account_without_endpoints_is_remembered_as_deleted_and_nothing_is_announced() {
     let app = TestApp::spawn().await;
-    let accounts = Accounts::start(&app.nats).await;
+    let accounts = Accounts::start(&app).await;
     let id = app.endpoint(2, "soon removed").await;
     app.delete(2, id).await;
     accounts.announce("deleted", 1).await;
@@ -85,7 +85,7 @@ async fn an_account_without_endpoints_is_remembered_as_deleted_and_nothing_is_an
 #[tokio::test]
 async fn other_events_of_accounts_delete_nothing() {
     let app = TestApp::spawn().await;
-    let accounts = Accounts::start(&app.nats).await;
+    let accounts = Accounts::start(&app).await;
     app.endpoint(1, "a").await;
     accounts.announce("updated", 1).await;
     accounts.announce("deleted", 2).await;

@@ -1,7 +1,6 @@
 //! The endpoints service as its users meet it: over HTTP, and over a real broker.
 #![expect(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
 
-mod accounts;
 mod app;
 mod bad_input;
 mod conditions;

@@ -1,15 +1,12 @@
 //! What is known of accounts: their revisions, and what the accounts service said of them.
 //!
-//! An account is told from others that had its id by its life, the nonce of its creation. What the accounts service says comes
-//! late, again, and out of order, so that what counts is said in the incarnation that begins last in the stream; what is said in
-//! one before it changes nothing. Within an incarnation an account ends once, and an id is never given out again. And a word
-//! deletes only what may have been written before it was published.
+//! What an event of the accounts service changes: [`event_bus::lives`].
 
+use event_bus::lives::{Effect, EntityEvent, Owner, Stamp};
 use event_bus::outbox;
-use event_bus::{Incarnation, Nonce, Place, Version};
-use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use event_bus::{Nonce, Place, Version};
+use rusqlite::{Connection, OptionalExtension as _, params};
 
-use super::places::{Begun, Spot};
 use crate::error::StoreError;
 use crate::events;
 use crate::sample::AccountId;
@@ -19,102 +16,27 @@ const SWEEP_LIMIT: u32 = 10_000;
 /// The same of chunks of histograms, each of which is some tens of samples long on disk.
 const CHUNK_SWEEP_LIMIT: u32 = 1_000;
 
-/// What the accounts service said of an account, and where.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Word {
-    pub(crate) account: AccountId,
-    pub(crate) news: News,
-    /// Whose life; none from a program, or of an account, of before lives were told apart.
-    pub(crate) life: Option<Nonce>,
-    /// Of the accounts service's database.
-    pub(crate) incarnation: Incarnation,
-    pub(crate) place: Place,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum News {
-    Created,
-    Updated,
-    Deleted,
-}
-
 /// What is known about an account: an absence has a version too (rule 14).
 #[derive(Debug)]
 pub(crate) struct Known {
     pub(crate) version: Version,
-    pub(super) deleted: bool,
-    life: Option<Nonce>,
-    /// The number of the accounts' incarnation that the last word was of; none while nothing was heard of it.
-    heard_in: Option<i64>,
-    /// Up to where the stream was past when the first of the data was written.
-    past: Option<Spot>,
+    pub(crate) owner: Owner,
 }
 
 pub(super) fn find(c: &Connection, account: AccountId) -> Result<Known, StoreError> {
-    let incarnation = outbox::incarnation(c)?;
-    let known = c
+    let row = c
         .prepare_cached("SELECT * FROM accounts WHERE account_id = ?1")?
-        .query_row([account.0], |row| Known::from_row(row, incarnation))
-        .optional()?;
-    Ok(known.unwrap_or_else(|| Known::nothing(incarnation)))
-}
-
-impl Known {
-    fn nothing(incarnation: Incarnation) -> Self {
-        Self {
-            version: Version {
-                incarnation,
-                revision: 0,
-                nonce: Nonce::default(),
-            },
-            deleted: false,
-            life: None,
-            heard_in: None,
-            past: None,
-        }
-    }
-
-    fn from_row(row: &Row<'_>, incarnation: Incarnation) -> rusqlite::Result<Self> {
-        let life = row.get("life")?;
-        Ok(Self {
-            version: Version {
-                incarnation,
-                revision: row.get("revision")?,
-                nonce: row.get("nonce")?,
-            },
-            deleted: row.get("deleted")?,
-            life: (life != Nonce::default()).then_some(life),
-            heard_in: row.get("heard_in")?,
-            past: Spot::from_row(row, "past_stream", "past_place")?,
+        .query_row([account.0], |row| {
+            Ok((row.get("revision")?, row.get("nonce")?, Owner::from_row(row)?))
         })
-    }
-
-    /// Whose the data is, if that is known.
-    pub(crate) fn life(&self) -> Option<Nonce> {
-        self.life.filter(|_| !self.is_orphaned())
-    }
-
-    /// The account had ended when the data was written; it is that of the next one. A deletion leaves no data, and no place.
-    fn is_orphaned(&self) -> bool {
-        self.deleted && self.past.is_some()
-    }
-
-    /// Whether the word is of an incarnation that had ended when the last word was said.
-    fn is_ahead_of(&self, c: &Connection, said_in: Begun) -> Result<bool, StoreError> {
-        match self.heard_in {
-            Some(heard) if heard != said_in.number => Ok(said_in.is_before(Begun::numbered(c, heard)?)),
-            _ => Ok(false),
-        }
-    }
-
-    /// Whether the word is of the account that is known. Where a life is not known, the incarnation decides: within one, an id
-    /// is never given out again, and an update without a creation is of the account of before, restored from a backup.
-    fn is_of(&self, word: &Word, said_in: Begun) -> bool {
-        match (self.life, word.life) {
-            (Some(known), Some(said)) => known == said,
-            _ => self.heard_in == Some(said_in.number) || word.news == News::Updated,
-        }
-    }
+        .optional()?;
+    let (revision, nonce, owner) = row.unwrap_or_default();
+    let version = Version {
+        incarnation: outbox::incarnation(c)?,
+        revision,
+        nonce,
+    };
+    Ok(Known { version, owner })
 }
 
 /// The version that the current mutation gives the account.
@@ -137,7 +59,7 @@ pub(super) fn bump(c: &Connection, account: AccountId) -> Result<Version, StoreE
 pub(super) fn stamp(c: &Connection, account: AccountId, past: Option<Place>) -> Result<(), StoreError> {
     // Not yet subscribed. A stamp of before holds for what comes later, too.
     let Some(past) = past else { return Ok(()) };
-    let past = Spot::of(c, past)?;
+    let past = Stamp::of(c, past)?;
     c.prepare_cached("UPDATE accounts SET past_stream = ?2, past_place = ?3 WHERE account_id = ?1")?
         .execute([account.0, past.stream, past.place])?;
     Ok(())
@@ -145,7 +67,7 @@ pub(super) fn stamp(c: &Connection, account: AccountId, past: Option<Place>) -> 
 
 /// The same for all accounts of which nothing was heard and that got data before there was a subscription.
 pub(super) fn stamp_unheard(c: &Connection, past: Place) -> Result<(), StoreError> {
-    let past = Spot::of(c, past)?;
+    let past = Stamp::of(c, past)?;
     c.prepare_cached(
         "UPDATE accounts SET past_stream = ?1, past_place = ?2 WHERE heard_in IS NULL AND past_stream IS NULL",
     )?
@@ -153,70 +75,28 @@ pub(super) fn stamp_unheard(c: &Connection, past: Place) -> Result<(), StoreErro
     Ok(())
 }
 
-/// Deletes what a deleted account had, or what another account had under this id: once the accounts service was reset,
-/// its ids begin again at 1. Answers whether there is more to delete; then it is to be called again.
-pub(super) fn hear(c: &Connection, word: &Word) -> Result<bool, StoreError> {
-    let spot = Spot::of(c, word.place)?;
-    let said_in = Begun::heard(c, word.incarnation, spot)?;
-    let known = find(c, word.account)?;
-    if known.is_ahead_of(c, said_in)? {
+/// Takes in an event of the accounts service. Deletes the samples of an account that has ended, or of another account that had
+/// this id: after a reset of the accounts service, its ids begin again at 1. Returns whether there is more to delete; then it
+/// must be called again.
+pub(super) fn hear(c: &Connection, account: AccountId, event: &EntityEvent) -> Result<bool, StoreError> {
+    let Some(effect) = find(c, account)?.owner.apply(c, event)? else {
         return Ok(false);
-    }
-    let same = known.is_of(word, said_in);
-    let repeated = known.heard_in == Some(said_in.number);
-    // Mutations overtake events: what was written after the word is not what it is about.
-    let kept = known.heard_in.is_none() || known.is_orphaned() || known.past.is_some_and(|past| spot <= past);
-    let heard = |deleted| Heard {
-        said_in,
-        life: word.life.or(known.life.filter(|_| same)),
-        deleted,
     };
-    match word.news {
-        News::Deleted => {
-            let kept = known.past.is_some_and(|past| spot <= past) || (same && known.is_orphaned());
-            let more = !kept && forget(c, word.account)?;
-            note(c, word.account, heard(true))?;
-            Ok(more)
-        }
-        // It may have overtaken the creation that another account begins with: of a life that is not told, that would be missed.
-        News::Updated
-            if same && !repeated && word.life.is_none() && known.heard_in.is_some() && !known.deleted =>
-        {
-            Ok(false)
-        }
-        // Within an incarnation the dead stay dead. In another one it was restored from a backup.
-        _ if same => note(c, word.account, heard(known.deleted && repeated)).map(|()| false),
-        _ => {
-            let more = !kept && forget(c, word.account)?;
-            // Refused until the last old sample is gone: new ones would be deleted with them.
-            if !more {
-                note(c, word.account, heard(false))?;
-            }
-            Ok(more)
-        }
+    let more = effect.forget && forget(c, account)?;
+    // Another account waits until the last old sample is gone: new samples would be deleted with the old ones.
+    if !more || effect.deleted {
+        note(c, account, effect)?;
     }
+    Ok(more)
 }
 
-/// What a word that counts leaves to be known.
-#[derive(Debug, Clone, Copy)]
-struct Heard {
-    said_in: Begun,
-    life: Option<Nonce>,
-    deleted: bool,
-}
-
-fn note(c: &Connection, account: AccountId, heard: Heard) -> Result<(), StoreError> {
+fn note(c: &Connection, account: AccountId, effect: Effect) -> Result<(), StoreError> {
     c.prepare_cached(
         "INSERT INTO accounts (account_id, revision, deleted, life, heard_in) VALUES (?1, 0, ?2, ?3, ?4)
          ON CONFLICT DO UPDATE SET deleted = ?2, life = ?3, heard_in = ?4
              WHERE (deleted, life, heard_in) IS NOT (?2, ?3, ?4)",
     )?
-    .execute(params![
-        account.0,
-        heard.deleted,
-        heard.life.unwrap_or_default(),
-        heard.said_in.number,
-    ])?;
+    .execute(params![account.0, effect.deleted, effect.life, effect.heard_in])?;
     Ok(())
 }
 

@@ -1,5 +1,6 @@
 //! Random histories: whatever was recorded, replaced, deleted and begun anew, an answer is what the samples say.
 
+use event_bus::lives::{EntityChange, EntityEvent};
 use event_bus::{Incarnation, Nonce, Place};
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
@@ -9,7 +10,6 @@ use tempfile::TempDir;
 use super::{MIGRATIONS, Store, histograms, samples};
 use crate::error::StoreError;
 use crate::sample::{AccountId, Batch, EndpointId, ResponseMs, Sample, State, StatusCode, UnixMs};
-use crate::store::{News, Word};
 use crate::summary::{Point, Summary};
 use crate::window::{Frame, Window};
 
@@ -22,7 +22,7 @@ enum Step {
     /// The batch before it, sent again.
     Again,
     Begin(Place),
-    Hear(Word),
+    Hear(AccountId, EntityEvent),
     /// The service ends, and begins again; perhaps on a database that never had histograms.
     Reopen {
         unpacked: bool,
@@ -66,7 +66,7 @@ fn step() -> impl Strategy<Value = Step> {
         8 => (account(), batch()).prop_map(|(account, batch)| Step::Record(account, batch)),
         1 => Just(Step::Again),
         1 => (0..40_u64).prop_map(|end| Step::Begin(at(end))),
-        3 => (account(), word()).prop_map(|(account, word)| Step::Hear(Word { account, ..word })),
+        3 => (account(), event()).prop_map(|(account, event)| Step::Hear(account, event)),
         1 => any::<bool>().prop_map(|unpacked| Step::Reopen { unpacked }),
     ]
 }
@@ -75,12 +75,15 @@ fn at(sequence: u64) -> Place {
     Place { stream: 1, sequence }
 }
 
-/// Anything, in any order: also what no accounts service says.
-fn word() -> impl Strategy<Value = Word> {
-    let news = prop_oneof![Just(News::Created), Just(News::Updated), Just(News::Deleted)];
-    (news, 0..3_u128, 0..3_u64, 0..40_u64).prop_map(|(news, incarnation, life, place)| Word {
-        account: ACCOUNTS[0],
-        news,
+/// Anything, in any order: also what no accounts service publishes.
+fn event() -> impl Strategy<Value = EntityEvent> {
+    let change = prop_oneof![
+        Just(EntityChange::Created),
+        Just(EntityChange::Updated),
+        Just(EntityChange::Deleted)
+    ];
+    (change, 0..3_u128, 0..3_u64, 0..40_u64).prop_map(|(change, incarnation, life, place)| EntityEvent {
+        change,
         life: (life > 0).then_some(Nonce(life)),
         incarnation: Incarnation(incarnation),
         place: at(place),
@@ -116,7 +119,7 @@ impl Scene {
                 }
             }
             Step::Begin(end) => self.store.begin(end).await.unwrap(),
-            Step::Hear(word) => self.store.hear_account(word).await.unwrap(),
+            Step::Hear(account, event) => self.store.hear_account(account, event).await.unwrap(),
             Step::Reopen { unpacked } => {
                 if unpacked {
                     self.write(unpack).await;

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::accounts::Accounts;
 use crate::app::{TestApp, header, sample};
 use crate::events::{attribute, changes};
+use account_data::Accounts;
 
 pub(crate) async fn refused_as_deleted(app: &TestApp, account: i64) {
     let response = app.post(account, &json!({ "samples": [sample(1, 0, 1)] })).await;
@@ -43,7 +43,7 @@ async fn a_deletion_that_is_heard_ends_the_accounts_metrics_and_nobody_elses() {
     app.record(8, &others).await;
     let before = app.get("/accounts/7/metrics?window=7d").await;
     let etag = header(&before, "etag").to_owned();
-    let accounts = Accounts::start(&app.nats).await;
+    let accounts = Accounts::start(&app).await;
     accounts.announce("deleted", 7).await;
 
     let heard = changes(&app, 3).await;
@@ -87,7 +87,7 @@ async fn a_deletion_that_is_heard_ends_the_accounts_metrics_and_nobody_elses() {
 async fn a_deletion_heard_again_is_announced_once_and_other_news_of_accounts_are_passed_over() {
     let app = TestApp::spawn().await;
     app.record(7, &[sample(1, 2, 1)]).await;
-    let accounts = Accounts::start(&app.nats).await;
+    let accounts = Accounts::start(&app).await;
     for what in ["updated", "deleted", "deleted"] {
         accounts.announce(what, 7).await;
     }
@@ -118,7 +118,7 @@ async fn a_deletion_heard_again_is_announced_once_and_other_news_of_accounts_are
 async fn a_deletion_is_remembered_across_a_restart() {
     let app = TestApp::spawn().await;
     app.record(7, &[sample(1, 2, 1)]).await;
-    let accounts = Accounts::start(&app.nats).await;
+    let accounts = Accounts::start(&app).await;
     accounts.announce("deleted", 7).await;
     accounts.heard_by(&app).await;
     refused_as_deleted(&app, 7).await;
@@ -138,7 +138,7 @@ async fn a_deletion_while_the_service_was_away_is_heard_when_it_is_back() {
     let app = TestApp::spawn().await;
     app.record(7, &[sample(1, 2, 1)]).await;
     // Once it has heard a first deletion, it is subscribed for good.
-    let accounts = Accounts::start(&app.nats).await;
+    let accounts = Accounts::start(&app).await;
     accounts.announce("deleted", 9).await;
     accounts.heard_by(&app).await;
     refused_as_deleted(&app, 9).await;
@@ -164,7 +164,7 @@ async fn a_huge_account_is_deleted_in_steps_that_a_crash_may_interrupt() {
         )
         .unwrap();
     assert_eq!(app.metrics(7, "7d").await["endpoints"], json!([]));
-    let accounts = Accounts::start(&app.nats).await;
+    let accounts = Accounts::start(&app).await;
     accounts.announce("deleted", 7).await;
     await_swept(&app, 7).await;
     assert_eq!(app.metrics(7, "7d").await["revision"], 5, "already announced");
@@ -173,7 +173,7 @@ async fn a_huge_account_is_deleted_in_steps_that_a_crash_may_interrupt() {
 #[tokio::test]
 async fn a_message_that_names_no_account_is_passed_over_for_good() {
     let app = TestApp::spawn().await;
-    let accounts = Accounts::start(&app.nats).await;
+    let accounts = Accounts::start(&app).await;
     accounts.announce("deleted", 1).await;
     accounts.heard_by(&app).await;
     refused_as_deleted(&app, 1).await;

@@ -2,10 +2,10 @@
 
 use serde_json::json;
 
-use crate::accounts::Accounts;
 use crate::app::{TestApp, sample};
 use crate::deletion::{refused_as_deleted, rows_left};
 use crate::events::{attribute, changes};
+use account_data::Accounts;
 
 async fn assert_endpoints(app: &TestApp, account: i64, revision: u64, count: usize) {
     let answer = app.metrics(account, "7d").await;
@@ -20,14 +20,14 @@ async fn assert_endpoints(app: &TestApp, account: i64, revision: u64, count: usi
 #[tokio::test]
 async fn after_a_reset_the_id_of_a_deleted_account_is_a_new_ones() {
     let app = TestApp::spawn().await;
-    let accounts = Accounts::start(&app.nats).await;
+    let accounts = Accounts::start(&app).await;
     accounts.announce("created", 1).await;
     app.record(1, &[sample(1, 1, 1)]).await;
     accounts.announce("deleted", 1).await;
     accounts.heard_by(&app).await;
     refused_as_deleted(&app, 1).await;
 
-    let reset = Accounts::start(&app.nats).await;
+    let reset = Accounts::start(&app).await;
     reset.announce("created", 1).await;
     reset.heard_by(&app).await;
     assert_endpoints(&app, 1, 2, 0).await;
@@ -41,14 +41,14 @@ async fn after_a_reset_the_id_of_a_deleted_account_is_a_new_ones() {
 #[tokio::test]
 async fn after_a_reset_a_new_account_does_not_inherit_from_a_live_one() {
     let app = TestApp::spawn().await;
-    let accounts = Accounts::start(&app.nats).await;
+    let accounts = Accounts::start(&app).await;
     for account in [1, 2] {
         accounts.announce("created", account).await;
     }
     accounts.heard_by(&app).await;
     app.record(1, &[sample(1, 1, 1)]).await;
 
-    let reset = Accounts::start(&app.nats).await;
+    let reset = Accounts::start(&app).await;
     for account in [2, 1] {
         reset.announce("created", account).await;
     }
@@ -69,7 +69,7 @@ async fn after_a_reset_a_new_account_does_not_inherit_from_a_live_one() {
 #[tokio::test]
 async fn a_creation_heard_again_neither_revives_nor_deletes() {
     let app = TestApp::spawn().await;
-    let accounts = Accounts::start(&app.nats).await;
+    let accounts = Accounts::start(&app).await;
     accounts.announce("created", 1).await;
     accounts.announce("created", 2).await;
     app.record(2, &[sample(1, 1, 1)]).await;
@@ -85,7 +85,7 @@ async fn a_creation_heard_again_neither_revives_nor_deletes() {
 #[tokio::test]
 async fn what_was_recorded_before_its_account_was_heard_of_is_kept() {
     let app = TestApp::spawn().await;
-    let accounts = Accounts::start(&app.nats).await;
+    let accounts = Accounts::start(&app).await;
     app.record(1, &[sample(1, 1, 1)]).await;
     app.record(2, &[sample(1, 1, 1)]).await;
     accounts.announce("created", 1).await;
@@ -94,7 +94,7 @@ async fn what_was_recorded_before_its_account_was_heard_of_is_kept() {
     assert_endpoints(&app, 1, 1, 1).await;
     assert_endpoints(&app, 2, 1, 1).await;
 
-    let reset = Accounts::start(&app.nats).await;
+    let reset = Accounts::start(&app).await;
     for account in [1, 2] {
         reset.announce("created", account).await;
     }
@@ -106,15 +106,15 @@ async fn what_was_recorded_before_its_account_was_heard_of_is_kept() {
 #[tokio::test]
 async fn what_an_ended_incarnation_says_late_changes_nothing() {
     let app = TestApp::spawn().await;
-    let ended = Accounts::start(&app.nats).await;
+    let ended = Accounts::start(&app).await;
     ended.announce("created", 1).await;
     ended.heard_by(&app).await;
-    let accounts = Accounts::start(&app.nats).await;
+    let accounts = Accounts::start(&app).await;
     accounts.announce("created", 1).await;
     accounts.heard_by(&app).await;
     app.record(1, &[sample(1, 1, 1)]).await;
     for what in ["created", "updated", "deleted"] {
-        ended.say_late(&app.nats, what, 1).await;
+        ended.say_late(&app, what, 1).await;
         accounts.heard_by(&app).await;
         assert_endpoints(&app, 1, 1, 1).await;
     }
@@ -124,7 +124,7 @@ async fn what_an_ended_incarnation_says_late_changes_nothing() {
 #[tokio::test]
 async fn after_a_restore_from_a_backup_accounts_keep_theirs_and_the_undeleted_live() {
     let app = TestApp::spawn().await;
-    let accounts = Accounts::start_of_before(&app.nats).await;
+    let accounts = Accounts::start_of_before(&app).await;
     for account in [1, 2] {
         accounts.announce("created", account).await;
     }
@@ -149,7 +149,7 @@ async fn after_a_restore_from_a_backup_accounts_keep_theirs_and_the_undeleted_li
 #[tokio::test]
 async fn a_huge_account_is_replaced_in_steps_that_a_crash_may_interrupt() {
     let app = TestApp::spawn().await;
-    let accounts = Accounts::start(&app.nats).await;
+    let accounts = Accounts::start(&app).await;
     for account in [7, 8] {
         accounts.announce("created", account).await;
     }
@@ -166,7 +166,7 @@ async fn a_huge_account_is_replaced_in_steps_that_a_crash_may_interrupt() {
              COMMIT;",
         )
         .unwrap();
-    let reset = Accounts::start(&app.nats).await;
+    let reset = Accounts::start(&app).await;
     for account in [7, 8] {
         reset.announce("created", account).await;
     }

@@ -1,20 +1,21 @@
-//! The order of what the accounts service says: by where it stands in the stream, not by when it was heard.
+//! The order of events and of incarnations: by where they stand in the stream, not by when they were heard.
 
-use event_bus::{Incarnation, Place};
 use rusqlite::{Connection, Row, params};
 
-use crate::error::StoreError;
+use crate::{Incarnation, Place};
 
-/// A [`Place`] that compares with those in streams of before.
+/// A [`Place`] that also compares with places in earlier streams.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Spot {
-    /// The number of the stream: the later it was first heard, the higher.
-    pub(super) stream: i64,
-    pub(super) place: i64,
+pub struct Stamp {
+    /// The number of the stream: the later it was first heard of, the higher.
+    pub stream: i64,
+    /// The sequence in the stream.
+    pub place: i64,
 }
 
-impl Spot {
-    pub(super) fn of(c: &Connection, place: Place) -> Result<Self, StoreError> {
+impl Stamp {
+    /// Gives the stream a number if it has none.
+    pub fn of(c: &Connection, place: Place) -> rusqlite::Result<Self> {
         c.prepare_cached("INSERT OR IGNORE INTO streams_heard (created) VALUES (?1)")?
             .execute([place.stream])?;
         let stream = c
@@ -33,17 +34,17 @@ impl Spot {
     }
 }
 
-/// An incarnation of the accounts service's database, and where it begins.
+/// An incarnation of the source's database, and where it begins.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Begun {
     pub(super) number: i64,
-    /// None: it was heard when places were not kept.
-    first: Option<Spot>,
+    /// None: it was heard by a version that did not keep places.
+    first: Option<Stamp>,
 }
 
 impl Begun {
-    /// The incarnation in which a word at this place was said. What a replay brings from further back is its new beginning.
-    pub(super) fn heard(c: &Connection, incarnation: Incarnation, spot: Spot) -> Result<Self, StoreError> {
+    /// The incarnation of an event at this place. If a replay brings an event from further back, the incarnation begins there.
+    pub(super) fn heard(c: &Connection, incarnation: Incarnation, at: Stamp) -> rusqlite::Result<Self> {
         let incarnation = incarnation.to_string();
         c.prepare_cached("INSERT OR IGNORE INTO incarnations_heard (incarnation) VALUES (?1)")?
             .execute([&incarnation])?;
@@ -51,18 +52,14 @@ impl Begun {
             "UPDATE incarnations_heard SET stream = ?2, place = ?3
              WHERE incarnation = ?1 AND (stream IS NULL OR (stream, place) > (?2, ?3))",
         )?
-        .execute(params![incarnation, spot.stream, spot.place])?;
-        Ok(
-            c.prepare_cached("SELECT number, stream, place FROM incarnations_heard WHERE incarnation = ?1")?
-                .query_row([&incarnation], Self::from_row)?,
-        )
+        .execute(params![incarnation, at.stream, at.place])?;
+        c.prepare_cached("SELECT number, stream, place FROM incarnations_heard WHERE incarnation = ?1")?
+            .query_row([&incarnation], Self::from_row)
     }
 
-    pub(super) fn numbered(c: &Connection, number: i64) -> Result<Self, StoreError> {
-        Ok(
-            c.prepare_cached("SELECT number, stream, place FROM incarnations_heard WHERE number = ?1")?
-                .query_row([number], Self::from_row)?,
-        )
+    pub(super) fn numbered(c: &Connection, number: i64) -> rusqlite::Result<Self> {
+        c.prepare_cached("SELECT number, stream, place FROM incarnations_heard WHERE number = ?1")?
+            .query_row([number], Self::from_row)
     }
 
     /// Whether this one had ended when the other began.
@@ -76,7 +73,7 @@ impl Begun {
     fn from_row(row: &Row<'_>) -> rusqlite::Result<Self> {
         Ok(Self {
             number: row.get("number")?,
-            first: Spot::from_row(row, "stream", "place")?,
+            first: Stamp::from_row(row, "stream", "place")?,
         })
     }
 }

@@ -1,4 +1,4 @@
-//! The accounts service, as much of it as is heard of here.
+//! A stand-in for the accounts service: as much of it as other services hear.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -14,13 +14,14 @@ use tempfile::TempDir;
 use test_support::{NatsServer, eventually};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use crate::app::TestApp;
+use crate::App;
 
-/// A source that announces as the accounts service does: nothing but an outbox, and its relay. Another one started is
-/// the service after its database was reset.
-pub(crate) struct Accounts {
+/// A source that announces as the accounts service does: an outbox and its relay, and nothing else. One that is started after
+/// another one is the service after its database was reset.
+#[derive(Debug)]
+pub struct Accounts {
     database: Database,
-    /// Of its first account; those of the others follow. None: it is a program of before there were lives.
+    /// Of its first account; those of the others follow. None: it is a program that is older than lives.
     life: Option<Nonce>,
     sequence: AtomicU64,
     _folder: TempDir,
@@ -28,16 +29,21 @@ pub(crate) struct Accounts {
 }
 
 impl Accounts {
-    pub(crate) async fn start(nats: &NatsServer) -> Self {
-        // What is announced before that is of the past, of which a new database deletes nothing.
-        until_subscribed(nats).await;
+    /// Starts it once the service listens. What is announced before that is of the past, of which a new database deletes nothing.
+    pub async fn start<A: App>(app: &A) -> Self {
+        until_subscribed(app).await;
+        Self::start_with(app.nats(), Some(Nonce::draw())).await
+    }
+
+    /// Starts it before there is a service to hear it.
+    pub async fn start_alone(nats: &NatsServer) -> Self {
         Self::start_with(nats, Some(Nonce::draw())).await
     }
 
-    /// A program of before there were lives.
-    pub(crate) async fn start_of_before(nats: &NatsServer) -> Self {
-        until_subscribed(nats).await;
-        Self::start_with(nats, None).await
+    /// Starts a program that is older than lives.
+    pub async fn start_of_before<A: App>(app: &A) -> Self {
+        until_subscribed(app).await;
+        Self::start_with(app.nats(), None).await
     }
 
     async fn start_with(nats: &NatsServer, life: Option<Nonce>) -> Self {
@@ -69,7 +75,11 @@ impl Accounts {
     }
 
     /// The account's life.
-    pub(crate) fn life(&self, account: i64) -> Nonce {
+    ///
+    /// # Panics
+    ///
+    /// If the program is older than lives.
+    pub fn life(&self, account: i64) -> Nonce {
         let first = self.life.expect("a program that knows lives");
         Nonce(first.0.wrapping_add(account.cast_unsigned()))
     }
@@ -82,7 +92,8 @@ impl Accounts {
         data
     }
 
-    pub(crate) async fn announce(&self, what: &str, account: i64) {
+    /// Announces that the account is `created`, `updated` or `deleted`.
+    pub async fn announce(&self, what: &str, account: i64) {
         let kind = kind_of(what);
         let data = self.data(account);
         let announce = move |c: &Connection| {
@@ -101,7 +112,7 @@ impl Accounts {
     }
 
     /// Says it although another one took over: the rest of a batch that was on its way.
-    pub(crate) async fn say_late(&self, nats: &NatsServer, what: &str, account: i64) {
+    pub async fn say_late<A: App>(&self, app: &A, what: &str, account: i64) {
         let incarnation = self
             .database
             .read(|c| outbox::incarnation(c).map_err(Error::from));
@@ -119,19 +130,19 @@ impl Accounts {
         }
         let subject = format!("events.accounts.{account}");
         let payload = self.data(account).to_string();
-        let jetstream = jetstream(nats).await;
+        let jetstream = jetstream(app.nats()).await;
         let published = jetstream.publish_with_headers(subject, headers, payload.into());
         published.await.unwrap().await.unwrap();
     }
 
     /// The database goes on under a new incarnation, as one that was restored from a backup.
-    pub(crate) async fn restore(&self) {
+    pub async fn restore(&self) {
         let renew = |c: &Connection| outbox::renew_incarnation(c).map_err(Error::from);
         self.database.write(renew).await.unwrap();
     }
 
     /// Waits until the broker has acknowledged all of it.
-    pub(crate) async fn published(&self) {
+    pub async fn published(&self) {
         eventually(Duration::from_secs(10), async || {
             let pending = self.database.read(|c| {
                 c.query_row("SELECT count(*) FROM outbox", [], |row| row.get(0))
@@ -146,12 +157,12 @@ impl Accounts {
     }
 
     /// Waits until the service has handled all of it, by the broker's account: asking the service would change it.
-    pub(crate) async fn heard_by(&self, app: &TestApp) {
+    pub async fn heard_by<A: App>(&self, app: &A) {
         self.published().await;
-        let mut stream = jetstream(&app.nats).await.get_stream("EVENTS").await.unwrap();
+        let mut stream = jetstream(app.nats()).await.get_stream("EVENTS").await.unwrap();
         let last = stream.info().await.unwrap().state.last_sequence;
         eventually(Duration::from_secs(10), async || {
-            let info = stream.consumer_info("metrics").await;
+            let info = stream.consumer_info(A::NAME).await;
             let handled = info.map_err(|error| error.to_string())?.ack_floor.stream_sequence;
             // Watermarks go on, so the floor passes `last` even if that was no message of accounts.
             if handled >= last {
@@ -172,26 +183,26 @@ async fn jetstream(nats: &NatsServer) -> Context {
     async_nats::jetstream::new(async_nats::connect(nats.url()).await.unwrap())
 }
 
-/// As an operator does it: the stream is replayed from its beginning.
-pub(crate) async fn delete_subscription(app: &TestApp) {
-    let stream = jetstream(&app.nats).await.get_stream("EVENTS").await.unwrap();
-    stream.delete_consumer("metrics").await.unwrap();
+/// Deletes the durable consumer, as an operator does: the stream is replayed from its beginning.
+pub async fn delete_subscription<A: App>(app: &A) {
+    let stream = jetstream(app.nats()).await.get_stream("EVENTS").await.unwrap();
+    stream.delete_consumer(A::NAME).await.unwrap();
 }
 
-/// Whoever publishes or subscribes next makes it anew.
-pub(crate) async fn delete_stream(app: &TestApp) {
-    jetstream(&app.nats).await.delete_stream("EVENTS").await.unwrap();
+/// Deletes the stream. Whoever publishes or subscribes next makes it again.
+pub async fn delete_stream<A: App>(app: &A) {
+    jetstream(app.nats()).await.delete_stream("EVENTS").await.unwrap();
 }
 
 /// Waits until the service listens to accounts, which it does once it publishes itself.
-async fn until_subscribed(nats: &NatsServer) {
-    let jetstream = jetstream(nats).await;
+async fn until_subscribed<A: App>(app: &A) {
+    let jetstream = jetstream(app.nats()).await;
     eventually(Duration::from_secs(20), async || {
         let stream = jetstream
             .get_stream("EVENTS")
             .await
             .map_err(|error| error.to_string())?;
-        let consumer = stream.consumer_info("metrics").await;
+        let consumer = stream.consumer_info(A::NAME).await;
         consumer.map(drop).map_err(|error| error.to_string())
     })
     .await;

@@ -1,0 +1,236 @@
+//! Whose data is whose, in whatever order, and however often, the service hears which accounts there were.
+
+#![expect(missing_docs, reason = "a test's name says what it shows")]
+
+use crate::{Accounts, App, delete_stream, delete_subscription};
+
+/// Makes the tests of this module for a service's [`App`].
+#[macro_export]
+macro_rules! tests_of_lives {
+    ($app:ty) => {
+        $crate::tests_of_lives! { $app:
+            a_replay_deletes_nothing_where_the_newer_accounts_were_heard_first
+            a_replay_deletes_nothing_where_nothing_was_heard_before
+            a_replay_deletes_nothing_that_was_written_before_there_was_a_subscription
+            a_stream_that_is_made_anew_deletes_nothing
+            what_is_written_when_an_account_had_ended_is_the_next_ones
+            an_account_whose_creation_was_missed_does_not_inherit
+            an_account_that_was_restored_from_a_backup_keeps_what_it_has
+            of_a_program_of_before_there_were_lives_a_replay_deletes_nothing_either
+        }
+    };
+    ($app:ty: $($name:ident)*) => {
+        $(#[tokio::test]
+        async fn $name() {
+            $crate::lives::$name::<$app>().await;
+        })*
+    };
+}
+
+/// The life that the answer names, be it the whole one or "not modified".
+pub async fn life_of<A: App>(app: &A, account: i64) -> Option<String> {
+    let whole = app.answer(account, None).await;
+    let etag = whole.headers()["etag"].to_str().unwrap();
+    let same = app.answer(account, Some(etag)).await;
+    assert_eq!((whole.status().as_u16(), same.status().as_u16()), (200, 304));
+    let life = whole.headers().get("account-life");
+    assert_eq!(life, same.headers().get("account-life"));
+    life.map(|life| life.to_str().unwrap().to_owned())
+}
+
+/// Accounts 1 to 3 were created, and after a reset once more. Then this service's database was reset.
+async fn after_two_resets<A: App>() -> (A, Accounts) {
+    let app = A::spawn().await;
+    let first = Accounts::start(&app).await;
+    for account in 1..=3 {
+        first.announce("created", account).await;
+    }
+    first.heard_by(&app).await;
+    let accounts = Accounts::start(&app).await;
+    for account in 1..=3 {
+        accounts.announce("created", account).await;
+    }
+    accounts.heard_by(&app).await;
+    let app = app.respawn_reset().await;
+    (app, accounts)
+}
+
+pub async fn a_replay_deletes_nothing_where_the_newer_accounts_were_heard_first<A: App>() {
+    let (app, accounts) = after_two_resets::<A>().await;
+    for account in 1..=3 {
+        accounts.announce("updated", account).await;
+    }
+    accounts.heard_by(&app).await;
+    for account in 1..=3 {
+        app.write(account).await;
+    }
+    for _ in 0..2 {
+        delete_subscription(&app).await;
+        accounts.heard_by(&app).await;
+        for account in 1..=3 {
+            app.assert_written(account, 1).await;
+        }
+    }
+    accounts.announce("deleted", 2).await;
+    accounts.heard_by(&app).await;
+    app.assert_written(2, 0).await;
+    app.assert_refused(2).await;
+    app.assert_written(3, 1).await;
+}
+
+pub async fn a_replay_deletes_nothing_where_nothing_was_heard_before<A: App>() {
+    let (app, accounts) = after_two_resets::<A>().await;
+    accounts.heard_by(&app).await;
+    for account in 1..=3 {
+        app.write(account).await;
+    }
+    for _ in 0..2 {
+        delete_subscription(&app).await;
+        accounts.heard_by(&app).await;
+        for account in 1..=3 {
+            app.assert_written(account, 1).await;
+            assert_eq!(
+                life_of(&app, account).await,
+                Some(accounts.life(account).to_string())
+            );
+        }
+    }
+    accounts.announce("deleted", 2).await;
+    accounts.heard_by(&app).await;
+    app.assert_written(2, 0).await;
+    app.assert_refused(2).await;
+}
+
+pub async fn a_replay_deletes_nothing_that_was_written_before_there_was_a_subscription<A: App>() {
+    let (mut app, accounts) = after_two_resets::<A>().await;
+    app.nats_mut().kill();
+    let mut app = app.respawn_reset().await;
+    for account in 1..=3 {
+        app.write(account).await;
+    }
+    app.nats_mut().restart();
+    accounts.heard_by(&app).await;
+    delete_subscription(&app).await;
+    accounts.heard_by(&app).await;
+    for account in 1..=3 {
+        app.assert_written(account, 1).await;
+        assert_eq!(
+            life_of(&app, account).await,
+            Some(accounts.life(account).to_string())
+        );
+    }
+}
+
+pub async fn a_stream_that_is_made_anew_deletes_nothing<A: App>() {
+    let (app, accounts) = after_two_resets::<A>().await;
+    for account in 1..=3 {
+        app.write(account).await;
+    }
+    delete_stream(&app).await;
+    for account in 1..=3 {
+        accounts.announce("updated", account).await;
+    }
+    accounts.heard_by(&app).await;
+    delete_subscription(&app).await;
+    accounts.heard_by(&app).await;
+    for account in 1..=3 {
+        app.assert_written(account, 1).await;
+    }
+    accounts.announce("deleted", 1).await;
+    accounts.heard_by(&app).await;
+    app.assert_written(1, 0).await;
+    app.assert_refused(1).await;
+}
+
+pub async fn what_is_written_when_an_account_had_ended_is_the_next_ones<A: App>() {
+    let mut app = A::spawn().await;
+    let ended = Accounts::start(&app).await;
+    ended.announce("created", 1).await;
+    ended.announce("deleted", 1).await;
+    ended.heard_by(&app).await;
+    app.nats_mut().kill();
+    let mut app = app.respawn_reset().await;
+    // By the owner of an account that was created after a reset, and that nobody has heard of yet.
+    app.write(1).await;
+    app.nats_mut().restart();
+    ended.heard_by(&app).await;
+    app.assert_refused(1).await;
+    app.assert_written(1, 1).await;
+    assert_eq!(life_of(&app, 1).await, None);
+
+    let accounts = Accounts::start(&app).await;
+    accounts.announce("created", 1).await;
+    accounts.heard_by(&app).await;
+    app.assert_written(1, 1).await;
+    assert_eq!(life_of(&app, 1).await, Some(accounts.life(1).to_string()));
+    delete_subscription(&app).await;
+    accounts.heard_by(&app).await;
+    app.assert_written(1, 1).await;
+}
+
+pub async fn an_account_whose_creation_was_missed_does_not_inherit<A: App>() {
+    for what in ["updated", "deleted"] {
+        let app = A::spawn().await;
+        let ended = Accounts::start(&app).await;
+        ended.announce("created", 1).await;
+        ended.heard_by(&app).await;
+        app.write(1).await;
+        let accounts = Accounts::start(&app).await;
+        accounts.announce(what, 1).await;
+        accounts.heard_by(&app).await;
+        app.assert_written(1, 0).await;
+        assert_eq!(life_of(&app, 1).await, Some(accounts.life(1).to_string()));
+        ended.say_late(&app, "updated", 1).await;
+        accounts.heard_by(&app).await;
+        assert_eq!(
+            life_of(&app, 1).await,
+            Some(accounts.life(1).to_string()),
+            "too late"
+        );
+    }
+}
+
+pub async fn an_account_that_was_restored_from_a_backup_keeps_what_it_has<A: App>() {
+    let app = A::spawn().await;
+    let accounts = Accounts::start(&app).await;
+    accounts.announce("created", 1).await;
+    accounts.announce("created", 2).await;
+    accounts.announce("deleted", 2).await;
+    accounts.heard_by(&app).await;
+    app.write(1).await;
+    accounts.restore().await;
+    // What the backup had not published yet may be a creation.
+    accounts.announce("updated", 2).await;
+    accounts.announce("created", 1).await;
+    accounts.heard_by(&app).await;
+    app.assert_written(1, 1).await;
+    app.write(2).await;
+    delete_subscription(&app).await;
+    accounts.heard_by(&app).await;
+    app.assert_written(1, 1).await;
+    app.assert_written(2, 1).await;
+}
+
+pub async fn of_a_program_of_before_there_were_lives_a_replay_deletes_nothing_either<A: App>() {
+    let app = A::spawn().await;
+    let ended = Accounts::start_of_before(&app).await;
+    ended.announce("created", 1).await;
+    ended.heard_by(&app).await;
+    let accounts = Accounts::start_of_before(&app).await;
+    accounts.announce("created", 1).await;
+    accounts.heard_by(&app).await;
+    let app = app.respawn_reset().await;
+    accounts.announce("updated", 1).await;
+    accounts.heard_by(&app).await;
+    app.write(1).await;
+    delete_subscription(&app).await;
+    accounts.heard_by(&app).await;
+    app.assert_written(1, 1).await;
+    assert_eq!(life_of(&app, 1).await, None);
+
+    let of_now = Accounts::start(&app).await;
+    of_now.announce("created", 1).await;
+    of_now.heard_by(&app).await;
+    app.assert_written(1, 0).await;
+    assert_eq!(life_of(&app, 1).await, Some(of_now.life(1).to_string()));
+}
