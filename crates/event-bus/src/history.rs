@@ -10,6 +10,7 @@ use async_nats::jetstream::Message;
 use async_nats::jetstream::consumer::pull::{Batch, Config};
 use async_nats::jetstream::consumer::{AckPolicy, Consumer, DeliverPolicy};
 use futures::StreamExt as _;
+use jiff::{SignedDuration, Timestamp};
 use tokio::time::{Instant, timeout_at};
 
 use crate::{Broker, Event, event};
@@ -38,6 +39,26 @@ pub enum CutShort {
     /// The broker said no.
     #[error("the stream cannot be read")]
     Broker(#[source] async_nats::Error),
+}
+
+/// A change that the stream tells of.
+#[derive(Debug)]
+pub struct PastChange {
+    /// The index of the source whose it is.
+    pub source: usize,
+    /// What was published.
+    pub event: Event,
+    /// When the broker received it, by the broker's clock; the end of the stream, or now, if the clock was set back since.
+    pub received: Timestamp,
+}
+
+impl PastChange {
+    /// Whether the event claims to have been committed after it was received. Its source's clock was ahead, so nobody knows
+    /// what that source had committed by the event's time. Clocks may differ by the skew.
+    pub fn is_dated_ahead(&self, skew: Duration) -> bool {
+        let skew = SignedDuration::try_from(skew).unwrap_or(SignedDuration::MAX);
+        self.event.time.duration_since(self.received) > skew
+    }
 }
 
 /// The last change of each entity of some sources, in the order of the stream, up to the stream's end at the first call
@@ -73,8 +94,8 @@ impl History {
         }
     }
 
-    /// The next change, with the index of the source whose it is; none when it is over.
-    pub async fn next(&mut self) -> Option<(usize, Event)> {
+    /// The next change; none when it is over.
+    pub async fn next(&mut self) -> Option<PastChange> {
         let next = self.look().await;
         if !matches!(next, Ok(Some(_))) {
             self.past = None;
@@ -100,20 +121,24 @@ impl History {
         self.cut_short.as_ref()
     }
 
-    async fn look(&mut self) -> Result<Option<(usize, Event)>, CutShort> {
+    async fn look(&mut self) -> Result<Option<PastChange>, CutShort> {
         let until = self.open().await?;
         while let Some(past) = &mut self.past {
-            let Some(message) = in_time(until, past.next()).await? else {
+            let Some((message, received)) = in_time(until, past.next()).await? else {
                 return Ok(None);
             };
-            let Some(change) = self.read(&message) else {
+            let Some((source, event)) = self.read(&message) else {
                 continue;
             };
             if self.told == self.bounds.changes {
                 return Err(CutShort::Changes);
             }
             self.told += 1;
-            return Ok(Some(change));
+            return Ok(Some(PastChange {
+                source,
+                event,
+                received,
+            }));
         }
         Ok(None)
     }
@@ -165,6 +190,8 @@ struct Past {
     consumer: Consumer<Config>,
     /// The stream's last sequence when this began: what comes behind it is not the past.
     end: u64,
+    /// When the last message was received; no message before it was received later.
+    ended: Timestamp,
     /// What was asked for and not yet taken; none: nothing is left.
     batch: Option<Batch>,
     taken_of_batch: usize,
@@ -194,20 +221,29 @@ impl Past {
         };
         let consumer = stream.create_consumer(config).await?;
         let batch = ask(&consumer).await?;
+        let state = &stream.cached_info().state;
         Ok(Self {
             consumer,
-            end: stream.cached_info().state.last_sequence,
+            end: state.last_sequence,
+            ended: Timestamp::from_nanosecond(state.last_timestamp.unix_timestamp_nanos())?,
             batch: Some(batch),
             taken_of_batch: 0,
         })
     }
 
-    /// The next message; none at the end, which is where nothing is left, or what is left came after this began.
-    async fn next(&mut self) -> Result<Option<Message>, async_nats::Error> {
+    /// The next message and when it was received; none at the end, which is where nothing is left, or what is left came after
+    /// this began.
+    async fn next(&mut self) -> Result<Option<(Message, Timestamp)>, async_nats::Error> {
         while let Some(batch) = &mut self.batch {
             if let Some(message) = batch.next().await.transpose()? {
                 self.taken_of_batch += 1;
-                return Ok((message.info()?.stream_sequence <= self.end).then_some(message));
+                let info = message.info()?;
+                if info.stream_sequence > self.end {
+                    return Ok(None);
+                }
+                let received = Timestamp::from_nanosecond(info.published.unix_timestamp_nanos())?;
+                let received = received.min(self.ended).min(Timestamp::now());
+                return Ok(Some((message, received)));
             }
             let more = std::mem::take(&mut self.taken_of_batch) == BATCH;
             self.batch = if more {

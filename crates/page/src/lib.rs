@@ -83,12 +83,8 @@ impl Service {
             config.allow_override,
             options,
         );
-        let mut hearer = Hearer::new(
-            hearing,
-            &ledger,
-            ledger_options(&config).clock_skew,
-            caches.clone(),
-        );
+        let skew = ledger_options(&config).clock_skew;
+        let mut hearer = Hearer::new(hearing, &ledger, skew, caches.clone());
         report::observe(&caches);
 
         let topology = Topology {
@@ -102,7 +98,10 @@ impl Service {
         let mut background = Background::until(stop);
         background.spawn_endless("the connection to the broker", broker.closed());
         let fail_point = config.fail_point;
-        background.spawn_optional("the warm-up", warm::warm(history, caches.clone(), fail_point));
+        background.spawn_optional(
+            "the warm-up",
+            warm::warm(history, skew, caches.clone(), fail_point),
+        );
         if let Some(cache) = caches.prepopulated().cloned() {
             background.spawn_endless("the refresher", async move { cache.refresh().await });
         }

@@ -2,6 +2,7 @@
 //! has something to show (rule 19).
 
 use std::collections::HashSet;
+use std::time::Duration;
 
 use bytes::Bytes;
 use event_bus::{Event, history::History};
@@ -13,21 +14,40 @@ use crate::fragment::Fragment;
 use crate::hear::{carried, is_deletion};
 use crate::source::Source;
 
-/// Reads the past, and remembers the last fragment of each account and source.
-pub(crate) async fn warm(mut history: History, caches: Caches, fail_point: Option<FailPoint>) {
+/// Reads the past, and remembers the last fragment of each account and source. The clocks of the sources may differ by the
+/// skew.
+///
+/// A fragment is shown with the date of its event. If the source's clock was ahead, that date may claim writes that the
+/// fragment lacks. So a fragment whose event claims to be from after its publication is not remembered (rule 23).
+pub(crate) async fn warm(
+    mut history: History,
+    skew: Duration,
+    caches: Caches,
+    fail_point: Option<FailPoint>,
+) {
     FailPoint::WarmUp.reach(fail_point);
     let mut gone = HashSet::new();
-    while let Some((source, event)) = history.next().await {
-        let Ok(account) = event.entity.parse::<u64>() else {
+    let mut dated_ahead = 0_usize;
+    while let Some(change) = history.next().await {
+        let Ok(account) = change.event.entity.parse::<u64>() else {
             continue;
         };
-        if is_deletion(source, &event) {
+        if is_deletion(change.source, &change.event) {
             // Accounts are never made again, so that nothing said of this one before or after it is worth keeping.
             gone.insert(account);
             forget(&caches, account);
+        } else if change.is_dated_ahead(skew) {
+            dated_ahead += 1;
         } else if !gone.contains(&account) {
-            remember(&caches, source, account, &event);
+            remember(&caches, change.source, account, &change.event);
         }
+    }
+    if dated_ahead > 0 {
+        tracing::warn!(
+            changes = dated_ahead,
+            "not remembered from the stream, because they are dated after their publication: the clock of a source or of the broker \
+             was wrong. Look at the time service of their machines"
+        );
     }
     match history.cut_short() {
         None => tracing::info!(changes = history.told(), "warmed up from the stream"),

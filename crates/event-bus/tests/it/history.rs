@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use event_bus::Broker;
-use event_bus::history::{Bounds, CutShort, History};
+use event_bus::history::{Bounds, CutShort, History, PastChange};
 use test_support::NatsServer;
 
 use crate::rig::{LONG, Source, put, topology};
@@ -24,7 +24,7 @@ async fn history(nats: &NatsServer, sources: &[&str], bounds: Bounds) -> History
 async fn read(nats: &NatsServer, sources: &[&str], bounds: Bounds) -> (History, Vec<Told>) {
     let mut history = history(nats, sources, bounds).await;
     let mut changes = Vec::new();
-    while let Some((source, event)) = history.next().await {
+    while let Some(PastChange { source, event, .. }) = history.next().await {
         changes.push((source, event.entity, event.revision));
     }
     (history, changes)
@@ -73,7 +73,7 @@ async fn it_ends_where_the_stream_ended_when_it_began_though_more_keeps_coming()
     source.until_published().await;
     let mut entities = Vec::new();
     let mut reading = history(&nats, &["things"], ALL).await;
-    while let Some((_, event)) = reading.next().await {
+    while let Some(PastChange { event, .. }) = reading.next().await {
         let entity: i64 = event.entity.parse().unwrap();
         entities.push(entity);
         // One more for each that is told: it would go on for ever.

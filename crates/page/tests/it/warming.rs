@@ -1,5 +1,7 @@
 //! A cold start: what the stream still tells of the past (rule 19).
 
+use std::time::Duration;
+
 use jiff::{Timestamp, Unit};
 use reqwest::Response;
 use serde_json::{Value, json};
@@ -140,4 +142,27 @@ async fn an_account_that_the_stream_says_is_deleted_is_not_shown() {
         let page = app.json_or_problem(path).await;
         assert_eq!(page["type"], "/problems/nothing-to-show", "{path}: {page}");
     }
+}
+
+#[tokio::test]
+async fn what_a_clock_that_was_ahead_has_dated_is_not_shown_once_its_date_has_passed() {
+    let (sources, nats) = sources_with_a_past().await;
+    let ahead = Timestamp::now() + Duration::from_secs(1);
+    stream::repeat_dated(&nats, "endpoints", ahead).await;
+    for source in &sources {
+        source.go_down();
+    }
+    eventually(LONG, async || {
+        if Timestamp::now() > ahead {
+            Ok(())
+        } else {
+            Err(ahead)
+        }
+    })
+    .await;
+    let app = TestApp::spawn_between(sources, Some(nats), &[]).await;
+    let page = until_warm(&app).await;
+    let status = header(&page, "cache-status").to_owned();
+    let detail = "; detail=\"accounts stale, endpoints missing, metrics missing\"";
+    assert!(status.ends_with(detail), "{status}");
 }
