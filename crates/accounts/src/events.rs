@@ -1,11 +1,11 @@
 //! What this service announces. Subjects are `events.accounts.<account id>`.
 
-use event_bus::Version;
+use event_bus::Nonce;
 use event_bus::outbox::Announcement;
 use serde_json::json;
 use serde_json::value::to_raw_value;
 
-use crate::account::Account;
+use crate::account::{Account, AccountId};
 use crate::answer::{AccountAnswer, FORM};
 
 /// This source's name on the bus.
@@ -27,13 +27,13 @@ pub(crate) fn updated(account: &Account) -> Announcement<'static> {
     with_fragment(UPDATED, account)
 }
 
-pub(crate) fn deleted(account: &Account, version: Version) -> Announcement<'static> {
+pub(crate) fn deleted(id: AccountId, life: Nonce, revision: u64, nonce: Nonce) -> Announcement<'static> {
     Announcement {
         kind: DELETED,
-        entity: account.id.0,
-        revision: version.revision,
-        nonce: version.nonce,
-        data: json!({ "account_id": account.id.0, "life": account.life.to_string() }),
+        entity: id.0,
+        revision,
+        nonce,
+        data: json!({ "account_id": id.0, "life": life.to_string() }),
         fragment: None,
     }
 }

@@ -40,6 +40,7 @@ pub async fn run(config: Config, listener: TcpListener, stop: CancellationToken)
         store.database(),
         broker.clone(),
         RelayOptions {
+            everything: Some(store::everything),
             takes_over: config.renew_incarnation,
             clock: Clock::ahead_by_milliseconds(config.inject_clock_offset_ms),
             fail_point: config.fail_point,

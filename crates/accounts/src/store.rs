@@ -157,7 +157,10 @@ fn delete(
         "UPDATE accounts SET revision = ?2, nonce = ?3, deleted = 1, name = '', description = '' WHERE id = ?1",
     )?
     .execute(params![id.0, version.revision, version.nonce])?;
-    outbox::announce(c, &events::deleted(&account, version))?;
+    outbox::announce(
+        c,
+        &events::deleted(id, account.life, version.revision, version.nonce),
+    )?;
     Ok(version)
 }
 
@@ -220,6 +223,29 @@ fn list(c: &Connection, after: AccountId, limit: u32) -> Result<Vec<Account>, St
         .query_map(params![after.0, limit], account_from)?
         .collect::<rusqlite::Result<_>>()?;
     Ok(accounts)
+}
+
+/// Every account there is or was, with its last change: for who missed it.
+pub(crate) fn everything(
+    c: &Connection,
+    announce: &mut dyn FnMut(&Announcement<'_>) -> rusqlite::Result<()>,
+) -> rusqlite::Result<()> {
+    let mut accounts = c.prepare("SELECT * FROM accounts ORDER BY id")?;
+    let mut rows = accounts.query([])?;
+    while let Some(row) = rows.next()? {
+        let announcement = if row.get("deleted")? {
+            events::deleted(
+                AccountId(row.get("id")?),
+                row.get("life")?,
+                row.get("revision")?,
+                row.get("nonce")?,
+            )
+        } else {
+            events::updated(&account_from(row)?)
+        };
+        announce(&announcement)?;
+    }
+    Ok(())
 }
 
 fn account_from(row: &Row<'_>) -> rusqlite::Result<Account> {

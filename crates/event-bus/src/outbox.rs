@@ -4,7 +4,7 @@
 //! between loses the other. So the event is a row in the mutation's own transaction, and the [`Relay`](crate::Relay)
 //! publishes rows until they are acknowledged (rules 1 and 2).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use group_commit::{Database, Error};
 use jiff::Timestamp;
@@ -65,6 +65,37 @@ pub fn announce(transaction: &Connection, announcement: &Announcement<'_>) -> ru
             telemetry::traceparent(),
         ])?;
     Ok(())
+}
+
+/// Calls its second argument for every entity that this database has or had, with the announcement of the last change of it.
+pub type Everything =
+    fn(&Connection, &mut dyn FnMut(&Announcement<'_>) -> rusqlite::Result<()>) -> rusqlite::Result<()>;
+
+/// Announces everything again, except changes that wait in the outbox anyway. So repeating this does not make the outbox grow.
+pub(crate) async fn announce_again(
+    database: &Database,
+    acknowledged: Option<Acknowledged>,
+    everything: Everything,
+) -> Result<(), Error> {
+    database
+        .write(move |transaction| {
+            // What the broker acknowledged is not on the stream any more.
+            if let Some(acknowledged) = acknowledged {
+                delete_acknowledged(transaction, acknowledged)?;
+            }
+            let waiting: HashSet<(String, u64)> = transaction
+                .prepare("SELECT entity, revision FROM outbox")?
+                .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
+                .collect::<rusqlite::Result<_>>()?;
+            everything(transaction, &mut |announcement| {
+                if waiting.contains(&(announcement.entity.to_string(), announcement.revision)) {
+                    return Ok(());
+                }
+                announce(transaction, announcement)
+            })?;
+            Ok(())
+        })
+        .await
 }
 
 /// The incarnation of this database.
@@ -212,6 +243,8 @@ pub(crate) struct Relation {
     /// This database's history has what was counted. What was counted under one of its former incarnations is void, and
     /// nothing of it is missed.
     pub(crate) has_the_count: bool,
+    /// The stream counts fewer changes than it acknowledged to this database: it was deleted, or lost its end.
+    pub(crate) stream_lost_some: bool,
 }
 
 /// Whether this database ever claimed its source.
@@ -227,14 +260,28 @@ pub(crate) async fn relation(
     database: &Database,
     claim: Option<Claim>,
     counts: Vec<Count>,
+    acknowledged: Option<Acknowledged>,
 ) -> Result<Relation, Error> {
     database
-        .read(move |transaction| relate(transaction, claim, &counts).map_err(Error::from))
+        .read(move |transaction| relate(transaction, claim, &counts, acknowledged).map_err(Error::from))
         .await
 }
 
-fn relate(transaction: &Connection, claim: Option<Claim>, counts: &[Count]) -> rusqlite::Result<Relation> {
-    let here = snapshot(transaction, None, 0)?;
+fn relate(
+    transaction: &Connection,
+    claim: Option<Claim>,
+    counts: &[Count],
+    acknowledged: Option<Acknowledged>,
+) -> rusqlite::Result<Relation> {
+    let here = snapshot(transaction, acknowledged, 1)?;
+    let published = here
+        .rows
+        .first()
+        .map_or(here.sequence, |waiting| waiting.sequence - 1);
+    let of_here = counts
+        .iter()
+        .filter(|count| count.incarnation == here.incarnation);
+    let counted = of_here.map(|count| count.sequence).max().unwrap_or(0);
     let former: Option<bool> = transaction
         .prepare_cached("SELECT former FROM claims WHERE claim = ?1")?
         .query_row([claim], |row| row.get(0))
@@ -248,6 +295,7 @@ fn relate(transaction: &Connection, claim: Option<Claim>, counts: &[Count]) -> r
     Ok(Relation {
         own: former.is_some() || unclaimed,
         has_the_count,
+        stream_lost_some: counted < published,
     })
 }
 
@@ -268,18 +316,20 @@ fn has(transaction: &Connection, here: &Snapshot, count: Count) -> rusqlite::Res
 
 /// Forgets what the broker has acknowledged.
 pub(crate) async fn forget(database: &Database, acknowledged: Acknowledged) -> Result<(), Error> {
-    let Acknowledged { incarnation, through } = acknowledged;
     database
-        .write(move |transaction| {
-            transaction
-                .prepare_cached(
-                    "DELETE FROM outbox WHERE sequence <= ?1
-                     AND (SELECT incarnation FROM outbox_state) = ?2",
-                )?
-                .execute(params![through, incarnation.to_string()])?;
-            Ok(())
-        })
+        .write(move |transaction| delete_acknowledged(transaction, acknowledged).map_err(Error::from))
         .await
+}
+
+fn delete_acknowledged(transaction: &Connection, acknowledged: Acknowledged) -> rusqlite::Result<()> {
+    let Acknowledged { incarnation, through } = acknowledged;
+    transaction
+        .prepare_cached(
+            "DELETE FROM outbox WHERE sequence <= ?1
+             AND (SELECT incarnation FROM outbox_state) = ?2",
+        )?
+        .execute(params![through, incarnation.to_string()])?;
+    Ok(())
 }
 
 impl Pending {
@@ -316,5 +366,54 @@ impl FromSql for Nonce {
 impl ToSql for Claim {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
         Ok(self.0.cast_signed().into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CHANGE: fn(i64, u64) -> Announcement<'static> = |entity, revision| Announcement {
+        kind: "test.changed.v1",
+        entity,
+        revision,
+        nonce: Nonce(1),
+        data: serde_json::json!({}),
+        fragment: None,
+    };
+
+    fn two(
+        _: &Connection,
+        announce: &mut dyn FnMut(&Announcement<'_>) -> rusqlite::Result<()>,
+    ) -> rusqlite::Result<()> {
+        announce(&CHANGE(1, 1))?;
+        announce(&CHANGE(2, 5))
+    }
+
+    async fn waiting(database: &Database) -> Vec<(u64, String, u64)> {
+        let rows = pending_after(database, None, 10).await.unwrap().rows;
+        rows.into_iter()
+            .map(|row| (row.sequence, row.entity, row.revision))
+            .collect()
+    }
+
+    #[tokio::test]
+    async fn what_waits_is_not_announced_again_and_what_is_acknowledged_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let database = Database::open(&folder.path().join("db"), &[MIGRATION, CLAIMS_MIGRATION]).unwrap();
+        let write = |c: &Connection| {
+            announce(c, &CHANGE(1, 1))?;
+            announce(c, &CHANGE(2, 5)).map_err(Error::from)
+        };
+        database.write(write).await.unwrap();
+        let acknowledged = Acknowledged {
+            incarnation: database.read(|c| Ok::<_, Error>(incarnation(c)?)).await.unwrap(),
+            through: 1,
+        };
+        for _ in 0..2 {
+            announce_again(&database, Some(acknowledged), two).await.unwrap();
+            let expected = [(2, "2".to_owned(), 5), (3, "1".to_owned(), 1)];
+            assert_eq!(waiting(&database).await, expected);
+        }
     }
 }

@@ -27,7 +27,7 @@ use self::publishing::Standing;
 use self::tenure::{Held, Tenure, error_code, is_refusal};
 use crate::event::{self, Speaker};
 use crate::outage::Seldom;
-use crate::outbox::{self, Acknowledged, Pending, Snapshot};
+use crate::outbox::{self, Acknowledged, Everything, Pending, Snapshot};
 use crate::trouble::Stage;
 use crate::{Broker, Clock};
 
@@ -75,6 +75,9 @@ pub struct RelayOptions {
     pub watermark_kind: &'static str,
     /// The type of its claims: it ends with `.claim.v1`.
     pub claim_kind: &'static str,
+    /// For a source that services subscribe to: what to announce again when the stream lost some of it. A cache needs none of
+    /// this, because it asks after a loss.
+    pub everything: Option<Everything>,
     /// The operator renewed the incarnation: this database replaces whatever publishes for the source now.
     pub takes_over: bool,
     /// Dates by another clock all that is said to others: when something was committed, and up to when all is out. The
@@ -91,6 +94,7 @@ impl RelayOptions {
             source,
             watermark_kind,
             claim_kind,
+            everything: None,
             takes_over: false,
             clock: Clock::default(),
             fail_point: None,

@@ -15,6 +15,7 @@ use crate::outbox::Snapshot;
 pub(super) struct Progress {
     published: Counter<u64>,
     renewals: Counter<u64>,
+    stream_losses: Counter<u64>,
     owed: Arc<Owed>,
 }
 
@@ -43,12 +44,18 @@ impl Progress {
             .with_description("Times the database was found to be set back or replaced, and got a new incarnation. Was something lost?")
             .build();
         renewals.add(0, &[]);
+        let stream_losses = meter
+            .u64_counter("outbox.stream.losses")
+            .with_description("Times the stream was found to lack changes that it had acknowledged. Does the broker lose what it holds?")
+            .build();
+        stream_losses.add(0, &[]);
         let owed = Arc::default();
         observe(&meter, &owed);
         observe_publishing(&meter, publishing);
         Self {
             published,
             renewals,
+            stream_losses,
             owed,
         }
     }
@@ -61,6 +68,11 @@ impl Progress {
     /// Counts a database that was set back, or replaced.
     pub(super) fn count_renewal(&self) {
         self.renewals.add(1, &[]);
+    }
+
+    /// Counts a stream that lacks what it had acknowledged.
+    pub(super) fn count_stream_loss(&self) {
+        self.stream_losses.add(1, &[]);
     }
 
     /// Notes what is owed; dated by the machine's clock.

@@ -75,6 +75,15 @@ struct LastWord {
     relation: Relation,
 }
 
+/// What the stream says of the source.
+#[derive(Debug)]
+struct OnStream {
+    /// None: nothing is on the watermark's subject.
+    last: Option<LastWord>,
+    /// [`Relation::stream_lost_some`].
+    lost_some: bool,
+}
+
 /// What to do about the last word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Step {
@@ -201,10 +210,20 @@ impl Relay {
         if self.tenure.mine.is_none() {
             self.tenure.claimed_before = outbox::has_claimed(&self.database).await?;
         }
-        let last = self.last_word().await?;
+        let OnStream { last, lost_some } = self.on_stream().await?;
         match self.tenure.decide(last, Instant::now()) {
-            Step::Claim => {}
-            Step::RenewAndClaim => self.renew_incarnation().await?,
+            Step::Claim => {
+                if lost_some {
+                    self.say_that_the_stream_lost_some();
+                }
+                if lost_some || self.tenure.takes_over {
+                    self.announce_again().await?;
+                }
+            }
+            Step::RenewAndClaim => {
+                self.renew_incarnation().await?;
+                self.announce_again().await?;
+            }
             Step::Watch => return Ok(None),
             Step::Refuse => {
                 self.refuse(last.and_then(|last| last.claim));
@@ -215,12 +234,17 @@ impl Relay {
     }
 
     /// What the stream says last, and how this database relates to it. The stream is created if it is not there.
-    async fn last_word(&self) -> Result<Option<LastWord>, RelayError> {
+    async fn on_stream(&self) -> Result<OnStream, RelayError> {
+        let acknowledged = *self.acknowledged.borrow();
         let topology = &self.broker.topology;
         let stream = self.broker.stream().await?;
         let subject = topology.subject(self.options.source, event::WATERMARK);
         let Some(last) = last_message(&stream, &subject).await? else {
-            return Ok(None);
+            let relation = outbox::relation(&self.database, None, Vec::new(), acknowledged).await?;
+            return Ok(OnStream {
+                last: None,
+                lost_some: relation.stream_lost_some,
+            });
         };
         let (claim, count) = match event::read(event::WATERMARK, Some(&last.headers), &last.payload) {
             Ok(Message::Claim { claim, count }) => (Some(claim), count),
@@ -236,11 +260,15 @@ impl Relay {
         {
             counts.push(event.count());
         }
-        Ok(Some(LastWord {
-            place: last.sequence,
-            claim,
-            relation: outbox::relation(&self.database, claim, counts).await?,
-        }))
+        let relation = outbox::relation(&self.database, claim, counts, acknowledged).await?;
+        Ok(OnStream {
+            last: Some(LastWord {
+                place: last.sequence,
+                claim,
+                relation,
+            }),
+            lost_some: relation.stream_lost_some,
+        })
     }
 
     /// Stores a claim, then publishes it: published and not stored, it would be taken for another database's after a crash.
@@ -288,6 +316,27 @@ impl Relay {
              a new incarnation, and everybody asks it anew; what was written since the backup is lost"
         );
         Ok(())
+    }
+
+    /// Subscribers may have missed what the stream lost, and what a database that was set back has is news to them. So they get
+    /// the last change of everything. It is in the outbox before the claim is published: a crash loses none of it.
+    async fn announce_again(&self) -> Result<(), RelayError> {
+        if let Some(everything) = self.options.everything {
+            let acknowledged = *self.acknowledged.borrow();
+            outbox::announce_again(&self.database, acknowledged, everything).await?;
+        }
+        Ok(())
+    }
+
+    fn say_that_the_stream_lost_some(&self) {
+        self.progress.count_stream_loss();
+        if self.seldom.say("the stream lost some") {
+            tracing::warn!(
+                source = self.options.source,
+                "the stream lost changes that it had acknowledged: it was deleted, or lost its end. This source lost nothing: caches ask \
+                 it, and services that subscribe to it are told again. Look at the disks and the limits of the broker"
+            );
+        }
     }
 
     fn refuse(&mut self, by: Option<Claim>) {
@@ -341,14 +390,17 @@ mod tests {
     const OWN: Relation = Relation {
         own: true,
         has_the_count: true,
+        stream_lost_some: false,
     };
     const SET_BACK: Relation = Relation {
         own: true,
         has_the_count: false,
+        stream_lost_some: false,
     };
     const FOREIGN: Relation = Relation {
         own: false,
         has_the_count: false,
+        stream_lost_some: false,
     };
 
     fn word(place: u64, claim: Claim, relation: Relation) -> LastWord {

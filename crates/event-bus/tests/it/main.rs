@@ -1,6 +1,7 @@
 //! Outbox to feed, over a real nats-server that is killed, wiped and started again.
 #![expect(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
 
+mod announced_again;
 mod claims;
 mod dead_links;
 mod delivery;

@@ -11,6 +11,7 @@ mod freshness;
 mod herd;
 mod history;
 mod links;
+mod lost_stream;
 mod outages;
 mod pauses;
 mod race;
