@@ -1,7 +1,8 @@
 //! One source listening to another: each change that the stream holds is handled at least once, across restarts.
 //!
 //! A change that the broker loses before it was delivered is noticed by the source's own count, as in the
-//! [`Feed`](crate::Feed), for as long as the process lives: it is said and counted, and nothing can be done about it here.
+//! [`Feed`](crate::Feed), for as long as the process lives: it is logged and counted. Of a stream that is lost, the source itself tells
+//! again what it had ([`RelayOptions::everything`](crate::RelayOptions::everything)).
 //!
 //! How far a subscriber got belongs to its database. A second process with a copy would take messages that the first one never
 //! gets, and a database that was set back lacks what was handled since. So only the process that publishes for its own source
