@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
-use opentelemetry::KeyValue;
-use opentelemetry::metrics::{Counter, Meter};
+use opentelemetry::metrics::Meter;
+use opentelemetry::{KeyValue, global};
 
 use crate::source::Source;
 
@@ -17,6 +17,8 @@ use crate::source::Source;
 const IN_A_ROW: u32 = 8;
 /// Above the skew that was stated, what a watermark takes to come.
 const ON_THE_WAY: Duration = Duration::from_secs(1);
+/// Between two looks at the clock of this machine.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// A clock that moved by more against the monotonic one was set.
 const SET: Duration = Duration::from_millis(100);
 /// No difference was found yet.
@@ -27,9 +29,6 @@ const NONE: i64 = i64::MIN;
 pub(crate) struct Clocks {
     allowed: Duration,
     sources: [Compared; 3],
-    /// The two clocks of this machine, when they were last looked at.
-    last: (Timestamp, Instant),
-    steps: Counter<u64>,
 }
 
 #[derive(Debug, Default)]
@@ -50,25 +49,15 @@ impl Clocks {
             meter,
             sources.each_ref().map(|source| Arc::clone(&source.difference)),
         );
-        let steps = meter
-            .u64_counter("page.clock.steps")
-            .with_description(
-                "Times the clock of this machine was set. Is the time service at work while we serve?",
-            )
-            .build();
-        steps.add(0, &[]);
         Self {
             allowed: skew.saturating_add(ON_THE_WAY),
             sources,
-            last: (Timestamp::now(), Instant::now()),
-            steps,
         }
     }
 
     /// Takes note of a source's word for the time.
     pub(crate) fn heard(&mut self, source: usize, complete_until: Timestamp) {
         let now = Timestamp::now();
-        self.look(now);
         let difference = now.duration_since(complete_until);
         let compared = &mut self.sources[source];
         let micros = i64::try_from(difference.as_micros()).unwrap_or(i64::MAX);
@@ -79,18 +68,30 @@ impl Clocks {
         compared.in_a_row = if differs { before.saturating_add(1) } else { 0 };
         tell(Source::ALL[source], difference, before, compared.in_a_row);
     }
+}
 
-    /// Whether this machine's own clock was set since the last look.
-    fn look(&mut self, now: Timestamp) {
-        let (wall, monotonic) = std::mem::replace(&mut self.last, (now, Instant::now()));
-        let passed = self.last.1.duration_since(monotonic);
-        let passed = SignedDuration::try_from(passed).unwrap_or(SignedDuration::MAX);
-        let step = now.duration_since(wall).saturating_sub(passed);
+/// Notices within a second that the clock of this machine was set, whether or not anything is heard.
+pub(crate) async fn watch_own_clock() {
+    let steps = global::meter("page")
+        .u64_counter("page.clock.steps")
+        .with_description(
+            "Times the clock of this machine was set. Is the time service at work while we serve?",
+        )
+        .build();
+    steps.add(0, &[]);
+    let mut last = (Timestamp::now(), Instant::now());
+    loop {
+        tokio::time::sleep(LOOK_EVERY).await;
+        let now = (Timestamp::now(), Instant::now());
+        let passed = SignedDuration::try_from(now.1.duration_since(last.1)).unwrap_or(SignedDuration::MAX);
+        let step = now.0.duration_since(last.0).saturating_sub(passed);
+        last = now;
         if step.unsigned_abs() > SET {
-            self.steps.add(1, &[]);
+            steps.add(1, &[]);
             tracing::warn!(
                 seconds = step.as_secs_f64(),
-                "the clock of this machine was set; dates noted before are counted on by the monotonic clock"
+                "the clock of this machine was set; dates noted before are counted on by the monotonic clock. Look at its time \
+                 service"
             );
         }
     }

@@ -98,6 +98,7 @@ impl Service {
         let mut background = Background::until(stop);
         background.spawn_endless("the connection to the broker", broker.closed());
         let fail_point = config.fail_point;
+        background.spawn_endless("the watch of the clock", clocks::watch_own_clock());
         background.spawn_optional(
             "the warm-up",
             warm::warm(history, skew, caches.clone(), fail_point),
