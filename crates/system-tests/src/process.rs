@@ -15,11 +15,15 @@ use tokio::time::timeout;
 /// How long a service may take from its start to its port.
 const STARTS_WITHIN: Duration = Duration::from_secs(20);
 
+/// Variables of a process, as (name, value).
+pub type Environment = Vec<(String, String)>;
+
 /// A running service. It is killed when this is dropped.
 #[derive(Debug)]
 pub struct Process {
     name: &'static str,
     arguments: Vec<String>,
+    environment: Environment,
     address: SocketAddr,
     child: Child,
     log: Arc<Mutex<Vec<String>>>,
@@ -35,14 +39,28 @@ impl Process {
         started.unwrap_or_else(|error| panic!("{error}"))
     }
 
-    /// The same, for programs that have to tell a person what is missing.
-    pub async fn try_start(name: &'static str, arguments: Vec<String>) -> Result<Self, String> {
-        Self::start_on(name, arguments, "127.0.0.1:0").await
+    /// The same, with variables of its own.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub async fn start_in(environment: Environment, name: &'static str, arguments: Vec<String>) -> Self {
+        let started = Self::start_on(name, arguments, environment, "127.0.0.1:0").await;
+        started.unwrap_or_else(|error| panic!("{error}"))
     }
 
-    async fn start_on(name: &'static str, arguments: Vec<String>, listen: &str) -> Result<Self, String> {
+    /// The same as [`start`](Self::start), for programs that have to tell a person what is missing.
+    pub async fn try_start(name: &'static str, arguments: Vec<String>) -> Result<Self, String> {
+        Self::start_on(name, arguments, Environment::new(), "127.0.0.1:0").await
+    }
+
+    async fn start_on(
+        name: &'static str,
+        arguments: Vec<String>,
+        environment: Environment,
+        listen: &str,
+    ) -> Result<Self, String> {
         let log = Arc::default();
-        let (child, lines) = spawn(name, &arguments, listen).map_err(|error| {
+        let (child, lines) = spawn(name, &arguments, &environment, listen).map_err(|error| {
             format!("{name} does not start: {error}; build it first: cargo build -p {name}")
         })?;
         let address = timeout(STARTS_WITHIN, follow(lines, Arc::clone(&log)))
@@ -53,6 +71,7 @@ impl Process {
         Ok(Self {
             name,
             arguments,
+            environment,
             address,
             child,
             log,
@@ -133,7 +152,8 @@ impl Process {
         self.kill().await;
         let mut arguments = self.arguments.clone();
         change(&mut arguments);
-        let started = Self::start_on(self.name, arguments, &self.address.to_string()).await;
+        let environment = self.environment.clone();
+        let started = Self::start_on(self.name, arguments, environment, &self.address.to_string()).await;
         *self = started.unwrap_or_else(|error| panic!("{error}"));
     }
 
@@ -150,11 +170,13 @@ impl Process {
 fn spawn(
     name: &str,
     arguments: &[String],
+    environment: &Environment,
     listen: &str,
 ) -> io::Result<(Child, Lines<BufReader<ChildStderr>>)> {
     let mut child = Command::new(program(name))
         .args(["--listen", listen, "--log-format", "json"])
         .args(arguments)
+        .envs(environment.iter().map(|(name, value)| (name, value)))
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::piped())

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use test_support::NatsServer;
 
-use crate::{Gate, Link, Process};
+use crate::{Environment, Gate, Link, Process};
 
 mod reading;
 
@@ -24,6 +24,10 @@ pub struct Options {
     pub page_flags: Vec<String>,
     /// The broker, if it is not one that lets everybody do everything.
     pub broker: Option<Broker>,
+    /// Variables that every source is given, such as a clock of its own.
+    pub source_environment: Environment,
+    /// Variables that every page service is given.
+    pub page_environment: Environment,
 }
 
 /// A broker with settings and users of its own.
@@ -59,6 +63,8 @@ impl Default for Options {
             flags: Vec::new(),
             page_flags: Vec::new(),
             broker: None,
+            source_environment: Environment::new(),
+            page_environment: Environment::new(),
         }
     }
 }
@@ -82,6 +88,7 @@ pub struct Stack {
     pub links: Vec<Link>,
     client: Client,
     page_flags: Vec<String>,
+    page_environment: Environment,
     broker: Option<Broker>,
     folder: TempDir,
 }
@@ -106,7 +113,12 @@ impl Stack {
             let database = folder.path().join(format!("{name}.db")).display().to_string();
             let nats_url = sign_in(options.broker.as_ref(), name, &nats.url());
             let flags = ["--nats-url", &nats_url, "--database", &database].map(str::to_owned);
-            Process::start(name, [flags.to_vec(), options.flags.clone()].concat())
+            let environment = options.source_environment.clone();
+            Process::start_in(
+                environment,
+                name,
+                [flags.to_vec(), options.flags.clone()].concat(),
+            )
         };
         let (accounts, endpoints, metrics) =
             tokio::join!(source("accounts"), source("endpoints"), source("metrics"));
@@ -121,6 +133,7 @@ impl Stack {
             links: Vec::new(),
             client: Client::new(),
             page_flags: [options.flags, options.page_flags].concat(),
+            page_environment: options.page_environment,
             broker: options.broker,
             folder,
         };
@@ -153,7 +166,9 @@ impl Stack {
         let settings = unchanged.chain(changed);
         let flags = settings.flat_map(|(name, value)| [(*name).to_owned(), value.clone()]);
         let flags = flags.chain(self.page_flags.clone()).collect();
-        self.pages.push(Process::start("page", flags).await);
+        let environment = self.page_environment.clone();
+        self.pages
+            .push(Process::start_in(environment, "page", flags).await);
         self.links.push(link);
         self.pages.len() - 1
     }
