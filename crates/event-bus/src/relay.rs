@@ -1,5 +1,6 @@
 //! Publishes the outbox in order, and says up to which moment everything was published.
 
+mod claiming;
 mod progress;
 mod publishing;
 mod tenure;
@@ -21,10 +22,11 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
+use self::claiming::{error_code, is_refusal};
 use self::progress::Progress;
 pub use self::publishing::Publishing;
 use self::publishing::Standing;
-use self::tenure::{Held, Tenure, error_code, is_refusal};
+use self::tenure::{Held, Tenure};
 use crate::event::{self, Speaker};
 use crate::outage::Seldom;
 use crate::outbox::{self, Acknowledged, Everything, Pending, Snapshot};
