@@ -65,7 +65,7 @@ impl IntoResponse for StoreError {
                 let problem = Problem::new(
                     StatusCode::PRECONDITION_FAILED,
                     "version-mismatch",
-                    "The account is not at a version that If-Match names",
+                    "The account's version is not one that the preconditions allow",
                 )
                 .with_detail(format!("the account's ETag is {etag}"));
                 ([(header::ETAG, etag)], problem).into_response()

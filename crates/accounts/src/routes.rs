@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{FromRef, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use event_bus::{Claim, Publishing, Version};
-use http_edge::conditional::{self, IfMatch};
+use http_edge::conditional::{Evaluation, Preconditions, REVALIDATED, not_modified};
 use http_edge::{Json, Path, Problem, Query};
 use serde::Deserialize;
 use utoipa::{IntoParams, OpenApi, ToSchema};
@@ -74,17 +74,22 @@ struct ListQuery {
 /// The accounts, by id.
 #[utoipa::path(get, path = "/accounts", params(ListQuery), responses(
     (status = 200, body = AccountList),
+    (status = 412, description = "an `If-Match` that names an entity tag: the list has none", body = Problem, content_type = "application/problem+json"),
     (status = 422, description = "a limit out of range", body = Problem, content_type = "application/problem+json"),
 ))]
 async fn list_accounts(
     State(store): State<Store>,
     Query(query): Query<ListQuery>,
+    preconditions: Preconditions,
 ) -> Result<Response, Response> {
     let limit = query.limit.unwrap_or(LIST_LIMIT);
     if !(1..=LIST_LIMIT).contains(&limit) {
         return Err(invalid_fields()
             .with_field("limit", "must be 1 to 100")
             .into_response());
+    }
+    if let Some(answer) = decided_by(&preconditions) {
+        return Err(answer);
     }
     let after = AccountId(query.after.unwrap_or(0));
     let accounts = store
@@ -100,6 +105,22 @@ async fn list_accounts(
     .into_response())
 }
 
+/// The answer, where the preconditions alone decide it: the list always exists, and has no entity tag.
+fn decided_by(preconditions: &Preconditions) -> Option<Response> {
+    match preconditions.evaluate(None) {
+        Evaluation::Perform => None,
+        Evaluation::NotModified => Some((StatusCode::NOT_MODIFIED, [REVALIDATED]).into_response()),
+        Evaluation::Failed => Some(
+            Problem::new(
+                StatusCode::PRECONDITION_FAILED,
+                "precondition-failed",
+                "The list of accounts exists and has no ETag, which the preconditions do not allow",
+            )
+            .into_response(),
+        ),
+    }
+}
+
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct CreateAccount {
@@ -113,6 +134,7 @@ struct CreateAccount {
 /// Creates an account.
 #[utoipa::path(post, path = "/accounts", request_body = CreateAccount, responses(
     (status = 201, body = AccountAnswer, headers(("ETag" = String), ("Location" = String), ("Consistency-Token" = String))),
+    (status = 412, description = "a precondition that does not hold: the list exists, and has no entity tag", body = Problem, content_type = "application/problem+json"),
     (status = 422, description = "a field that cannot be taken", body = Problem, content_type = "application/problem+json"),
     (status = 503, description = "too many writes are waiting, or the database is locked, read-only or cannot be opened: nothing was done; or, as `about:blank`, the request took too long and may have been done", body = Problem, content_type = "application/problem+json", headers(("Retry-After" = String))),
     (status = 507, description = "there is no room on the database's disk; nothing was done", body = Problem, content_type = "application/problem+json"),
@@ -120,8 +142,12 @@ struct CreateAccount {
 async fn create_account(
     State(store): State<Store>,
     State(publishing): State<Publishing>,
+    preconditions: Preconditions,
     Json(body): Json<CreateAccount>,
 ) -> Result<Response, Response> {
+    if let Some(answer) = decided_by(&preconditions) {
+        return Err(answer);
+    }
     let new = body.validate().map_err(Problem::into_response)?;
     let stored = store
         .create_account(new)
@@ -145,25 +171,35 @@ async fn create_account(
     )),
     (status = 304, description = "not modified"),
     (status = 404, description = "no such account; the ETag is the absence's", body = Problem, content_type = "application/problem+json"),
+    (status = 412, description = "the account is not at a version that `If-Match` names; the ETag is the current one", body = Problem, content_type = "application/problem+json", headers(("ETag" = String))),
 ))]
-async fn get_account(State(service): State<Service>, Path(id): Path<i64>, headers: HeaderMap) -> Response {
-    let answer = answer(&service.store, AccountId(id), &headers).await;
+async fn get_account(
+    State(service): State<Service>,
+    Path(id): Path<i64>,
+    preconditions: Preconditions,
+) -> Response {
+    let answer = answer(&service.store, AccountId(id), &preconditions).await;
     let response = (service.claim(), answer).into_response();
     service.hold_back(response).await
 }
 
-async fn answer(store: &Store, id: AccountId, headers: &HeaderMap) -> Result<Response, StoreError> {
+async fn answer(store: &Store, id: AccountId, preconditions: &Preconditions) -> Result<Response, StoreError> {
     let Found { version, account } = store.find_account(id).await?;
     let etag = etag(version);
-    // `*` asks for anything at all, and an absence is nothing (RFC 9110, 13.1.2).
-    let anything = headers
-        .get(header::IF_NONE_MATCH)
-        .is_some_and(|wanted| wanted == "*");
-    if conditional::not_modified(headers, &etag) && (account.is_some() || !anything) {
-        return Ok((StatusCode::NOT_MODIFIED, [(header::ETAG, etag)]).into_response());
+    let Some(account) = account else {
+        // An absence has a version too, which readers may hold (rule 14).
+        if preconditions.hold_absence(&etag) {
+            return Ok(not_modified(etag));
+        }
+        return Err(StoreError::NoSuchAccount(version));
+    };
+    match preconditions.evaluate(Some(&etag)) {
+        Evaluation::Perform => {
+            Ok(([(header::ETAG, etag)], Json(AccountAnswer::from(&account))).into_response())
+        }
+        Evaluation::NotModified => Ok(not_modified(etag)),
+        Evaluation::Failed => Err(StoreError::VersionMismatch(version)),
     }
-    let account = account.ok_or(StoreError::NoSuchAccount(version))?;
-    Ok(([(header::ETAG, etag)], Json(AccountAnswer::from(&account))).into_response())
 }
 
 impl Service {
@@ -200,7 +236,7 @@ struct UpdateAccount {
     ("id" = i64, Path), ("If-Match" = Option<String>, Header, description = "the versions that may be changed"),
 ), request_body = UpdateAccount, responses(
     (status = 200, body = AccountAnswer, headers(("ETag" = String), ("Consistency-Token" = String))),
-    (status = 400, description = "an `If-Match` that cannot be read", body = Problem, content_type = "application/problem+json"),
+    (status = 400, description = "a precondition that cannot be read", body = Problem, content_type = "application/problem+json"),
     (status = 404, description = "no such account", body = Problem, content_type = "application/problem+json"),
     (status = 412, description = "the account is not at a version that `If-Match` names; the ETag is the current one", body = Problem, content_type = "application/problem+json", headers(("ETag" = String))),
     (status = 422, description = "a field that cannot be taken", body = Problem, content_type = "application/problem+json"),
@@ -211,11 +247,11 @@ async fn update_account(
     State(store): State<Store>,
     State(publishing): State<Publishing>,
     Path(id): Path<i64>,
-    wanted: IfMatch,
+    preconditions: Preconditions,
     Json(body): Json<UpdateAccount>,
 ) -> Result<Response, Response> {
     let change = body.validate().map_err(Problem::into_response)?;
-    let wanted = move |version| wanted.allows(&etag(version));
+    let wanted = move |version| preconditions.allow(&etag(version));
     let stored = store
         .change_account(AccountId(id), wanted, change)
         .await
@@ -228,7 +264,7 @@ async fn update_account(
     ("id" = i64, Path), ("If-Match" = Option<String>, Header, description = "the versions that may be deleted"),
 ), responses(
     (status = 204, description = "deleted", headers(("ETag" = String), ("Consistency-Token" = String))),
-    (status = 400, description = "an `If-Match` that cannot be read", body = Problem, content_type = "application/problem+json"),
+    (status = 400, description = "a precondition that cannot be read", body = Problem, content_type = "application/problem+json"),
     (status = 404, description = "no such account", body = Problem, content_type = "application/problem+json"),
     (status = 412, description = "the account is not at a version that `If-Match` names; the ETag is the current one", body = Problem, content_type = "application/problem+json", headers(("ETag" = String))),
     (status = 503, description = "too many writes are waiting, or the database is locked, read-only or cannot be opened: nothing was done; or, as `about:blank`, the request took too long and may have been done", body = Problem, content_type = "application/problem+json", headers(("Retry-After" = String))),
@@ -238,9 +274,9 @@ async fn delete_account(
     State(store): State<Store>,
     State(publishing): State<Publishing>,
     Path(id): Path<i64>,
-    wanted: IfMatch,
+    preconditions: Preconditions,
 ) -> Result<impl IntoResponse, StoreError> {
-    let wanted = move |version| wanted.allows(&etag(version));
+    let wanted = move |version| preconditions.allow(&etag(version));
     let version = store.delete_account(AccountId(id), wanted).await?;
     Ok((
         StatusCode::NO_CONTENT,

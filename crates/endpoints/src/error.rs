@@ -71,7 +71,7 @@ impl IntoResponse for StoreError {
                 let problem = Problem::new(
                     StatusCode::PRECONDITION_FAILED,
                     "version-mismatch",
-                    "The account's endpoints are not at a version that If-Match names",
+                    "The endpoints' version is not one that the preconditions allow",
                 )
                 .with_detail(format!("the endpoints' ETag is {etag}"));
                 ([(header::ETAG, etag)], problem).into_response()

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{FromRef, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use event_bus::{Claim, Publishing, Version};
-use http_edge::conditional::{self, IfMatch};
+use http_edge::conditional::{Evaluation, Preconditions, not_modified};
 use http_edge::{Json, Path, Problem};
 use serde::Deserialize;
 use utoipa::{OpenApi, ToSchema};
@@ -76,18 +76,27 @@ fn documented() -> OpenApiRouter<Service> {
     (status = 304, description = "not modified", headers(
         ("Account-Life" = String, description = "as of 200"),
     )),
+    (status = 412, description = "the list is not at a version that `If-Match` names; the ETag is the current one", body = Problem, content_type = "application/problem+json", headers(("ETag" = String))),
 ))]
 async fn list_endpoints(
     State(service): State<Service>,
     Path(id): Path<i64>,
-    headers: HeaderMap,
+    preconditions: Preconditions,
 ) -> Result<Response, StoreError> {
-    let held = move |version| conditional::not_modified(&headers, &etag(version));
-    let listed = service.store.list_endpoints(AccountId(id), held).await?;
-    let etag = [(header::ETAG, etag(listed.version))];
-    let response = match listed.list {
-        Some(list) => (etag, Json(EndpointListAnswer::from(&list))).into_response(),
-        None => (StatusCode::NOT_MODIFIED, etag).into_response(),
+    let evaluate = move |version| preconditions.evaluate(Some(&etag(version)));
+    let unneeded = {
+        let evaluate = evaluate.clone();
+        move |version| evaluate(version) != Evaluation::Perform
+    };
+    let listed = service.store.list_endpoints(AccountId(id), unneeded).await?;
+    let version = listed.version;
+    let response = match (listed.list, evaluate(version)) {
+        (Some(list), _) => {
+            let etag = [(header::ETAG, etag(version))];
+            (etag, Json(EndpointListAnswer::from(&list))).into_response()
+        }
+        (None, Evaluation::Failed) => return Err(StoreError::VersionMismatch(version)),
+        (None, _) => not_modified(etag(version)),
     };
     let life = listed.life.map(|life| [(ACCOUNT_LIFE, life.to_string())]);
     let response = (service.claim(), life, response).into_response();
@@ -129,7 +138,7 @@ struct AddEndpoint {
     ("id" = i64, Path, minimum = 1), ("If-Match" = Option<String>, Header, description = "the versions of the list that may be changed"),
 ), request_body = AddEndpoint, responses(
     (status = 201, body = EndpointAnswer, headers(("ETag" = String), ("Location" = String), ("Consistency-Token" = String))),
-    (status = 400, description = "an `If-Match` that cannot be read", body = Problem, content_type = "application/problem+json"),
+    (status = 400, description = "a precondition that cannot be read", body = Problem, content_type = "application/problem+json"),
     (status = 409, description = "the account is deleted, or has 500 endpoints", body = Problem, content_type = "application/problem+json"),
     (status = 412, description = "the list is not at a version that `If-Match` names; the ETag is the current one", body = Problem, content_type = "application/problem+json", headers(("ETag" = String))),
     (status = 422, description = "a field that cannot be taken", body = Problem, content_type = "application/problem+json"),
@@ -140,7 +149,7 @@ async fn add_endpoint(
     State(store): State<Store>,
     State(publishing): State<Publishing>,
     Path(id): Path<i64>,
-    wanted: IfMatch,
+    preconditions: Preconditions,
     Json(body): Json<AddEndpoint>,
 ) -> Result<Response, Response> {
     // Whether an account exists, only the accounts service knows; that this one never will is plain.
@@ -150,7 +159,7 @@ async fn add_endpoint(
             .into_response());
     }
     let new = body.validate().map_err(Problem::into_response)?;
-    let wanted = move |version| wanted.allows(&etag(version));
+    let wanted = move |version| preconditions.allow(&etag(version));
     let stored = store
         .add_endpoint(AccountId(id), wanted, new)
         .await
@@ -169,18 +178,22 @@ async fn add_endpoint(
     (status = 200, body = EndpointAnswer, headers(("ETag" = String))),
     (status = 304, description = "not modified"),
     (status = 404, description = "no such endpoint", body = Problem, content_type = "application/problem+json"),
+    (status = 412, description = "the list is not at a version that `If-Match` names; the ETag is the current one", body = Problem, content_type = "application/problem+json", headers(("ETag" = String))),
 ))]
 async fn get_endpoint(
     State(store): State<Store>,
     Path((id, endpoint)): Path<(i64, i64)>,
-    headers: HeaderMap,
+    preconditions: Preconditions,
 ) -> Result<Response, StoreError> {
     let Stored { version, endpoint } = store.find_endpoint(AccountId(id), EndpointId(endpoint)).await?;
     let etag = etag(version);
-    if conditional::not_modified(&headers, &etag) {
-        return Ok((StatusCode::NOT_MODIFIED, [(header::ETAG, etag)]).into_response());
+    match preconditions.evaluate(Some(&etag)) {
+        Evaluation::Perform => {
+            Ok(([(header::ETAG, etag)], Json(EndpointAnswer::from(&endpoint))).into_response())
+        }
+        Evaluation::NotModified => Ok(not_modified(etag)),
+        Evaluation::Failed => Err(StoreError::VersionMismatch(version)),
     }
-    Ok(([(header::ETAG, etag)], Json(EndpointAnswer::from(&endpoint))).into_response())
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
@@ -197,7 +210,7 @@ struct ChangeEndpoint {
     ("id" = i64, Path), ("endpoint" = i64, Path), ("If-Match" = Option<String>, Header, description = "the versions of the list that may be changed"),
 ), request_body = ChangeEndpoint, responses(
     (status = 200, body = EndpointAnswer, headers(("ETag" = String), ("Consistency-Token" = String))),
-    (status = 400, description = "an `If-Match` that cannot be read", body = Problem, content_type = "application/problem+json"),
+    (status = 400, description = "a precondition that cannot be read", body = Problem, content_type = "application/problem+json"),
     (status = 404, description = "no such endpoint", body = Problem, content_type = "application/problem+json"),
     (status = 412, description = "the list is not at a version that `If-Match` names; the ETag is the current one", body = Problem, content_type = "application/problem+json", headers(("ETag" = String))),
     (status = 422, description = "a field that cannot be taken", body = Problem, content_type = "application/problem+json"),
@@ -208,11 +221,11 @@ async fn change_endpoint(
     State(store): State<Store>,
     State(publishing): State<Publishing>,
     Path((id, endpoint)): Path<(i64, i64)>,
-    wanted: IfMatch,
+    preconditions: Preconditions,
     Json(body): Json<ChangeEndpoint>,
 ) -> Result<Response, Response> {
     let change = body.validate().map_err(Problem::into_response)?;
-    let wanted = move |version| wanted.allows(&etag(version));
+    let wanted = move |version| preconditions.allow(&etag(version));
     let stored = store
         .change_endpoint(AccountId(id), EndpointId(endpoint), wanted, change)
         .await
@@ -225,7 +238,7 @@ async fn change_endpoint(
     ("id" = i64, Path), ("endpoint" = i64, Path), ("If-Match" = Option<String>, Header, description = "the versions of the list that may be changed"),
 ), responses(
     (status = 204, description = "removed", headers(("ETag" = String), ("Consistency-Token" = String))),
-    (status = 400, description = "an `If-Match` that cannot be read", body = Problem, content_type = "application/problem+json"),
+    (status = 400, description = "a precondition that cannot be read", body = Problem, content_type = "application/problem+json"),
     (status = 404, description = "no such endpoint", body = Problem, content_type = "application/problem+json"),
     (status = 412, description = "the list is not at a version that `If-Match` names; the ETag is the current one", body = Problem, content_type = "application/problem+json", headers(("ETag" = String))),
     (status = 503, description = "too many writes are waiting, or the database is locked, read-only or cannot be opened: nothing was done; or, as `about:blank`, the request took too long and may have been done", body = Problem, content_type = "application/problem+json", headers(("Retry-After" = String))),
@@ -235,9 +248,9 @@ async fn remove_endpoint(
     State(store): State<Store>,
     State(publishing): State<Publishing>,
     Path((id, endpoint)): Path<(i64, i64)>,
-    wanted: IfMatch,
+    preconditions: Preconditions,
 ) -> Result<impl IntoResponse, StoreError> {
-    let wanted = move |version| wanted.allows(&etag(version));
+    let wanted = move |version| preconditions.allow(&etag(version));
     let version = store
         .remove_endpoint(AccountId(id), EndpointId(endpoint), wanted)
         .await?;

@@ -44,7 +44,7 @@ pub(crate) struct Listed {
     pub(crate) version: Version,
     /// Of the account that it is of, where that is known.
     pub(crate) life: Option<Nonce>,
-    /// None: the reader holds this version already.
+    /// None: the reader does not need it.
     pub(crate) list: Option<EndpointList>,
 }
 
@@ -73,14 +73,16 @@ impl Store {
         self.database.clone()
     }
 
-    /// Reads an account's version and its endpoints in one snapshot; not the endpoints if the version is `held`.
+    /// Reads an account's version and its endpoints in one snapshot; not the endpoints if those of this version are `unneeded`.
     #[instrument(skip_all)]
     pub(crate) async fn list_endpoints(
         &self,
         account: AccountId,
-        held: impl FnOnce(Version) -> bool + Send + 'static,
+        unneeded: impl FnOnce(Version) -> bool + Send + 'static,
     ) -> Result<Listed, StoreError> {
-        self.database.read(move |c| list_unless(c, account, held)).await
+        self.database
+            .read(move |c| list_unless(c, account, unneeded))
+            .await
     }
 
     #[instrument(skip_all)]
@@ -161,11 +163,11 @@ impl Store {
 fn list_unless(
     c: &Connection,
     account: AccountId,
-    held: impl FnOnce(Version) -> bool,
+    unneeded: impl FnOnce(Version) -> bool,
 ) -> Result<Listed, StoreError> {
     let known = known(c, account)?;
     let (version, life) = (known.version, known.owner.life());
-    let list = if held(version) {
+    let list = if unneeded(version) {
         None
     } else {
         Some(list(c, account, version, life)?)

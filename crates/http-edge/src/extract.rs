@@ -12,10 +12,13 @@ use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
 use crate::Problem;
+use crate::conditional::REVALIDATED;
 
 /// A JSON object as a body, in or out.
 ///
 /// Nothing but an object: serde would also fill a struct from an array, in the order of its fields.
+///
+/// Out, it may be kept, but is asked about before each use ([`REVALIDATED`]); a handler that says otherwise is heeded.
 #[derive(Clone, Copy, Debug)]
 pub struct Json<T>(pub T);
 
@@ -44,7 +47,7 @@ pub struct Query<T>(pub T);
 
 impl<T: Serialize> IntoResponse for Json<T> {
     fn into_response(self) -> Response {
-        axum::Json(self.0).into_response()
+        ([REVALIDATED], axum::Json(self.0)).into_response()
     }
 }
 

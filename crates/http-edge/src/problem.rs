@@ -9,6 +9,7 @@ use serde::{Serialize, Serializer};
 use utoipa::ToSchema;
 
 use crate::already_logged::AlreadyLogged;
+use crate::conditional::REVALIDATED;
 
 /// What a client is told about a request that failed, as `application/problem+json`.
 ///
@@ -158,7 +159,8 @@ impl IntoResponse for Problem {
             header::CONTENT_TYPE,
             HeaderValue::from_static("application/problem+json"),
         );
-        let mut response = (self.status, [content_type], body).into_response();
+        // Without it caches guess how long a 404 holds (RFC 9111, section 4.2.2).
+        let mut response = (self.status, [REVALIDATED], [content_type], body).into_response();
         if self.passing {
             let second = HeaderValue::from_static("1");
             response.headers_mut().insert(header::RETRY_AFTER, second);

@@ -61,6 +61,17 @@ pub(crate) fn invalid_fields() -> Problem {
     )
 }
 
+/// Of what has this `ETag`: the samples, or the answer of a window.
+pub(crate) fn version_mismatch(etag: String) -> Response {
+    let problem = Problem::new(
+        StatusCode::PRECONDITION_FAILED,
+        "version-mismatch",
+        "The samples' version is not one that the preconditions allow",
+    )
+    .with_detail(format!("the samples' ETag is {etag}"));
+    ([(header::ETAG, etag)], problem).into_response()
+}
+
 impl IntoResponse for StoreError {
     fn into_response(self) -> Response {
         match self {
@@ -68,16 +79,7 @@ impl IntoResponse for StoreError {
                 Problem::new(StatusCode::CONFLICT, "account-deleted", "The account was deleted")
                     .into_response()
             }
-            Self::VersionMismatch(version) => {
-                let etag = samples_etag(version);
-                let problem = Problem::new(
-                    StatusCode::PRECONDITION_FAILED,
-                    "version-mismatch",
-                    "The account's samples are not at a version that If-Match names",
-                )
-                .with_detail(format!("the samples' ETag is {etag}"));
-                ([(header::ETAG, etag)], problem).into_response()
-            }
+            Self::VersionMismatch(version) => version_mismatch(samples_etag(version)),
             Self::TooManyEndpoints => Problem::new(
                 StatusCode::CONFLICT,
                 "too-many-endpoints",

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use event_bus::{Claim, Nonce, Publishing, Version};
-use http_edge::conditional::{self, IfMatch};
+use http_edge::conditional::{Evaluation, Preconditions, not_modified};
 use http_edge::{Json, Path, Problem, Query};
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -16,7 +16,7 @@ use utoipa::{IntoParams, OpenApi};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::answer::{MetricsAnswer, RecordedAnswer, etag, samples_etag};
-use crate::error::{StoreError, invalid_fields};
+use crate::error::{StoreError, invalid_fields, version_mismatch};
 use crate::events;
 use crate::recording::RecordSamples;
 use crate::sample::AccountId;
@@ -26,6 +26,9 @@ use crate::window::{Frame, Window};
 const CONSISTENCY_TOKEN: HeaderName = HeaderName::from_static("consistency-token");
 const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 const FEED_CLAIM: HeaderName = HeaderName::from_static("feed-claim");
+/// For how many whole seconds the answer holds unless samples come. No `max-age`: samples may come at once, and caches that hear no
+/// events must ask (RFC 9111, section 4.2).
+const VALID_FOR: HeaderName = HeaderName::from_static("valid-for");
 const ACCOUNT_LIFE: HeaderName = HeaderName::from_static("account-life");
 
 #[derive(OpenApi)]
@@ -72,7 +75,7 @@ fn documented() -> OpenApiRouter<Service> {
     ("If-Match" = Option<String>, Header, description = "the versions that may be added to, as this answers them: without the end of a window"),
 ), request_body = RecordSamples, responses(
     (status = 201, body = RecordedAnswer, headers(("ETag" = String), ("Consistency-Token" = String))),
-    (status = 400, description = "an `If-Match` that cannot be read", body = Problem, content_type = "application/problem+json"),
+    (status = 400, description = "a precondition that cannot be read", body = Problem, content_type = "application/problem+json"),
     (status = 409, description = "the account was deleted, or would have more than 500 endpoints", body = Problem, content_type = "application/problem+json"),
     (status = 412, description = "the samples are not at a version that `If-Match` names; the ETag is the current one", body = Problem, content_type = "application/problem+json", headers(("ETag" = String))),
     (status = 422, description = "fields that cannot be taken, each named with its sample's index", body = Problem, content_type = "application/problem+json"),
@@ -82,7 +85,7 @@ fn documented() -> OpenApiRouter<Service> {
 async fn record_samples(
     State(service): State<Service>,
     Path(id): Path<i64>,
-    wanted: IfMatch,
+    preconditions: Preconditions,
     Json(body): Json<RecordSamples>,
 ) -> Result<Response, Response> {
     if id < 1 {
@@ -91,7 +94,7 @@ async fn record_samples(
             .into_response());
     }
     let batch = body.validate(Timestamp::now()).map_err(Problem::into_response)?;
-    let wanted = move |version| wanted.allows(&samples_etag(version));
+    let wanted = move |version| preconditions.allow(&samples_etag(version));
     let recorded = service
         .store
         .record(AccountId(id), wanted, batch)
@@ -123,21 +126,23 @@ struct MetricsQuery {
 #[utoipa::path(get, path = "/accounts/{id}/metrics", params(("id" = i64, Path), MetricsQuery), responses(
     (status = 200, description = "also for an account that was never heard of, or is deleted: without endpoints", body = MetricsAnswer, headers(
         ("ETag" = String, description = "\"incarnation-revision-nonce-vform-end\", the end of the window in unix seconds"),
-        ("Cache-Control" = String, description = "private, max-age: the whole seconds left until the end"),
+        ("Valid-For" = u64, description = "the whole seconds left until the end of the window: for so long the answer holds, unless samples come"),
         ("Feed-Claim" = String, description = "whose watermarks vouch for the answer, as ce-claim on the stream; absent while it is not certain that this process publishes"),
         ("Account-Life" = String, description = "whose samples these are: the account's life, 16 hexadecimal digits; only where it is known"),
         ("Server-Timing" = String, description = "injected;dur: only where latency is injected, in milliseconds"),
     )),
     (status = 304, description = "not modified", headers(
+        ("Valid-For" = u64, description = "as of 200"),
         ("Account-Life" = String, description = "as of 200"),
     )),
+    (status = 412, description = "the answer is not at a version that `If-Match` names; the ETag is the current one", body = Problem, content_type = "application/problem+json", headers(("ETag" = String))),
     (status = 422, description = "a window there is not", body = Problem, content_type = "application/problem+json"),
 ))]
 async fn get_metrics(
     State(service): State<Service>,
     Path(id): Path<i64>,
     Query(query): Query<MetricsQuery>,
-    headers: HeaderMap,
+    preconditions: Preconditions,
 ) -> Result<Response, Response> {
     // Taken once, after the request arrived: the answer is a function of the revision, the window and its end (rule 9).
     let now = Timestamp::now();
@@ -148,11 +153,11 @@ async fn get_metrics(
     let window =
         window.map_err(|invalid| invalid_fields().with_field("window", invalid.0).into_response())?;
     let frame = Frame::holding(now, window);
-    let answer = answer(&service.store, AccountId(id), frame, &headers)
+    let answer = answer(&service.store, AccountId(id), frame, &preconditions)
         .await
         .map_err(StoreError::into_response)?;
-    let max_age = format!("private, max-age={}", frame.seconds_left(now));
-    let response = (service.claim(), [(header::CACHE_CONTROL, max_age)], answer).into_response();
+    let valid_for = frame.seconds_left(now).to_string();
+    let response = (service.claim(), [(VALID_FOR, valid_for)], answer).into_response();
     Ok(service.hold_back(response).await)
 }
 
@@ -161,18 +166,31 @@ async fn answer(
     store: &Store,
     account: AccountId,
     frame: Frame,
-    headers: &HeaderMap,
+    preconditions: &Preconditions,
 ) -> Result<Response, StoreError> {
     let known = store.known(account).await?;
     let current = etag(known.version, frame);
-    if conditional::not_modified(headers, &current) {
-        let life = life_header(known.owner.life());
-        return Ok((StatusCode::NOT_MODIFIED, life, [(header::ETAG, current)]).into_response());
+    if let Some(short) = without_summary(preconditions, current) {
+        return Ok((life_header(known.owner.life()), short).into_response());
     }
     let summarised = store.summarise(account, frame).await?;
+    let current = etag(summarised.version, frame);
+    let life = life_header(summarised.life);
+    // `If-Match` named the version of before, perhaps.
+    if let Some(short) = without_summary(preconditions, current.clone()) {
+        return Ok((life, short).into_response());
+    }
     let body = MetricsAnswer::new(account, summarised.version.revision, frame, &summarised.endpoints);
-    let etag = [(header::ETAG, etag(summarised.version, frame))];
-    Ok((etag, life_header(summarised.life), Json(body)).into_response())
+    Ok(([(header::ETAG, current)], life, Json(body)).into_response())
+}
+
+/// The answer, where the preconditions make it one that shows no samples.
+fn without_summary(preconditions: &Preconditions, etag: String) -> Option<Response> {
+    match preconditions.evaluate(Some(&etag)) {
+        Evaluation::Perform => None,
+        Evaluation::NotModified => Some(not_modified(etag)),
+        Evaluation::Failed => Some(version_mismatch(etag)),
+    }
 }
 
 /// Says whose the answer is.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use axum::http::HeaderName;
 use futures::try_join;
 use reqwest::{Client, Response, StatusCode, header};
 use serde_json::value::RawValue;
@@ -10,6 +11,8 @@ use crate::{ComposeError, Config};
 
 /// How long a source may take to answer.
 const DEADLINE: Duration = Duration::from_millis(900);
+/// For how many seconds metrics holds: until its window ends.
+const VALID_FOR: HeaderName = HeaderName::from_static("valid-for");
 /// For how long a page is kept at most: the safety net under the events.
 const KEPT_AT_MOST: Duration = Duration::from_mins(1);
 
@@ -32,7 +35,7 @@ pub(crate) struct Sources {
 struct Part {
     json: Box<RawValue>,
     version: String,
-    max_age: Option<Duration>,
+    valid_for: Option<Duration>,
 }
 
 impl Sources {
@@ -64,7 +67,9 @@ impl Sources {
                 "accounts/{account}/{}, endpoints/{account}/{}, metrics/{account}/{}",
                 accounts.version, endpoints.version, metrics.version
             ),
-            holds_for: metrics.max_age.map_or(KEPT_AT_MOST, |age| age.min(KEPT_AT_MOST)),
+            holds_for: metrics
+                .valid_for
+                .map_or(KEPT_AT_MOST, |time| time.min(KEPT_AT_MOST)),
         })
     }
 
@@ -91,14 +96,14 @@ impl Part {
             return Err(ComposeError::NoVersion);
         };
         let version = format!("{incarnation}={revision}-{nonce}");
-        let max_age = header(header::CACHE_CONTROL)
-            .and_then(|value| value.split("max-age=").nth(1)?.parse().ok())
+        let valid_for = header(VALID_FOR)
+            .and_then(|seconds| seconds.parse().ok())
             .map(Duration::from_secs);
         let json = response.json().await?;
         Ok(Self {
             json,
             version,
-            max_age,
+            valid_for,
         })
     }
 }

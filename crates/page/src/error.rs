@@ -45,6 +45,9 @@ pub(crate) enum Refusal {
     /// Accounts says so.
     #[error("there is no account {0}")]
     NoSuchAccount(AccountId),
+    /// The reader wants another version than there is; the `ETag` of the page.
+    #[error("the page is not the one that If-Match names")]
+    PreconditionFailed(String),
     /// No source answered, and nothing is known from before: what each of them did instead.
     #[error("no source answered: {}", .0.join("; "))]
     NothingToShow(Vec<String>),
@@ -95,6 +98,7 @@ impl Refusal {
             Self::Account(_) | Self::After(_) | Self::Window(_) => "This address is not quite right",
             Self::Token(_) | Self::Strategy(_) => "A header of this request is not quite right",
             Self::NoSuchAccount(_) => "There is no such account",
+            Self::PreconditionFailed(_) => "This page is not the one that the request names",
             Self::NothingToShow(_) => "This page cannot be shown now",
             Self::NoList(_) => "The accounts cannot be listed now",
         }
@@ -123,6 +127,10 @@ impl Refusal {
             Self::NoSuchAccount(account) => (
                 problem(StatusCode::NOT_FOUND, "account-not-found"),
                 vec![format!("Account {account} was deleted, or never was.")],
+            ),
+            Self::PreconditionFailed(etag) => (
+                problem(StatusCode::PRECONDITION_FAILED, "version-mismatch"),
+                vec![format!("The page's ETag is {etag}.")],
             ),
             Self::NothingToShow(reasons) => (
                 problem(StatusCode::SERVICE_UNAVAILABLE, "nothing-to-show"),

@@ -12,7 +12,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::Response;
 use bytes::Bytes;
 use fresh_cache::Answer;
-use http_edge::conditional;
+use http_edge::conditional::{Evaluation, Preconditions};
 use jiff::Timestamp;
 use maud::Markup;
 
@@ -121,10 +121,10 @@ impl<'a> Outgoing<'a> {
     }
 
     /// Answers a request that had these headers.
-    pub(crate) fn respond(self, request: &HeaderMap) -> Response {
+    pub(crate) fn respond(self, request: &HeaderMap, preconditions: &Preconditions) -> Response {
         let format = Format::preferred(request);
         let mut response = match self.answer.entry.page() {
-            Page::Shown(shown) => self.show(shown, format, request),
+            Page::Shown(shown) => self.show(shown, format, request, preconditions),
             Page::NoAccount => self.refuse(Refusal::NoSuchAccount(self.key.account), format),
             Page::Nothing(reasons) => self.refuse(Refusal::NothingToShow(reasons.clone()), format),
         };
@@ -132,13 +132,26 @@ impl<'a> Outgoing<'a> {
         response
     }
 
-    fn show(&self, shown: &Rendered, format: Format, request: &HeaderMap) -> Response {
+    fn show(
+        &self,
+        shown: &Rendered,
+        format: Format,
+        request: &HeaderMap,
+        preconditions: &Preconditions,
+    ) -> Response {
         let form = match format {
             Format::Html => &shown.html,
             Format::Json => &shown.json,
         };
         let etag = form.etag.to_str().expect("an ETag is made of text");
-        let known = conditional::not_modified(request, etag) && !navigates(request);
+        let known = match preconditions.evaluate(Some(etag)) {
+            Evaluation::Failed => {
+                let mut response = self.refuse(Refusal::PreconditionFailed(etag.to_owned()), format);
+                response.headers_mut().insert(header::ETAG, form.etag.clone());
+                return response;
+            }
+            evaluation => evaluation == Evaluation::NotModified && !navigates(request),
+        };
         let (mut headers, body) = if known {
             (HEAD.clone(), Body::empty())
         } else {

@@ -9,6 +9,7 @@ use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use fresh_cache::{Answer, Demand, FreshCache};
+use http_edge::conditional::Preconditions;
 use http_edge::{Json, Path, Problem, Query};
 use opentelemetry::metrics::{BoundCounter, BoundHistogram};
 use opentelemetry::{KeyValue, global};
@@ -218,6 +219,7 @@ struct PageQuery {
     (status = 304, description = "`If-None-Match` names this page; the headers are those of 200"),
     (status = 400, description = "not an account, a window, a token or a strategy", body = Problem, content_type = "application/problem+json"),
     (status = 404, description = "no such account", body = Problem, content_type = "application/problem+json"),
+    (status = 412, description = "`If-Match` does not name this page; the ETag is its", body = Problem, content_type = "application/problem+json"),
     (status = 503, description = "no source answers and nothing is known", body = Problem, content_type = "application/problem+json"),
 ))]
 async fn show_page(State(app): State<Arc<App>>, question: Question) -> Response {
@@ -225,6 +227,7 @@ async fn show_page(State(app): State<Arc<App>>, question: Question) -> Response 
         cache,
         key,
         tokens,
+        preconditions,
         headers,
     } = &question;
     let began = Instant::now();
@@ -234,7 +237,7 @@ async fn show_page(State(app): State<Arc<App>>, question: Question) -> Response 
         Demand::AtLeast(&tokens.0)
     };
     let answer = app.read(cache, key, demand).await;
-    Outgoing::new(*key, &answer, began.elapsed(), &app.traces).respond(headers)
+    Outgoing::new(*key, &answer, began.elapsed(), &app.traces).respond(headers, preconditions)
 }
 
 /// What a reader of a page asks for.
@@ -245,6 +248,7 @@ struct Question {
     cache: FreshCache<Upstreams>,
     key: PageKey,
     tokens: Tokens,
+    preconditions: Preconditions,
     headers: HeaderMap,
 }
 
@@ -255,8 +259,9 @@ impl FromRequest<Arc<App>> for Question {
         let (mut parts, _) = request.into_parts();
         let id = Path::<String>::from_request_parts(&mut parts, app).await;
         let query = Query::<PageQuery>::from_request_parts(&mut parts, app).await;
-        let (Path(id), Query(query)) = id
-            .and_then(|id| Ok((id, query?)))
+        let preconditions = Preconditions::of(&parts.method, &parts.headers);
+        let (Path(id), Query(query), preconditions) = id
+            .and_then(|id| Ok((id, query?, preconditions?)))
             .map_err(IntoResponse::into_response)?;
         let headers = parts.headers;
         let understood = page_key(&id, query.window.as_deref()).and_then(|key| {
@@ -272,6 +277,7 @@ impl FromRequest<Arc<App>> for Question {
             cache,
             key,
             tokens,
+            preconditions,
             headers,
         })
     }

@@ -23,6 +23,8 @@ use crate::tag::{NotATag, Tag, hexadecimal};
 const FEED_CLAIM: HeaderName = HeaderName::from_static("feed-claim");
 /// States whose endpoints or metrics an answer has.
 const ACCOUNT_LIFE: HeaderName = HeaderName::from_static("account-life");
+/// States for how many seconds an answer holds unless something changes: metrics', until its window ends.
+const VALID_FOR: HeaderName = HeaderName::from_static("valid-for");
 /// How long a source that let a deadline pass is left alone, from the start of the request that found out.
 const REST: Duration = Duration::from_secs(1);
 
@@ -217,7 +219,7 @@ impl Upstream {
         response: Response,
     ) -> Result<Fetched<Arc<Fragment>>, UpstreamError> {
         let status = response.status();
-        let holds_for = max_age(response.headers());
+        let holds_for = valid_for(response.headers());
         let claim = claim(response.headers());
         let life = life(response.headers());
         if let Some(known) = known.filter(|_| status == StatusCode::NOT_MODIFIED) {
@@ -324,7 +326,17 @@ fn life(headers: &header::HeaderMap) -> Option<Life> {
     Life::parse(headers.get(ACCOUNT_LIFE)?.to_str().ok()?)
 }
 
-/// How long an answer holds by itself: `max-age` of `Cache-Control`, in seconds.
+/// How long an answer holds by itself, in seconds.
+fn valid_for(headers: &header::HeaderMap) -> Option<Duration> {
+    let Some(seconds) = headers.get(VALID_FOR) else {
+        return max_age(headers);
+    };
+    let seconds = seconds.to_str().ok().and_then(|text| text.parse().ok());
+    // What cannot be read does not hold for ever.
+    Some(Duration::from_secs(seconds.unwrap_or(0)))
+}
+
+/// The same as a metrics service of before says it, which is upgraded after the pages: `max-age` of `Cache-Control`.
 fn max_age(headers: &header::HeaderMap) -> Option<Duration> {
     let lines = headers
         .get_all(header::CACHE_CONTROL)
@@ -406,6 +418,17 @@ mod tests {
         assert_eq!(max_age(&headers), Some(Duration::from_secs(42)));
         headers.insert(header::CACHE_CONTROL, "s-maxage=42, max-age=-1".parse().unwrap());
         assert_eq!(max_age(&headers), None);
+    }
+
+    #[test]
+    fn an_answer_holds_for_as_long_as_its_field_says_and_not_at_all_if_that_cannot_be_read() {
+        let mut headers = header::HeaderMap::new();
+        headers.insert(header::CACHE_CONTROL, "private, max-age=42".parse().unwrap());
+        assert_eq!(valid_for(&headers), Some(Duration::from_secs(42)));
+        for (text, seconds) in [("7", 7), ("0", 0), ("-1", 0), ("soon", 0), ("", 0)] {
+            headers.insert(VALID_FOR, text.parse().unwrap());
+            assert_eq!(valid_for(&headers), Some(Duration::from_secs(seconds)), "{text}");
+        }
     }
 
     fn upstream(root: &str, concurrency: usize) -> Upstream {

@@ -122,3 +122,116 @@ async fn a_renewed_incarnation_has_none_of_the_versions_of_before() {
     let app = app.respawn(&["--renew-incarnation"]).await;
     assert_eq!(patch_if_match(&app, &before, "b").await.status(), 412);
 }
+
+async fn send_if(app: &TestApp, method: Method, path: &str, conditions: &[(&str, &str)]) -> Response {
+    let request = conditions
+        .iter()
+        .fold(app.request(method.clone(), path), |request, (name, tag)| {
+            request.header(*name, *tag)
+        });
+    let request = match method {
+        Method::POST | Method::PATCH => request.json(&json!({ "name": "changed" })),
+        _ => request,
+    };
+    request.send().await.unwrap()
+}
+
+#[tokio::test]
+async fn what_if_none_match_names_is_neither_changed_nor_deleted() {
+    let app = TestApp::spawn().await;
+    app.account("a").await;
+    let current = etag(&app).await;
+    for method in [Method::PATCH, Method::DELETE] {
+        let refused_by = async |named: &str| {
+            let conditions = [("if-none-match", named)];
+            let refused = send_if(&app, method.clone(), "/accounts/1", &conditions).await;
+            assert_eq!(refused.status(), 412, "{method} {named}");
+            assert_eq!(header(&refused, "etag"), current);
+        };
+        refused_by("*").await;
+        refused_by(&current).await;
+        refused_by(&format!("W/{current}")).await;
+        let malformed = send_if(&app, method, "/accounts/1", &[("if-none-match", "x")]).await;
+        assert_eq!(malformed.status(), 400);
+    }
+    let unchanged = app.get("/accounts/1").await;
+    assert_eq!(header(&unchanged, "etag"), current, "nothing was written");
+    for (method, status) in [(Method::PATCH, 200), (Method::DELETE, 204)] {
+        let other = send_if(&app, method.clone(), "/accounts/1", &[("if-none-match", "\"x\"")]).await;
+        assert_eq!(other.status(), status, "{method}");
+    }
+}
+
+#[tokio::test]
+async fn if_match_holds_for_readers_and_is_evaluated_first() {
+    let app = TestApp::spawn().await;
+    app.account("a").await;
+    let current = &*etag(&app).await;
+    for method in [Method::GET, Method::HEAD] {
+        let read = async |conditions: &[(&str, &str)]| {
+            let response = send_if(&app, method.clone(), "/accounts/1", conditions).await;
+            assert_eq!(header(&response, "etag"), current);
+            response.status().as_u16()
+        };
+        assert_eq!(read(&[("if-match", "\"x\"")]).await, 412);
+        assert_eq!(read(&[("if-match", &format!("W/{current}"))]).await, 412);
+        assert_eq!(read(&[("if-match", current)]).await, 200);
+        assert_eq!(read(&[("if-match", "*")]).await, 200);
+        let both = |tag| [("if-none-match", current), ("if-match", tag)];
+        assert_eq!(read(&both("\"x\"")).await, 412);
+        assert_eq!(read(&both(current)).await, 304);
+    }
+    let malformed = send_if(&app, Method::GET, "/accounts/1", &[("if-match", "x")]).await;
+    assert_eq!(malformed.status(), 400);
+    for tag in ["\"x\"", "*"] {
+        let absent = send_if(&app, Method::GET, "/accounts/2", &[("if-match", tag)]).await;
+        assert_eq!(
+            absent.status(),
+            404,
+            "what is 404 without a condition is 404 with one"
+        );
+    }
+}
+
+#[tokio::test]
+async fn the_list_exists_and_no_tag_names_it() {
+    let app = TestApp::spawn().await;
+    for (method, name, tag, status) in [
+        (Method::GET, "if-match", "\"x\"", 412),
+        (Method::GET, "if-match", "*", 200),
+        (Method::GET, "if-none-match", "\"x\"", 200),
+        (Method::GET, "if-none-match", "*", 304),
+        (Method::POST, "if-match", "\"x\"", 412),
+        (Method::POST, "if-none-match", "*", 412),
+    ] {
+        let answer = send_if(&app, method.clone(), "/accounts", &[(name, tag)]).await;
+        assert_eq!(answer.status(), status, "{method} {name} {tag}");
+    }
+    let list: Value = app.get("/accounts").await.json().await.unwrap();
+    assert_eq!(list["accounts"], json!([]), "nothing was created");
+    let created = send_if(&app, Method::POST, "/accounts", &[("if-match", "*")]).await;
+    assert_eq!(created.status(), 201);
+}
+
+/// RFC 9111, section 4.2.2: without a word, caches guess.
+#[tokio::test]
+async fn every_answer_says_to_caches_that_it_is_to_be_asked_about() {
+    let app = TestApp::spawn().await;
+    app.account("a").await;
+    let current = etag(&app).await;
+    let absence = header(&app.get("/accounts/2").await, "etag").to_owned();
+    for (path, condition, status) in [
+        ("/accounts", None, 200),
+        ("/accounts/1", None, 200),
+        ("/accounts/1", Some(("if-none-match", &*current)), 304),
+        ("/accounts/1", Some(("if-match", "\"x\"")), 412),
+        ("/accounts/2", None, 404),
+        ("/accounts/2", Some(("if-none-match", &*absence)), 304),
+        ("/nothing", None, 404),
+        ("/openapi.json", None, 200),
+    ] {
+        let answer = send_if(&app, Method::GET, path, condition.as_slice()).await;
+        assert_eq!(answer.status(), status, "{path} {condition:?}");
+        assert_eq!(header(&answer, "cache-control"), "private, no-cache", "{path}");
+    }
+}

@@ -125,3 +125,105 @@ async fn of_two_writers_who_name_the_same_version_exactly_one_wins() {
         assert_eq!(app.list(1).await["endpoints"], json!([won]));
     }
 }
+
+async fn send_if(app: &TestApp, method: Method, path: &str, conditions: &[(&str, &str)]) -> Response {
+    let request = conditions
+        .iter()
+        .fold(app.request(method.clone(), path), |request, (name, tag)| {
+            request.header(*name, *tag)
+        });
+    let request = match method {
+        Method::POST => request.json(&an_endpoint("another")),
+        Method::PATCH => request.json(&json!({ "name": "changed" })),
+        _ => request,
+    };
+    request.send().await.unwrap()
+}
+
+#[tokio::test]
+async fn a_list_that_if_none_match_names_is_not_changed() {
+    let app = TestApp::spawn().await;
+    app.endpoint(1, "a").await;
+    let current = etag(&app).await;
+    let one = path_of(1, 1);
+    let methods = [
+        (Method::POST, LIST),
+        (Method::PATCH, &one),
+        (Method::DELETE, &one),
+    ];
+    for (method, path) in &methods {
+        let refused_by = async |named: &str| {
+            let refused = send_if(&app, method.clone(), path, &[("if-none-match", named)]).await;
+            assert_eq!(refused.status(), 412, "{method} {named}");
+            assert_eq!(header(&refused, "etag"), current);
+        };
+        refused_by("*").await;
+        refused_by(&current).await;
+        refused_by(&format!("W/{current}")).await;
+        let malformed = send_if(&app, method.clone(), path, &[("if-none-match", "x")]).await;
+        assert_eq!(malformed.status(), 400);
+    }
+    assert_eq!(etag(&app).await, current, "nothing was written");
+    for ((method, path), status) in methods.into_iter().zip([201, 200, 204]) {
+        let other = send_if(&app, method.clone(), path, &[("if-none-match", "\"x\"")]).await;
+        assert_eq!(other.status(), status, "{method}");
+    }
+}
+
+#[tokio::test]
+async fn if_match_holds_for_readers_and_is_evaluated_first() {
+    let app = TestApp::spawn().await;
+    app.endpoint(1, "a").await;
+    let current = &*etag(&app).await;
+    let one = path_of(1, 1);
+    for (method, path) in [
+        (Method::GET, LIST),
+        (Method::HEAD, LIST),
+        (Method::GET, &one),
+        (Method::HEAD, &one),
+    ] {
+        let read = async |conditions: &[(&str, &str)]| {
+            let response = send_if(&app, method.clone(), path, conditions).await;
+            assert_eq!(header(&response, "etag"), current);
+            response.status().as_u16()
+        };
+        assert_eq!(read(&[("if-match", "\"x\"")]).await, 412);
+        assert_eq!(read(&[("if-match", &format!("W/{current}"))]).await, 412);
+        assert_eq!(read(&[("if-match", current)]).await, 200);
+        assert_eq!(read(&[("if-match", "*")]).await, 200);
+        let both = |tag| [("if-none-match", current), ("if-match", tag)];
+        assert_eq!(read(&both("\"x\"")).await, 412);
+        assert_eq!(read(&both(current)).await, 304);
+        let malformed = send_if(&app, method.clone(), path, &[("if-match", "x")]).await;
+        assert_eq!(malformed.status(), 400);
+    }
+    let absent = send_if(&app, Method::GET, &path_of(1, 2), &[("if-match", "\"x\"")]).await;
+    assert_eq!(
+        absent.status(),
+        404,
+        "what is 404 without a condition is 404 with one"
+    );
+}
+
+/// RFC 9111, section 4.2.2: without a word, caches guess.
+#[tokio::test]
+async fn every_answer_says_to_caches_that_it_is_to_be_asked_about() {
+    let app = TestApp::spawn().await;
+    app.endpoint(1, "a").await;
+    let current = etag(&app).await;
+    let (one, another) = (path_of(1, 1), path_of(1, 2));
+    for (path, condition, status) in [
+        (LIST, None, 200),
+        (LIST, Some(("if-none-match", &*current)), 304),
+        (LIST, Some(("if-match", "\"x\"")), 412),
+        ("/accounts/2/endpoints", None, 200),
+        (&one, None, 200),
+        (&one, Some(("if-none-match", &*current)), 304),
+        (&another, None, 404),
+        ("/nothing", None, 404),
+    ] {
+        let answer = send_if(&app, Method::GET, path, condition.as_slice()).await;
+        assert_eq!(answer.status(), status, "{path} {condition:?}");
+        assert_eq!(header(&answer, "cache-control"), "private, no-cache", "{path}");
+    }
+}

@@ -101,3 +101,80 @@ async fn of_two_writers_who_name_the_same_version_exactly_one_wins() {
         assert_eq!(revision(&app).await, 1 + round);
     }
 }
+
+async fn send_if(app: &TestApp, method: Method, path: &str, conditions: &[(&str, &str)]) -> Response {
+    let request = conditions
+        .iter()
+        .fold(app.request(method.clone(), path), |request, (name, tag)| {
+            request.header(*name, *tag)
+        });
+    let request = match method {
+        Method::POST => request.json(&json!({ "samples": [sample(1, 1, 1)] })),
+        _ => request,
+    };
+    request.send().await.unwrap()
+}
+
+#[tokio::test]
+async fn samples_that_if_none_match_names_are_not_added_to() {
+    const SAMPLES: &str = "/accounts/7/samples";
+    let app = TestApp::spawn().await;
+    let first = app.post(7, &json!({ "samples": [sample(1, 9, 1)] })).await;
+    let current = header(&first, "etag");
+    for named in ["*", current, &format!("W/{current}")] {
+        let refused = send_if(&app, Method::POST, SAMPLES, &[("if-none-match", named)]).await;
+        assert_eq!(refused.status(), 412, "{named}");
+        assert_eq!(header(&refused, "etag"), current);
+    }
+    let malformed = send_if(&app, Method::POST, SAMPLES, &[("if-none-match", "x")]).await;
+    assert_eq!(malformed.status(), 400);
+    assert_eq!(revision(&app).await, 1, "nothing was written");
+    let other = send_if(&app, Method::POST, SAMPLES, &[("if-none-match", "\"x\"")]).await;
+    assert_eq!(other.status(), 201);
+}
+
+#[tokio::test]
+async fn if_match_holds_for_readers_and_is_evaluated_first() {
+    const WEEK: &str = "/accounts/7/metrics?window=7d";
+    let app = TestApp::spawn().await;
+    app.record(7, &[sample(1, 9, 1)]).await;
+    let current = &*header(&app.get(WEEK).await, "etag").to_owned();
+    for method in [Method::GET, Method::HEAD] {
+        let read = async |conditions: &[(&str, &str)]| {
+            let response = send_if(&app, method.clone(), WEEK, conditions).await;
+            assert_eq!(header(&response, "etag"), current);
+            response.status().as_u16()
+        };
+        assert_eq!(read(&[("if-match", "\"x\"")]).await, 412);
+        assert_eq!(read(&[("if-match", &format!("W/{current}"))]).await, 412);
+        assert_eq!(read(&[("if-match", current)]).await, 200);
+        assert_eq!(read(&[("if-match", "*")]).await, 200);
+        let both = |tag| [("if-none-match", current), ("if-match", tag)];
+        assert_eq!(read(&both("\"x\"")).await, 412);
+        assert_eq!(read(&both(current)).await, 304);
+    }
+}
+
+/// A cache that took the window's end for a promise would show what was before a new sample.
+#[tokio::test]
+async fn every_answer_says_to_caches_that_it_is_to_be_asked_about() {
+    const DAY: &str = "/accounts/7/metrics";
+    let app = TestApp::spawn().await;
+    app.record(7, &[sample(1, 9, 1)]).await;
+    let current = header(&app.get("/accounts/7/metrics?window=7d").await, "etag").to_owned();
+    for (path, condition, status) in [
+        (DAY, None, 200),
+        (DAY, Some(("if-match", "\"x\"")), 412),
+        (
+            "/accounts/7/metrics?window=7d",
+            Some(("if-none-match", &*current)),
+            304,
+        ),
+        ("/accounts/8/metrics", None, 200),
+        ("/nothing", None, 404),
+    ] {
+        let answer = send_if(&app, Method::GET, path, condition.as_slice()).await;
+        assert_eq!(answer.status(), status, "{path} {condition:?}");
+        assert_eq!(header(&answer, "cache-control"), "private, no-cache", "{path}");
+    }
+}

@@ -54,7 +54,7 @@ async fn an_event_of_any_source_invalidates_the_account_in_every_window_and_no_o
 #[tokio::test(flavor = "multi_thread")]
 async fn a_page_expires_with_its_metrics_each_time() {
     let world = World::start().await;
-    world.told.max_age.store(2, Ordering::SeqCst);
+    world.told.valid_for.store(2, Ordering::SeqCst);
     assert_eq!(world.read("/accounts/7").await.cache_status, MISS);
     for revision in [2, 3] {
         assert_eq!(world.read("/accounts/7").await.cache_status, HIT);

@@ -21,7 +21,7 @@ pub(crate) const NONCE: &str = "9f86d081884c7d65";
 #[derive(Debug)]
 pub(crate) struct Told {
     pub(crate) revision: AtomicU64,
-    pub(crate) max_age: AtomicU64,
+    pub(crate) valid_for: AtomicU64,
     pub(crate) endpoints_fail: AtomicBool,
 }
 
@@ -50,7 +50,7 @@ impl World {
     pub(crate) async fn start() -> Self {
         let told = Arc::new(Told {
             revision: AtomicU64::new(1),
-            max_age: AtomicU64::new(3600),
+            valid_for: AtomicU64::new(3600),
             endpoints_fail: AtomicBool::new(false),
         });
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -148,14 +148,14 @@ async fn answer(State(told): State<Arc<Told>>, Path(path): Path<Vec<(String, Str
         "account" if account == "404" => (StatusCode::NOT_FOUND, ""),
         _ => (StatusCode::OK, ""),
     };
-    let max_age = if part == "metrics" {
-        told.max_age.load(Ordering::SeqCst)
+    let valid_for = if part == "metrics" {
+        told.valid_for.load(Ordering::SeqCst)
     } else {
         0
     };
     let headers = [
         ("etag", format!("\"{INCARNATION}-{revision}-{NONCE}-v1{bucket}\"")),
-        ("cache-control", format!("private, max-age={max_age}")),
+        ("valid-for", valid_for.to_string()),
         ("content-type", "application/json".to_owned()),
     ];
     (status, headers, format!("{{\"{part}\":{revision}}}"))

@@ -61,7 +61,7 @@ struct Script {
     /// None: there is no such account.
     body: Option<Value>,
     /// For how long an answer holds, in seconds.
-    max_age: Option<u32>,
+    valid_for: Option<u32>,
     /// Whose it is, if it knows: the account's own mark.
     life: Option<&'static str>,
     asked: Vec<Asked>,
@@ -101,7 +101,7 @@ impl FakeSource {
             behaviour: Behaviour::Well,
             revision: 1,
             body: Some(body),
-            max_age: None,
+            valid_for: None,
             life: None,
             asked: vec![],
             publishing: None,
@@ -135,7 +135,7 @@ impl FakeSource {
     }
 
     pub(crate) fn hold_for(&self, seconds: u32) {
-        self.script().max_age = Some(seconds);
+        self.script().valid_for = Some(seconds);
     }
 
     /// What it answers is this account's from now on, of those that ever had its id. It is no change of what it says.
@@ -315,15 +315,13 @@ impl Script {
     }
 
     fn head(&self, status: StatusCode, etag: String) -> Response {
-        let max_age = self
-            .max_age
-            .map(|seconds| [(header::CACHE_CONTROL, format!("private, max-age={seconds}"))]);
+        let valid_for = self.valid_for.map(|seconds| [("valid-for", seconds.to_string())]);
         let claim = self.publishing.as_ref().and_then(Publishing::claim);
         let claim = claim.map(|claim| [("feed-claim", claim.to_string())]);
         // Accounts says it in its answer.
         let life = self.life.filter(|_| self.is_about_an_account());
         let life = life.map(|life| [("account-life", life)]);
-        (status, claim, life, max_age, [(header::ETAG, etag)]).into_response()
+        (status, claim, life, valid_for, [(header::ETAG, etag)]).into_response()
     }
 
     /// Of the other sources, all but accounts.

@@ -250,3 +250,34 @@ async fn the_foot_links_the_trace_where_it_is_told_how() {
     );
     assert!(page.text().await.unwrap().contains(&link), "{link}");
 }
+
+#[tokio::test]
+async fn who_wants_another_version_than_there_is_gets_none() {
+    let app = TestApp::spawn().await;
+    let full = app.get("/accounts/1").await;
+    let current = header(&full, "etag");
+    let read = async |conditions: &[(&str, &str)]| {
+        let request = conditions
+            .iter()
+            .fold(app.request("/accounts/1"), |request, (name, tag)| {
+                request.header(*name, *tag)
+            });
+        request.send().await.unwrap()
+    };
+    let refused = read(&[("if-match", "\"x\""), ("if-none-match", current)]).await;
+    assert_eq!(
+        (refused.status().as_u16(), header(&refused, "etag")),
+        (412, current)
+    );
+    assert_eq!(header(&refused, "cache-control"), header(&full, "cache-control"));
+    let weak = read(&[("if-match", current)]).await;
+    assert_eq!(
+        weak.status(),
+        412,
+        "a weak tag matches nothing by strong comparison"
+    );
+    assert_eq!(read(&[("if-match", "*")]).await.status(), 200);
+    let both = read(&[("if-match", "*"), ("if-none-match", current)]).await;
+    assert_eq!(both.status(), 304);
+    assert_eq!(read(&[("if-match", "x")]).await.status(), 400);
+}
