@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use event_bus::{Claim, Publishing, Version};
 use http_edge::conditional::{Evaluation, Preconditions, REVALIDATED, not_modified};
-use http_edge::{Json, Path, Problem, Query};
+use http_edge::{Json, Path, Problem, Query, present};
 use serde::Deserialize;
 use utoipa::{IntoParams, OpenApi, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -225,8 +225,10 @@ impl Service {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct UpdateAccount {
+    #[serde(default, deserialize_with = "present")]
     #[schema(min_length = 1, max_length = 100, nullable = false)]
     name: Option<String>,
+    #[serde(default, deserialize_with = "present")]
     #[schema(max_length = 280, nullable = false)]
     description: Option<String>,
 }

@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use event_bus::{Claim, Publishing, Version};
 use http_edge::conditional::{Evaluation, Preconditions, not_modified};
-use http_edge::{Json, Path, Problem};
+use http_edge::{Json, Path, Problem, present};
 use serde::Deserialize;
 use utoipa::{OpenApi, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -199,8 +199,10 @@ async fn get_endpoint(
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct ChangeEndpoint {
+    #[serde(default, deserialize_with = "present")]
     #[schema(min_length = 1, max_length = 100, nullable = false)]
     name: Option<String>,
+    #[serde(default, deserialize_with = "present")]
     #[schema(format = "uri", max_length = 2048, nullable = false)]
     url: Option<String>,
 }

@@ -20,7 +20,7 @@ mod trace;
 pub use background::{Background, ServeError};
 pub use client::{client, send};
 pub use edge::{EdgeOptions, edge};
-pub use extract::{Json, Path, Query};
+pub use extract::{Json, Path, Query, present};
 pub use health::Readiness;
 pub use problem::{FieldProblem, Problem};
 pub use refuse_writes::refuse_writes;

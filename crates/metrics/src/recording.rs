@@ -30,6 +30,7 @@ struct RecordSample {
     #[schema(value_type = i64, required = true, minimum = 1, example = 3)]
     endpoint_id: Value,
     /// When, RFC 3339; at most 60 s in the future. Without it: when the batch arrived.
+    #[serde(default, deserialize_with = "http_edge::present")]
     #[schema(value_type = String, required = false, nullable = false, format = DateTime)]
     at: Option<Value>,
     /// `up`, `degraded` or `down`.

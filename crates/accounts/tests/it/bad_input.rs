@@ -78,3 +78,55 @@ async fn a_path_or_query_that_cannot_be_read_is_refused() {
         405
     );
 }
+
+#[tokio::test]
+async fn null_is_no_value_of_any_field_and_changes_nothing() {
+    let app = TestApp::spawn().await;
+    let created = app.post(&json!({ "name": "a", "description": "d" })).await;
+    let before: Value = created.json().await.unwrap();
+    for (body, field) in [
+        (json!({ "name": "b", "description": null }), "description"),
+        (json!({ "name": null, "description": "e" }), "name"),
+    ] {
+        for response in [app.patch(1, &body).await, app.post(&body).await] {
+            assert_eq!(response.status(), 422, "{body}");
+            let problem: Value = response.json().await.unwrap();
+            assert_eq!(problem["errors"][0]["field"], field, "{body}");
+        }
+    }
+    let alone = app.patch(1, &json!({ "description": null })).await;
+    assert_eq!(alone.status(), 422);
+    let list: Value = app.get("/accounts").await.json().await.unwrap();
+    assert_eq!(list["accounts"], json!([before]));
+}
+
+#[tokio::test]
+async fn a_patch_is_json_and_no_patch_format_and_not_compressed() {
+    let app = TestApp::spawn().await;
+    app.account("a").await;
+    let patch = async |name: &str, value: &str| {
+        let request = app
+            .request(Method::PATCH, "/accounts/1")
+            .header("content-type", "application/json");
+        let request = match name {
+            "content-type" => app.request(Method::PATCH, "/accounts/1"),
+            _ => request,
+        };
+        let request = request.header(name, value).body(r#"{"name":"b"}"#);
+        request.send().await.unwrap()
+    };
+    for format in [
+        "application/merge-patch+json",
+        "application/json-patch+json",
+        "application/vnd.api+json",
+    ] {
+        let refused = patch("content-type", format).await;
+        assert_eq!(refused.status(), 415, "{format}");
+        assert_eq!(header(&refused, "accept-patch"), "application/json");
+    }
+    assert_eq!(patch("content-encoding", "gzip").await.status(), 415);
+    let account: Value = app.get("/accounts/1").await.json().await.unwrap();
+    assert_eq!(account["name"], "a", "nothing was changed");
+    let utf8 = patch("content-type", "application/json; charset=utf-8").await;
+    assert_eq!(utf8.status(), 200);
+}

@@ -135,3 +135,19 @@ async fn an_account_that_cannot_be_gets_no_endpoints() {
         assert_eq!(app.list(account).await["revision"], 0);
     }
 }
+
+#[tokio::test]
+async fn null_is_no_value_of_any_field_and_changes_nothing() {
+    let app = TestApp::spawn().await;
+    app.endpoint(1, "a").await;
+    let before = app.list(1).await;
+    for (body, field) in [
+        (json!({ "name": null, "url": "https://example.org/" }), "name"),
+        (json!({ "name": "b", "url": null }), "url"),
+    ] {
+        let expected = (422, vec![field.to_owned()]);
+        assert_eq!(problem(app.post(1, &body).await).await, expected, "{body}");
+        assert_eq!(problem(app.patch(1, 1, &body).await).await, expected, "{body}");
+    }
+    assert_eq!(app.list(1).await, before);
+}

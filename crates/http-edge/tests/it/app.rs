@@ -84,6 +84,8 @@ impl TestApp {
 #[serde(deny_unknown_fields)]
 struct Thing {
     name: String,
+    #[serde(default, deserialize_with = "http_edge::present")]
+    note: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -144,7 +146,7 @@ async fn panicking() {
 }
 
 async fn add_thing(Json(thing): Json<Thing>) -> (StatusCode, Json<String>) {
-    (StatusCode::CREATED, Json(thing.name))
+    (StatusCode::CREATED, Json(thing.note.unwrap_or(thing.name)))
 }
 
 async fn list_things(Query(range): Query<Range>) -> Json<u32> {

@@ -140,3 +140,69 @@ async fn a_service_whose_check_does_not_end_is_not_ready() {
     let ready = Readiness::asking(std::future::pending);
     assert_eq!(ready.check().await.unwrap_err(), "the check takes too long");
 }
+
+#[tokio::test]
+async fn a_field_of_the_wrong_type_is_named_and_a_null_is_of_the_wrong_type() {
+    let app = TestApp::spawn().await;
+    for (body, field) in [
+        (r#"{"name":1}"#, "name"),
+        (r#"{"name":null}"#, "name"),
+        (r#"{"name":"a","note":null}"#, "note"),
+    ] {
+        let response = app.post("/things", body).send().await.unwrap();
+        assert_eq!(response.status(), 422, "{body}");
+        let problem: Value = response.json().await.unwrap();
+        assert_eq!(problem["errors"][0]["field"], field, "{body}");
+    }
+    let noted = app.post("/things", r#"{"name":"a","note":"b"}"#);
+    assert_eq!(noted.send().await.unwrap().status(), 201);
+}
+
+/// RFC 9110, section 15.5.16: what is not honoured is refused, and the answer says what is taken.
+#[tokio::test]
+async fn a_body_is_taken_as_json_alone_and_not_compressed() {
+    let app = TestApp::spawn().await;
+    let send = async |headers: &[(&str, &str)]| {
+        let request = app.client.post(app.url("/things")).body(r#"{"name":"a"}"#);
+        let request = headers
+            .iter()
+            .fold(request, |request, (name, value)| request.header(*name, *value));
+        request.send().await.unwrap()
+    };
+    for taken in [
+        "application/json",
+        "Application/JSON",
+        "application/json; charset=utf-8",
+        "application/json;charset=\"UTF-8\"",
+    ] {
+        let response = send(&[("content-type", taken)]).await;
+        assert_eq!(response.status(), 201, "{taken}");
+    }
+    for refused in [
+        "text/plain",
+        "text/json",
+        "application/jsonx",
+        "application/json; charset=utf-16",
+        "application/json; profile=x",
+        "application/merge-patch+json",
+        "application/json-patch+json",
+        "application/vnd.api+json",
+        "application/problem+json",
+        "",
+    ] {
+        let response = send(&[("content-type", refused)]).await;
+        assert_eq!(response.headers()["accept"], "application/json", "{refused}");
+        assert_eq!(read_problem(response).await.0, 415, "{refused}");
+    }
+    let json = ("content-type", "application/json");
+    assert_eq!(send(&[json, json]).await.status(), 415, "of two types none is it");
+    for refused in ["gzip", "GZIP", "identity, br", "zstd"] {
+        let response = send(&[json, ("content-encoding", refused)]).await;
+        assert_eq!(response.headers()["accept-encoding"], "identity", "{refused}");
+        assert_eq!(read_problem(response).await.0, 415, "{refused}");
+    }
+    assert_eq!(
+        send(&[json, ("content-encoding", "identity")]).await.status(),
+        201
+    );
+}

@@ -49,6 +49,7 @@ async fn every_wrong_field_is_named_with_its_index_and_nothing_is_recorded() {
         "samples[3].state",
         "samples[3].status_code",
         "samples[3].response_ms",
+        "samples[4].at",
         "samples[4].response_ms",
     ];
     assert_eq!(fields(&problem), expected);
@@ -117,6 +118,7 @@ async fn hostile_values_are_refused_field_by_field() {
                 json!("2026-01-01T00:00:00"),
                 json!(1_767_225_600),
                 json!(""),
+                json!(null),
             ],
         ),
     ];
