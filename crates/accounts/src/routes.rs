@@ -92,12 +92,14 @@ async fn list_accounts(
         return Err(answer);
     }
     let after = AccountId(query.after.unwrap_or(0));
-    let accounts = store
-        .list_accounts(after, limit)
+    // One more than is shown: only then is something known to follow.
+    let mut accounts = store
+        .list_accounts(after, limit + 1)
         .await
         .map_err(StoreError::into_response)?;
-    let full = accounts.len() == limit as usize;
-    let next = accounts.last().map(|account| account.id.0).filter(|_| full);
+    let follows = accounts.len() > limit as usize;
+    accounts.truncate(limit as usize);
+    let next = accounts.last().map(|account| account.id.0).filter(|_| follows);
     Ok(Json(AccountList {
         accounts: accounts.iter().map(AccountAnswer::from).collect(),
         next,

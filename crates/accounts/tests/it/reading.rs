@@ -123,3 +123,22 @@ async fn the_service_describes_itself_and_says_that_it_lives() {
     let ready = app.get("/readyz").await.text().await.unwrap();
     assert!(ready.starts_with("ready; the broker is "), "{ready}");
 }
+
+#[tokio::test]
+async fn a_next_page_is_named_only_if_it_has_an_account() {
+    let app = TestApp::spawn().await;
+    for _ in 0..101 {
+        app.account("a").await;
+    }
+    let next = async |query: &str| {
+        let list: Value = app.get(&format!("/accounts{query}")).await.json().await.unwrap();
+        (list["accounts"].as_array().unwrap().len(), list["next"].as_i64())
+    };
+    assert_eq!(next("").await, (100, Some(100)));
+    assert_eq!(next("?after=100").await, (1, None));
+    app.delete(101).await;
+    assert_eq!(next("").await, (100, None), "full to the last account");
+    assert_eq!(next("?limit=50").await, (50, Some(50)));
+    assert_eq!(next("?limit=50&after=50").await, (50, None));
+    assert_eq!(next("?limit=1&after=100").await, (0, None));
+}
