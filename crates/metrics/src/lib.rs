@@ -7,6 +7,7 @@ mod events;
 mod hearing;
 mod histogram;
 mod recording;
+mod rfc3339;
 mod routes;
 mod sample;
 mod store;

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
+use crate::rfc3339;
+
 /// How far into the future a sample may lie: clocks differ a little.
 const FUTURE_LIMIT_MS: i64 = 60_000;
 
@@ -69,12 +71,12 @@ impl EndpointId {
 }
 
 impl UnixMs {
-    /// The moment an RFC 3339 text names, cut to its millisecond.
+    /// The moment that an RFC 3339 text names, cut to its millisecond.
     pub(crate) fn parse(text: Option<&str>, now: Timestamp) -> Result<Self, Invalid> {
         let at = text
-            .and_then(|text| text.parse::<Timestamp>().ok())
-            .map(Self::from)
-            .ok_or(Invalid("must be an RFC 3339 time"))?;
+            .and_then(rfc3339::milliseconds)
+            .map(Self)
+            .ok_or(Invalid("must be an RFC 3339 time, such as 2026-11-28T15:45:05Z"))?;
         if at.0 > Self::from(now).0 + FUTURE_LIMIT_MS {
             return Err(Invalid("must not be more than 60 s in the future"));
         }

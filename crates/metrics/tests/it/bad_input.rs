@@ -236,3 +236,44 @@ async fn a_path_or_query_that_cannot_be_read_is_refused() {
     assert_eq!(app.get("/nothing/here").await.status(), 404);
     assert_eq!(app.get("/accounts/7/samples").await.status(), 405);
 }
+
+#[tokio::test]
+async fn a_time_is_taken_if_the_grammar_of_rfc_3339_has_it_and_only_then() {
+    let app = TestApp::spawn().await;
+    let post = async |at: &str| {
+        let mut sample = sample(1, 1, 1);
+        sample["at"] = json!(at);
+        app.post(7, &json!({ "samples": [sample] })).await
+    };
+    for at in [
+        "2026-01-28T15Z",
+        "2026-01-28T15:45Z",
+        "20260128T154505Z",
+        "2026-01-28 15:45:05Z",
+        "2026-01-28T15:45:05,5Z",
+        "2026-01-28T15:45:05+01:00[Europe/Berlin]",
+        "2026-01-28T15:45:05+01",
+        "2026-01-28T15:45:60Z",
+        "-000001-01-28T15:45:05Z",
+        "2026-01-28T24:00:00Z",
+    ] {
+        let refused = post(at).await;
+        assert_eq!(refused.status(), 422, "{at}");
+        assert_eq!(fields(&refused.json().await.unwrap()), ["samples[0].at"], "{at}");
+    }
+    assert_untouched(&app).await;
+    for at in [
+        "2026-01-28T15:45:05.1234567890123Z",
+        "2026-01-28t15:45:06z",
+        "2026-01-28T15:45:07-00:00",
+        "2016-12-31T23:59:60Z",
+    ] {
+        assert_eq!(post(at).await.status(), 201, "{at}");
+    }
+    // In the last hour, and by the millisecond, whatever comes behind that.
+    let now = Timestamp::now() - SignedDuration::from_mins(1);
+    assert_eq!(post(&format!("{now:.12}")).await.status(), 201);
+    let told = app.metrics(7, "1h").await["endpoints"][0]["last"]["at"].clone();
+    let expected = Timestamp::from_millisecond(now.as_millisecond()).unwrap();
+    assert_eq!(told, json!(format!("{expected:.3}")));
+}
