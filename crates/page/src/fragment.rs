@@ -118,6 +118,13 @@ pub(crate) struct Summary {
     pub(crate) series: Vec<Point>,
 }
 
+impl Summary {
+    /// How many of its samples were not down, and how many there are. None without samples.
+    pub(crate) fn answered(&self) -> Option<(u64, u64)> {
+        Some((self.uptime?.of(self.samples), self.samples))
+    }
+}
+
 /// One check of an endpoint.
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct Sample {
@@ -161,6 +168,20 @@ impl Share {
     /// The number itself.
     pub(crate) const fn get(self) -> f64 {
         self.0
+    }
+}
+
+impl Share {
+    /// How many of so many samples the share is of. Exact below 2^50 of them: the share is a quotient of two whole numbers, rounded once,
+    /// and perhaps once more where its digits were read.
+    #[expect(
+        clippy::cast_precision_loss,
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "it is rounded, and lies between 0 and the number of samples"
+    )]
+    pub(crate) fn of(self, samples: u64) -> u64 {
+        (self.0 * samples as f64).round() as u64
     }
 }
 

@@ -6,7 +6,7 @@ use super::layout::{self, state_name};
 use super::numbers::{count, grouped, percent};
 use super::rows::{self, Row};
 use super::{Part, Parts, troubles};
-use crate::fragment::{Account, Content, Endpoints, Metrics, Share, State};
+use crate::fragment::{Account, Content, Endpoints, Metrics, State, Summary};
 use crate::key::{PageKey, Window};
 use crate::source::Source;
 
@@ -105,7 +105,7 @@ fn render_uptime(rows: &[Row<'_>], window: Window) -> Markup {
         .filter_map(Row::summary)
         .map(|summary| summary.samples)
         .sum();
-    let uptime = uptime(rows).map_or_else(|| "–".to_owned(), percent);
+    let uptime = uptime(rows).unwrap_or_else(|| "–".to_owned());
     html! {
         div { dt { "Uptime, " (window.label()) } dd { (uptime) small { (grouped(samples)) " checks" } } }
     }
@@ -150,16 +150,10 @@ fn breakdown(rows: &[Row<'_>]) -> String {
 }
 
 /// The share of all checks that were not down.
-#[expect(clippy::cast_precision_loss, reason = "counts of samples stay far below 2^52")]
-fn uptime(rows: &[Row<'_>]) -> Option<Share> {
-    let measured = || {
-        rows.iter()
-            .filter_map(Row::summary)
-            .filter_map(|it| Some((it.samples as f64, it.uptime?.get())))
-    };
-    let samples: f64 = measured().map(|(samples, _)| samples).sum();
-    let down: f64 = measured().map(|(samples, uptime)| samples * (1.0 - uptime)).sum();
-    (samples > 0.0).then(|| Share::try_from(1.0 - down / samples).ok())?
+fn uptime(rows: &[Row<'_>]) -> Option<String> {
+    let counts = rows.iter().filter_map(Row::summary).filter_map(Summary::answered);
+    let (answered, samples) = counts.fold((0, 0), |sum, it| (sum.0 + it.0, sum.1 + it.1));
+    percent(answered, samples)
 }
 
 fn slowest(rows: &[Row<'_>]) -> Option<(String, u32)> {

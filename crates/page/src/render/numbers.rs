@@ -5,8 +5,6 @@
 
 use jiff::Timestamp;
 
-use crate::fragment::Share;
-
 /// `1,116`: a whole number in groups of three digits.
 pub(super) fn grouped(number: u64) -> String {
     let digits = number.to_string();
@@ -20,12 +18,16 @@ pub(super) fn grouped(number: u64) -> String {
     text
 }
 
-/// `97.92 %`, rounded down: a hundred per cent is said only where nothing failed.
-pub(super) fn percent(share: Share) -> String {
-    match share.get() * 1e2 {
-        whole if whole.fract() == 0.0 => format!("{whole} %"),
-        percent => format!("{:.2} %", (percent * 1e2).floor() / 1e2),
-    }
+/// `97.91 %`, which is 47 of 48, rounded down: a hundred per cent is said only where nothing failed. None of nothing.
+///
+/// In whole numbers: the product of a share and a hundred may lie just below the number that it is.
+pub(super) fn percent(part: u64, whole: u64) -> Option<String> {
+    let part = u128::from(part);
+    let hundredths = (part * 10_000).checked_div(u128::from(whole))?;
+    Some(match (part * 100) % u128::from(whole) {
+        0 => format!("{} %", hundredths / 100),
+        _ => format!("{}.{:02} %", hundredths / 100, hundredths % 100),
+    })
 }
 
 /// `22 Nov 21:18` in UTC.
@@ -42,6 +44,7 @@ pub(super) fn count(number: usize, noun: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fragment::Share;
 
     #[test]
     fn digits_stand_in_groups_of_three() {
@@ -52,14 +55,40 @@ mod tests {
 
     #[test]
     fn a_share_below_one_is_never_called_a_hundred_per_cent() {
-        for (share, text) in [
-            (1.0, "100 %"),
-            (0.999_999, "99.99 %"),
-            (0.9792, "97.92 %"),
-            (0.5, "50 %"),
-            (0.0, "0 %"),
+        for (part, whole, text) in [
+            (7, 7, "100 %"),
+            (999_999, 1_000_000, "99.99 %"),
+            (47, 48, "97.91 %"),
+            (58, 100, "58 %"),
+            (1, 2, "50 %"),
+            (0, 48, "0 %"),
+            (u64::MAX - 1, u64::MAX, "99.99 %"),
         ] {
-            assert_eq!(percent(Share::try_from(share).unwrap()), text);
+            assert_eq!(percent(part, whole).as_deref(), Some(text));
+        }
+        assert_eq!(percent(0, 0), None);
+    }
+
+    /// Of every number of samples that a day or so has, as metrics says it: a quotient, written and read as JSON.
+    #[test]
+    fn a_share_of_samples_is_told_as_it_is_counted() {
+        for whole in 1..=200_u32 {
+            for part in 0..=whole {
+                let json = serde_json::to_string(&(f64::from(part) / f64::from(whole))).unwrap();
+                let share: Share = serde_json::from_str(&json).unwrap();
+                let counted = share.of(whole.into());
+                assert_eq!(counted, u64::from(part), "{part} of {whole}");
+                let told = percent(counted, whole.into()).unwrap();
+                let hundredths = part * 10_000 / whole;
+                let exact = format!("{}.{:02}", hundredths / 100, hundredths % 100);
+                let told = told.strip_suffix(" %").unwrap();
+                assert_eq!(
+                    told.parse::<f64>().unwrap(),
+                    exact.parse::<f64>().unwrap(),
+                    "{part} of {whole}"
+                );
+                assert_eq!(told == "100", part == whole, "{part} of {whole}");
+            }
         }
     }
 

@@ -125,7 +125,7 @@ fn render_row(row: &Row<'_>, asked: bool) -> Markup {
         tr {
             th.named scope="row" { (row.name()) @if let Some(endpoint) = row.endpoint { (render_url(&endpoint.url)) } }
             td.stated { span.state.(state_name(row.state())) { (state_word(row.state(), asked)) } }
-            td.number data-of="uptime" { (summary.and_then(|it| it.uptime).map_or_else(nothing, percent)) }
+            td.number data-of="uptime" { (summary.and_then(uptime).unwrap_or_else(nothing)) }
             td.number data-of="p50 ms" { (milliseconds(summary.and_then(|it| it.p50_ms))) }
             td.number data-of="p95 ms" { (milliseconds(summary.and_then(|it| it.p95_ms))) }
             td.number data-of="p99 ms" { (milliseconds(summary.and_then(|it| it.p99_ms))) }
@@ -165,6 +165,11 @@ fn state_word(state: Option<State>, asked: bool) -> &'static str {
         None if asked => "No data",
         None => "Unknown",
     }
+}
+
+fn uptime(summary: &Summary) -> Option<String> {
+    let (answered, samples) = summary.answered()?;
+    percent(answered, samples)
 }
 
 fn milliseconds(value: Option<u32>) -> String {

@@ -249,5 +249,5 @@ pub(crate) fn metrics() -> Value {
     };
     json!({"account_id": 1, "revision": 1, "window": "24h", "start": "2026-11-21T21:00:00.000Z",
         "end": "2026-11-22T21:00:00.000Z", "bucket_seconds": 1800,
-        "endpoints": [summary(3, "up", 1.0), summary(4, "down", 0.9792)]})
+        "endpoints": [summary(3, "up", 1.0), summary(4, "down", 47.0 / 48.0)]})
 }

@@ -108,7 +108,7 @@ async fn without_the_list_the_measurements_are_shown_under_their_ids() {
     let app = TestApp::spawn().await;
     app.endpoints.behave(Behaviour::Status(503));
     let page = app.html().await;
-    assert!(page.contains("Endpoint 4") && page.contains("97.92 %"), "{page}");
+    assert!(page.contains("Endpoint 4") && page.contains("97.91 %"), "{page}");
 }
 
 #[tokio::test]
@@ -134,7 +134,7 @@ async fn the_last_known_part_is_shown_and_marked() {
     );
     let text = page.text().await.unwrap();
     assert!(
-        text.contains("97.92 %") && text.contains("What it last said, revision 1, is shown."),
+        text.contains("97.91 %") && text.contains("What it last said, revision 1, is shown."),
         "{text}"
     );
     let json = app.json().await;

@@ -13,7 +13,7 @@ async fn a_page_is_composed_of_the_answers_of_three_sources() {
         "<h1>Fjord Hosting</h1>",
         "Sites on the west coast.",
         "Shop",
-        "97.92 %",
+        "97.91 %",
         "1,400",
         "1 of 2 down",
         "HTTP 200, 218 ms",
@@ -27,6 +27,28 @@ async fn a_page_is_composed_of_the_answers_of_three_sources() {
         "what is down comes first"
     );
     assert!(page.ends_with("</body></html>"));
+}
+
+/// A share times a hundred may lie just below the whole number that it is.
+#[tokio::test]
+async fn a_whole_number_of_per_cent_is_shown_as_one() {
+    let app = TestApp::spawn().await;
+    for (front, shop, shown) in [(58, 58, "58 %"), (57, 57, "57 %"), (29, 58, "43.50 %")] {
+        app.metrics.change(|metrics| {
+            for (index, up) in [front, shop].into_iter().enumerate() {
+                metrics["endpoints"][index]["samples"] = json!(100);
+                metrics["endpoints"][index]["uptime"] = json!(f64::from(up) / 100.0);
+            }
+        });
+        let fresh = app.request("/accounts/1").header("cache-control", "no-cache");
+        let page = fresh.send().await.unwrap().text().await.unwrap();
+        let of_account = format!("<dd>{shown}<small>200 checks");
+        assert!(page.contains(&of_account), "{of_account} is not in {page}");
+        for up in [front, shop] {
+            let of_endpoint = format!("data-of=\"uptime\">{up} %</td>");
+            assert!(page.contains(&of_endpoint), "{of_endpoint} is not in {page}");
+        }
+    }
 }
 
 #[tokio::test]
