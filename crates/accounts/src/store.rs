@@ -18,6 +18,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0001_accounts.sql"),
     outbox::CLAIMS_MIGRATION,
     include_str!("../migrations/0002_nonces.sql"),
+    outbox::TRACESTATE_MIGRATION,
 ];
 
 /// The accounts, on disk.

@@ -28,6 +28,7 @@ const MIGRATIONS: &[&str] = &[
     outbox::CLAIMS_MIGRATION,
     include_str!("../migrations/0002_nonces.sql"),
     include_str!("../migrations/0003_lives.sql"),
+    outbox::TRACESTATE_MIGRATION,
 ];
 
 /// The endpoints, on disk.

@@ -214,7 +214,7 @@ mod tests {
             time: "2026-01-01T00:00:00Z".to_owned(),
             data: "{}".to_owned(),
             fragment: None,
-            traceparent: None,
+            trace: None,
         };
         let speaker = Speaker {
             source: "things",

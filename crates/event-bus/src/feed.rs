@@ -9,14 +9,13 @@ mod heard;
 
 use std::time::Duration;
 
-use async_nats::Message;
 use async_nats::jetstream::consumer::{DeliverPolicy, push};
 use async_nats::jetstream::stream;
+use async_nats::{HeaderMap, Message};
 use futures::StreamExt as _;
-use opentelemetry::Context;
+use telemetry::TaskContext;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
-use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
 use self::cursor::Cursor;
 pub use self::heard::{Change, ChangeKind, Claimed, Heard, Loss, Watermark};
@@ -224,12 +223,12 @@ impl Feed {
             Order::Repeat => ChangeKind::Repeat,
             Order::Foreign => ChangeKind::Foreign,
         };
-        let span = process_span(
+        let mut process = process(
             &self.broker.topology.pattern(&self.sources[source]),
             message,
             &event,
         );
-        span.in_scope(|| {
+        process.enter(|| {
             self.tell_loss(source, loss, hear);
             hear(Heard::Change(Change { source, event, kind }));
         });
@@ -324,21 +323,18 @@ impl Feed {
 }
 
 /// The hop over the broker: a child of the publish, and so of the mutation, in the writer's trace.
-pub(crate) fn process_span(pattern: &str, message: &Message, event: &Event) -> tracing::Span {
-    let span = tracing::info_span!(
-        "process",
-        otel.name = format!("process {pattern}"),
-        otel.kind = "consumer",
-        messaging.system = "nats",
-        messaging.operation.type = "process",
-        messaging.destination.template = pattern,
-        messaging.message.id = event.id,
-    );
-    let context = message
-        .headers
-        .as_ref()
-        .map_or_else(Context::new, |headers| telemetry::context_from(&Headers(headers)));
-    // An error says that the span is not recorded; then there is nothing to join.
-    let _ = span.set_parent(context);
-    span
+pub(crate) fn process(pattern: &str, message: &Message, event: &Event) -> TaskContext {
+    let nothing = HeaderMap::new();
+    let headers = Headers(message.headers.as_ref().unwrap_or(&nothing));
+    TaskContext::below(&headers, || {
+        tracing::info_span!(
+            "process",
+            otel.name = format!("process {pattern}"),
+            otel.kind = "consumer",
+            messaging.system = "nats",
+            messaging.operation.type = "process",
+            messaging.destination.template = pattern,
+            messaging.message.id = event.id,
+        )
+    })
 }

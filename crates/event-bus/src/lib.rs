@@ -31,7 +31,7 @@ pub use subscription::{Place, Subscription};
 pub use trouble::Trouble;
 
 use async_nats::HeaderMap;
-use opentelemetry::propagation::Extractor;
+use opentelemetry::propagation::{Extractor, Injector};
 
 /// Reads the trace context out of a message's headers.
 struct Headers<'a>(&'a HeaderMap);
@@ -43,5 +43,19 @@ impl Extractor for Headers<'_> {
 
     fn keys(&self) -> Vec<&str> {
         self.0.iter().map(|(name, _)| name.as_ref()).collect()
+    }
+
+    fn get_all(&self, key: &str) -> Option<Vec<&str>> {
+        let values = self.0.get_all(key).map(async_nats::HeaderValue::as_str);
+        Some(values.collect())
+    }
+}
+
+/// Writes it into a message's headers.
+struct HeadersMut<'a>(&'a mut HeaderMap);
+
+impl Injector for HeadersMut<'_> {
+    fn set(&mut self, key: &str, value: String) {
+        self.0.insert(key, value);
     }
 }

@@ -4,7 +4,7 @@
 //! between loses the other. So the event is a row in the mutation's own transaction, and the [`Relay`](crate::Relay)
 //! publishes rows until they are acknowledged (rules 1 and 2).
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use group_commit::{Database, Error};
 use jiff::Timestamp;
@@ -20,6 +20,13 @@ pub const MIGRATION: &str = include_str!("../migrations/outbox.sql");
 
 /// What a relay needs to know its own history again; a later migration of every source's database.
 pub const CLAIMS_MIGRATION: &str = include_str!("../migrations/claims.sql");
+
+/// Where a row keeps what its writer's callers say of the trace; a later migration of every source's database.
+pub const TRACESTATE_MIGRATION: &str = include_str!("../migrations/tracestate.sql");
+
+/// The headers that a row keeps, each in the column of its name.
+const TRACEPARENT: &str = "traceparent";
+const TRACESTATE: &str = "tracestate";
 
 /// A fragment above this is not carried; its readers ask the source.
 const FRAGMENT_LIMIT: usize = 64 * 1024;
@@ -42,16 +49,18 @@ pub struct Announcement<'a> {
     pub fragment: Option<Box<RawValue>>,
 }
 
-/// Writes the announcement into the caller's transaction, with the next sequence and the caller's trace.
+/// Writes the announcement into the caller's transaction, with the next sequence and what the caller says of its trace.
 pub fn announce(transaction: &Connection, announcement: &Announcement<'_>) -> rusqlite::Result<()> {
     let fragment = announcement.fragment.as_ref().map(|fragment| fragment.get());
     let sequence: u64 = transaction
         .prepare_cached("UPDATE outbox_state SET sequence = sequence + 1, nonce = ?1 RETURNING sequence")?
         .query_row([announcement.nonce], |row| row.get(0))?;
+    let mut trace = HashMap::new();
+    telemetry::inject_current(&mut trace);
     transaction
         .prepare_cached(
-            "INSERT INTO outbox (sequence, kind, entity, revision, nonce, time, data, fragment, traceparent)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+            "INSERT INTO outbox (sequence, kind, entity, revision, nonce, time, data, fragment, traceparent,
+             tracestate) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
         )?
         .execute(params![
             sequence,
@@ -62,7 +71,8 @@ pub fn announce(transaction: &Connection, announcement: &Announcement<'_>) -> ru
             format!("{:.6}", Timestamp::now()),
             announcement.data.to_string(),
             fragment.filter(|text| text.len() < FRAGMENT_LIMIT),
-            telemetry::traceparent(),
+            trace.get(TRACEPARENT),
+            trace.get(TRACESTATE),
         ])?;
     Ok(())
 }
@@ -138,7 +148,8 @@ pub(crate) struct Pending {
     pub(crate) time: String,
     pub(crate) data: String,
     pub(crate) fragment: Option<String>,
-    pub(crate) traceparent: Option<String>,
+    /// What the writer said of its trace, as headers.
+    pub(crate) trace: Option<HashMap<String, String>>,
 }
 
 /// Everything up to here, of this incarnation, is on the stream.
@@ -184,7 +195,7 @@ fn snapshot(
     let after = ours.map_or(0, |acknowledged| acknowledged.through);
     let rows = transaction
         .prepare_cached(
-            "SELECT sequence, kind, entity, revision, nonce, time, data, fragment, traceparent
+            "SELECT sequence, kind, entity, revision, nonce, time, data, fragment, traceparent, tracestate
              FROM outbox WHERE sequence > ?1 ORDER BY sequence LIMIT ?2",
         )?
         .query_map(params![after, i64::try_from(limit).unwrap_or(i64::MAX)], |row| {
@@ -197,7 +208,7 @@ fn snapshot(
                 time: row.get(5)?,
                 data: row.get(6)?,
                 fragment: row.get(7)?,
-                traceparent: row.get(8)?,
+                trace: trace_of(row.get(8)?, row.get(9)?),
             })
         })?
         .collect::<rusqlite::Result<_>>()?;
@@ -207,6 +218,12 @@ fn snapshot(
         nonce,
         rows,
     })
+}
+
+fn trace_of(traceparent: Option<String>, tracestate: Option<String>) -> Option<HashMap<String, String>> {
+    let mut trace = HashMap::from([(TRACEPARENT.to_owned(), traceparent?)]);
+    trace.extend(tracestate.map(|state| (TRACESTATE.to_owned(), state)));
+    Some(trace)
 }
 
 /// Claims kept: more than a database mints in the life of a stream's messages. The oldest are forgotten.
@@ -400,7 +417,11 @@ mod tests {
     #[tokio::test]
     async fn what_waits_is_not_announced_again_and_what_is_acknowledged_is() {
         let folder = tempfile::tempdir().unwrap();
-        let database = Database::open(&folder.path().join("db"), &[MIGRATION, CLAIMS_MIGRATION]).unwrap();
+        let database = Database::open(
+            &folder.path().join("db"),
+            &[MIGRATION, CLAIMS_MIGRATION, TRACESTATE_MIGRATION],
+        )
+        .unwrap();
         let write = |c: &Connection| {
             announce(c, &CHANGE(1, 1))?;
             announce(c, &CHANGE(2, 5)).map_err(Error::from)

@@ -16,11 +16,10 @@ use async_nats::jetstream::stream::LastRawMessageError;
 use bytes::Bytes;
 use group_commit::Database;
 use jiff::Timestamp;
+use telemetry::TaskContext;
 use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
-use tracing::Instrument as _;
-use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
 use self::claiming::{error_code, is_refusal};
 use self::progress::Progress;
@@ -31,7 +30,7 @@ use crate::event::{self, Speaker};
 use crate::outage::Seldom;
 use crate::outbox::{self, Acknowledged, Everything, Pending, Snapshot};
 use crate::trouble::Stage;
-use crate::{Broker, Clock};
+use crate::{Broker, Clock, HeadersMut};
 
 /// How often a source says up to when it is complete. A hearer that misses four of these stops trusting.
 const WATERMARK_EVERY: Duration = Duration::from_millis(250);
@@ -255,15 +254,15 @@ impl Relay {
     ) -> Result<(), RelayError> {
         let Sent {
             acknowledgement,
-            span,
+            publish,
         } = sent;
-        let answer = async { acknowledgement.await }.instrument(span.clone()).await;
+        let answer = publish.clone().run(acknowledgement.into_future()).await;
         let repeat = match answer {
             Ok(taken) => taken.duplicate,
             // Rule 2: a row that cannot go out as it is goes out without its fragment; it never blocks those behind it.
             Err(error) if row.fragment.is_some() && is_too_large(&error) => {
                 self.say_without_fragment(row);
-                let headers = self.headers(snapshot, held, row, expected, &span);
+                let headers = self.headers(snapshot, held, row, expected, &publish);
                 let acknowledgement = self.hand_over(row, &headers, false).await?;
                 acknowledgement.await?.duplicate
             }
@@ -285,8 +284,8 @@ impl Relay {
         row: &Pending,
         expected: Option<u64>,
     ) -> Result<Sent, PublishError> {
-        let span = self.publish_span(row);
-        let headers = self.headers(snapshot, held, row, expected, &span);
+        let publish = self.publish_context(row);
+        let headers = self.headers(snapshot, held, row, expected, &publish);
         let acknowledgement = match self.hand_over(row, &headers, true).await {
             // The client itself refuses what the server said it would not take.
             Err(error) if error.kind() == PublishErrorKind::MaxPayloadExceeded => {
@@ -297,7 +296,7 @@ impl Relay {
         };
         Ok(Sent {
             acknowledgement,
-            span,
+            publish,
         })
     }
 
@@ -307,12 +306,12 @@ impl Relay {
         held: Held,
         row: &Pending,
         expected: Option<u64>,
-        span: &tracing::Span,
+        publish: &TaskContext,
     ) -> HeaderMap {
         let mut headers = self.speaker(snapshot, held).change_headers(row);
-        if let Some(traceparent) = span.in_scope(telemetry::traceparent) {
-            headers.insert("traceparent", traceparent);
-        }
+        publish
+            .clone()
+            .enter(|| telemetry::inject_current(&mut HeadersMut(&mut headers)));
         if let Some(place) = expected {
             let subject = self
                 .broker
@@ -394,23 +393,24 @@ impl Relay {
         Ok(taken.sequence)
     }
 
-    /// A child of the mutation that wrote the row, however much later it is published; none if that was not traced.
-    fn publish_span(&self, row: &Pending) -> tracing::Span {
-        let Some(traceparent) = &row.traceparent else {
-            return tracing::Span::none();
+    /// A child of the mutation that wrote the row, however much later it is published. What it says of its trace goes out
+    /// with the event, also if it is not traced, or nothing is recorded here.
+    fn publish_context(&self, row: &Pending) -> TaskContext {
+        let Some(writer) = &row.trace else {
+            return TaskContext::none();
         };
-        let span = tracing::info_span!(
-            "publish",
-            otel.name = format!("publish {}", self.broker.topology.pattern(self.options.source)),
-            otel.kind = "producer",
-            messaging.system = "nats",
-            messaging.operation.type = "send",
-            messaging.destination.template = self.broker.topology.pattern(self.options.source),
-            messaging.message.id = row.sequence,
-        );
-        // An error says that the span is already started or not recorded; either way there is nothing to do.
-        let _ = span.set_parent(telemetry::context_from_traceparent(traceparent));
-        span
+        let pattern = self.broker.topology.pattern(self.options.source);
+        TaskContext::below(writer, || {
+            tracing::info_span!(
+                "publish",
+                otel.name = format!("publish {pattern}"),
+                otel.kind = "producer",
+                messaging.system = "nats",
+                messaging.operation.type = "send",
+                messaging.destination.template = pattern,
+                messaging.message.id = row.sequence,
+            )
+        })
     }
 
     async fn note(&mut self, result: Result<(), RelayError>) {
@@ -463,7 +463,7 @@ impl Relay {
 /// A row under way.
 struct Sent {
     acknowledgement: PublishAckFuture,
-    span: tracing::Span,
+    publish: TaskContext,
 }
 
 /// Whether the stream itself takes no message of that size. Any other refusal, such as of a stream that is full, is met by

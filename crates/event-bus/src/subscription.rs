@@ -22,11 +22,10 @@ use opentelemetry::metrics::Counter;
 use opentelemetry::{KeyValue, global};
 use rusqlite::Transaction;
 use tokio_util::sync::CancellationToken;
-use tracing::Instrument as _;
 
 use self::losses::{IN_FLIGHT, Losses};
 pub use self::place::Place;
-use crate::feed::process_span;
+use crate::feed::process;
 use crate::outage::{Outage, Seldom};
 use crate::trouble::Stage;
 use crate::{Broker, Cause, Event, Incarnation, Publishing, event, outbox};
@@ -214,8 +213,8 @@ impl Subscription {
             Ok(event::Message::Watermark { .. } | event::Message::Claim { .. }) => Ok(()),
             Ok(event::Message::Change(event)) => {
                 let pattern = self.broker.topology.pattern(&self.source);
-                let span = process_span(&pattern, &message.message, &event);
-                let handled = handle(event, place).instrument(span).await;
+                let process = process(&pattern, &message.message, &event);
+                let handled = process.run(handle(event, place)).await;
                 handled.map_err(|error| error.to_string())
             }
             Err(error) => {

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use moka::sync::Cache;
+use telemetry::TaskContext;
 use tracing::Span;
 
 use crate::answer::{Answer, Entry, Fetch, Forward, Outcome};
@@ -92,8 +93,8 @@ impl<C: Composer> FreshCache<C> {
 
     /// Answers with a page, and with the moment up to which it is complete.
     ///
-    /// Must be called on a tokio runtime; a flight runs there as a task of its own, in the reader's tracing span, and goes
-    /// on if the reader goes away. The span of a reader who joins a flight of somebody else follows from the span that the
+    /// Must be called on a tokio runtime; a flight runs there as a task of its own, in the reader's tracing span or
+    /// [without a trace](TaskContext) as the reader, and goes on if the reader goes away. The span of a reader who joins a flight of somebody else follows from the span that the
     /// flight runs in, which `tracing-opentelemetry` makes a link of.
     ///
     /// ```
@@ -394,11 +395,13 @@ impl<C: Composer> Inner<C> {
 
 /// Has the reader's trace say where the requests are that the reader waits for. Takes the flight's span, which is not to stay
 /// open for as long as the reader waits.
-fn link_to(flight: Span) {
+fn link_to(flight: TaskContext) {
     let reader = Span::current();
     // Never to itself: of two reads in one span, one may join the other's flight.
-    if reader.id() != flight.id() {
-        reader.follows_from(&flight);
+    if let Some(span) = flight.span()
+        && reader.id() != span.id()
+    {
+        reader.follows_from(span);
     }
     drop(flight);
 }

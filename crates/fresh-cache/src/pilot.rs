@@ -7,7 +7,6 @@ use std::sync::Arc;
 
 use futures::FutureExt as _;
 use futures::future::join_all;
-use tracing::Instrument as _;
 
 use crate::answer::{Brought, Entry, Fetch, Made, Rest};
 use crate::cache::Inner;
@@ -46,8 +45,12 @@ impl<C: Composer> Pilot<C> {
 
     pub(crate) async fn fly_all(mut self) {
         while !self.ended {
-            let Departure { legs, landing, span } = self.depart();
-            let flight = AssertUnwindSafe(self.fly(&legs).instrument(span)).catch_unwind();
+            let Departure {
+                legs,
+                landing,
+                context,
+            } = self.depart();
+            let flight = AssertUnwindSafe(context.run(self.fly(&legs))).catch_unwind();
             let landed = flight.await.map_err(|panic| {
                 self.inner.stats.panics.add();
                 Arc::from(message(&*panic))

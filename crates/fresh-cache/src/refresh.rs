@@ -10,9 +10,9 @@ use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use futures::FutureExt as _;
+use telemetry::TaskContext;
 use tokio::sync::{Mutex, Semaphore, mpsc};
 use tokio::task::JoinSet;
-use tracing::{Instrument as _, Span};
 
 use crate::cache::{FreshCache, Inner};
 use crate::composer::Composer;
@@ -71,8 +71,8 @@ pub struct Announcement {
 
 /// Where events wait for [`FreshCache::refresh`].
 pub(crate) struct Inbox {
-    sender: mpsc::Sender<(Announcement, Span)>,
-    receiver: Mutex<mpsc::Receiver<(Announcement, Span)>>,
+    sender: mpsc::Sender<(Announcement, TaskContext)>,
+    receiver: Mutex<mpsc::Receiver<(Announcement, TaskContext)>>,
     /// How many pages wait behind it: told by the one task that knows, for whoever wants to see it.
     pages: AtomicUsize,
 }
@@ -92,14 +92,14 @@ impl Inbox {
 struct Due {
     /// The latest event of each source: the newest state wins (rule 16).
     latest: Vec<(SourceId, Position, Option<Carried>)>,
-    span: Span,
+    context: TaskContext,
 }
 
 impl Due {
-    fn note(&mut self, source: SourceId, position: Position, carried: Option<Carried>, span: Span) {
+    fn note(&mut self, source: SourceId, position: Position, carried: Option<Carried>, context: TaskContext) {
         self.latest.retain(|(of, ..)| *of != source);
         self.latest.push((source, position, carried));
-        self.span = span;
+        self.context = context;
     }
 }
 
@@ -158,14 +158,9 @@ impl<C: Composer> FreshCache<C> {
         if !self.inner.tactic.refreshes() {
             return;
         }
-        // With the event's span, so that the refresh is seen to follow from the write.
-        if self
-            .inner
-            .inbox
-            .sender
-            .try_send((announcement, Span::current()))
-            .is_err()
-        {
+        // With what the event belongs to, so that the refresh is seen to follow from the write.
+        let event = TaskContext::current();
+        if self.inner.inbox.sender.try_send((announcement, event)).is_err() {
             self.inner.stats.refreshes_degraded.add();
         }
     }
@@ -181,12 +176,12 @@ impl<C: Composer> FreshCache<C> {
         let mut flights = JoinSet::new();
         loop {
             tokio::select! {
-                Some((announcement, span)) = inbox.recv() => {
-                    self.inner.enqueue(announcement, &span, &mut waiting);
+                Some((announcement, event)) = inbox.recv() => {
+                    self.inner.enqueue(announcement, event, &mut waiting);
                     // All of a burst, before the first of it is refreshed; but not more, or nothing ever would be.
                     for _ in 0..self.inner.options.refresh.waiting {
-                        let Ok((announcement, span)) = inbox.try_recv() else { break };
-                        self.inner.enqueue(announcement, &span, &mut waiting);
+                        let Ok((announcement, event)) = inbox.try_recv() else { break };
+                        self.inner.enqueue(announcement, event, &mut waiting);
                     }
                 }
                 Some(Ok(key)) = flights.join_next() => {
@@ -194,13 +189,13 @@ impl<C: Composer> FreshCache<C> {
                 }
             }
             while let Some((key, due)) = waiting.begin(self.inner.options.refresh.at_once) {
-                let (cache, span) = (self.clone(), due.span.clone());
+                let (cache, context) = (self.clone(), due.context.clone());
                 let renewing = async move {
                     // A panic of the composer is its readers' business, and was counted.
                     _ = AssertUnwindSafe(cache.renew(&key, due)).catch_unwind().await;
                     key
                 };
-                flights.spawn(renewing.instrument(span));
+                flights.spawn(context.run(renewing));
             }
             // Relaxed: it stands for itself.
             self.inner
@@ -248,7 +243,7 @@ impl<C: Composer> FreshCache<C> {
 
 impl<C: Composer> Inner<C> {
     /// Puts the event's pages into the queue, or into what waits of them already.
-    fn enqueue(&self, announcement: Announcement, event: &Span, waiting: &mut Waiting<C>) {
+    fn enqueue(&self, announcement: Announcement, mut event: TaskContext, waiting: &mut Waiting<C>) {
         let Announcement {
             source,
             entity,
@@ -262,13 +257,13 @@ impl<C: Composer> Inner<C> {
                 continue;
             }
             self.stats.due.add();
-            let span = tracing::info_span!(parent: event, "refresh page");
+            let context = event.enter(|| TaskContext::of(tracing::info_span!("refresh page")));
             if let Some(due) = waiting.due.get_mut(&key) {
-                due.note(source, position, carried.clone(), span);
+                due.note(source, position, carried.clone(), context);
             } else if waiting.order.len() < self.options.refresh.waiting {
                 waiting.order.push_back(key.clone());
                 let latest = vec![(source, position, carried.clone())];
-                waiting.due.insert(key, Due { latest, span });
+                waiting.due.insert(key, Due { latest, context });
             } else {
                 self.stats.refreshes_degraded.add();
             }

@@ -8,8 +8,8 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use telemetry::TaskContext;
 use tokio::sync::watch;
-use tracing::Span;
 
 use crate::answer::{Entry, Fetch};
 use crate::composer::Composer;
@@ -46,8 +46,8 @@ impl<C: Composer> Clone for Landed<C> {
 /// A reader's place in a flight.
 pub(crate) struct Ticket<C: Composer> {
     pub(crate) landing: Receiver<C>,
-    /// The span that the flight belongs to, if somebody else asked for it.
-    pub(crate) begun_by: Option<Span>,
+    /// What the flight belongs to, if somebody else asked for it.
+    pub(crate) begun_by: Option<TaskContext>,
     /// Whether the reader opened the slot, and so must start the task that flies.
     pub(crate) first: bool,
 }
@@ -56,8 +56,8 @@ pub(crate) struct Ticket<C: Composer> {
 pub(crate) struct Departure<C: Composer> {
     pub(crate) legs: Arc<[Leg<C::Body>]>,
     pub(crate) landing: Sender<C>,
-    /// Of the reader who asked for the flight, so that its requests belong to that reader's trace.
-    pub(crate) span: Span,
+    /// Of the reader who asked for the flight, so that its requests belong to that reader's trace, or to none.
+    pub(crate) context: TaskContext,
 }
 
 /// What somebody wants of the flight that is boarded.
@@ -113,14 +113,14 @@ struct Running<C: Composer> {
     /// When it began, on the monotonic clock.
     departed: Duration,
     landing: Receiver<C>,
-    span: Span,
+    context: TaskContext,
 }
 
 /// The flight that begins next. Whoever boards it arrived before it begins.
 struct Boarding<C: Composer> {
     landing: Sender<C>,
     wish: Wish<C::Body>,
-    span: Span,
+    context: TaskContext,
 }
 
 impl<C: Composer> Slots<C> {
@@ -153,11 +153,11 @@ impl<C: Composer> Slots<C> {
         {
             return Ticket {
                 landing: running.landing.clone(),
-                begun_by: Some(running.span.clone()),
+                begun_by: Some(running.context.clone()),
                 first,
             };
         }
-        let begun_by = slot.boarding.as_ref().map(|boarding| boarding.span.clone());
+        let begun_by = slot.boarding.as_ref().map(|boarding| boarding.context.clone());
         let boarding = slot.boarding.get_or_insert_with(Boarding::new);
         boarding.wish.absorb(wish);
         Ticket {
@@ -179,7 +179,11 @@ impl<C: Composer> Slots<C> {
         let slot = slots
             .get_mut(key)
             .expect("a slot lives as long as the task that flies for it");
-        let Boarding { landing, wish, span } = slot
+        let Boarding {
+            landing,
+            wish,
+            context,
+        } = slot
             .boarding
             .take()
             .expect("the task flies only while somebody boards");
@@ -188,9 +192,13 @@ impl<C: Composer> Slots<C> {
             legs: Arc::clone(&legs),
             departed,
             landing: landing.subscribe(),
-            span: span.clone(),
+            context: context.clone(),
         });
-        Departure { legs, landing, span }
+        Departure {
+            legs,
+            landing,
+            context,
+        }
     }
 
     /// Ends the running flight; whether another one waits. If none does, the slot is gone.
@@ -228,7 +236,7 @@ impl<C: Composer> Boarding<C> {
         Self {
             landing: watch::Sender::new(None),
             wish: Wish::any(),
-            span: Span::current(),
+            context: TaskContext::current(),
         }
     }
 }

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
+use telemetry::TaskContext;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::open::File;
@@ -64,7 +65,7 @@ impl Database {
         E: From<Error> + Send + 'static,
     {
         let readers = self.readers.clone();
-        let span = tracing::Span::current();
+        let mut caller = TaskContext::current();
         let permit = readers
             .permits
             .clone()
@@ -74,7 +75,7 @@ impl Database {
         // The permit goes along: a caller who goes away does not free the connection early.
         let work = move || {
             let _permit = permit;
-            span.in_scope(|| readers.run(query))
+            caller.enter(|| readers.run(query))
         };
         tokio::task::spawn_blocking(work)
             .await

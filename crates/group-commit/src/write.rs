@@ -3,8 +3,8 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use rusqlite::Connection;
+use telemetry::TaskContext;
 use tokio::sync::{mpsc, oneshot};
-use tracing::Instrument as _;
 
 use crate::{Database, Error};
 
@@ -32,17 +32,14 @@ impl Database {
         T: Send + 'static,
         E: std::error::Error + From<Error> + Send + 'static,
     {
-        let span = commit_span();
+        let commit = TaskContext::of(commit_span());
         let (reply, answer) = oneshot::channel();
-        let job = erase(job, span.clone(), reply);
+        let job = erase(job, commit.clone(), reply);
         self.jobs.try_send(job).map_err(|refused| match refused {
             mpsc::error::TrySendError::Full(_) => Error::Overloaded,
             mpsc::error::TrySendError::Closed(_) => Error::Closed,
         })?;
-        answer
-            .instrument(span)
-            .await
-            .map_err(|_| E::from(Error::Unfinished))?
+        commit.run(answer).await.map_err(|_| E::from(Error::Unfinished))?
     }
 }
 
@@ -54,18 +51,18 @@ fn commit_span() -> tracing::Span {
     tracing::info_span!("commit", db.system.name = "sqlite")
 }
 
-fn erase<T, E, F>(job: F, span: tracing::Span, reply: oneshot::Sender<Result<T, E>>) -> Job
+fn erase<T, E, F>(job: F, mut commit: TaskContext, reply: oneshot::Sender<Result<T, E>>) -> Job
 where
     F: FnOnce(&Connection) -> Result<T, E> + Send + 'static,
     T: Send + 'static,
     E: std::error::Error + From<Error> + Send + 'static,
 {
     Box::new(move |connection| {
-        // In the caller's span, so that what the job stores of its trace is the writer's.
+        // In the caller's context, so that what the job stores of its trace is the writer's.
         let result = connection.map_or_else(
             || Err(Error::Undone.into()),
             |connection| {
-                catch_unwind(AssertUnwindSafe(|| span.in_scope(|| job(connection))))
+                catch_unwind(AssertUnwindSafe(|| commit.enter(|| job(connection))))
                     .unwrap_or_else(|_| Err(Error::Unfinished.into()))
             },
         );

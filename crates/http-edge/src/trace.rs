@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderName, StatusCode, header};
+use opentelemetry::propagation::Extractor;
 use opentelemetry::trace::{SpanKind, Status, TraceContextExt, TraceId, Tracer};
 use opentelemetry::{Context, KeyValue};
 use opentelemetry_http::HeaderExtractor;
@@ -23,11 +24,12 @@ pub(crate) enum Trace {
 impl Trace {
     /// Begins the span of a request that is traced.
     pub(crate) fn begin(series: &Series, labels: Labels, request: &Request, now: Instant) -> Self {
-        let traceparent = request.headers().get(&TRACEPARENT);
-        let traceparent = traceparent.map(|value| value.to_str().unwrap_or_default());
-        match series.shared().sampler.decide(traceparent, now) {
+        let headers = HeaderExtractor(request.headers());
+        let named = request.headers().contains_key(&TRACEPARENT);
+        let headers = named.then_some(&headers as &dyn Extractor);
+        match series.shared().sampler.decide(headers, now) {
             Decision::Unsampled(unsampled) => Self::Unsampled(unsampled),
-            Decision::Traced => Self::Traced(server_span(series, labels, request)),
+            Decision::Traced(parent) => Self::Traced(server_span(&parent, series, labels, request)),
         }
     }
 
@@ -79,8 +81,7 @@ impl Trace {
 }
 
 /// A child of the caller's, named by the route's pattern.
-fn server_span(series: &Series, labels: Labels, request: &Request) -> Context {
-    let parent = telemetry::context_to_trace(&HeaderExtractor(request.headers()));
+fn server_span(parent: &Context, series: &Series, labels: Labels, request: &Request) -> Context {
     let name = match (labels.method(), series.route()) {
         ("_OTHER", Some(route)) => format!("HTTP {route}"),
         ("_OTHER", None) => "HTTP".to_owned(),
@@ -94,7 +95,7 @@ fn server_span(series: &Series, labels: Labels, request: &Request) -> Context {
         .span_builder(name)
         .with_kind(SpanKind::Server)
         .with_attributes(attributes);
-    let span = span.start_with_context(tracer, &parent);
+    let span = span.start_with_context(tracer, parent);
     parent.with_span(span)
 }
 

@@ -35,6 +35,7 @@ const MIGRATIONS: &[&str] = &[
     outbox::CLAIMS_MIGRATION,
     include_str!("../migrations/0003_nonces.sql"),
     include_str!("../migrations/0004_lives.sql"),
+    outbox::TRACESTATE_MIGRATION,
 ];
 
 /// Summaries that are made at once. Fewer than the database has readers: the relay's watermarks and the cheap

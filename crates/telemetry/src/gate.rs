@@ -72,7 +72,6 @@ mod tests {
     use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
-    use opentelemetry::trace::TraceId;
     use tracing::span::{Attributes, Id};
     use tracing::{Event, info, info_span};
     use tracing_subscriber::layer::{Context as LayerContext, SubscriberExt};
@@ -122,7 +121,7 @@ mod tests {
 
     #[test]
     fn a_request_that_is_not_traced_has_lines_and_no_spans() {
-        let mut request = Unsampled::new(TraceId::INVALID, true);
+        let mut request = Unsampled::new(true);
         assert_eq!(seen(OPEN, || request.enter(spans_and_a_line)), (0, 1));
     }
 

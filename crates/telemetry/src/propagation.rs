@@ -6,21 +6,14 @@
 use std::collections::HashMap;
 
 use opentelemetry::Context;
-use opentelemetry::propagation::{Extractor, Injector, TextMapPropagator};
-use opentelemetry::trace::{SpanContext, TraceContextExt};
-use opentelemetry_sdk::propagation::TraceContextPropagator;
+use opentelemetry::propagation::{Extractor, Injector};
+use opentelemetry::trace::{SpanContext, TraceContextExt, TraceFlags};
 
-use crate::sampling::Decided;
-use crate::unsampled;
+use crate::traceparent::Traceparent;
+use crate::{tracestate, unsampled};
 
-/// The `traceparent` of the current span, to be stored with work that is done later (an outbox row).
-///
-/// In a request that is not traced it says just that. None outside of any span and request.
-pub fn traceparent() -> Option<String> {
-    let span = active_span().or_else(unsampled::name_to_others)?;
-    let flags = span.trace_flags().to_u8();
-    Some(format!("00-{}-{}-{flags:02x}", span.trace_id(), span.span_id()))
-}
+const TRACEPARENT: &str = "traceparent";
+const TRACESTATE: &str = "tracestate";
 
 /// The current trace's id, 32 hexadecimal digits, as people search for it. None where there is nothing to be found.
 pub fn current_trace_id() -> Option<String> {
@@ -52,34 +45,47 @@ fn active_span() -> Option<SpanContext> {
     })
 }
 
-/// Writes the current context into a message's headers.
+/// Writes the current context into a message's headers. In a request that is not traced it says just that.
 pub fn inject_current(headers: &mut dyn Injector) {
-    let propagator = TraceContextPropagator::new();
-    if active_span().is_some() {
-        propagator.inject(headers);
-    } else if let Some(unsampled) = unsampled::name_to_others() {
-        let context = Context::new().with_remote_span_context(unsampled);
-        propagator.inject_context(&context, headers);
+    let Some(span) = active_span().or_else(unsampled::name_to_others) else {
+        return;
+    };
+    let (trace_id, span_id) = (span.trace_id(), span.span_id());
+    let flags = u8::from(span.is_sampled());
+    headers.set(TRACEPARENT, format!("00-{trace_id}-{span_id}-{flags:02x}"));
+    let state = span.trace_state().header();
+    if !state.is_empty() {
+        headers.set(TRACESTATE, state);
     }
-}
-
-/// The context below which a request's span is begun once it is decided that the request is traced: its caller's, if
-/// its headers carry one.
-pub fn context_to_trace(headers: &dyn Extractor) -> Context {
-    context_from(headers).with_value(Decided)
 }
 
 /// The context that a message's headers carry, to be set as the parent of the span that handles it.
 ///
 /// Without one in the headers the answer is empty, never the current context: a message that names no trace
-/// must not join the trace of whoever happened to receive it.
+/// must not join the trace of whoever happened to receive it. The same goes for a context that is not valid, and for two.
 pub fn context_from(headers: &dyn Extractor) -> Context {
-    TraceContextPropagator::new().extract_with_context(&Context::new(), headers)
+    span_from(headers).map_or_else(Context::new, |span| Context::new().with_remote_span_context(span))
 }
 
-/// The context that a stored [`traceparent`] names; empty if it is not a valid one.
+/// The caller's span, as the headers say.
+pub(crate) fn span_from(headers: &dyn Extractor) -> Option<SpanContext> {
+    let lines = headers.get_all(TRACEPARENT)?;
+    let [line] = lines[..] else { return None };
+    let parent = Traceparent::read(line)?;
+    let state = tracestate::read(headers.get_all(TRACESTATE).unwrap_or_default());
+    let flags = TraceFlags::NOT_SAMPLED.with_sampled(parent.sampled);
+    Some(SpanContext::new(
+        parent.trace_id,
+        parent.span_id,
+        flags,
+        true,
+        state,
+    ))
+}
+
+/// The context that a `traceparent` names by itself; empty if it is not a valid one.
 pub fn context_from_traceparent(traceparent: &str) -> Context {
-    let headers = HashMap::from([("traceparent".to_owned(), traceparent.to_owned())]);
+    let headers = HashMap::from([(TRACEPARENT.to_owned(), traceparent.to_owned())]);
     context_from(&headers)
 }
 
@@ -89,10 +95,37 @@ mod tests {
 
     const PARENT: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 
+    fn injected() -> HashMap<String, String> {
+        let mut headers = HashMap::new();
+        inject_current(&mut headers);
+        headers
+    }
+
+    /// Headers of HTTP, of which one name may have several lines.
+    struct Lines(&'static [(&'static str, &'static str)]);
+
+    impl Extractor for Lines {
+        fn get(&self, key: &str) -> Option<&str> {
+            self.get_all(key)?.into_iter().next()
+        }
+
+        fn keys(&self) -> Vec<&str> {
+            self.0.iter().map(|(key, _)| *key).collect()
+        }
+
+        fn get_all(&self, key: &str) -> Option<Vec<&str>> {
+            let lines = self.0.iter().filter(|(name, _)| *name == key);
+            Some(lines.map(|(_, value)| *value).collect())
+        }
+    }
+
     #[test]
-    fn a_stored_traceparent_survives_the_round_trip() {
+    fn a_context_survives_the_round_trip() {
         let _current = context_from_traceparent(PARENT).attach();
-        assert_eq!(traceparent().as_deref(), Some(PARENT));
+        assert_eq!(
+            injected(),
+            HashMap::from([("traceparent".to_owned(), PARENT.to_owned())])
+        );
         assert_eq!(
             current_trace_id().as_deref(),
             Some("0af7651916cd43dd8448eb211c80319c")
@@ -100,11 +133,32 @@ mod tests {
     }
 
     #[test]
-    fn injected_headers_name_the_current_span() {
-        let _current = context_from_traceparent(PARENT).attach();
-        let mut headers = HashMap::new();
-        inject_current(&mut headers);
-        assert_eq!(headers.get("traceparent").map(String::as_str), Some(PARENT));
+    fn what_others_say_of_the_trace_goes_with_it() {
+        let headers = Lines(&[
+            ("traceparent", PARENT),
+            ("tracestate", "foo=1,bar=2"),
+            ("tracestate", ""),
+            ("tracestate", "baz=3"),
+        ]);
+        let _current = context_from(&headers).attach();
+        assert_eq!(injected()["tracestate"], "foo=1,bar=2,baz=3");
+    }
+
+    #[test]
+    fn without_a_trace_nobody_can_say_anything_of_it() {
+        for headers in [
+            Lines(&[("tracestate", "foo=1")]),
+            Lines(&[("traceparent", "00-0-0-01"), ("tracestate", "foo=1")]),
+        ] {
+            let _current = context_from(&headers).attach();
+            assert_eq!(injected(), HashMap::new());
+        }
+    }
+
+    #[test]
+    fn who_names_two_parents_names_none() {
+        let twice = Lines(&[("traceparent", PARENT), ("traceparent", PARENT)]);
+        assert!(!context_from(&twice).has_active_span());
     }
 
     #[test]
@@ -128,6 +182,6 @@ mod tests {
 
     #[test]
     fn outside_of_a_span_there_is_nothing_to_carry() {
-        assert_eq!((traceparent(), current_trace_id()), (None, None));
+        assert_eq!((injected(), current_trace_id()), (HashMap::new(), None));
     }
 }

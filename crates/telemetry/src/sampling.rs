@@ -7,11 +7,13 @@ use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use clap::ValueEnum;
-use opentelemetry::trace::TraceId;
+use opentelemetry::Context;
+use opentelemetry::propagation::Extractor;
+use opentelemetry::trace::{SpanContext, TraceContextExt as _, TraceId};
 use opentelemetry_sdk::trace::{IdGenerator, RandomIdGenerator};
 
 use crate::Unsampled;
-use crate::traceparent::Traceparent;
+use crate::propagation::span_from;
 use bucket::Bucket;
 pub(crate) use follow::{Decided, Follow};
 
@@ -59,10 +61,10 @@ pub enum SamplerArgumentError {
 pub struct Sampler(Arc<Rules>);
 
 /// What a [`Sampler`] says of a request.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub enum Decision {
-    /// Begin its span below [`context_to_trace`](crate::context_to_trace).
-    Traced,
+    /// Begin its span below this context: its caller's, if its headers carry one.
+    Traced(Context),
     /// Build nothing; run it [within](Unsampled::enter) this.
     Unsampled(Unsampled),
 }
@@ -128,20 +130,24 @@ impl Sampler {
         }))
     }
 
-    /// Whether a request with this `traceparent`, which arrived `now`, is traced.
-    pub fn decide(&self, traceparent: Option<&str>, now: Instant) -> Decision {
-        let parent = traceparent.and_then(Traceparent::read);
-        let sampled = parent.is_some_and(|parent| parent.sampled);
-        let traced = match (&self.0.follows, parent) {
+    /// Whether a request, which arrived `now`, is traced; `headers` are its own, if a `traceparent` is among them.
+    pub fn decide(&self, headers: Option<&dyn Extractor>, now: Instant) -> Decision {
+        let parent = headers.and_then(span_from);
+        let sampled = parent.as_ref().is_some_and(SpanContext::is_sampled);
+        let traced = match (&self.0.follows, &parent) {
             (Follows::Nobody, _) | (_, None) => self.begins(now),
             (Follows::Parent, Some(_)) => sampled,
             (Follows::ParentUpTo(limit), Some(_)) => sampled && limit.take(now),
         };
-        if traced {
-            return Decision::Traced;
+        match (traced, parent) {
+            (true, None) => Decision::Traced(Context::new().with_value(Decided)),
+            (true, Some(parent)) => {
+                let parent = Context::new().with_remote_span_context(parent);
+                Decision::Traced(parent.with_value(Decided))
+            }
+            (false, None) => Decision::Unsampled(Unsampled::new(self.0.tells)),
+            (false, Some(parent)) => Decision::Unsampled(Unsampled::below(&parent)),
         }
-        let trace_id = parent.map_or(TraceId::INVALID, |parent| parent.trace_id);
-        Decision::Unsampled(Unsampled::new(trace_id, self.0.tells || parent.is_some()))
     }
 
     /// Whether a trace begins `now`.
@@ -193,6 +199,7 @@ pub fn sampler() -> Sampler {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashMap;
     use std::time::Duration;
 
     use super::*;
@@ -201,9 +208,11 @@ mod tests {
     const UNTRACED: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00";
 
     fn traced(sampler: &Sampler, parent: Option<&str>, now: Instant, times: usize) -> usize {
-        let decisions = (0..times).map(|_| sampler.decide(parent, now));
+        let headers = parent.map(|parent| HashMap::from([("traceparent".to_owned(), parent.to_owned())]));
+        let headers = headers.as_ref().map(|headers| headers as &dyn Extractor);
+        let decisions = (0..times).map(|_| sampler.decide(headers, now));
         decisions
-            .filter(|decision| matches!(decision, Decision::Traced))
+            .filter(|decision| matches!(decision, Decision::Traced(_)))
             .count()
     }
 

@@ -1,18 +1,19 @@
 //! What a `traceparent` says, read without making anything of it.
 
-use opentelemetry::trace::TraceId;
+use opentelemetry::trace::{SpanId, TraceId};
 
-/// The caller's trace, and whether it is traced (W3C Trace Context, 3.2).
+/// The caller's span, and whether it is traced (W3C Trace Context, 3.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Traceparent {
     pub(crate) trace_id: TraceId,
+    pub(crate) span_id: SpanId,
     pub(crate) sampled: bool,
 }
 
 impl Traceparent {
     /// Reads one of the version in use, or what later versions are to begin with; none if it is not valid.
     pub(crate) fn read(text: &str) -> Option<Self> {
-        let (version, rest) = text.split_once('-')?;
+        let (version, rest) = text.trim_matches([' ', '\t']).split_once('-')?;
         let (trace_id, rest) = rest.split_once('-')?;
         let (span_id, flags) = rest.split_once('-')?;
         let flags = match flags.split_once('-') {
@@ -25,10 +26,11 @@ impl Traceparent {
         }
         hexadecimal(version, 2)?;
         let trace_id = TraceId::from(hexadecimal(trace_id, 32)?);
-        let span_id = hexadecimal(span_id, 16)?;
+        let span_id = SpanId::from(u64::try_from(hexadecimal(span_id, 16)?).ok()?);
         let flags = hexadecimal(flags, 2)?;
-        (trace_id != TraceId::INVALID && span_id != 0).then_some(Self {
+        (trace_id != TraceId::INVALID && span_id != SpanId::INVALID).then_some(Self {
             trace_id,
+            span_id,
             sampled: flags & 1 == 1,
         })
     }
@@ -67,32 +69,78 @@ mod tests {
         assert!(!Traceparent::read(&untraced).unwrap().sampled);
     }
 
+    /// The cases of the standard's own test suite, each on its way into a context.
     #[test]
     fn only_what_the_standard_allows_is_valid() {
         let valid = [
             TRACED.to_owned(),
             TRACED.replace("-01", "-03"),
-            TRACED.replace("00-", "cc-").replace("-01", "-01-more"),
+            TRACED.replace("-01", "-ff"),
+            TRACED.replace("00-", "cc-"),
+            TRACED
+                .replace("00-", "cc-")
+                .replace("-01", "-01-what-the-future-will-be-like"),
+            format!(" {TRACED}"),
+            format!("\t{TRACED}"),
+            format!("{TRACED} "),
+            format!("{TRACED}\t"),
+            format!("\t {TRACED} \t"),
         ];
         for text in valid {
-            assert!(Traceparent::read(&text).is_some(), "{text}");
+            assert!(
+                Traceparent::read(&text).is_some_and(|read| read.sampled),
+                "{text}"
+            );
             assert!(context_from_traceparent(&text).has_active_span(), "{text}");
         }
         let invalid = [
-            TRACED.replace("-01", "-0"),
-            TRACED.replace("-01", "-01-more"),
-            TRACED.replace("-01", "-0g"),
+            // The version: two digits in lower case, and not ff.
             TRACED.replace("00-", "ff-"),
-            TRACED.replace('a', "A"),
+            TRACED.replace("00-", "CC-"),
+            TRACED.replace("00-", ".0-"),
+            TRACED.replace("00-", "0.-"),
+            TRACED.replace("00-", "+0-"),
+            TRACED.replace("00-", "000-"),
+            TRACED.replace("00-", "0000-"),
+            TRACED.replace("00-", "0-"),
+            TRACED.replace("00-", "-"),
+            // The trace's id: 32, and not zero.
+            TRACED.replace("0af7", "0AF7"),
+            TRACED.replace("0af7", ".af7"),
+            TRACED.replace("319c-", "319.-"),
+            TRACED.replace("0af7", "+af7"),
+            TRACED.replace("0af7", "00af7"),
+            TRACED.replace("0af7", "af7"),
             TRACED.replace("0af7651916cd43dd8448eb211c80319c", &"0".repeat(32)),
+            // The span's id: 16, and not zero.
+            TRACED.replace("b7ad", ".7ad"),
+            TRACED.replace("3331-", "333.-"),
+            TRACED.replace("b7ad", "+7ad"),
+            TRACED.replace("b7ad", "0b7ad"),
+            TRACED.replace("b7ad", "7ad"),
             TRACED.replace("b7ad6b7169203331", &"0".repeat(16)),
-            TRACED.replace("b7ad6b7169203331", "+7ad6b7169203331"),
+            // The flags: two, with nothing behind them that a later version has not begun with a dash.
+            TRACED.replace("-01", "-.0"),
+            TRACED.replace("-01", "-0."),
+            TRACED.replace("-01", "-+1"),
+            TRACED.replace("-01", "-0A"),
+            TRACED.replace("-01", "-001"),
+            TRACED.replace("-01", "-1"),
+            TRACED.replace("-01", "-"),
+            TRACED.replace("-01", ""),
+            TRACED.replace("-01", "-01."),
+            TRACED.replace("-01", "-01-"),
+            TRACED.replace("-01", "-01-what-the-future-will-be-like"),
+            TRACED
+                .replace("00-", "cc-")
+                .replace("-01", "-01.what-the-future-will-be-like"),
             String::new(),
             "00".to_owned(),
             "é".to_owned(),
         ];
         for text in invalid {
             assert_eq!(Traceparent::read(&text), None, "{text}");
+            assert!(!context_from_traceparent(&text).has_active_span(), "{text}");
         }
     }
 }

@@ -98,6 +98,30 @@ async fn each_change_is_published_with_the_account_as_it_then_is() {
     assert_eq!(heard[2].2, json!({ "account_id": 1, "life": life }));
 }
 
+/// Whether or not this process records it: in a test it records nothing.
+#[tokio::test]
+async fn an_event_says_what_the_writer_said_of_its_trace() {
+    let app = TestApp::spawn().await;
+    for (place, flags) in ["00", "01"].into_iter().enumerate() {
+        let traceparent = format!("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-{flags}");
+        let created = app
+            .request(reqwest::Method::POST, "/accounts")
+            .header("traceparent", &traceparent)
+            .header("tracestate", "vendor=opaque")
+            .header("tracestate", "other=2")
+            .json(&json!({ "name": "a" }));
+        assert_eq!(created.send().await.unwrap().status(), 201);
+        let heard = changes(&app, place + 1).await;
+        let headers = &heard[place].1;
+        let told = attribute(headers, "traceparent");
+        assert_eq!(
+            (&told[..36], &told[52..]),
+            (&traceparent[..36], &traceparent[52..])
+        );
+        assert_eq!(attribute(headers, "tracestate"), "vendor=opaque,other=2");
+    }
+}
+
 #[tokio::test]
 async fn what_an_event_carries_is_byte_for_byte_what_a_reader_is_answered() {
     let app = TestApp::spawn().await;

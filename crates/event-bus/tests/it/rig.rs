@@ -92,7 +92,11 @@ impl Unpublished {
 }
 
 /// The tables of an outbox, as a source's migrations make them.
-pub(crate) const MIGRATIONS: [&str; 2] = [outbox::MIGRATION, outbox::CLAIMS_MIGRATION];
+pub(crate) const MIGRATIONS: [&str; 3] = [
+    outbox::MIGRATION,
+    outbox::CLAIMS_MIGRATION,
+    outbox::TRACESTATE_MIGRATION,
+];
 
 /// A relay as in production.
 pub(crate) fn options(name: &'static str) -> RelayOptions {

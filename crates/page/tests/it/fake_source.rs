@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use event_bus::outbox::{self, Announcement};
 use event_bus::{Broker, Nonce, Publishing, Relay, RelayOptions, Topology};
@@ -23,7 +23,11 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use crate::app::LONG;
 
 pub(crate) const INCARNATION: &str = "0199f7c5a1b27cc38d4e5f6071829304";
-const MIGRATIONS: [&str; 2] = [outbox::MIGRATION, outbox::CLAIMS_MIGRATION];
+const MIGRATIONS: [&str; 3] = [
+    outbox::MIGRATION,
+    outbox::CLAIMS_MIGRATION,
+    outbox::TRACESTATE_MIGRATION,
+];
 
 /// How a source answers.
 #[derive(Clone, Debug, Default)]
@@ -52,6 +56,8 @@ pub(crate) enum Behaviour {
 pub(crate) struct Asked {
     pub(crate) path: String,
     pub(crate) if_none_match: Option<String>,
+    pub(crate) traceparent: Option<String>,
+    pub(crate) tracestate: Option<String>,
 }
 
 #[derive(Debug)]
@@ -283,6 +289,8 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response
         let asked = Asked {
             path: path.clone(),
             if_none_match: text(request.headers(), header::IF_NONE_MATCH),
+            traceparent: text(request.headers(), HeaderName::from_static("traceparent")),
+            tracestate: text(request.headers(), HeaderName::from_static("tracestate")),
         };
         script.asked.push(asked.clone());
         (script.behaviour.clone(), script.answer(&asked))

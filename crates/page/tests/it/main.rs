@@ -16,5 +16,6 @@ mod reading;
 mod strategies;
 mod stream;
 mod tokens;
+mod traced;
 mod warming;
 mod watching;

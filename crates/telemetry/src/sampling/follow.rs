@@ -68,8 +68,8 @@ mod tests {
     use opentelemetry_sdk::trace::SdkTracerProvider;
 
     use super::*;
+    use crate::context_from_traceparent;
     use crate::sampling::TracesSampler;
-    use crate::{context_from_traceparent, context_to_trace};
 
     const TRACED: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
     const UNTRACED: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00";
@@ -88,14 +88,11 @@ mod tests {
 
     #[test]
     fn a_request_that_was_decided_on_is_traced_whatever_the_sampler_would_say_now() {
-        let headers = |traceparent: &str| {
-            std::collections::HashMap::from([("traceparent".to_owned(), traceparent.to_owned())])
-        };
-        for headers in [headers(""), headers(TRACED), headers(UNTRACED)] {
-            let parent = context_to_trace(&headers);
+        for caller in ["", TRACED, UNTRACED] {
+            let parent = context_from_traceparent(caller).with_value(Decided);
             assert!(
                 sampled(TracesSampler::AlwaysOff, SpanKind::Server, &parent),
-                "{headers:?}"
+                "{caller}"
             );
         }
     }

@@ -76,7 +76,7 @@ async fn a_process_sends_its_spans_before_it_ends_and_counts_in_prometheus_text(
 /// The first request of many that is not traced.
 fn exhaust(sampler: &Sampler) -> Option<Unsampled> {
     (0..1_000).find_map(|_| match sampler.decide(None, Instant::now()) {
-        Decision::Traced => None,
+        Decision::Traced(_) => None,
         Decision::Unsampled(unsampled) => Some(unsampled),
     })
 }

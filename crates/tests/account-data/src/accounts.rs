@@ -50,7 +50,11 @@ impl Accounts {
         let folder = tempfile::tempdir().unwrap();
         let database = Database::open(
             &folder.path().join("accounts.db"),
-            &[outbox::MIGRATION, outbox::CLAIMS_MIGRATION],
+            &[
+                outbox::MIGRATION,
+                outbox::CLAIMS_MIGRATION,
+                outbox::TRACESTATE_MIGRATION,
+            ],
         )
         .unwrap();
         let topology = Topology {
