@@ -137,7 +137,8 @@ impl Speaker<'_> {
         headers.insert("ce-source", self.source);
         headers.insert("ce-type", kind);
         headers.insert("ce-time", time);
-        headers.insert("ce-sequence", sequence.to_string());
+        // The sequence extension of CloudEvents: two values are ordered as strings. Twenty digits hold every u64.
+        headers.insert("ce-sequence", format!("{sequence:020}"));
         headers.insert("ce-nonce", nonce.to_string());
         headers.insert("ce-incarnation", self.incarnation.to_string());
         headers.insert("ce-claim", self.claim.to_string());
@@ -204,7 +205,7 @@ fn optional<T: FromStr>(headers: &HeaderMap, name: &'static str) -> Result<Optio
 mod tests {
     use super::*;
 
-    fn message_id(incarnation: u128, sequence: u64, nonce: u64) -> String {
+    fn headers(incarnation: u128, sequence: u64, nonce: u64) -> HeaderMap {
         let row = Pending {
             sequence,
             kind: "test.changed.v1".to_owned(),
@@ -221,10 +222,35 @@ mod tests {
             claim: Claim(1),
             incarnation: Incarnation(incarnation),
         };
-        let headers = speaker.change_headers(&row);
+        speaker.change_headers(&row)
+    }
+
+    fn message_id(incarnation: u128, sequence: u64, nonce: u64) -> String {
+        let headers = headers(incarnation, sequence, nonce);
         let id = headers.get(NATS_MESSAGE_ID).expect("every change has one");
         assert_eq!(headers.get("ce-id"), Some(id));
         id.to_string()
+    }
+
+    #[test]
+    fn sequences_are_in_order_as_text_too() {
+        let written = |sequence| headers(1, sequence, 3).get("ce-sequence").unwrap().to_string();
+        let numbers = [0, 9, 10, 99, 100, u64::from(u32::MAX), u64::MAX - 1, u64::MAX];
+        assert!(numbers.map(written).is_sorted(), "{:?}", numbers.map(written));
+        assert_eq!(written(9).len(), written(u64::MAX).len());
+    }
+
+    #[test]
+    fn a_sequence_is_read_as_it_is_written_now_and_as_it_was_before() {
+        for text in ["42", "00000000000000000042"] {
+            let mut headers = headers(1, 42, 3);
+            headers.insert("ce-sequence", text);
+            let read = read("7", Some(&headers), &Bytes::new()).unwrap();
+            assert!(
+                matches!(read, Message::Change(Event { sequence: 42, .. })),
+                "{read:?}"
+            );
+        }
     }
 
     #[test]

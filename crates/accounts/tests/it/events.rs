@@ -85,7 +85,7 @@ async fn each_change_is_published_with_the_account_as_it_then_is() {
         ("ce-specversion", "1.0"),
         ("ce-source", "accounts"),
         ("ce-subject", "1"),
-        ("ce-sequence", "2"),
+        ("ce-sequence", "00000000000000000002"),
         ("ce-revision", "2"),
         ("ce-incarnation", &incarnation),
         ("ce-id", &id),

@@ -79,7 +79,7 @@ async fn an_account_without_endpoints_is_remembered_as_deleted_and_nothing_is_an
     app.endpoint(3, "next").await;
     let heard = changes(&app, 3).await;
     assert_eq!(heard[2].subject, "events.endpoints.3");
-    assert_eq!(heard[2].attribute("ce-sequence"), "3");
+    assert_eq!(heard[2].attribute("ce-sequence"), "00000000000000000003");
 }
 
 #[tokio::test]

@@ -38,7 +38,7 @@ async fn each_change_is_published_with_the_list_as_it_then_is() {
         ("ce-specversion", "1.0"),
         ("ce-source", "endpoints"),
         ("ce-subject", "7"),
-        ("ce-sequence", "2"),
+        ("ce-sequence", "00000000000000000002"),
         ("ce-revision", "2"),
         ("ce-incarnation", &incarnation),
         ("ce-id", &message_id),
@@ -75,7 +75,7 @@ async fn a_change_that_changes_nothing_is_not_announced() {
     app.patch(1, id, &json!({ "name": "b" })).await;
     let heard = changes(&app, 2).await;
     assert_eq!(heard[1].attribute("ce-revision"), "2");
-    assert_eq!(heard[1].attribute("ce-sequence"), "2");
+    assert_eq!(heard[1].attribute("ce-sequence"), "00000000000000000002");
 }
 
 #[tokio::test]

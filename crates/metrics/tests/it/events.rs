@@ -82,7 +82,7 @@ async fn a_batch_is_announced_by_one_event_that_carries_no_summary() {
         ("ce-type", "dev.reliable-caching.samples.recorded.v1"),
         ("ce-source", "metrics"),
         ("ce-subject", "7"),
-        ("ce-sequence", "2"),
+        ("ce-sequence", "00000000000000000002"),
         ("ce-revision", "2"),
         ("ce-incarnation", &incarnation),
         ("ce-id", &message_id),
