@@ -255,8 +255,8 @@ fn account_from(row: &Row<'_>) -> rusqlite::Result<Account> {
         revision: row.get("revision")?,
         nonce: row.get("nonce")?,
         life: row.get("life")?,
-        name: Name::parse(row.get("name")?).expect("only valid names are stored"),
-        description: Description::parse(row.get("description")?).expect("only valid descriptions are stored"),
+        name: Name::stored(row.get("name")?),
+        description: Description::stored(row.get("description")?),
         created_at: time_from(row, "created_at")?,
         updated_at: time_from(row, "updated_at")?,
     })

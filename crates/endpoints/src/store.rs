@@ -308,7 +308,7 @@ fn endpoint_from(row: &Row<'_>) -> rusqlite::Result<Endpoint> {
     Ok(Endpoint {
         id: EndpointId(row.get("id")?),
         account_id: AccountId(row.get("account_id")?),
-        name: Name::parse(row.get("name")?).expect("only valid names are stored"),
+        name: Name::stored(row.get("name")?),
         url: EndpointUrl::stored(row.get("url")?),
         created_at: time_from(row, "created_at")?,
         updated_at: time_from(row, "updated_at")?,

@@ -2,10 +2,12 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use accounts::Config;
 use clap::Parser as _;
 use reqwest::{Client, Method, RequestBuilder, Response};
+use rusqlite::Connection;
 use serde_json::Value;
 use tempfile::TempDir;
 use test_support::NatsServer;
@@ -61,6 +63,13 @@ impl TestApp {
         drop(self.stop);
         self.running.await.unwrap();
         Self::spawn_in(self.folder, self.nats, flags).await
+    }
+
+    /// The service's own file, to lay things into that it does not take.
+    pub(crate) fn database(&self) -> Connection {
+        let connection = Connection::open(self.folder.path().join("accounts.db")).unwrap();
+        connection.busy_timeout(Duration::from_secs(10)).unwrap();
+        connection
     }
 
     pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {

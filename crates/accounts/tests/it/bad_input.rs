@@ -27,8 +27,15 @@ async fn every_wrong_field_is_named_at_once() {
         "a\u{0}b".to_owned(),
         "a\nb".to_owned(),
         "   ".to_owned(),
+        "\u{200b}".to_owned(),
+        "\u{3164}\u{2800}\u{115f}\u{ad}".to_owned(),
+        "paid \u{202e}ton".to_owned(),
     ] {
         assert_eq!(refused(&app, &json!({ "name": name })).await.0, 422, "{name:?}");
+    }
+    for description in ["\u{202e}desrever", "\u{2066}isolated", "two\u{2028}lines"] {
+        let body = json!({ "name": "a", "description": description });
+        assert_eq!(refused(&app, &body).await.0, 422, "{description:?}");
     }
     let list: Value = app.get("/accounts").await.json().await.unwrap();
     assert_eq!(list["accounts"], json!([]), "nothing was created");

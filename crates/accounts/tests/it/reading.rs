@@ -142,3 +142,19 @@ async fn a_next_page_is_named_only_if_it_has_an_account() {
     assert_eq!(next("?limit=50&after=50").await, (50, None));
     assert_eq!(next("?limit=1&after=100").await, (0, None));
 }
+
+#[tokio::test]
+async fn an_account_that_was_named_when_more_was_allowed_is_still_there() {
+    let app = TestApp::spawn().await;
+    app.account("a").await;
+    app.database()
+        .execute(
+            "UPDATE accounts SET name = ?1, description = ?1",
+            ["\u{202e}\u{200b}"],
+        )
+        .unwrap();
+    let account: Value = app.get("/accounts/1").await.json().await.unwrap();
+    assert_eq!(account["name"], "\u{202e}\u{200b}");
+    let patched = app.patch(1, &json!({ "name": "b", "description": "" })).await;
+    assert_eq!(patched.status(), 200);
+}

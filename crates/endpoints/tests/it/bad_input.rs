@@ -57,7 +57,10 @@ async fn a_wrong_name_or_url_is_refused_and_changes_nothing() {
     let app = TestApp::spawn().await;
     app.endpoint(1, "a").await;
     let before = app.list(1).await;
-    for name in ["", "   ", "a\u{0}b", "a\nb", &"x".repeat(101)] {
+    let long = "x".repeat(101);
+    let unseen = ["\u{200b}", "\u{3164}\u{2800}\u{115f}\u{ad}"];
+    let control = ["a\u{0}b", "a\nb", "paid \u{202e}ton", "\u{2066}a"];
+    for name in ["", "   ", &long].into_iter().chain(unseen).chain(control) {
         let body = json!({ "name": name, "url": "https://example.org/" });
         let expected = (422, vec!["name".to_owned()]);
         assert_eq!(problem(app.post(1, &body).await).await, expected, "{name:?}");

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use rusqlite::Connection;
 use serde_json::{Value, json};
 
 use crate::app::{TestApp, an_endpoint, header, path_of, version};
@@ -149,4 +150,17 @@ async fn the_service_describes_itself_and_says_that_it_lives() {
     let ready = app.get("/readyz").await.text().await.unwrap();
     assert!(ready.starts_with("ready; the broker is "), "{ready}");
     assert_eq!(app.get("/metrics").await.status(), 200);
+}
+
+#[tokio::test]
+async fn an_endpoint_that_was_named_when_more_was_allowed_is_still_there() {
+    let app = TestApp::spawn().await;
+    app.endpoint(1, "a").await;
+    let database = Connection::open(app.database()).unwrap();
+    database.busy_timeout(Duration::from_secs(10)).unwrap();
+    database
+        .execute("UPDATE endpoints SET name = ?1", ["\u{202e}\u{200b}"])
+        .unwrap();
+    assert_eq!(app.list(1).await["endpoints"][0]["name"], "\u{202e}\u{200b}");
+    assert_eq!(app.patch(1, 1, &json!({ "name": "b" })).await.status(), 200);
 }
