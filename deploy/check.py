@@ -29,6 +29,9 @@ def faults_of(name, service, volumes, services):
                 yield f"{name}: {source} is mounted and can be written to"
         elif source not in volumes:
             yield f"{name}: the volume {source} is not declared"
+    environment = service.get("environment", {})
+    if "LISTEN" in environment and name not in environment.get("ALLOWED_HOSTS", "").split(","):
+        yield f"{name}: does not answer under its own name, which is missing in ALLOWED_HOSTS"
     if "mem_limit" not in service:
         yield f"{name}: has no memory limit"
     if not service.get("read_only"):
@@ -83,6 +86,8 @@ def faults_of_environment(name, service):
     """A variable that the program does not know would be ignored in silence."""
     program = service["command"][0]
     settings = config_of(program) + config_of("telemetry")
+    if "allowed_hosts: AllowedHosts" in settings:
+        settings += (ROOT / "crates/http-edge/src/hosts.rs").read_text()
     if "nats: NatsConfig" in settings:
         settings += config_of("event-bus")
     for variable in service.get("environment", {}):

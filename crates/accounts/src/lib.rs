@@ -16,7 +16,7 @@ pub use routes::openapi;
 use std::time::Duration;
 
 use event_bus::{Broker, Clock, Relay, RelayOptions, Topology};
-use http_edge::{Background, EdgeOptions, Readiness};
+use http_edge::{Background, EdgeOptions, Readiness, ServeOptions};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -62,5 +62,8 @@ pub async fn run(config: Config, listener: TcpListener, stop: CancellationToken)
         publishing.is_refused().then(error::another_publisher)
     });
     let router = http_edge::edge(router, ready, EdgeOptions::default());
-    Ok(background.serve(listener, router).await?)
+    let options = ServeOptions {
+        allowed_hosts: config.allowed_hosts,
+    };
+    Ok(background.serve(listener, router, options).await?)
 }

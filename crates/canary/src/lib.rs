@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use axum::Router;
 use futures::future::join_all;
-use http_edge::{EdgeOptions, Readiness};
+use http_edge::{EdgeOptions, Readiness, ServeOptions};
 use tokio::net::TcpListener;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
@@ -34,12 +34,18 @@ pub enum RunError {
 /// Measures until `stop`, then deletes what it made. Serves nothing but what it has counted.
 pub async fn run(config: Config, listener: TcpListener, stop: CancellationToken) -> Result<(), RunError> {
     let router = http_edge::edge(Router::new(), Readiness::always(), EdgeOptions::default());
+    let options = ServeOptions {
+        allowed_hosts: config.allowed_hosts.clone(),
+    };
     let mut canary = Canary::new(&config);
     let measured = async {
         canary.measure(config.every(), &stop).await;
         canary.leave().await;
     };
-    let (served, ()) = tokio::join!(http_edge::serve(listener, router, stop.clone()), measured);
+    let (served, ()) = tokio::join!(
+        http_edge::serve(listener, router, options, stop.clone()),
+        measured
+    );
     Ok(served?)
 }
 

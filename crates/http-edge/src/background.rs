@@ -10,7 +10,7 @@ use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-use crate::serve;
+use crate::{ServeOptions, serve};
 
 /// How long the tasks may take to end after the stop; then they are dropped where they wait.
 const END_WITHIN: Duration = Duration::from_secs(5);
@@ -44,7 +44,7 @@ pub enum ServeError {
 /// # async fn main_(listener: tokio::net::TcpListener, router: axum::Router) -> Result<(), ServeError> {
 /// let mut background = Background::until(&http_edge::stop_on_signal());
 /// background.spawn("the publisher", publish(background.stop()));
-/// background.serve(listener, router).await
+/// background.serve(listener, router, Default::default()).await
 /// # }
 /// ```
 #[derive(Debug)]
@@ -103,10 +103,15 @@ impl Background {
     }
 
     /// [Serves](serve()) until the stop, and until the tasks have ended too.
-    pub async fn serve(mut self, listener: TcpListener, router: Router) -> Result<(), ServeError> {
+    pub async fn serve(
+        mut self,
+        listener: TcpListener,
+        router: Router,
+        options: ServeOptions,
+    ) -> Result<(), ServeError> {
         let stop = self.stop();
         let serving = async {
-            let served = serve(listener, router, stop.clone()).await;
+            let served = serve(listener, router, options, stop.clone()).await;
             stop.cancel(); // if it was the listener that failed
             served
         };

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::http::{HeaderValue, Request, header};
-use axum::response::Response;
+use axum::response::{IntoResponse as _, Response};
 use axum::routing::future::RouteFuture;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -19,6 +19,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Sleep, sleep};
 use tokio_util::sync::CancellationToken;
+
+use crate::hosts::Hosts;
 
 /// How long a connection without a request is kept after the stop: what its client has sent may not have arrived yet.
 const LAST_REQUEST: Duration = Duration::from_millis(250);
@@ -33,15 +35,22 @@ const CLOSING: Duration = Duration::from_secs(1);
 pub(crate) struct Connections {
     /// Its clones share the routes.
     router: Router,
+    hosts: Arc<Hosts>,
     stopping: Arc<AtomicBool>,
     stop: CancellationToken,
 }
 
 impl Connections {
     /// From `stopping` on, an answer is the last one of its connection.
-    pub(crate) fn new(router: Router, stopping: Arc<AtomicBool>, stop: CancellationToken) -> Self {
+    pub(crate) fn new(
+        router: Router,
+        hosts: Hosts,
+        stopping: Arc<AtomicBool>,
+        stop: CancellationToken,
+    ) -> Self {
         Self {
             router: router.with_state(()),
+            hosts: Arc::new(hosts),
             stopping,
             stop,
         }
@@ -51,6 +60,7 @@ impl Connections {
     pub(crate) fn serve(&self, stream: TcpStream) -> impl Future<Output = ()> + Send + use<> {
         let Self {
             router,
+            hosts,
             stopping,
             stop,
         } = self.clone();
@@ -59,7 +69,12 @@ impl Connections {
             tracing::debug!(%error, "TCP_NODELAY cannot be set");
         }
         let stream = TokioIo::new(Closing::new(stream));
-        let connection = http1::Builder::new().serve_connection(stream, Requests { router, stopping });
+        let requests = Requests {
+            router,
+            hosts,
+            stopping,
+        };
+        let connection = http1::Builder::new().serve_connection(stream, requests);
         async move {
             let mut connection = pin!(connection);
             let no_more = async {
@@ -86,6 +101,7 @@ impl Connections {
 /// Hands a connection's requests to the routes.
 struct Requests {
     router: Router,
+    hosts: Arc<Hosts>,
     stopping: Arc<AtomicBool>,
 }
 
@@ -95,8 +111,12 @@ impl hyper::service::Service<Request<Incoming>> for Requests {
     type Future = Answer;
 
     fn call(&self, request: Request<Incoming>) -> Answer {
+        let work = match self.hosts.check(&request) {
+            Ok(()) => Work::Route(tower::Service::call(&mut self.router.clone(), request)),
+            Err(problem) => Work::Refused(Some(problem.into_response())),
+        };
         Answer {
-            route: tower::Service::call(&mut self.router.clone(), request),
+            work,
             stopping: Arc::clone(&self.stopping),
         }
     }
@@ -104,15 +124,34 @@ impl hyper::service::Service<Request<Incoming>> for Requests {
 
 /// An answer to be; the last one of its connection says so (RFC 9112, section 9.6).
 struct Answer {
-    route: RouteFuture<Infallible>,
+    work: Work,
     stopping: Arc<AtomicBool>,
+}
+
+/// Where its response comes from.
+enum Work {
+    Route(RouteFuture<Infallible>),
+    /// None once it is answered.
+    Refused(Option<Response>),
+}
+
+impl Work {
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Response> {
+        match self {
+            Self::Route(route) => {
+                let Ok(response) = ready!(Pin::new(route).poll(context));
+                Poll::Ready(response)
+            }
+            Self::Refused(response) => response.take().map_or(Poll::Pending, Poll::Ready),
+        }
+    }
 }
 
 impl Future for Answer {
     type Output = Result<Response, Infallible>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let Ok(mut response) = ready!(Pin::new(&mut self.route).poll(context));
+        let mut response = ready!(self.work.poll(context));
         // Relaxed: the flag guards nothing but itself.
         if self.stopping.load(Ordering::Relaxed) {
             let close = HeaderValue::from_static("close");
@@ -175,7 +214,7 @@ impl AsyncWrite for Closing {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let Self { stream, limit } = &mut *self;
+        let Self { stream, limit, .. } = &mut *self;
         if limit.is_none() {
             ready!(Pin::new(&mut *stream).poll_shutdown(context))?;
         }

@@ -12,7 +12,9 @@ use tokio::time::{Instant, sleep, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::AllowedHosts;
 use crate::connection::Connections;
+use crate::hosts::Hosts;
 
 /// How long requests under way may take after the stop; then their connections are left to the process's end.
 const DRAIN: Duration = Duration::from_secs(5);
@@ -21,18 +23,34 @@ const ACCEPT_AGAIN_AFTER: Duration = Duration::from_secs(1);
 /// Connections that are taken from the kernel's queue at the stop; more than a queue of tokio's holds.
 const QUEUED: usize = 4096;
 
+/// What holds for every request, whatever its route.
+#[derive(Clone, Debug, Default)]
+pub struct ServeOptions {
+    /// The names under which it answers.
+    pub allowed_hosts: AllowedHosts,
+}
+
 /// Serves `router` on `listener` until `stop`. Then nothing new is accepted, and what was sent before is answered, for five
 /// seconds at most.
 ///
 /// The connections that the kernel had accepted are served too. A connection gives its last answer with `Connection: close`;
 /// one without a request is closed a quarter of a second after the stop, for a request may be on its way.
 ///
+/// A request that does not name one host is refused (400), and so is one for a host that is not [allowed](AllowedHosts) (421).
+///
 /// Slow request heads are not limited: behind a public address, put a proxy.
-pub async fn serve(listener: TcpListener, router: Router, stop: CancellationToken) -> io::Result<()> {
-    tracing::info!(address = %listener.local_addr()?, "listening");
+pub async fn serve(
+    listener: TcpListener,
+    router: Router,
+    options: ServeOptions,
+    stop: CancellationToken,
+) -> io::Result<()> {
+    let address = listener.local_addr()?;
+    tracing::info!(%address, "listening");
+    let hosts = Hosts::new(options.allowed_hosts, address);
     let stopping = Arc::new(AtomicBool::new(false));
     let tasks = TaskTracker::new();
-    let connections = Connections::new(router, Arc::clone(&stopping), stop.clone());
+    let connections = Connections::new(router, hosts, Arc::clone(&stopping), stop.clone());
     let mut acceptor = Acceptor::default();
     loop {
         tokio::select! {

@@ -4,6 +4,7 @@ use std::io::{IsTerminal as _, stdout};
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use http_edge::AllowedHosts;
 
 use crate::sources::Sources;
 
@@ -73,6 +74,10 @@ pub struct UpConfig {
     /// Where the services' programs are; without it, beside the lab's own.
     #[arg(long, env = "PROGRAMS")]
     pub programs: Option<PathBuf>,
+
+    /// Under which names the lab's page answers; the variable is for the services that it starts, too.
+    #[command(flatten)]
+    pub allowed_hosts: AllowedHosts,
 
     /// Where traces go instead of to the viewer that the lab starts, as the root of a collector: OTLP over HTTP.
     #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT")]

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
+use http_edge::ServeOptions;
 use jiff::Timestamp;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -105,7 +106,10 @@ impl Lab<'_> {
         let stage = Arc::new(self.supervisor.unless_one_dies(stage).await??);
         let listener = web::listen(self.stack.ports.lab).await?;
         self.console.show(Welcome::new(&self.stack, &seeded));
-        self.go_on(&seeded, web::serve(listener, stage)).await
+        let options = ServeOptions {
+            allowed_hosts: self.config.allowed_hosts.clone(),
+        };
+        self.go_on(&seeded, web::serve(listener, stage, options)).await
     }
 
     /// What stands between the second replica and the broker, if there is a second one.

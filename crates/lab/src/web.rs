@@ -24,9 +24,10 @@ use axum::response::{Html, IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Router, middleware};
 use futures::stream::{self, Stream};
-use http_edge::{Json, Path, Problem, Query};
+use http_edge::{Json, Path, Problem, Query, ServeOptions};
 use serde::Serialize;
 use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
 
 use self::audience::Audience;
 use self::comparison::{Comparison, Standing};
@@ -60,11 +61,7 @@ pub async fn listen(port: u16) -> Result<TcpListener> {
 }
 
 /// Serves the page until it is dropped.
-pub async fn serve(listener: TcpListener, stage: Arc<Stage>) -> Result<()> {
-    let port = listener
-        .local_addr()
-        .context("a bound socket has an address")?
-        .port();
+pub async fn serve(listener: TcpListener, stage: Arc<Stage>, options: ServeOptions) -> Result<()> {
     let audience = Arc::default();
     let shared = Shared {
         stage: Arc::clone(&stage),
@@ -72,12 +69,14 @@ pub async fn serve(listener: TcpListener, stage: Arc<Stage>) -> Result<()> {
         comparison: Comparison::default(),
     };
     tokio::select! {
-        served = axum::serve(listener, router(shared, port)) => served.context("serving the lab's page"),
+        served = http_edge::serve(listener, router(shared), options, CancellationToken::new()) => {
+            served.context("serving the lab's page")
+        }
         never = audience::perform(stage, audience) => match never {},
     }
 }
 
-fn router(shared: Shared, port: u16) -> Router {
+fn router(shared: Shared) -> Router {
     Router::new()
         .route("/", get(show_page))
         .route(
@@ -107,7 +106,7 @@ fn router(shared: Shared, port: u16) -> Router {
         .fallback(async || Problem::from_status(StatusCode::NOT_FOUND))
         .method_not_allowed_fallback(async || Problem::from_status(StatusCode::METHOD_NOT_ALLOWED))
         .layer(middleware::map_response(protect))
-        .layer(middleware::from_fn_with_state(port, guard::guard))
+        .layer(middleware::from_fn(guard::guard))
         .with_state(shared)
 }
 

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use event_bus::{FailPoint, NatsConfig, StreamReplicas};
+use http_edge::AllowedHosts;
 use telemetry::TelemetryConfig;
 
 /// Owns metrics: samples of those URLs, and their summaries.
@@ -13,6 +14,10 @@ pub struct Config {
     /// Where to listen. Loopback by default: there is no authentication here.
     #[arg(long, env = "LISTEN", default_value = "127.0.0.1:8083")]
     pub listen: SocketAddr,
+
+    /// Under which names it answers.
+    #[command(flatten)]
+    pub allowed_hosts: AllowedHosts,
 
     /// The SQLite file; created if it is not there.
     #[arg(long, env = "DATABASE", default_value = "metrics.db")]

@@ -22,7 +22,7 @@ pub use routes::openapi;
 use std::time::Duration;
 
 use event_bus::{Broker, Clock, Relay, RelayOptions, Subscription, Topology};
-use http_edge::{Background, EdgeOptions, Readiness};
+use http_edge::{Background, EdgeOptions, Readiness, ServeOptions};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -84,5 +84,8 @@ pub async fn run(config: Config, listener: TcpListener, stop: CancellationToken)
         publishing.is_refused().then(error::another_publisher)
     });
     let router = http_edge::edge(router, ready, options);
-    Ok(background.serve(listener, router).await?)
+    let options = ServeOptions {
+        allowed_hosts: config.allowed_hosts,
+    };
+    Ok(background.serve(listener, router, options).await?)
 }

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use http_edge::AllowedHosts;
 use telemetry::TelemetryConfig;
 use url::Url;
 
@@ -12,6 +13,10 @@ pub struct Config {
     /// Where to listen.
     #[arg(long, env = "LISTEN", default_value = "127.0.0.1:8080")]
     pub listen: SocketAddr,
+
+    /// Under which names it answers.
+    #[command(flatten)]
+    pub allowed_hosts: AllowedHosts,
 
     /// The root of the accounts service.
     #[arg(long, env = "ACCOUNTS_URL", default_value = "http://127.0.0.1:8081")]

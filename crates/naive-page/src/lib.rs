@@ -15,7 +15,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use axum::routing::get;
-use http_edge::{EdgeOptions, Path, Problem, Query, Readiness};
+use http_edge::{EdgeOptions, Path, Problem, Query, Readiness, ServeOptions};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -35,13 +35,16 @@ pub async fn run(config: Config, listener: TcpListener, stop: CancellationToken)
     let events = client.subscribe(format!("{}.>", config.subject_prefix)).await?;
     let hearing = tokio::spawn(cache::hear(events, pages.clone()));
 
+    let options = ServeOptions {
+        allowed_hosts: config.allowed_hosts.clone(),
+    };
     let client = http_edge::client();
     let sources = Arc::new(Sources { client, config });
     let router = Router::new()
         .route("/accounts/{id}", get(show_page))
         .with_state(App { pages, sources });
     let router = http_edge::edge(router, Readiness::always(), EdgeOptions::default());
-    let served = http_edge::serve(listener, router, stop).await;
+    let served = http_edge::serve(listener, router, options, stop).await;
     hearing.abort();
     Ok(served?)
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use event_bus::{NatsConfig, StreamReplicas};
 use fresh_cache::Refresh;
+use http_edge::AllowedHosts;
 use telemetry::TelemetryConfig;
 use url::Url;
 
@@ -19,6 +20,10 @@ pub struct Config {
     /// Where to listen. Loopback by default: there is no authentication here.
     #[arg(long, env = "LISTEN", default_value = "127.0.0.1:8080")]
     pub listen: SocketAddr,
+
+    /// Under which names it answers.
+    #[command(flatten)]
+    pub allowed_hosts: AllowedHosts,
 
     /// The root of the accounts service.
     #[arg(long, env = "ACCOUNTS_URL", default_value = "http://127.0.0.1:8081", value_parser = parse_root)]

@@ -35,7 +35,7 @@ use axum::Router;
 use event_bus::history::{Bounds, History};
 use event_bus::{Broker, Feed, Heard, Topology};
 use fresh_cache::{CacheOptions, Ledger, LedgerOptions, RefreshOptions};
-use http_edge::{Background, EdgeOptions, Readiness};
+use http_edge::{Background, EdgeOptions, Readiness, ServeOptions};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -65,6 +65,7 @@ pub async fn run(config: Config, listener: TcpListener, stop: CancellationToken)
 #[derive(Debug)]
 pub struct Service {
     router: Router,
+    options: ServeOptions,
     /// What must go on for as long as pages are served: a replica that cannot hear, refresh or audit any more must not look
     /// as if all were well.
     background: Background,
@@ -133,6 +134,9 @@ impl Service {
         });
         Ok(Self {
             router: http_edge::edge(routes::router(app), ready, options),
+            options: ServeOptions {
+                allowed_hosts: config.allowed_hosts,
+            },
             background,
         })
     }
@@ -144,7 +148,12 @@ impl Service {
 
     /// Listens until the stop.
     pub async fn serve(self, listener: TcpListener) -> Result<(), RunError> {
-        Ok(self.background.serve(listener, self.router).await?)
+        let Self {
+            router,
+            options,
+            background,
+        } = self;
+        Ok(background.serve(listener, router, options).await?)
     }
 }
 

@@ -10,6 +10,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
+use http_edge::{AllowedHosts, ServeOptions};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -23,6 +24,10 @@ pub struct Config {
     #[arg(long, env = "LISTEN", default_value = "127.0.0.1:4318")]
     pub listen: SocketAddr,
 
+    /// Under which names it answers.
+    #[command(flatten)]
+    pub allowed_hosts: AllowedHosts,
+
     /// How many traces are kept; the one that was heard of first goes first.
     #[arg(long, env = "KEEP", default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..))]
     pub keep: u32,
@@ -34,6 +39,8 @@ type Kept = Arc<Mutex<Store>>;
 /// Runs the viewer until `stop`.
 pub async fn run(config: Config, listener: TcpListener, stop: CancellationToken) -> io::Result<()> {
     let kept: Kept = Arc::new(Mutex::new(Store::new(config.keep)));
-    let router = routes::router(kept, listener.local_addr()?);
-    http_edge::serve(listener, router, stop).await
+    let options = ServeOptions {
+        allowed_hosts: config.allowed_hosts,
+    };
+    http_edge::serve(listener, routes::router(kept), options, stop).await
 }

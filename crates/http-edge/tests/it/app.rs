@@ -7,7 +7,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::{any, get, post};
-use http_edge::{EdgeOptions, Json, Path, Problem, Query, Readiness};
+use http_edge::{EdgeOptions, Json, Path, Problem, Query, Readiness, ServeOptions};
 use reqwest::{RequestBuilder, Response};
 use serde::Deserialize;
 use tokio::net::TcpListener;
@@ -45,7 +45,12 @@ impl TestApp {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let stop = CancellationToken::new();
-        tokio::spawn(http_edge::serve(listener, router, stop.clone()));
+        tokio::spawn(http_edge::serve(
+            listener,
+            router,
+            ServeOptions::default(),
+            stop.clone(),
+        ));
         Self {
             address,
             client: http_edge::client(),

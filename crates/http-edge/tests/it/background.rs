@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use axum::Router;
-use http_edge::{Background, ServeError};
+use http_edge::{Background, ServeError, ServeOptions};
 use test_support::eventually;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
@@ -19,7 +19,10 @@ type Serving = JoinHandle<Result<(), ServeError>>;
 async fn serve(background: Background) -> (SocketAddr, Serving) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    (address, tokio::spawn(background.serve(listener, Router::new())))
+    (
+        address,
+        tokio::spawn(background.serve(listener, Router::new(), ServeOptions::default())),
+    )
 }
 
 async fn until_connected(address: SocketAddr) {

@@ -12,3 +12,4 @@ mod observed;
 mod problems;
 mod sampled;
 mod serving;
+mod wire;

@@ -67,7 +67,7 @@ async fn a_body_over_the_limit_is_refused_said_or_unsaid() {
     assert_eq!(problem(app.post("/things", &format!("{fits} "))).await.0, 413);
 
     let mut stream = TcpStream::connect(app.address).await.unwrap();
-    let head = "POST /things HTTP/1.1\r\nhost: test\r\ncontent-type: application/json\r\n\
+    let head = "POST /things HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n\
                 connection: close\r\ntransfer-encoding: chunked\r\n\r\n";
     let chunk = format!("{:x}\r\n{fits} \r\n0\r\n\r\n", fits.len() + 1);
     stream

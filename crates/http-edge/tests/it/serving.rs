@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::routing::get;
+use http_edge::ServeOptions;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
@@ -15,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 async fn send_head(stream: &mut TcpStream) {
     stream
-        .write_all(b"GET / HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\r\n")
+        .write_all(b"GET / HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")
         .await
         .unwrap();
 }
@@ -33,7 +34,12 @@ async fn a_request_under_way_is_finished_and_no_new_one_is_taken() {
     };
     let stop = CancellationToken::new();
     let router = Router::new().route("/", get(held));
-    let serving = tokio::spawn(http_edge::serve(listener, router, stop.clone()));
+    let serving = tokio::spawn(http_edge::serve(
+        listener,
+        router,
+        ServeOptions::default(),
+        stop.clone(),
+    ));
 
     let mut under_way = TcpStream::connect(address).await.unwrap();
     send_head(&mut under_way).await;
@@ -73,6 +79,7 @@ async fn a_request_that_never_ends_does_not_hold_the_stop_for_ever() {
     let serving = tokio::spawn(http_edge::serve(
         listener,
         Router::new().route("/", get(never)),
+        ServeOptions::default(),
         stop.clone(),
     ));
     let mut stream = TcpStream::connect(address).await.unwrap();
@@ -102,7 +109,9 @@ const MANY: usize = 32;
 fn connect_and_send(address: std::net::SocketAddr) -> std::net::TcpStream {
     use std::io::Write as _;
     let mut stream = std::net::TcpStream::connect(address).unwrap();
-    stream.write_all(b"GET / HTTP/1.1\r\nhost: test\r\n\r\n").unwrap();
+    stream
+        .write_all(b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n")
+        .unwrap();
     stream
 }
 
@@ -126,10 +135,15 @@ async fn what_was_sent_before_the_stop_is_answered_also_if_nobody_had_accepted_i
     let address = listener.local_addr().unwrap();
     let stop = CancellationToken::new();
     let router = Router::new().route("/", get(async || "here"));
-    let serving = tokio::spawn(http_edge::serve(listener, router, stop.clone()));
+    let serving = tokio::spawn(http_edge::serve(
+        listener,
+        router,
+        ServeOptions::default(),
+        stop.clone(),
+    ));
     // One that is kept alive, and has been answered once.
     let mut kept = TcpStream::connect(address).await.unwrap();
-    kept.write_all(b"GET / HTTP/1.1\r\nhost: test\r\n\r\n")
+    kept.write_all(b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n")
         .await
         .unwrap();
     let mut first = vec![0; 1024];
@@ -137,7 +151,8 @@ async fn what_was_sent_before_the_stop_is_answered_also_if_nobody_had_accepted_i
     assert!(first[..read].ends_with(b"here"));
 
     let queued: Vec<_> = (0..MANY).map(|_| connect_and_send(address)).collect();
-    kept.try_write(b"GET / HTTP/1.1\r\nhost: test\r\n\r\n").unwrap();
+    kept.try_write(b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n")
+        .unwrap();
     stop.cancel();
 
     for stream in queued.into_iter().chain([kept.into_std().unwrap()]) {
@@ -157,7 +172,12 @@ async fn a_request_that_was_on_its_way_at_the_stop_is_answered_and_a_silent_conn
     let address = listener.local_addr().unwrap();
     let stop = CancellationToken::new();
     let router = Router::new().route("/", get(async || "here"));
-    let serving = tokio::spawn(http_edge::serve(listener, router, stop.clone()));
+    let serving = tokio::spawn(http_edge::serve(
+        listener,
+        router,
+        ServeOptions::default(),
+        stop.clone(),
+    ));
     let silent = TcpStream::connect(address).await.unwrap();
     let mut late = TcpStream::connect(address).await.unwrap();
     stop.cancel();
@@ -168,7 +188,7 @@ async fn a_request_that_was_on_its_way_at_the_stop_is_answered_and_a_silent_conn
         }
     })
     .await;
-    late.write_all(b"GET / HTTP/1.1\r\nhost: test\r\n\r\n")
+    late.write_all(b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n")
         .await
         .unwrap();
     let answer = rest(late.into_std().unwrap()).await;
@@ -189,11 +209,16 @@ async fn a_refusal_reaches_a_client_that_sends_its_whole_body_first() {
     // Refuses without a look at the body.
     let refuse = async || axum::http::StatusCode::PAYLOAD_TOO_LARGE;
     let router = Router::new().route("/", axum::routing::post(refuse));
-    tokio::spawn(http_edge::serve(listener, router, stop.clone()));
+    tokio::spawn(http_edge::serve(
+        listener,
+        router,
+        ServeOptions::default(),
+        stop.clone(),
+    ));
     let mut stream = TcpStream::connect(address).await.unwrap();
     let body = vec![b'x'; 16 * 1024 * 1024];
     let head = format!(
-        "POST / HTTP/1.1\r\nhost: test\r\ncontent-length: {}\r\n\r\n",
+        "POST / HTTP/1.1\r\nhost: localhost\r\ncontent-length: {}\r\n\r\n",
         body.len()
     );
     stream.write_all(head.as_bytes()).await.unwrap();

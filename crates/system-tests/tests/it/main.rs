@@ -11,6 +11,7 @@ mod faults;
 mod freshness;
 mod herd;
 mod history;
+mod hosts;
 mod links;
 mod lost_stream;
 mod outages;

@@ -51,7 +51,7 @@ fn resident(process: &Process) -> u64 {
 async fn idle_connections(address: SocketAddr, count: usize) -> Vec<TcpStream> {
     let one = async || {
         let mut stream = TcpStream::connect(address).await.unwrap();
-        ask(&mut stream, "GET /accounts/1 HTTP/1.1\r\nhost: test\r\n\r\n")
+        ask(&mut stream, "GET /accounts/1 HTTP/1.1\r\nhost: localhost\r\n\r\n")
             .await
             .unwrap();
         stream
@@ -113,7 +113,7 @@ async fn a_process_that_is_asked_to_end_under_64_writers_answers_or_refuses_each
 /// Writes until nobody listens; the error of a request that was sent and not answered, or of a connection that was neither
 /// made nor refused.
 async fn write_until_refused(address: SocketAddr, keep: bool, answered: &AtomicUsize) -> Option<io::Error> {
-    const WRITE: &str = "POST /accounts HTTP/1.1\r\nhost: test\r\ncontent-type: application/json\r\n\
+    const WRITE: &str = "POST /accounts HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n\
         content-length: 12\r\n\r\n{\"name\":\"a\"}";
     loop {
         let mut stream = match TcpStream::connect(address).await {

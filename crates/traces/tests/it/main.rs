@@ -6,6 +6,7 @@ mod listing;
 
 use std::time::Duration;
 
+use http_edge::AllowedHosts;
 use serde_json::Value;
 use system_tests::{Options, Stack};
 use tokio::net::TcpListener;
@@ -25,7 +26,12 @@ impl Viewer {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let listen = listener.local_addr().unwrap();
         let stop = CancellationToken::new();
-        tokio::spawn(traces::run(Config { listen, keep: 100 }, listener, stop.clone()));
+        let config = Config {
+            listen,
+            keep: 100,
+            allowed_hosts: AllowedHosts::default(),
+        };
+        tokio::spawn(traces::run(config, listener, stop.clone()));
         Self {
             url: format!("http://{listen}"),
             _stop: stop.drop_guard(),

@@ -1,0 +1,166 @@
+//! What only a raw socket can say and see (RFC 9110 and RFC 9112).
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use axum::Router;
+use axum::routing::get;
+use http_edge::{AllowedHosts, EdgeOptions, Readiness, ServeOptions};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::timeout;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+/// A service behind the edge, under the names of a setting.
+struct Service {
+    address: SocketAddr,
+    _stop: DropGuard,
+}
+
+impl Service {
+    async fn start() -> Self {
+        Self::listening("127.0.0.1:0", &[]).await
+    }
+
+    async fn listening(on: &str, allowed: &[&str]) -> Self {
+        let listener = TcpListener::bind(on).await.unwrap();
+        let address = SocketAddr::from(([127, 0, 0, 1], listener.local_addr().unwrap().port()));
+        let router = Router::new().route("/", get(async || "here"));
+        let router = http_edge::edge(router, Readiness::always(), EdgeOptions::default());
+        let options = ServeOptions {
+            allowed_hosts: AllowedHosts::of(allowed.iter().copied()).unwrap(),
+        };
+        let stop = CancellationToken::new();
+        tokio::spawn(http_edge::serve(listener, router, options, stop.clone()));
+        Self {
+            address,
+            _stop: stop.drop_guard(),
+        }
+    }
+
+    /// Sends these bytes, and reads all that comes until the server closes.
+    async fn answers(&self, request: &str) -> String {
+        let mut stream = TcpStream::connect(self.address).await.unwrap();
+        stream.write_all(request.as_bytes()).await.unwrap();
+        rest(stream).await
+    }
+
+    /// The status of `GET path` with these lines in its head.
+    async fn status(&self, path: &str, head: &str) -> u16 {
+        let request = format!("GET {path} HTTP/1.1\r\n{head}connection: close\r\n\r\n");
+        let answer = self.answers(&request).await;
+        let status = answer.strip_prefix("HTTP/1.1 ").map(|rest| &rest[..3]);
+        status.unwrap_or_else(|| panic!("{answer:?}")).parse().unwrap()
+    }
+}
+
+async fn rest(mut stream: TcpStream) -> String {
+    let mut rest = String::new();
+    let read = timeout(Duration::from_secs(5), stream.read_to_string(&mut rest)).await;
+    read.expect("the server closes").unwrap();
+    rest
+}
+
+#[tokio::test]
+async fn a_request_without_one_valid_host_is_refused() {
+    // Where no name is refused.
+    let service = Service::listening("0.0.0.0:0", &[]).await;
+    for head in [
+        "",
+        "host:\r\n",
+        "host: localhost\r\nhost: localhost\r\n",
+        "host: localhost, evil.example\r\n",
+        "host: local host\r\n",
+        "host: user@localhost\r\n",
+        "host: localhost/\r\n",
+        "host: localhost:http\r\n",
+        "host: localhost:80:80\r\n",
+        "host: localhost:65536\r\n",
+        "host: :8080\r\n",
+        "host: ::1\r\n",
+        "host: [::1\r\n",
+        "host: [::1]8080\r\n",
+        "host: [localhost]\r\n",
+        "host: %zz\r\n",
+        "host: caf\u{e9}.example\r\n",
+    ] {
+        for path in ["/", "/livez", "/nowhere"] {
+            assert_eq!(service.status(path, head).await, 400, "{path} {head:?}");
+        }
+    }
+    for head in [
+        "host: anything.example\r\n",
+        "Host:localhost:8080\r\n",
+        "host: [::1]:8080\r\n",
+        "host: 192.0.2.1:\r\n",
+        "host: a_b.example\r\n",
+        "host: caf%C3%A9.example\r\n",
+    ] {
+        assert_eq!(service.status("/", head).await, 200, "{head:?}");
+    }
+    // HTTP/1.0 knew no Host.
+    let answer = service.answers("GET / HTTP/1.0\r\n\r\n").await;
+    assert!(answer.starts_with("HTTP/1.0 200"), "{answer}");
+}
+
+#[tokio::test]
+async fn what_listens_on_loopback_answers_under_loopback_names_alone() {
+    let service = Service::start().await;
+    for ours in [
+        "localhost",
+        "LOCALHOST:8080",
+        "localhost.",
+        "page.localhost:1",
+        "127.0.0.1:8080",
+        "127.1.2.3",
+        "[::1]:8080",
+    ] {
+        let head = format!("host: {ours}\r\n");
+        assert_eq!(service.status("/", &head).await, 200, "{ours}");
+    }
+    for foreign in [
+        "evil.example",
+        "localhost.evil.example",
+        "notlocalhost",
+        "127.0.0.1.evil.example",
+        "192.0.2.1",
+        "[2001:db8::1]",
+        "0.0.0.0",
+    ] {
+        for path in ["/", "/livez", "/metrics", "/nowhere"] {
+            let head = format!("host: {foreign}\r\n");
+            assert_eq!(service.status(path, &head).await, 421, "{foreign}{path}");
+        }
+    }
+    // The name in the target counts, and not that in the header (RFC 9112, section 3.2.2).
+    let host = "host: localhost\r\n";
+    assert_eq!(service.status("http://evil.example/", host).await, 421);
+    assert_eq!(
+        service
+            .status("http://localhost:8080/", "host: evil.example\r\n")
+            .await,
+        200
+    );
+}
+
+#[tokio::test]
+async fn other_names_are_a_setting_wherever_it_listens() {
+    for on in ["127.0.0.1:0", "0.0.0.0:0"] {
+        let service = Service::listening(on, &["Page.example", "192.0.2.1", "[2001:db8::1]", ""]).await;
+        for allowed in [
+            "page.example",
+            "PAGE.example:8080",
+            "192.0.2.1:80",
+            "[2001:DB8:0::1]",
+            "localhost:8080",
+            "127.0.0.1",
+        ] {
+            let head = format!("host: {allowed}\r\n");
+            assert_eq!(service.status("/", &head).await, 200, "{allowed} on {on}");
+        }
+        for foreign in ["other.example", "sub.page.example"] {
+            let head = format!("host: {foreign}\r\n");
+            assert_eq!(service.status("/", &head).await, 421, "{foreign} on {on}");
+        }
+    }
+}
