@@ -9,7 +9,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use axum::Router;
-use axum::http::{HeaderValue, Request, header};
+use axum::http::{HeaderValue, Request, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::future::RouteFuture;
 use hyper::body::Incoming;
@@ -26,6 +26,9 @@ use crate::hosts::Hosts;
 const LAST_REQUEST: Duration = Duration::from_millis(250);
 /// How long the client may take to close its side after we closed ours.
 const CLOSING: Duration = Duration::from_secs(1);
+
+/// How an answer may be cached that does not say it itself.
+const UNSAID: &str = "private, no-cache";
 
 /// What the connections of one listener share.
 ///
@@ -152,6 +155,14 @@ impl Future for Answer {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let mut response = ready!(self.work.poll(context));
+        if response.status() == StatusCode::NOT_MODIFIED {
+            // axum's, of the body that is not sent; it would have to be that of the 200 (RFC 9110, section 8.6).
+            response.headers_mut().remove(header::CONTENT_LENGTH);
+        }
+        response
+            .headers_mut()
+            .entry(header::CACHE_CONTROL)
+            .or_insert(HeaderValue::from_static(UNSAID));
         // Relaxed: the flag guards nothing but itself.
         if self.stopping.load(Ordering::Relaxed) {
             let close = HeaderValue::from_static("close");

@@ -37,6 +37,8 @@ pub struct ServeOptions {
 /// one without a request is closed a quarter of a second after the stop, for a request may be on its way.
 ///
 /// A request that does not name one host is refused (400), and so is one for a host that is not [allowed](AllowedHosts) (421).
+/// An answer that does not say how it may be cached says `private, no-cache`: a cache may guess otherwise (RFC 9111, section
+/// 4.2.2).
 ///
 /// Slow request heads are not limited: behind a public address, put a proxy.
 pub async fn serve(

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use axum::Router;
+use axum::http::{StatusCode, header};
 use axum::routing::get;
 use http_edge::{AllowedHosts, EdgeOptions, Readiness, ServeOptions};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -25,7 +26,10 @@ impl Service {
     async fn listening(on: &str, allowed: &[&str]) -> Self {
         let listener = TcpListener::bind(on).await.unwrap();
         let address = SocketAddr::from(([127, 0, 0, 1], listener.local_addr().unwrap().port()));
-        let router = Router::new().route("/", get(async || "here"));
+        let known = async || (StatusCode::NOT_MODIFIED, [(header::ETAG, "\"a\"")]);
+        let router = Router::new()
+            .route("/", get(async || "here"))
+            .route("/known", get(known));
         let router = http_edge::edge(router, Readiness::always(), EdgeOptions::default());
         let options = ServeOptions {
             allowed_hosts: AllowedHosts::of(allowed.iter().copied()).unwrap(),
@@ -59,6 +63,34 @@ async fn rest(mut stream: TcpStream) -> String {
     let read = timeout(Duration::from_secs(5), stream.read_to_string(&mut rest)).await;
     read.expect("the server closes").unwrap();
     rest
+}
+
+fn length(answer: &str) -> Option<usize> {
+    let (_, after) = answer.split_once("content-length: ")?;
+    Some(after.lines().next()?.parse().unwrap())
+}
+
+#[tokio::test]
+async fn a_304_says_no_length_and_head_says_the_length_that_get_has() {
+    let service = Service::start().await;
+    let ask = async |method: &str, path: &str| {
+        let head = "host: localhost\r\nconnection: close";
+        service
+            .answers(&format!("{method} {path} HTTP/1.1\r\n{head}\r\n\r\n"))
+            .await
+    };
+    for method in ["GET", "HEAD"] {
+        let answer = ask(method, "/known").await;
+        assert!(answer.starts_with("HTTP/1.1 304"), "{answer}");
+        assert_eq!(length(&answer), None, "{method}: {answer}");
+    }
+    for (path, status) in [("/", "200"), ("/livez", "200"), ("/nowhere", "404")] {
+        let (get, head) = (ask("GET", path).await, ask("HEAD", path).await);
+        assert!(get.contains(status) && head.contains(status), "{get} {head}");
+        let (_, body) = get.split_once("\r\n\r\n").unwrap();
+        assert_eq!(length(&head), Some(body.len()), "{path}: {head}");
+        assert!(head.ends_with("\r\n\r\n"), "{head}");
+    }
 }
 
 #[tokio::test]
@@ -162,5 +194,18 @@ async fn other_names_are_a_setting_wherever_it_listens() {
             let head = format!("host: {foreign}\r\n");
             assert_eq!(service.status("/", &head).await, 421, "{foreign} on {on}");
         }
+    }
+}
+
+#[tokio::test]
+async fn no_cache_guesses_how_long_an_answer_is_good_for() {
+    let service = Service::start().await;
+    for path in ["/", "/known", "/nowhere", "/livez", "/metrics"] {
+        let request = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
+        let answer = service.answers(&request).await;
+        assert!(
+            answer.contains("cache-control: private, no-cache\r\n"),
+            "{answer}"
+        );
     }
 }
