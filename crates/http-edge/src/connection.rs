@@ -27,6 +27,8 @@ const LAST_REQUEST: Duration = Duration::from_millis(250);
 /// How long the client may take to close its side after we closed ours.
 const CLOSING: Duration = Duration::from_secs(1);
 
+/// How long a client that has closed its sending side may wait for its answer; then it counts as gone.
+const HALF_CLOSED: Duration = Duration::from_secs(2);
 /// How an answer may be cached that does not say it itself.
 const UNSAID: &str = "private, no-cache";
 
@@ -77,7 +79,11 @@ impl Connections {
             hosts,
             stopping,
         };
-        let connection = http1::Builder::new().serve_connection(stream, requests);
+        // A client that has sent all that it has to say may close its side and wait for the answer. Hyper looks no more for a
+        // client that is gone then, so `Closing` does.
+        let connection = http1::Builder::new()
+            .half_close(true)
+            .serve_connection(stream, requests);
         async move {
             let mut connection = pin!(connection);
             let no_more = async {
@@ -172,20 +178,48 @@ impl Future for Answer {
     }
 }
 
-/// A stream that closes in the two steps of RFC 9112, section 9.6: it ends its own side, and reads on until the client ends
+/// A stream that fails once its client is gone, and that closes in the two steps of RFC 9112, section 9.6: it ends its own side, and reads on until the client ends
 /// its.
+///
+/// A client that ended looks like one that has closed its sending side and waits. So it is answered for a while, and gone after
+/// that, or at once if it reset the connection.
 ///
 /// A socket that is closed with bytes unread is reset, and a reset takes the last answer away from a client that has not read
 /// it yet: one whose body was too long, or that sent another request meanwhile.
 struct Closing {
     stream: TcpStream,
+    /// Runs once the client's side is closed.
+    gone: Option<Pin<Box<Sleep>>>,
     /// Runs once our side is closed.
     limit: Option<Pin<Box<Sleep>>>,
 }
 
 impl Closing {
     fn new(stream: TcpStream) -> Self {
-        Self { stream, limit: None }
+        Self {
+            stream,
+            gone: None,
+            limit: None,
+        }
+    }
+
+    /// Fails if the client is gone; else the task is woken when it may be.
+    fn heed_client(&mut self, context: &mut Context<'_>) -> io::Result<()> {
+        if self.gone.is_none() {
+            // No system call unless something came: a read that took less than it could has noted that there is no more.
+            let mut next = [0];
+            let mut next = ReadBuf::new(&mut next);
+            match self.stream.poll_peek(context, &mut next) {
+                Poll::Ready(Ok(0)) => self.gone = Some(Box::pin(sleep(HALF_CLOSED))),
+                Poll::Ready(Err(error)) => return Err(error),
+                Poll::Pending | Poll::Ready(Ok(_)) => {}
+            }
+        }
+        let waited = |gone: &mut Pin<Box<Sleep>>| gone.as_mut().poll(context).is_ready();
+        if self.gone.as_mut().is_some_and(waited) {
+            return Err(io::ErrorKind::ConnectionAborted.into());
+        }
+        Ok(())
     }
 }
 
@@ -220,7 +254,9 @@ impl AsyncWrite for Closing {
         self.stream.is_write_vectored()
     }
 
+    /// Where hyper comes by whenever it has done something for the connection, or found nothing to do.
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.heed_client(context)?;
         Pin::new(&mut self.stream).poll_flush(context)
     }
 

@@ -38,7 +38,7 @@ pub struct ServeOptions {
 ///
 /// A request that does not name one host is refused (400), and so is one for a host that is not [allowed](AllowedHosts) (421).
 /// An answer that does not say how it may be cached says `private, no-cache`: a cache may guess otherwise (RFC 9111, section
-/// 4.2.2).
+/// 4.2.2). A client that has closed its sending side is answered for two seconds, and counts as gone after that.
 ///
 /// Slow request heads are not limited: behind a public address, put a proxy.
 pub async fn serve(

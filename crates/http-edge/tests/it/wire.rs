@@ -1,15 +1,17 @@
 //! What only a raw socket can say and see (RFC 9110 and RFC 9112).
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use axum::http::{StatusCode, header};
 use axum::routing::get;
-use http_edge::{AllowedHosts, EdgeOptions, Readiness, ServeOptions};
+use http_edge::{AllowedHosts, EdgeOptions, Json, Readiness, ServeOptions};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::time::timeout;
+use tokio::sync::Notify;
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 /// A service behind the edge, under the names of a setting.
@@ -27,8 +29,18 @@ impl Service {
         let listener = TcpListener::bind(on).await.unwrap();
         let address = SocketAddr::from(([127, 0, 0, 1], listener.local_addr().unwrap().port()));
         let known = async || (StatusCode::NOT_MODIFIED, [(header::ETAG, "\"a\"")]);
+        // Long enough for the server to see that the client has closed its side.
+        let later = async || {
+            sleep(Duration::from_millis(50)).await;
+            "here"
+        };
+        let told = async |Json(told): Json<serde_json::Value>| {
+            sleep(Duration::from_millis(50)).await;
+            told["name"].to_string()
+        };
         let router = Router::new()
             .route("/", get(async || "here"))
+            .route("/later", get(later).post(told))
             .route("/known", get(known));
         let router = http_edge::edge(router, Readiness::always(), EdgeOptions::default());
         let options = ServeOptions {
@@ -195,6 +207,70 @@ async fn other_names_are_a_setting_wherever_it_listens() {
             assert_eq!(service.status("/", &head).await, 421, "{foreign} on {on}");
         }
     }
+}
+
+#[tokio::test]
+async fn who_has_said_all_and_closes_its_side_is_answered() {
+    let service = Service::start().await;
+    let post = "POST /later HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 12\r\n\r\n{\"name\":\"a\"}";
+    for (request, end) in [
+        ("GET /later HTTP/1.1\r\nhost: localhost\r\n\r\n", "here"),
+        ("GET /livez HTTP/1.1\r\nhost: localhost\r\n\r\n", "alive\n"),
+        (post, "\"a\""),
+    ] {
+        let mut stream = TcpStream::connect(service.address).await.unwrap();
+        stream.write_all(request.as_bytes()).await.unwrap();
+        stream.shutdown().await.unwrap();
+        let answer = rest(stream).await;
+        assert!(
+            answer.starts_with("HTTP/1.1 200") && answer.ends_with(end),
+            "{answer:?}"
+        );
+    }
+}
+
+/// Ends with a reset the connection of a request that is under way.
+#[tokio::test]
+async fn a_request_whose_connection_is_reset_is_dropped_at_once() {
+    let (reached, dropped) = (Arc::new(Notify::new()), CancellationToken::new());
+    let (notify, token) = (Arc::clone(&reached), dropped.clone());
+    let never = async move || {
+        let _dropped = token.drop_guard();
+        notify.notify_one();
+        std::future::pending::<()>().await;
+    };
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let router = Router::new().route("/", get(never));
+    let stop = CancellationToken::new();
+    tokio::spawn(http_edge::serve(
+        listener,
+        router,
+        ServeOptions::default(),
+        stop.clone(),
+    ));
+    let _stop = stop.drop_guard();
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream
+        .write_all(b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n")
+        .await
+        .unwrap();
+    reached.notified().await;
+    stream.set_zero_linger().unwrap();
+    drop(stream);
+    let at_once = timeout(Duration::from_millis(1500), dropped.cancelled()).await;
+    at_once.expect("sooner than that of a client that closed its sending side");
+}
+
+#[tokio::test]
+async fn a_body_that_ends_too_soon_is_not_taken_for_whole() {
+    let service = Service::start().await;
+    let mut stream = TcpStream::connect(service.address).await.unwrap();
+    let cut = "POST /later HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 13\r\n\r\n{\"name\":\"a\"}";
+    stream.write_all(cut.as_bytes()).await.unwrap();
+    stream.shutdown().await.unwrap();
+    let answer = rest(stream).await;
+    assert!(!answer.starts_with("HTTP/1.1 200"), "{answer:?}");
 }
 
 #[tokio::test]
