@@ -17,14 +17,37 @@ pub(crate) const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-statu
 /// What took how long (W3C Server Timing).
 pub(crate) const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 
-/// Whether a request wants a page composed for it: `Cache-Control: no-cache`.
+/// Whether a request wants a page composed for it: `Cache-Control: no-cache`, or `max-age=0`, which no page satisfies that was
+/// composed before (RFC 9111, sections 5.2.1.1 and 5.2.1.4).
 pub(crate) fn wants_afresh(headers: &HeaderMap) -> bool {
     let lines = headers
         .get_all(header::CACHE_CONTROL)
         .iter()
         .filter_map(|line| line.to_str().ok());
-    let mut directives = lines.flat_map(|line| line.split(',')).map(str::trim);
-    directives.any(|directive| directive.eq_ignore_ascii_case("no-cache"))
+    lines.flat_map(directives).any(|directive| {
+        let (name, value) = directive.split_once('=').unwrap_or((directive, ""));
+        let name = name.trim_matches(WHITESPACE);
+        let is_zero = || {
+            let seconds = value.trim_matches(WHITESPACE);
+            let unquoted = seconds.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+            let seconds = unquoted.unwrap_or(seconds);
+            !seconds.is_empty() && seconds.bytes().all(|digit| digit == b'0')
+        };
+        name.eq_ignore_ascii_case("no-cache") || name.eq_ignore_ascii_case("max-age") && is_zero()
+    })
+}
+
+const WHITESPACE: [char; 2] = [' ', '\t'];
+
+/// The elements of a list; a comma within quotes parts none.
+fn directives(line: &str) -> impl Iterator<Item = &str> {
+    let (mut quoted, mut escaped) = (false, false);
+    line.split(move |character| {
+        let parts = character == ',' && !quoted;
+        quoted ^= character == '"' && !escaped;
+        escaped = quoted && character == '\\' && !escaped;
+        parts
+    })
 }
 
 /// `Cache-Status`, such as `page; fwd=miss; stored; detail="metrics missing"`.
@@ -142,16 +165,47 @@ mod tests {
     }
 
     #[test]
-    fn no_cache_is_heard_among_other_directives_and_nothing_else_is() {
-        let demanded = |line: &str| {
-            let mut headers = HeaderMap::new();
-            headers.insert(header::CACHE_CONTROL, line.parse().unwrap());
-            wants_afresh(&headers)
+    fn no_cache_and_max_age_0_are_heard_among_other_directives_and_nothing_else_is() {
+        let demanded = |lines: &[&str]| {
+            let lines = lines
+                .iter()
+                .map(|line| (header::CACHE_CONTROL, line.parse().unwrap()));
+            wants_afresh(&lines.collect())
         };
-        assert!(demanded("max-age=0, No-Cache"));
-        assert!(!demanded("max-age=0"));
-        assert!(!demanded("x-no-cache"));
-        assert!(!wants_afresh(&HeaderMap::new()));
+        for line in [
+            "no-cache",
+            "max-stale=5, No-Cache",
+            "max-age=0",
+            "MAX-AGE=0",
+            "no-store ,\tmax-age=0 ",
+            "max-age=\"0\"",
+            "max-age=000",
+            "x=\"a, b\",max-age=0",
+            "x=\"a\\\", b\",max-age=0",
+            ",,no-cache,",
+        ] {
+            assert!(demanded(&[line]), "{line}");
+        }
+        assert!(demanded(&["max-stale", "max-age=0"]), "over two lines");
+        for line in [
+            "",
+            "x-no-cache",
+            "no-store",
+            "only-if-cached",
+            "max-age=1",
+            "max-age=10",
+            "max-age=-0",
+            "max-age",
+            "max-age=",
+            "max-age=\"\"",
+            "s-maxage=0",
+            "min-fresh=0",
+            "x=\"a, no-cache\"",
+            "x=\"\\\", max-age=0\"",
+        ] {
+            assert!(!demanded(&[line]), "{line}");
+        }
+        assert!(!demanded(&[]));
     }
 
     #[test]

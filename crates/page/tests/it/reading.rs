@@ -211,6 +211,22 @@ async fn no_cache_composes_afresh_and_asks_unconditionally() {
 }
 
 #[tokio::test]
+async fn max_age_0_composes_afresh_too_and_a_page_of_some_age_is_not_promised() {
+    let app = TestApp::spawn().await;
+    app.get("/accounts/1").await;
+    let read = async |directive| {
+        let page = app.get_with("cache-control", directive).await;
+        header(&page, "cache-status").to_owned()
+    };
+    for directive in ["max-age=0", "No-Store, MAX-AGE=\"0\""] {
+        assert_eq!(read(directive).await, "page; fwd=request; stored", "{directive}");
+    }
+    for ignored in ["no-store", "only-if-cached", "max-age=60"] {
+        assert_ne!(read(ignored).await, "page; fwd=request; stored", "{ignored}");
+    }
+}
+
+#[tokio::test]
 async fn an_answer_that_holds_no_longer_is_asked_about_conditionally() {
     let app = TestApp::spawn().await;
     app.metrics.hold_for(0);
