@@ -36,6 +36,7 @@ pub async fn run(config: Config, listener: TcpListener, stop: CancellationToken)
     let router = http_edge::edge(Router::new(), Readiness::always(), EdgeOptions::default());
     let options = ServeOptions {
         allowed_hosts: config.allowed_hosts.clone(),
+        ..ServeOptions::default()
     };
     let mut canary = Canary::new(&config);
     let measured = async {

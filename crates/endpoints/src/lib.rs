@@ -74,6 +74,7 @@ pub async fn run(config: Config, listener: TcpListener, stop: CancellationToken)
     let router = http_edge::edge(router, ready, EdgeOptions::default());
     let options = ServeOptions {
         allowed_hosts: config.allowed_hosts,
+        ..ServeOptions::default()
     };
     Ok(background.serve(listener, router, options).await?)
 }

@@ -20,6 +20,7 @@ use tokio::net::TcpStream;
 use tokio::time::{Sleep, sleep};
 use tokio_util::sync::CancellationToken;
 
+use crate::error_page::{ErrorPage, Reader};
 use crate::hosts::Hosts;
 
 /// How long a connection without a request is kept after the stop: what its client has sent may not have arrived yet.
@@ -32,6 +33,13 @@ const HALF_CLOSED: Duration = Duration::from_secs(2);
 /// How an answer may be cached that does not say it itself.
 const UNSAID: &str = "private, no-cache";
 
+/// What holds for the requests of one listener, whatever their route.
+#[derive(Debug)]
+pub(crate) struct Manners {
+    pub(crate) hosts: Hosts,
+    pub(crate) error_page: Option<ErrorPage>,
+}
+
 /// What the connections of one listener share.
 ///
 /// Not `axum::serve`: it makes every route anew for every connection, which costs 100 to 200 kB each, and closes
@@ -40,7 +48,7 @@ const UNSAID: &str = "private, no-cache";
 pub(crate) struct Connections {
     /// Its clones share the routes.
     router: Router,
-    hosts: Arc<Hosts>,
+    manners: Arc<Manners>,
     stopping: Arc<AtomicBool>,
     stop: CancellationToken,
 }
@@ -49,13 +57,13 @@ impl Connections {
     /// From `stopping` on, an answer is the last one of its connection.
     pub(crate) fn new(
         router: Router,
-        hosts: Hosts,
+        manners: Manners,
         stopping: Arc<AtomicBool>,
         stop: CancellationToken,
     ) -> Self {
         Self {
             router: router.with_state(()),
-            hosts: Arc::new(hosts),
+            manners: Arc::new(manners),
             stopping,
             stop,
         }
@@ -65,7 +73,7 @@ impl Connections {
     pub(crate) fn serve(&self, stream: TcpStream) -> impl Future<Output = ()> + Send + use<> {
         let Self {
             router,
-            hosts,
+            manners,
             stopping,
             stop,
         } = self.clone();
@@ -76,7 +84,7 @@ impl Connections {
         let stream = TokioIo::new(Closing::new(stream));
         let requests = Requests {
             router,
-            hosts,
+            manners,
             stopping,
         };
         // A client that has sent all that it has to say may close its side and wait for the answer. Hyper looks no more for a
@@ -110,7 +118,7 @@ impl Connections {
 /// Hands a connection's requests to the routes.
 struct Requests {
     router: Router,
-    hosts: Arc<Hosts>,
+    manners: Arc<Manners>,
     stopping: Arc<AtomicBool>,
 }
 
@@ -120,12 +128,15 @@ impl hyper::service::Service<Request<Incoming>> for Requests {
     type Future = Answer;
 
     fn call(&self, request: Request<Incoming>) -> Answer {
-        let work = match self.hosts.check(&request) {
+        let reader = self.manners.error_page.as_ref();
+        let reader = reader.map(|page| page.note(request.method(), request.headers()));
+        let work = match self.manners.hosts.check(&request) {
             Ok(()) => Work::Route(tower::Service::call(&mut self.router.clone(), request)),
             Err(problem) => Work::Refused(Some(problem.into_response())),
         };
         Answer {
             work,
+            reader,
             stopping: Arc::clone(&self.stopping),
         }
     }
@@ -134,6 +145,8 @@ impl hyper::service::Service<Request<Incoming>> for Requests {
 /// An answer to be; the last one of its connection says so (RFC 9112, section 9.6).
 struct Answer {
     work: Work,
+    /// If errors are shown to people.
+    reader: Option<Reader>,
     stopping: Arc<AtomicBool>,
 }
 
@@ -161,6 +174,9 @@ impl Future for Answer {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let mut response = ready!(self.work.poll(context));
+        if let Some(reader) = &self.reader {
+            reader.show(&mut response);
+        }
         if response.status() == StatusCode::NOT_MODIFIED {
             // axum's, of the body that is not sent; it would have to be that of the 200 (RFC 9110, section 8.6).
             response.headers_mut().remove(header::CONTENT_LENGTH);

@@ -1,11 +1,13 @@
 #![doc = include_str!("../README.md")]
 
+pub mod accept;
 mod already_logged;
 mod background;
 mod client;
 pub mod conditional;
 mod connection;
 mod edge;
+mod error_page;
 mod exchange;
 mod extract;
 mod health;
@@ -20,6 +22,7 @@ mod trace;
 pub use background::{Background, ServeError};
 pub use client::{client, send};
 pub use edge::{EdgeOptions, edge};
+pub use error_page::ErrorPage;
 pub use extract::{Json, Path, Query, present};
 pub use health::Readiness;
 pub use hosts::AllowedHosts;

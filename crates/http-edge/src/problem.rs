@@ -104,7 +104,7 @@ impl Problem {
     pub fn from_status(status: StatusCode) -> Self {
         Self {
             kind: Kind(None),
-            ..Self::new(status, "", status.canonical_reason().unwrap_or("Unknown status"))
+            ..Self::new(status, "", reason(status))
         }
     }
 
@@ -144,6 +144,23 @@ impl Problem {
         self
     }
 
+    /// What this kind of problem is, for people.
+    pub fn title(&self) -> &'static str {
+        self.title
+    }
+
+    /// What went wrong this time, and of each part of the request that was wrong what it must be, for people.
+    pub fn details(&self) -> impl Iterator<Item = String> {
+        let fields = self.errors.iter();
+        let fields = fields.map(|FieldProblem { field, detail }| format!("{field}: {detail}"));
+        self.detail.clone().into_iter().chain(fields)
+    }
+
+    /// The trace of the request, once the answer is made.
+    pub fn trace_id(&self) -> Option<&str> {
+        self.trace_id.as_deref()
+    }
+
     /// The status code of the answer.
     pub fn status(&self) -> StatusCode {
         self.status
@@ -168,10 +185,21 @@ impl IntoResponse for Problem {
         if self.logged {
             response.extensions_mut().insert(AlreadyLogged);
         }
-        if let Some(cause) = self.cause {
+        if let Some(cause) = self.cause.take() {
             response.extensions_mut().insert(cause);
         }
+        // For an `ErrorPage`.
+        response.extensions_mut().insert(self);
         response
+    }
+}
+
+/// The name that RFC 9110 gives to a status; the library still has those of RFC 7231 and RFC 4918 for two of them.
+fn reason(status: StatusCode) -> &'static str {
+    match status {
+        StatusCode::PAYLOAD_TOO_LARGE => "Content Too Large",
+        StatusCode::UNPROCESSABLE_ENTITY => "Unprocessable Content",
+        other => other.canonical_reason().unwrap_or("Unknown status"),
     }
 }
 
@@ -225,6 +253,14 @@ mod tests {
             problem,
             json!({"type": "about:blank", "title": "Not Found", "status": 404})
         );
+    }
+
+    #[test]
+    fn statuses_are_named_as_in_rfc_9110() {
+        let title = |status| Problem::from_status(status).title();
+        assert_eq!(title(StatusCode::PAYLOAD_TOO_LARGE), "Content Too Large");
+        assert_eq!(title(StatusCode::UNPROCESSABLE_ENTITY), "Unprocessable Content");
+        assert_eq!(title(StatusCode::MISDIRECTED_REQUEST), "Misdirected Request");
     }
 
     #[test]

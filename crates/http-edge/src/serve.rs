@@ -12,9 +12,9 @@ use tokio::time::{Instant, sleep, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::AllowedHosts;
-use crate::connection::Connections;
+use crate::connection::{Connections, Manners};
 use crate::hosts::Hosts;
+use crate::{AllowedHosts, ErrorPage};
 
 /// How long requests under way may take after the stop; then their connections are left to the process's end.
 const DRAIN: Duration = Duration::from_secs(5);
@@ -28,6 +28,8 @@ const QUEUED: usize = 4096;
 pub struct ServeOptions {
     /// The names under which it answers.
     pub allowed_hosts: AllowedHosts,
+    /// How errors are shown to people; without it, everybody gets the JSON.
+    pub error_page: Option<ErrorPage>,
 }
 
 /// Serves `router` on `listener` until `stop`. Then nothing new is accepted, and what was sent before is answered, for five
@@ -49,10 +51,13 @@ pub async fn serve(
 ) -> io::Result<()> {
     let address = listener.local_addr()?;
     tracing::info!(%address, "listening");
-    let hosts = Hosts::new(options.allowed_hosts, address);
+    let manners = Manners {
+        hosts: Hosts::new(options.allowed_hosts, address),
+        error_page: options.error_page,
+    };
     let stopping = Arc::new(AtomicBool::new(false));
     let tasks = TaskTracker::new();
-    let connections = Connections::new(router, hosts, Arc::clone(&stopping), stop.clone());
+    let connections = Connections::new(router, manners, Arc::clone(&stopping), stop.clone());
     let mut acceptor = Acceptor::default();
     loop {
         tokio::select! {

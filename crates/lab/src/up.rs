@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
-use http_edge::ServeOptions;
 use jiff::Timestamp;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -106,10 +105,9 @@ impl Lab<'_> {
         let stage = Arc::new(self.supervisor.unless_one_dies(stage).await??);
         let listener = web::listen(self.stack.ports.lab).await?;
         self.console.show(Welcome::new(&self.stack, &seeded));
-        let options = ServeOptions {
-            allowed_hosts: self.config.allowed_hosts.clone(),
-        };
-        self.go_on(&seeded, web::serve(listener, stage, options)).await
+        let allowed_hosts = self.config.allowed_hosts.clone();
+        self.go_on(&seeded, web::serve(listener, stage, allowed_hosts))
+            .await
     }
 
     /// What stands between the second replica and the broker, if there is a second one.

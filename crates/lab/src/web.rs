@@ -24,7 +24,7 @@ use axum::response::{Html, IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Router, middleware};
 use futures::stream::{self, Stream};
-use http_edge::{Json, Path, Problem, Query, ServeOptions};
+use http_edge::{AllowedHosts, ErrorPage, Json, Path, Problem, Query, ServeOptions};
 use serde::Serialize;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -60,8 +60,12 @@ pub async fn listen(port: u16) -> Result<TcpListener> {
         .with_context(|| format!("port {port}, wanted for the lab's page, cannot be used"))
 }
 
-/// Serves the page until it is dropped.
-pub async fn serve(listener: TcpListener, stage: Arc<Stage>, options: ServeOptions) -> Result<()> {
+/// Serves the page under these names, until it is dropped.
+pub async fn serve(listener: TcpListener, stage: Arc<Stage>, allowed_hosts: AllowedHosts) -> Result<()> {
+    let options = ServeOptions {
+        allowed_hosts,
+        error_page: Some(ErrorPage::where_preferred(show_problem)),
+    };
     let audience = Arc::default();
     let shared = Shared {
         stage: Arc::clone(&stage),
@@ -103,7 +107,9 @@ fn router(shared: Shared) -> Router {
         .route("/comparison", get(show_comparison))
         .route("/do/compare", post(start_comparison))
         .route("/do/{control}", post(perform_control))
-        .fallback(async || Problem::from_status(StatusCode::NOT_FOUND))
+        .fallback(async || {
+            Problem::from_status(StatusCode::NOT_FOUND).with_detail("there is nothing at this path")
+        })
         .method_not_allowed_fallback(async || Problem::from_status(StatusCode::METHOD_NOT_ALLOWED))
         .layer(middleware::map_response(protect))
         .layer(middleware::from_fn(guard::guard))
@@ -153,6 +159,14 @@ async fn start_comparison(State(shared): State<Shared>) -> std::result::Result<J
 
 async fn show_comparison(State(shared): State<Shared>) -> Json<Standing> {
     Json(shared.comparison.standing())
+}
+
+/// How errors are shown to people: who is refused by name gets them without the lab's own head.
+fn show_problem(problem: &Problem) -> Response {
+    let details: Vec<_> = problem.details().collect();
+    let policy = [(header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY)];
+    let page = page::render_problem(problem.title(), &details);
+    (policy, Html(page.into_string())).into_response()
 }
 
 fn asset(content_type: &'static str, text: &'static str) -> Response {

@@ -37,6 +37,7 @@ pub async fn run(config: Config, listener: TcpListener, stop: CancellationToken)
 
     let options = ServeOptions {
         allowed_hosts: config.allowed_hosts.clone(),
+        ..ServeOptions::default()
     };
     let client = http_edge::client();
     let sources = Arc::new(Sources { client, config });

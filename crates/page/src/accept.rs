@@ -1,6 +1,9 @@
 //! HTML or JSON, compressed or not: what the reader would rather have (RFC 9110, sections 12.5.1 and 12.5.3).
 
+use std::cmp::Ordering;
+
 use axum::http::{HeaderMap, header};
+use http_edge::accept;
 
 /// A form of the page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,25 +19,9 @@ impl Format {
     ///
     /// Never 406: a page that was not quite asked for is of more use than a page that says so.
     pub(crate) fn preferred(headers: &HeaderMap) -> Self {
-        if !headers.contains_key(header::ACCEPT) {
-            return Self::Html;
-        }
-        let lines = || {
-            headers
-                .get_all(header::ACCEPT)
-                .iter()
-                .filter_map(|line| line.to_str().ok())
-        };
-        let weigh = |kind, subtypes: &[&str]| {
-            let weights = subtypes.iter().map(|subtype| weigh(lines(), kind, subtype));
-            weights.max_by_key(|weight| *weight).unwrap_or_default()
-        };
-        // A program that can read our errors alone still is a program.
-        let json = weigh("application", &["json", "problem+json"]);
-        if json > weigh("text", &["html"]) {
-            Self::Json
-        } else {
-            Self::Html
+        match accept::html_or_json(headers) {
+            Ordering::Less => Self::Json,
+            Ordering::Equal | Ordering::Greater => Self::Html,
         }
     }
 }
@@ -49,69 +36,13 @@ pub(crate) fn takes_gzip(headers: &HeaderMap) -> bool {
     for element in lines.flat_map(|line| line.split(',')) {
         let mut words = element.split(';').map(str::trim);
         let coding = words.next().unwrap_or_default();
-        let taken = quality(words) != Some(0);
+        let taken = accept::quality(words) != Some(0);
         if coding.eq_ignore_ascii_case("gzip") {
             return taken;
         }
         everything |= coding == "*" && taken;
     }
     everything
-}
-
-/// The quality, in thousandths, that the lists give to a media type: the most specific range that matches
-/// decides.
-fn weigh<'a>(lines: impl Iterator<Item = &'a str>, kind: &str, subtype: &str) -> u16 {
-    let ranges = lines.flat_map(|line| line.split(',')).filter_map(Range::parse);
-    let matching = ranges.filter_map(|range| Some((range.matches(kind, subtype)?, range.quality)));
-    matching.max().map_or(0, |(_, quality)| quality)
-}
-
-/// One element of `Accept`: `text/*;q=0.8`.
-struct Range<'a> {
-    kind: &'a str,
-    subtype: &'a str,
-    quality: u16,
-}
-
-impl<'a> Range<'a> {
-    /// What does not parse is not there: a sloppy header must not cost its sender the page.
-    fn parse(text: &'a str) -> Option<Self> {
-        let mut words = text.split(';').map(str::trim);
-        let (kind, subtype) = words.next()?.split_once('/')?;
-        Some(Self {
-            kind,
-            subtype,
-            quality: quality(words)?,
-        })
-    }
-
-    /// How exactly it names the media type; none if it names another.
-    fn matches(&self, kind: &str, subtype: &str) -> Option<u8> {
-        let same = str::eq_ignore_ascii_case;
-        match (self.kind, self.subtype) {
-            ("*", "*") => Some(0),
-            (this, "*") if same(this, kind) => Some(1),
-            (this, that) if same(this, kind) && same(that, subtype) => Some(2),
-            _ => None,
-        }
-    }
-}
-
-/// The quality among an element's parameters, in thousandths; none if it is no number.
-fn quality<'a>(mut parameters: impl Iterator<Item = &'a str>) -> Option<u16> {
-    let quality = parameters.find_map(|word| word.strip_prefix("q=").or_else(|| word.strip_prefix("Q=")));
-    quality.map_or(Some(1000), thousandths)
-}
-
-/// `0.85` as 850.
-fn thousandths(text: &str) -> Option<u16> {
-    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
-    let whole: u16 = whole.parse().ok().filter(|whole| *whole <= 1)?;
-    if fraction.len() > 3 || !fraction.bytes().all(|byte| byte.is_ascii_digit()) {
-        return None;
-    }
-    let fraction: u16 = format!("{fraction:0<3}").parse().ok()?;
-    Some((whole * 1000 + fraction).min(1000))
 }
 
 #[cfg(test)]

@@ -3,13 +3,13 @@
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use http_edge::Problem;
+use http_edge::{ErrorPage, Problem};
 
 use crate::accept::Format;
 use crate::caches::NotAChoice;
 use crate::key::{AccountId, NotAWindow, NotAnAccountId};
-use crate::render::{Message, render_message};
-use crate::respond::html;
+use crate::render::{Message, Served, render_message};
+use crate::respond::{Traces, html};
 use crate::token::NotAToken;
 use crate::upstream::UpstreamError;
 
@@ -77,6 +77,8 @@ impl Refusal {
             .with_cause(self)
             .into_response();
         if let Some(page) = page {
+            // This page says more than the one for any problem.
+            response.extensions_mut().remove::<Problem>();
             // The problem's own response is kept, because the edge finds in it what to log.
             let (head, body) = page.into_parts();
             response.headers_mut().extend(head.headers);
@@ -148,6 +150,22 @@ impl Refusal {
             ),
         }
     }
+}
+
+/// How any problem is shown to people: also one that no handler of ours has seen, such as that of an unknown path.
+pub(crate) fn error_page(traces: Traces) -> ErrorPage {
+    ErrorPage::by_default(move |problem| {
+        let details = problem.details();
+        let details: Vec<_> = details
+            .map(|detail| format!("{}.", capitalized(&detail)))
+            .collect();
+        let message = Message {
+            title: problem.title(),
+            details: &details,
+        };
+        let foot = traces.foot_of(problem.trace_id(), Served::default());
+        html(render_message(&message).into(), foot)
+    })
 }
 
 fn capitalized(text: &str) -> String {

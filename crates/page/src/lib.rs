@@ -121,7 +121,8 @@ impl Service {
         });
         background.spawn("the feed", hearing);
 
-        let app = App::new(caches, upstreams, Traces(config.trace_url_pattern));
+        let traces = Traces(config.trace_url_pattern);
+        let app = App::new(caches, upstreams, traces.clone());
         let options = EdgeOptions {
             concurrency: config.max_requests.into(),
             ..EdgeOptions::default()
@@ -136,6 +137,7 @@ impl Service {
             router: http_edge::edge(routes::router(app), ready, options),
             options: ServeOptions {
                 allowed_hosts: config.allowed_hosts,
+                error_page: Some(error::error_page(traces)),
             },
             background,
         })

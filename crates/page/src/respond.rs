@@ -71,11 +71,15 @@ pub(crate) struct Traces(pub(crate) Option<String>);
 impl Traces {
     /// Adds the current trace to what the foot says, and renders it.
     pub(crate) fn foot(&self, served: Served<'_>) -> Bytes {
-        let trace_id = telemetry::current_trace_id();
-        let link = |id: &String| self.0.as_ref().map(|pattern| pattern.replace("{trace_id}", id));
-        let trace_url = trace_id.as_ref().and_then(link);
+        self.foot_of(telemetry::current_trace_id().as_deref(), served)
+    }
+
+    /// The same with the trace of that id.
+    pub(crate) fn foot_of(&self, trace_id: Option<&str>, served: Served<'_>) -> Bytes {
+        let link = |id: &str| self.0.as_ref().map(|pattern| pattern.replace("{trace_id}", id));
+        let trace_url = trace_id.and_then(link);
         render_foot(&Served {
-            trace_id: trace_id.as_deref(),
+            trace_id,
             trace_url: trace_url.as_deref(),
             ..served
         })

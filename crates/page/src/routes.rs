@@ -163,6 +163,7 @@ fn documented() -> OpenApiRouter<Arc<App>> {
 
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
 struct ListQuery {
     /// The id of the account after which the list goes on.
     #[param(value_type = Option<i64>)]
@@ -195,6 +196,7 @@ async fn list_accounts(
 
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
 struct PageQuery {
     /// The span of time shown: `1h`, `24h` (if absent) or `7d`.
     window: Option<String>,

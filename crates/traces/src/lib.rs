@@ -41,6 +41,7 @@ pub async fn run(config: Config, listener: TcpListener, stop: CancellationToken)
     let kept: Kept = Arc::new(Mutex::new(Store::new(config.keep)));
     let options = ServeOptions {
         allowed_hosts: config.allowed_hosts,
+        error_page: Some(routes::error_page()),
     };
     http_edge::serve(listener, routes::router(kept), options, stop).await
 }

@@ -87,6 +87,19 @@ pub(crate) fn trace(id: &str, spans: &[Span]) -> Markup {
     )
 }
 
+/// Why there is nothing else to show.
+pub(crate) fn problem(title: &str, details: &[String]) -> Markup {
+    document(
+        title,
+        None,
+        &html! {
+            p { a href="/" { "The last traces" } }
+            h1 { (title) }
+            @for detail in details { p { (detail) } }
+        },
+    )
+}
+
 /// Said of a trace that is not known: as a rule, not known yet.
 pub(crate) fn not_here(id: &str) -> Markup {
     document(

@@ -8,7 +8,7 @@ use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::{get, post};
-use http_edge::{Path, Problem};
+use http_edge::{ErrorPage, Path, Problem};
 use maud::Markup;
 
 use crate::Kept;
@@ -34,7 +34,10 @@ pub(crate) fn router(kept: Kept) -> Router {
         .route("/traces/{id}", get(show))
         .route("/api/traces/{id}", get(as_json))
         .route("/readyz", get(|| async { "ready\n" }))
-        .fallback(|| async { Problem::from_status(StatusCode::NOT_FOUND) })
+        .fallback(async || {
+            Problem::from_status(StatusCode::NOT_FOUND).with_detail("there is nothing at this path")
+        })
+        .method_not_allowed_fallback(async || Problem::from_status(StatusCode::METHOD_NOT_ALLOWED))
         .with_state(kept)
 }
 
@@ -92,6 +95,14 @@ async fn as_json(State(kept): State<Kept>, Path(id): Path<String>) -> Result<Res
             .with_detail("no span of this trace was received, or it is forgotten")
     })?;
     Ok(axum::Json(spans).into_response())
+}
+
+/// How errors are shown to people.
+pub(crate) fn error_page() -> ErrorPage {
+    ErrorPage::where_preferred(|problem| {
+        let details: Vec<_> = problem.details().collect();
+        page(problem.status(), render::problem(problem.title(), &details))
+    })
 }
 
 fn page(status: StatusCode, page: Markup) -> Response {

@@ -45,6 +45,7 @@ impl Service {
         let router = http_edge::edge(router, Readiness::always(), EdgeOptions::default());
         let options = ServeOptions {
             allowed_hosts: AllowedHosts::of(allowed.iter().copied()).unwrap(),
+            ..ServeOptions::default()
         };
         let stop = CancellationToken::new();
         tokio::spawn(http_edge::serve(listener, router, options, stop.clone()));

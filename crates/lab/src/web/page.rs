@@ -24,6 +24,29 @@ pub(super) const CHARTS: &str = include_str!("charts.js");
 /// The comparison of the strategies.
 pub(super) const STRATEGIES_SCRIPT: &str = include_str!("strategies.js");
 
+/// Renders why there is nothing else to show.
+pub(super) fn render_problem(title: &str, details: &[String]) -> Markup {
+    html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                title { (title) }
+                link rel="icon" href="data:,";
+                link rel="stylesheet" href="/lab.css";
+            }
+            body {
+                main {
+                    h1 { (title) }
+                    @for detail in details { p { (detail) } }
+                    p { a href="/" { "The lab" } }
+                }
+            }
+        }
+    }
+}
+
 /// Renders the page.
 pub(super) fn render(stage: &Stage) -> Markup {
     html! {

@@ -36,6 +36,30 @@ async fn strangers_are_refused_and_so_is_what_makes_no_sense() {
         .await
         .unwrap();
     assert_eq!(problem(rebound).await.0, 421);
+    for (path, status) in [
+        ("/nowhere", 404),
+        ("/do/kill?part=metrics", 405),
+        ("/do/%ff", 405),
+    ] {
+        let asked = |accept| {
+            client
+                .get(format!("{}{path}", class.root))
+                .header("accept", accept)
+                .send()
+        };
+        let page = asked("text/html,*/*;q=0.8").await.unwrap();
+        assert_eq!(page.status(), status, "{path}");
+        assert_eq!(
+            page.headers()["content-type"],
+            "text/html; charset=utf-8",
+            "{path}"
+        );
+        assert!(
+            page.text().await.unwrap().starts_with("<!DOCTYPE html>"),
+            "{path}"
+        );
+        assert_eq!(problem(asked("*/*").await.unwrap()).await.0, status, "{path}");
+    }
     for origin in ["http://evil.example", "null", "http://127.0.0.1:1"] {
         let url = format!("{}/do/kill?part=metrics", class.root);
         let forged = client.post(url).header("origin", origin).send().await.unwrap();

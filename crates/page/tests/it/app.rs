@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::Parser as _;
 use jiff::Timestamp;
 use page::Config;
-use reqwest::{Client, RequestBuilder, Response};
+use reqwest::{Client, Method, RequestBuilder, Response};
 use serde_json::{Value, json};
 use telemetry::{Telemetry, TelemetryConfig, TracesSampler};
 use test_support::{NatsServer, eventually};
@@ -109,7 +109,12 @@ impl TestApp {
     }
 
     pub(crate) fn request(&self, path: &str) -> RequestBuilder {
-        self.client.get(format!("http://{}{path}", self.address))
+        self.request_of(Method::GET, path)
+    }
+
+    pub(crate) fn request_of(&self, method: Method, path: &str) -> RequestBuilder {
+        self.client
+            .request(method, format!("http://{}{path}", self.address))
     }
 
     pub(crate) async fn get(&self, path: &str) -> Response {

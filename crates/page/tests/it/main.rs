@@ -4,6 +4,7 @@
 
 mod app;
 mod degraded;
+mod errors;
 mod fake_source;
 mod hearing;
 mod herd;

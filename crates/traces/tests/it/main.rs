@@ -1,6 +1,7 @@
 //! The viewer, fed by a real stack.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on is to stop")]
 
+mod errors;
 mod hosts;
 mod listing;
 

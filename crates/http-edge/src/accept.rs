@@ -1,0 +1,78 @@
+//! Which of the forms that there are a client would rather have (RFC 9110, section 12.5.1).
+
+use std::cmp::Ordering;
+
+use axum::http::{HeaderMap, HeaderValue, header};
+
+/// Whether HTML is preferred to JSON (`Greater`), or JSON to HTML (`Less`); `Equal` where both or neither will do.
+///
+/// A client that can read errors in JSON alone prefers JSON.
+pub fn html_or_json(headers: &HeaderMap) -> Ordering {
+    compare(&headers.get_all(header::ACCEPT).iter().collect::<Vec<_>>())
+}
+
+/// The same of the lines of `Accept`.
+pub(crate) fn compare(lines: &[&HeaderValue]) -> Ordering {
+    let lines = || lines.iter().filter_map(|line| line.to_str().ok());
+    let weigh = |kind, subtypes: &[&str]| {
+        let weights = subtypes.iter().map(|subtype| weigh(lines(), kind, subtype));
+        weights.max_by_key(|weight| *weight).unwrap_or_default()
+    };
+    weigh("text", &["html"]).cmp(&weigh("application", &["json", "problem+json"]))
+}
+
+/// The quality, in thousandths, that the lists give to a media type: the most specific range that matches
+/// decides.
+fn weigh<'a>(lines: impl Iterator<Item = &'a str>, kind: &str, subtype: &str) -> u16 {
+    let ranges = lines.flat_map(|line| line.split(',')).filter_map(Range::parse);
+    let matching = ranges.filter_map(|range| Some((range.matches(kind, subtype)?, range.quality)));
+    matching.max().map_or(0, |(_, quality)| quality)
+}
+
+/// One element of `Accept`: `text/*;q=0.8`.
+struct Range<'a> {
+    kind: &'a str,
+    subtype: &'a str,
+    quality: u16,
+}
+
+impl<'a> Range<'a> {
+    /// What does not parse is not there: a sloppy header must not cost its sender the page.
+    fn parse(text: &'a str) -> Option<Self> {
+        let mut words = text.split(';').map(str::trim);
+        let (kind, subtype) = words.next()?.split_once('/')?;
+        Some(Self {
+            kind,
+            subtype,
+            quality: quality(words)?,
+        })
+    }
+
+    /// How exactly it names the media type; none if it names another.
+    fn matches(&self, kind: &str, subtype: &str) -> Option<u8> {
+        let same = str::eq_ignore_ascii_case;
+        match (self.kind, self.subtype) {
+            ("*", "*") => Some(0),
+            (this, "*") if same(this, kind) => Some(1),
+            (this, that) if same(this, kind) && same(that, subtype) => Some(2),
+            _ => None,
+        }
+    }
+}
+
+/// The quality among an element's parameters, in thousandths; none if it is no number.
+pub fn quality<'a>(mut parameters: impl Iterator<Item = &'a str>) -> Option<u16> {
+    let quality = parameters.find_map(|word| word.strip_prefix("q=").or_else(|| word.strip_prefix("Q=")));
+    quality.map_or(Some(1000), thousandths)
+}
+
+/// `0.85` as 850.
+fn thousandths(text: &str) -> Option<u16> {
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    let whole: u16 = whole.parse().ok().filter(|whole| *whole <= 1)?;
+    if fraction.len() > 3 || !fraction.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let fraction: u16 = format!("{fraction:0<3}").parse().ok()?;
+    Some((whole * 1000 + fraction).min(1000))
+}
