@@ -20,7 +20,7 @@ pub use values::MixName;
 ///
 /// Without a command: compare. It needs nothing but this clone: it starts the stack itself, if none is up, and ends it.
 ///
-/// Ends with 0 if every promise was kept, 1 if one was not, 2 if it cannot be said; 64 if it was called wrongly, 69 if the
+/// Ends with 0 if every promise was kept, 1 if one was not, 3 if it cannot be said; 2 if it was called wrongly, 69 if the
 /// run could not be done, 130 if it was interrupted.
 #[derive(Debug, Parser)]
 #[command(version, args_conflicts_with_subcommands = true)]

@@ -43,20 +43,13 @@ use tokio::runtime::Builder;
 use crate::config::Config;
 use crate::run::Ended;
 
-/// It was called wrongly (`EX_USAGE`): clap's own 2 means that a run left something undecided.
-const CALLED_WRONGLY: u8 = 64;
 /// The run could not be done (`EX_UNAVAILABLE`).
 const NOT_DONE: u8 = 69;
 
 /// Does what the command line asks, and says on standard error why it could not.
 pub fn main() -> ExitCode {
-    let config = match Config::try_parse() {
-        Ok(config) => config,
-        Err(error) => {
-            let _ = error.print();
-            return ExitCode::from(if error.use_stderr() { CALLED_WRONGLY } else { 0 });
-        }
-    };
+    // A wrong call ends here, with 2, as that of every program here does.
+    let config = Config::parse();
     match run_on_one_thread(config) {
         Ok(ended) => ExitCode::from(ended.status()),
         Err(error) => {

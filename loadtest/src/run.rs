@@ -33,7 +33,8 @@ impl Ended {
         match self {
             Self::Verdict(Outcome::Pass) => 0,
             Self::Verdict(Outcome::Fail) => 1,
-            Self::Verdict(Outcome::Undecided) => 2,
+            // Not 2: that is a wrong call.
+            Self::Verdict(Outcome::Undecided) => 3,
             // As shells tell it of a process that Ctrl-C has ended.
             Self::Interrupted => 130,
         }

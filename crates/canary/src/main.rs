@@ -2,13 +2,12 @@
 
 use canary::Config;
 use clap::Parser as _;
-use tokio::net::TcpListener;
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let config = Config::parse();
     let telemetry = telemetry::start("canary", &config.telemetry)?;
-    let listener = TcpListener::bind(config.listen).await?;
+    let listener = http_edge::bind(config.listen).await?;
     let result = canary::run(config, listener, http_edge::stop_on_signal()).await;
     telemetry.shutdown().await;
     Ok(result?)

@@ -76,7 +76,8 @@ impl Verdict {
         match self {
             Self::Kept => 0,
             Self::Broken => 1,
-            Self::TooGentle => 2,
+            // Not 2: that is a wrong call.
+            Self::TooGentle => 3,
         }
     }
 }

@@ -28,4 +28,4 @@ pub use health::Readiness;
 pub use hosts::AllowedHosts;
 pub use problem::{FieldProblem, Problem};
 pub use refuse_writes::refuse_writes;
-pub use serve::{ServeOptions, serve, stop_on_signal};
+pub use serve::{ServeOptions, bind, serve, stop_on_signal};

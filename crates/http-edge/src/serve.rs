@@ -1,6 +1,7 @@
 //! Serves until told to stop, then answers what has already been sent.
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -22,6 +23,23 @@ const DRAIN: Duration = Duration::from_secs(5);
 const ACCEPT_AGAIN_AFTER: Duration = Duration::from_secs(1);
 /// Connections that are taken from the kernel's queue at the stop; more than a queue of tokio's holds.
 const QUEUED: usize = 4096;
+
+/// Listens on an address; the error names it, and says what to do.
+pub async fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    use io::ErrorKind::{AddrInUse, AddrNotAvailable, PermissionDenied};
+    TcpListener::bind(address).await.map_err(|error| {
+        let kind = error.kind();
+        let cause = match kind {
+            AddrInUse => "it is in use: stop the program that listens there, or",
+            AddrNotAvailable => "this machine has no such address:",
+            PermissionDenied => "this user may not listen there, as on most ports below 1024:",
+            _ => return io::Error::new(kind, format!("cannot listen on {address}: {error}")),
+        };
+        let text =
+            format!("cannot listen on {address}: {cause} choose another address with --listen (LISTEN)");
+        io::Error::new(kind, text)
+    })
+}
 
 /// What holds for every request, whatever its route.
 #[derive(Clone, Debug, Default)]

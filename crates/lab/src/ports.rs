@@ -117,12 +117,20 @@ fn claim(port: u16, service: &str, flag: Option<&str>) -> Result<TcpSocket> {
     match bind(port) {
         Ok(socket) => Ok(socket),
         Err(error) if error.kind() == ErrorKind::AddrInUse => {
-            let (who, stop) = match listener_on(port) {
-                Some(owner) => (
+            let (who, stop) = match holder_of(port) {
+                Holder::Listener(owner) => (
                     format!("by process {} ({})", owner.pid, owner.command),
                     format!("stop it (kill {})", owner.pid),
                 ),
-                None => ("by another program".to_owned(), "stop that program".to_owned()),
+                Holder::Ended => (
+                    "by a connection that has ended (TIME_WAIT)".to_owned(),
+                    "the system frees it within a minute, so try again".to_owned(),
+                ),
+                Holder::Connection => (
+                    "by a connection of a program to another".to_owned(),
+                    "wait until that program closes it".to_owned(),
+                ),
+                Holder::Unknown => ("by another program".to_owned(), "stop that program".to_owned()),
             };
             bail!("port {port}, wanted for {service}, is taken {who}: {stop}{or_choose}")
         }
@@ -143,13 +151,38 @@ struct Owner {
     command: String,
 }
 
-/// Who listens on a port, if the system tells: Linux does, in `/proc`, about processes of the same user.
-fn listener_on(port: u16) -> Option<Owner> {
-    let socket = ["/proc/net/tcp", "/proc/net/tcp6"]
-        .iter()
-        .filter_map(|table| fs::read_to_string(table).ok())
-        .find_map(|table| table.lines().find_map(|line| listening_inode(line, port)))?;
-    let link = PathBuf::from(format!("socket:[{socket}]"));
+/// What keeps a port.
+enum Holder {
+    /// A program that listens there, of the same user.
+    Listener(Owner),
+    /// A connection that was made from there.
+    Connection,
+    /// What is left of such a connection, which no program holds any more.
+    Ended,
+    /// The system does not tell.
+    Unknown,
+}
+
+/// What keeps a port, if the system tells: Linux does, in `/proc`.
+fn holder_of(port: u16) -> Holder {
+    let tables = ["/proc/net/tcp", "/proc/net/tcp6"];
+    let tables = tables.iter().filter_map(|table| fs::read_to_string(table).ok());
+    let tables: Vec<_> = tables.collect();
+    let lines = tables.iter().flat_map(|table| table.lines());
+    let sockets: Vec<_> = lines.filter_map(|line| socket_on(line, port)).collect();
+    if let Some(listener) = sockets.iter().find(|socket| socket.state == LISTEN) {
+        return owner_of(listener.inode).map_or(Holder::Unknown, Holder::Listener);
+    }
+    match sockets.as_slice() {
+        [] => Holder::Unknown,
+        sockets if sockets.iter().all(|socket| socket.state == TIME_WAIT) => Holder::Ended,
+        _ => Holder::Connection,
+    }
+}
+
+/// The process of the same user that holds a socket.
+fn owner_of(inode: &str) -> Option<Owner> {
+    let link = PathBuf::from(format!("socket:[{inode}]"));
     let processes = fs::read_dir("/proc").ok()?.flatten();
     let mut numbered =
         processes.filter_map(|entry| Some((entry.file_name().to_str()?.parse().ok()?, entry.path())));
@@ -164,17 +197,24 @@ fn listener_on(port: u16) -> Option<Owner> {
     })
 }
 
-/// Reads one line of `/proc/net/tcp`: `sl local_address rem_address st …`, the inode being the tenth field.
-fn listening_inode(line: &str, port: u16) -> Option<String> {
-    const LISTEN: &str = "0A";
+const TIME_WAIT: &str = "06";
+const LISTEN: &str = "0A";
+
+/// One line of `/proc/net/tcp`.
+struct Socket<'a> {
+    state: &'a str,
+    inode: &'a str,
+}
+
+/// Reads a line of that port: `sl local_address rem_address st …`, the inode being the tenth field.
+fn socket_on(line: &str, port: u16) -> Option<Socket<'_>> {
     let fields: Vec<&str> = line.split_whitespace().collect();
     let (_, local_port) = fields.get(1)?.rsplit_once(':')?;
-    let ours = u16::from_str_radix(local_port, 16) == Ok(port) && fields.get(3) == Some(&LISTEN);
-    if ours {
-        fields.get(9).map(|inode| (*inode).to_owned())
-    } else {
-        None
-    }
+    (u16::from_str_radix(local_port, 16) == Ok(port)).then_some(())?;
+    Some(Socket {
+        state: fields.get(3)?,
+        inode: fields.get(9)?,
+    })
 }
 
 #[cfg(test)]
@@ -212,6 +252,35 @@ mod tests {
                 "{message}"
             );
         }
+    }
+
+    #[tokio::test]
+    async fn a_connection_is_not_taken_for_a_program_that_listens() {
+        if !cfg!(target_os = "linux") {
+            return;
+        }
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        // Bound as the system binds what connects: without SO_REUSEADDR.
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind(local(0)).unwrap();
+        let connection = socket.connect(listener.local_addr().unwrap()).await.unwrap();
+        let port = connection.local_addr().unwrap().port();
+        let (accepted, _) = listener.accept().unwrap();
+        let said = || require_free(port, "metrics").unwrap_err().to_string();
+        assert!(said().contains("by a connection of a program"), "{}", said());
+
+        // The side that closes first waits.
+        drop(connection);
+        drop(accepted);
+        test_support::eventually(std::time::Duration::from_secs(5), async || {
+            let said = said();
+            if said.contains("TIME_WAIT") && said.contains("try again") {
+                Ok(())
+            } else {
+                Err(said)
+            }
+        })
+        .await;
     }
 
     #[test]

@@ -2,13 +2,12 @@
 
 use clap::Parser as _;
 use metrics::Config;
-use tokio::net::TcpListener;
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let config = Config::parse();
     let telemetry = telemetry::start("metrics", &config.telemetry)?;
-    let listener = TcpListener::bind(config.listen).await?;
+    let listener = http_edge::bind(config.listen).await?;
     let result = metrics::run(config, listener, http_edge::stop_on_signal()).await;
     telemetry.shutdown().await;
     Ok(result?)

@@ -1,6 +1,7 @@
 //! The whole stack: real processes, a real broker, real databases.
 #![expect(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
 
+mod addresses;
 mod auditing;
 mod clocks;
 mod cold_start;
