@@ -40,7 +40,8 @@ pub(crate) fn list(traces: &[(TraceId, Vec<Span>)], all: bool) -> Markup {
                     }
                 }
             }
-            div.box {
+            // To be scrolled by keyboard too, where the screen is narrow.
+            div.box tabindex="0" role="region" aria-label="Traces" {
                 table {
                     thead { tr { th { "began, UTC" } th { "what" } th { "services" } th.number { "spans" } th.number { "took" } } }
                     tbody { @for (id, spans) in traces { (row(id, spans)) } }
@@ -100,17 +101,23 @@ pub(crate) fn problem(title: &str, details: &[String]) -> Markup {
     )
 }
 
-/// Said of a trace that is not known: as a rule, not known yet.
-pub(crate) fn not_here(id: &str) -> Markup {
+/// How often the page of a trace that is not known looks again, once a second: batches come within five, as a rule.
+const LOOKS: u8 = 15;
+
+/// Said of a trace that is not known: as a rule, not known yet. `looked`: how often the page has looked again by itself.
+pub(crate) fn not_here(id: &str, looked: u8) -> Markup {
+    let again = (looked < LOOKS).then(|| format!("1; url=/traces/{id}?looked={}", looked + 1));
     document(
         "Not here yet",
-        Some(1),
+        again.as_deref(),
         &html! {
             p { a href="/" { "The last traces" } }
             h1 { "No span of this trace is here yet" }
             p { code { (id) } }
             p {
-                "Services send spans in batches, so that they come up to a few seconds after their end. This page looks again by itself. "
+                "Services send spans in batches, so that they come up to a few seconds after their end. "
+                @if again.is_some() { "This page looks again by itself for a while. " }
+                @else { "This page has looked again " (LOOKS) " times and does so no more. " a href={ "/traces/" (id) } { "Look again" } ". " }
                 "If it stays so, the request was not traced (under load only some are), or its trace is forgotten already."
             }
         },
@@ -153,14 +160,14 @@ fn link_to(link: &Link) -> Markup {
     html! { a href={ "/traces/" (link.trace) "#" (link.span) } { "span " (link.span) " of trace " (link.trace) } }
 }
 
-fn document(title: &str, again_in_seconds: Option<u32>, main: &Markup) -> Markup {
+fn document(title: &str, again: Option<&str>, main: &Markup) -> Markup {
     html! {
         (DOCTYPE)
         html lang="en" {
             head {
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1";
-                @if let Some(seconds) = again_in_seconds { meta http-equiv="refresh" content=(seconds); }
+                @if let Some(again) = again { meta http-equiv="refresh" content=(again); }
                 title { (title) }
                 style { (PreEscaped(STYLE)) }
             }

@@ -8,8 +8,9 @@ use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::{get, post};
-use http_edge::{ErrorPage, Path, Problem};
+use http_edge::{ErrorPage, Path, Problem, Query};
 use maud::Markup;
+use serde::Deserialize;
 
 use crate::Kept;
 use crate::receive;
@@ -76,7 +77,19 @@ async fn list_all(State(kept): State<Kept>) -> Response {
     page(StatusCode::OK, render::list(&newest, true))
 }
 
-async fn show(State(kept): State<Kept>, Path(id): Path<String>) -> Result<Response, Problem> {
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ShowQuery {
+    /// How often the page has looked for this trace by itself.
+    #[serde(default)]
+    looked: u8,
+}
+
+async fn show(
+    State(kept): State<Kept>,
+    Path(id): Path<String>,
+    Query(query): Query<ShowQuery>,
+) -> Result<Response, Problem> {
     if id.len() != 32 || !id.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         let problem = Problem::from_status(StatusCode::NOT_FOUND);
         return Err(problem.with_detail("the id of a trace is 32 hexadecimal digits"));
@@ -84,7 +97,7 @@ async fn show(State(kept): State<Kept>, Path(id): Path<String>) -> Result<Respon
     let found = lock(&kept).trace(&id);
     Ok(match found {
         Some(spans) => page(StatusCode::OK, render::trace(&id, &spans)),
-        None => page(StatusCode::NOT_FOUND, render::not_here(&id)),
+        None => page(StatusCode::NOT_FOUND, render::not_here(&id, query.looked)),
     })
 }
 

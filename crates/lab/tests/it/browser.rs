@@ -11,6 +11,7 @@ use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
 
 use crate::class::{ALLOWANCE, Class, SHOWN_WITHIN};
+use crate::screens::OVERFLOW;
 
 /// How an element is called in answers: <https://www.w3.org/TR/webdriver2/#elements>.
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
@@ -63,7 +64,7 @@ impl Browser {
             .await
     }
 
-    async fn size(&self, width: u32, height: u32) {
+    pub(crate) async fn size(&self, width: u32, height: u32) {
         let metrics = json!({"width": width, "height": height, "deviceScaleFactor": 1, "mobile": false});
         let command = json!({"cmd": "Emulation.setDeviceMetricsOverride", "params": metrics});
         self.post("/goog/cdp/execute", &command).await;
@@ -338,30 +339,6 @@ async fn the_naive_page_lies_where_the_replicas_do_not() {
     .await;
     browser.click("[data-do=undo-all]").await;
     browser.reads(state, "not started").await;
-    browser.close().await;
-    class.end().await;
-}
-
-/// By how much the page is larger than the screen.
-const OVERFLOW: &str = "const page = document.documentElement;
-    return [page.scrollWidth - innerWidth, page.scrollHeight - innerHeight].map((over) => Math.max(0, over))";
-
-#[tokio::test]
-async fn the_picture_fits_a_projector_and_half_a_screen() {
-    let Some((class, browser)) = begin().await else {
-        return;
-    };
-    assert_eq!(browser.run(OVERFLOW).await, json!([0, 0]), "at 1280 by 720");
-    browser.size(720, 720).await;
-    assert_eq!(
-        browser.run(OVERFLOW).await[0],
-        0,
-        "at 720 nothing is beside the screen"
-    );
-    let unnamed = "return [...document.querySelectorAll('button, select, input')]
-        .filter((control) => !(control.textContent.trim() || control.labels?.[0]?.textContent.trim()))
-        .map((control) => control.outerHTML)";
-    assert_eq!(browser.run(unnamed).await, json!([]), "every control has a name");
     browser.close().await;
     class.end().await;
 }

@@ -13,6 +13,7 @@ mod fetch_nats_server;
 #[cfg(target_os = "linux")]
 mod naive;
 mod replay;
+mod screens;
 mod seed;
 #[cfg(target_os = "linux")]
 mod strategies;

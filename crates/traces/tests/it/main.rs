@@ -4,6 +4,7 @@
 mod errors;
 mod hosts;
 mod listing;
+mod unknown;
 
 use std::time::Duration;
 
