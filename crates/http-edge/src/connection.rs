@@ -20,6 +20,7 @@ use tokio::net::TcpStream;
 use tokio::time::{Sleep, sleep};
 use tokio_util::sync::CancellationToken;
 
+use crate::conditional::REVALIDATED;
 use crate::error_page::{ErrorPage, Reader};
 use crate::hosts::Hosts;
 
@@ -30,8 +31,6 @@ const CLOSING: Duration = Duration::from_secs(1);
 
 /// How long a client that has closed its sending side may wait for its answer; then it counts as gone.
 const HALF_CLOSED: Duration = Duration::from_secs(2);
-/// How an answer may be cached that does not say it itself.
-const UNSAID: &str = "private, no-cache";
 
 /// What holds for the requests of one listener, whatever their route.
 #[derive(Debug)]
@@ -181,10 +180,11 @@ impl Future for Answer {
             // axum's, of the body that is not sent; it would have to be that of the 200 (RFC 9110, section 8.6).
             response.headers_mut().remove(header::CONTENT_LENGTH);
         }
+        let (name, value) = REVALIDATED;
         response
             .headers_mut()
-            .entry(header::CACHE_CONTROL)
-            .or_insert(HeaderValue::from_static(UNSAID));
+            .entry(name)
+            .or_insert(HeaderValue::from_static(value));
         // Relaxed: the flag guards nothing but itself.
         if self.stopping.load(Ordering::Relaxed) {
             let close = HeaderValue::from_static("close");
