@@ -10,6 +10,7 @@ mod dashboards;
 mod deployed;
 mod faults;
 mod freshness;
+mod heads;
 mod herd;
 mod history;
 mod hosts;
