@@ -92,11 +92,16 @@ pub(crate) struct Speaker<'a> {
 }
 
 impl Speaker<'_> {
-    pub(crate) fn change_headers(self, row: &Pending) -> HeaderMap {
+    /// The id of a change, which is the same however often it is published.
+    pub(crate) fn id(self, row: &Pending) -> String {
         let Self {
             source, incarnation, ..
         } = self;
-        let id = format!("{source}:{incarnation}:{}:{}", row.sequence, row.nonce);
+        format!("{source}:{incarnation}:{}:{}", row.sequence, row.nonce)
+    }
+
+    pub(crate) fn change_headers(self, row: &Pending) -> HeaderMap {
+        let id = self.id(row);
         let mut headers = self.headers(&id, &row.kind, &row.time, row.sequence, row.nonce);
         headers.insert("ce-subject", row.entity.as_str());
         headers.insert("ce-revision", row.revision.to_string());

@@ -332,7 +332,9 @@ pub(crate) fn process(pattern: &str, message: &Message, event: &Event) -> TaskCo
             otel.name = format!("process {pattern}"),
             otel.kind = "consumer",
             messaging.system = "nats",
+            messaging.operation.name = "process",
             messaging.operation.type = "process",
+            messaging.destination.name = message.subject.as_str(),
             messaging.destination.template = pattern,
             messaging.message.id = event.id,
         )

@@ -284,7 +284,7 @@ impl Relay {
         row: &Pending,
         expected: Option<u64>,
     ) -> Result<Sent, PublishError> {
-        let publish = self.publish_context(row);
+        let publish = self.publish_context(self.speaker(snapshot, held), row);
         let headers = self.headers(snapshot, held, row, expected, &publish);
         let acknowledgement = match self.hand_over(row, &headers, true).await {
             // The client itself refuses what the server said it would not take.
@@ -395,20 +395,23 @@ impl Relay {
 
     /// A child of the mutation that wrote the row, however much later it is published. What it says of its trace goes out
     /// with the event, also if it is not traced, or nothing is recorded here.
-    fn publish_context(&self, row: &Pending) -> TaskContext {
+    fn publish_context(&self, speaker: Speaker<'_>, row: &Pending) -> TaskContext {
         let Some(writer) = &row.trace else {
             return TaskContext::none();
         };
-        let pattern = self.broker.topology.pattern(self.options.source);
+        let topology = &self.broker.topology;
+        let pattern = topology.pattern(speaker.source);
         TaskContext::below(writer, || {
             tracing::info_span!(
                 "publish",
                 otel.name = format!("publish {pattern}"),
                 otel.kind = "producer",
                 messaging.system = "nats",
+                messaging.operation.name = "publish",
                 messaging.operation.type = "send",
+                messaging.destination.name = topology.subject(speaker.source, &row.entity),
                 messaging.destination.template = pattern,
-                messaging.message.id = row.sequence,
+                messaging.message.id = speaker.id(row),
             )
         })
     }

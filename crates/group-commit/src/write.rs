@@ -48,7 +48,7 @@ fn commit_span() -> tracing::Span {
     if tracing::Span::current().is_none() {
         return tracing::Span::none();
     }
-    tracing::info_span!("commit", db.system.name = "sqlite")
+    tracing::info_span!("commit", db.system.name = "sqlite", db.operation.name = "COMMIT")
 }
 
 fn erase<T, E, F>(job: F, mut commit: TaskContext, reply: oneshot::Sender<Result<T, E>>) -> Job

@@ -58,8 +58,9 @@ fn client_span(request: &Request, span_name: &'static str) -> Span {
         otel.name = span_name,
         otel.kind = "client",
         http.request.method = request.method().as_str(),
-        server.address = url.host_str(),
-        server.port = url.port_or_known_default(),
+        server.address = url.host_str().map(|host| host.trim_matches(['[', ']'])),
+        // As `i64`, here and below: `tracing-opentelemetry` makes text of every other number.
+        server.port = url.port_or_known_default().map(i64::from),
         url.full = url.as_str(),
         http.response.status_code = Empty,
         "error.type" = Empty,
@@ -69,7 +70,7 @@ fn client_span(request: &Request, span_name: &'static str) -> Span {
 
 /// To a client, 4xx is a failure too.
 fn record_status(span: &Span, status: StatusCode) {
-    span.record("http.response.status_code", status.as_u16());
+    span.record("http.response.status_code", i64::from(status.as_u16()));
     if status.is_client_error() || status.is_server_error() {
         record_error(span, status.as_str());
     }

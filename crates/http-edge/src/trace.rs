@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use axum::extract::Request;
+use axum::http::uri::Authority;
 use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use opentelemetry::propagation::Extractor;
 use opentelemetry::trace::{SpanKind, Status, TraceContextExt, TraceId, Tracer};
@@ -108,6 +109,21 @@ fn of_request(request: &Request) -> impl Iterator<Item = KeyValue> {
     [Some(path), query, user_agent(request.headers())]
         .into_iter()
         .flatten()
+        .chain(server(request.headers()))
+}
+
+/// The address that the client asked for, as its `Host` says.
+fn server(headers: &HeaderMap) -> impl Iterator<Item = KeyValue> {
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
+    let authority = host.and_then(|host| host.parse::<Authority>().ok());
+    authority.into_iter().flat_map(|authority| {
+        let address = authority.host().trim_matches(['[', ']']).to_owned();
+        let port = authority.port_u16().unwrap_or(80);
+        [
+            KeyValue::new("server.address", address),
+            KeyValue::new("server.port", i64::from(port)),
+        ]
+    })
 }
 
 fn user_agent(headers: &HeaderMap) -> Option<KeyValue> {

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use opentelemetry::global;
 use opentelemetry::trace::TracerProvider;
+use opentelemetry::{KeyValue, global};
 use opentelemetry_otlp::{ExporterBuildError, MetricExporter, SpanExporter, WithExportConfig};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
@@ -115,6 +115,9 @@ pub fn start(service: &'static str, config: &TelemetryConfig) -> Result<Telemetr
         .with_location(false)
         .with_threads(false)
         .with_tracked_inactivity(false)
+        // It would write `exception.stacktrace` as a list, which is to be one text. The error stays an attribute of its event.
+        .with_error_fields_to_exceptions(false)
+        .with_error_records_to_exceptions(false)
         .with_filter(TRACED);
     tracing_subscriber::registry()
         .with(logs)
@@ -182,6 +185,8 @@ pub fn prometheus_text() -> String {
 fn resource(service: &'static str, config: &TelemetryConfig) -> Resource {
     let resource = Resource::builder_empty()
         .with_service_name(service)
+        // All programs of this workspace have one version, which is this crate's too.
+        .with_attribute(KeyValue::new("service.version", env!("CARGO_PKG_VERSION")))
         .with_detector(Box::new(TelemetryResourceDetector))
         .with_detector(Box::new(EnvResourceDetector::new()));
     match config.service_name() {

@@ -34,8 +34,12 @@ pub struct CollectedSpan {
     pub kind: String,
     /// The service that did it.
     pub service: String,
+    /// What is said of the process: attributes as text.
+    pub resource: BTreeMap<String, String>,
     /// Attributes as text.
     pub attributes: BTreeMap<String, String>,
+    /// Of which type each of them came: `string`, `boolean`, `int`, `double`, or what else it was.
+    pub types: BTreeMap<String, String>,
     /// The spans elsewhere that it points to, each by its trace's id and its own.
     pub links: Vec<(String, String)>,
 }
@@ -114,12 +118,15 @@ fn collected(batch: ResourceSpans) -> impl Iterator<Item = CollectedSpan> {
             .map(|resource| resource.attributes)
             .unwrap_or_default(),
     );
-    let service = resource.get("service.name").cloned().unwrap_or_default();
     let spans = batch.scope_spans.into_iter().flat_map(|scope| scope.spans);
-    spans.map(move |span| collected_span(span, service.clone()))
+    spans.map(move |span| collected_span(span, resource.clone()))
 }
 
-fn collected_span(span: Span, service: String) -> CollectedSpan {
+fn collected_span(span: Span, resource: BTreeMap<String, String>) -> CollectedSpan {
+    let kinds = span
+        .attributes
+        .iter()
+        .map(|attribute| (attribute.key.clone(), kind(attribute.value.as_ref())));
     let links = span.links.iter();
     let links = links.map(|link| (hexadecimal(&link.trace_id), hexadecimal(&link.span_id)));
     CollectedSpan {
@@ -136,7 +143,9 @@ fn collected_span(span: Span, service: String) -> CollectedSpan {
         }
         .to_owned(),
         name: span.name,
-        service,
+        service: resource.get("service.name").cloned().unwrap_or_default(),
+        resource,
+        types: kinds.collect(),
         attributes: texts(span.attributes),
     }
 }
@@ -146,6 +155,16 @@ fn texts(attributes: Vec<KeyValue>) -> BTreeMap<String, String> {
         .into_iter()
         .map(|attribute| (attribute.key, text(attribute.value)))
         .collect()
+}
+
+fn kind(value: Option<&AnyValue>) -> String {
+    match value.and_then(|value| value.value.as_ref()) {
+        Some(Value::StringValue(_)) => "string".to_owned(),
+        Some(Value::BoolValue(_)) => "boolean".to_owned(),
+        Some(Value::IntValue(_)) => "int".to_owned(),
+        Some(Value::DoubleValue(_)) => "double".to_owned(),
+        other => format!("{other:?}"),
+    }
 }
 
 fn text(value: Option<AnyValue>) -> String {

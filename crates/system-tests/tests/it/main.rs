@@ -6,6 +6,7 @@ mod auditing;
 mod clocks;
 mod cold_start;
 mod contracts;
+mod conventions;
 mod dashboards;
 mod deployed;
 mod faults;

@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use reqwest::Method;
+use serde_json::json;
 use system_tests::{Options, Stack};
 use test_support::{CollectedSpan, OtlpSink};
 
-async fn traced_stack(replicas: usize) -> (Stack, OtlpSink) {
+pub(crate) async fn traced_stack(replicas: usize) -> (Stack, OtlpSink) {
     let sink = OtlpSink::spawn().await;
     let flags = vec!["--otel-exporter-otlp-endpoint".to_owned(), sink.endpoint()];
     (
@@ -190,6 +192,63 @@ async fn the_publish_of_a_restarted_source_belongs_to_the_trace_of_the_write() {
     let publish = spans.iter().find(|span| span.kind == "producer").unwrap();
     let commit = spans.iter().find(|span| span.name == "commit").unwrap();
     assert_eq!(publish.parent_span_id, commit.span_id);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_caller_wants_untraced_is_untraced_at_every_service_and_its_event_says_so() {
+    let (stack, sink) = traced_stack(1).await;
+    let id = stack.create_account("before").await;
+    stack.until_applied(0, "accounts", 0).await;
+    let trace_id = "0af7651916cd43dd8448eb211c80319c";
+    let untraced = [
+        (
+            "traceparent",
+            "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00",
+        ),
+        ("cache-control", "no-cache"),
+    ];
+    for _ in 0..5 {
+        stack.page_with(0, id, "24h", &untraced).await;
+    }
+    let url = stack.accounts.url(&format!("/accounts/{id}"));
+    let write = stack
+        .request(Method::PATCH, url)
+        .json(&json!({ "name": "after" }));
+    stack.send(write.header(untraced[0].0, untraced[0].1)).await;
+
+    // What is exported after it comes after it: the reads of a trace that is wanted.
+    let wanted = stack.page_with(0, id, "24h", &untraced[1..]).await;
+    let servers = |spans: &[CollectedSpan]| spans.iter().filter(|span| span.kind == "server").count();
+    trace(&sink, &wanted.trace_id, |spans| servers(spans) == 4).await;
+    let begun = sink.spans().into_iter().filter(|span| {
+        let asked = span.kind == "server" && span.parent_span_id.is_empty();
+        asked && !span.name.starts_with("POST") && span.trace_id != wanted.trace_id
+    });
+    assert_eq!(begun.collect::<Vec<_>>(), []);
+    assert!(sink.spans().iter().all(|span| span.trace_id != trace_id));
+    let told = last_event(&stack, id).await;
+    assert!(
+        told.starts_with(&format!("00-{trace_id}-")) && told.ends_with("-00"),
+        "{told}"
+    );
+}
+
+/// What the last event about an account says of its writer's trace.
+async fn last_event(stack: &Stack, account: i64) -> String {
+    let client = async_nats::connect(stack.nats.url()).await.unwrap();
+    let stream = async_nats::jetstream::new(client)
+        .get_stream("EVENTS")
+        .await
+        .unwrap();
+    let subject = format!("events.accounts.{account}");
+    test_support::eventually(Duration::from_secs(20), async || {
+        let event = stream.get_last_raw_message_by_subject(&subject).await.unwrap();
+        let told = event.headers.get("traceparent").map(ToString::to_string);
+        let revision = event.headers.get("ce-revision").map(ToString::to_string);
+        told.filter(|_| revision.as_deref() == Some("2"))
+            .ok_or(format!("revision {revision:?}"))
+    })
+    .await
 }
 
 #[tokio::test(flavor = "multi_thread")]
