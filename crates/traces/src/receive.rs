@@ -3,14 +3,15 @@
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
-use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
+use opentelemetry_proto::tonic::trace::v1::span::{Event as ExportedEvent, SpanKind};
 use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, Span as Exported};
 use prost::{DecodeError, Message as _};
 
-use crate::span::{Link, Span, TraceId, hexadecimal};
+use crate::span::{Event, Link, Span, TraceId, hexadecimal};
 
-/// The spans of one export, each with its trace.
+/// The spans of one export, each with its trace. A span whose id or whose trace's id is not valid is left out: nobody can ask
+/// for it.
 pub(crate) fn read(body: &[u8]) -> Result<Vec<(TraceId, Span)>, DecodeError> {
     let request = ExportTraceServiceRequest::decode(body)?;
     Ok(request.resource_spans.into_iter().flat_map(of_service).collect())
@@ -20,7 +21,12 @@ fn of_service(exported: ResourceSpans) -> impl Iterator<Item = (TraceId, Span)> 
     let resource = exported.resource.unwrap_or_default();
     let service = service_of(&texts(resource.attributes));
     let spans = exported.scope_spans.into_iter().flat_map(|scope| scope.spans);
-    spans.map(move |span| (hexadecimal(&span.trace_id), kept(span, service.clone())))
+    let valid = spans.filter(|span| is_id(&span.trace_id, 16) && is_id(&span.span_id, 8));
+    valid.map(move |span| (hexadecimal(&span.trace_id), kept(span, service.clone())))
+}
+
+fn is_id(bytes: &[u8], length: usize) -> bool {
+    bytes.len() == length && bytes.iter().any(|byte| *byte != 0)
 }
 
 /// The service's name, and which of its instances, if that says more: `page`, `page-2`, `page at 10.0.0.7`.
@@ -47,7 +53,9 @@ fn kept(span: Exported, service: String) -> Span {
         SpanKind::Consumer => "consumer",
         SpanKind::Internal | SpanKind::Unspecified => "internal",
     };
-    let links = span.links.iter().map(|link| Link {
+    let pointing = span.links.iter();
+    let pointing = pointing.filter(|link| is_id(&link.trace_id, 16) && is_id(&link.span_id, 8));
+    let links = pointing.map(|link| Link {
         trace: hexadecimal(&link.trace_id),
         span: hexadecimal(&link.span_id),
     });
@@ -64,6 +72,15 @@ fn kept(span: Exported, service: String) -> Span {
         failure: failed.map(|status| status.message),
         attributes: texts(span.attributes),
         links,
+        events: span.events.into_iter().map(event).collect(),
+    }
+}
+
+fn event(event: ExportedEvent) -> Event {
+    Event {
+        time: event.time_unix_nano,
+        name: event.name,
+        attributes: texts(event.attributes),
     }
 }
 

@@ -150,6 +150,10 @@ fn bar(depth: usize, span: &Span, extent: Extent, services: &[&str]) -> Markup {
                 @if let Some(failure) = &span.failure { dt { "failed" } dd.failed { (failure) } }
                 @for link in &span.links { dt { "see also" } dd { (link_to(link)) } }
                 @for (name, value) in &span.attributes { dt { (name) } dd { (value) } }
+                @for event in &span.events {
+                    dt { "+" (milliseconds(event.time.saturating_sub(extent.start))) }
+                    dd { (event.name) @for (name, value) in &event.attributes { " " (name) "=" (value) } }
+                }
             }
         }
     }
@@ -264,6 +268,7 @@ mod tests {
             failure: None,
             attributes: vec![("k".to_owned(), "<v>".to_owned())],
             links: Vec::new(),
+            events: Vec::new(),
         }
     }
 

@@ -13,6 +13,7 @@ use maud::Markup;
 use serde::Deserialize;
 
 use crate::Kept;
+use crate::encoding;
 use crate::receive;
 use crate::render;
 use crate::span::Span;
@@ -20,6 +21,8 @@ use crate::store::Store;
 
 /// The largest export. A batch of the SDK has 512 spans.
 const EXPORT_LIMIT: usize = 8 * 1024 * 1024;
+/// The one form of exports that is taken, and of the answers to them.
+const PROTOBUF: &str = "application/x-protobuf";
 /// How many traces are listed.
 const LISTED: usize = 100;
 
@@ -46,14 +49,19 @@ fn lock(kept: &Kept) -> MutexGuard<'_, Store> {
     kept.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-async fn export(State(kept): State<Kept>, headers: HeaderMap, body: Bytes) -> Result<StatusCode, Problem> {
-    if headers
+async fn export(
+    State(kept): State<Kept>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<impl IntoResponse, Problem> {
+    let kind = headers
         .get(header::CONTENT_TYPE)
-        .is_none_or(|kind| kind != "application/x-protobuf")
-    {
+        .and_then(|kind| kind.to_str().ok());
+    if kind.is_none_or(|kind| !is_protobuf(kind)) {
         let problem = Problem::from_status(StatusCode::UNSUPPORTED_MEDIA_TYPE);
         return Err(problem.with_detail("spans are taken as application/x-protobuf alone"));
     }
+    let body = encoding::plain(&headers, body, EXPORT_LIMIT)?;
     let spans = receive::read(&body)
         .map_err(|error| Problem::from_status(StatusCode::BAD_REQUEST).with_detail(error.to_string()))?;
     let mut store = lock(&kept);
@@ -61,7 +69,13 @@ async fn export(State(kept): State<Kept>, headers: HeaderMap, body: Bytes) -> Re
         store.keep(trace, span);
     }
     // The answer to an accepted export is an empty message, which is no bytes at all.
-    Ok(StatusCode::OK)
+    Ok([(header::CONTENT_TYPE, PROTOBUF)])
+}
+
+/// Whatever parameters the type has: none of them means anything.
+fn is_protobuf(kind: &str) -> bool {
+    let kind = kind.split(';').next().unwrap_or_default();
+    kind.trim().eq_ignore_ascii_case(PROTOBUF)
 }
 
 /// Without what the services do of their own accord, and without what somebody began whose own span is not here: an

@@ -32,6 +32,19 @@ pub(crate) struct Span {
     pub(crate) attributes: Vec<(String, String)>,
     /// The spans it points to, mostly in other traces: what it waited for, or what caused it, without being part of it.
     pub(crate) links: Vec<Link>,
+    /// What happened within it.
+    pub(crate) events: Vec<Event>,
+}
+
+/// A moment within a span, such as a line of the log.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Event {
+    /// When, in nanoseconds since the Unix epoch.
+    pub(crate) time: u64,
+    /// What happened.
+    pub(crate) name: String,
+    /// What is said of it, as text.
+    pub(crate) attributes: Vec<(String, String)>,
 }
 
 /// Where to find a span.
@@ -55,8 +68,14 @@ impl Span {
         let own = own.chain(&self.parent).chain(&self.failure);
         let attributes = self.attributes.iter().flat_map(|(name, value)| [name, value]);
         let links = self.links.iter().flat_map(|link| [&link.trace, &link.span]);
-        let texts = own.chain(attributes).chain(links);
-        FIXED + texts.map(|text| FIXED_OF_TEXT + text.len()).sum::<usize>()
+        let events = self.events.iter().flat_map(|event| {
+            let attributes = event.attributes.iter().flat_map(|(name, value)| [name, value]);
+            std::iter::once(&event.name).chain(attributes)
+        });
+        let texts = own.chain(attributes).chain(links).chain(events);
+        FIXED
+            + self.events.len() * size_of::<Event>()
+            + texts.map(|text| FIXED_OF_TEXT + text.len()).sum::<usize>()
     }
 
     /// Where it stands in its trace: by its start, and what has no parent before what begins at the same moment.

@@ -111,6 +111,7 @@ mod tests {
             failure: None,
             attributes: Vec::new(),
             links: Vec::new(),
+            events: Vec::new(),
         }
     }
 

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on is to stop")]
 
 mod errors;
+mod exports;
 mod hosts;
 mod listing;
 mod unknown;
