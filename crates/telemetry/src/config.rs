@@ -2,7 +2,7 @@
 
 use clap::{Args, ValueEnum};
 
-use crate::{Sampler, SamplerArgumentError, TracesSampler};
+use crate::{Sampler, TracesSampler};
 
 /// Flags and variables of [`start`](crate::start); flatten it into a service's own settings.
 ///
@@ -26,6 +26,18 @@ pub struct TelemetryConfig {
     #[arg(long, env = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")]
     pub otel_exporter_otlp_traces_endpoint: Option<String>,
 
+    /// Where spans go: `otlp` (the default) if an address is given, or `none`: they stay here.
+    #[arg(long, env = "OTEL_TRACES_EXPORTER")]
+    pub otel_traces_exporter: Option<String>,
+
+    /// What is spoken with the collector: `http/protobuf` and nothing else. Any other name is ignored, with a warning.
+    #[arg(long, env = "OTEL_EXPORTER_OTLP_PROTOCOL")]
+    pub otel_exporter_otlp_protocol: Option<String>,
+
+    /// The same for traces alone; wins over the other.
+    #[arg(long, env = "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL")]
+    pub otel_exporter_otlp_traces_protocol: Option<String>,
+
     /// Full address for metrics, used as it is; without it they are only told to who asks for `/metrics`.
     #[arg(long, env = "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT")]
     pub otel_exporter_otlp_metrics_endpoint: Option<String>,
@@ -36,9 +48,9 @@ pub struct TelemetryConfig {
 
     /// Which requests are traced, where no caller says so: `parentbased_ratelimiting` (up to so many a second),
     /// `parentbased_traceidratio` (a share), `parentbased_always_on`, `parentbased_always_off`; `always_on` and
-    /// `always_off` heed no caller.
-    #[arg(long, env = "OTEL_TRACES_SAMPLER", default_value = "parentbased_ratelimiting", value_parser = parse_sampler)]
-    pub otel_traces_sampler: TracesSampler,
+    /// `always_off` heed no caller. Any other name is ignored, with a warning.
+    #[arg(long, env = "OTEL_TRACES_SAMPLER", default_value = DEFAULT_SAMPLER)]
+    pub otel_traces_sampler: String,
 
     /// The sampler's argument: traces per second (100 if not given), or a share from 0 to 1 (1 if not given).
     #[arg(long, env = "OTEL_TRACES_SAMPLER_ARG")]
@@ -52,6 +64,22 @@ pub struct TelemetryConfig {
 
 /// The SDK says at `info` that it was started; its errors are worth reading.
 const DEFAULT_LOG: &str = "info,opentelemetry=warn";
+const DEFAULT_SAMPLER: &str = "parentbased_ratelimiting";
+const PROTOCOL: &str = "http/protobuf";
+const PROTOCOL_TO_DO: &str =
+    "http/protobuf is spoken all the same: give the address of the collector's HTTP port, mostly 4318";
+const SAMPLER_TO_DO: &str = "say one of parentbased_ratelimiting, parentbased_traceidratio, parentbased_always_on, \
+                             parentbased_always_off, always_on, always_off";
+const ARGUMENT_TO_DO: &str =
+    "give a share from 0 to 1, or for parentbased_ratelimiting a number of traces per second";
+
+/// A setting that cannot be used. The specification asks to warn and to go on as if it were not given.
+#[derive(Debug, PartialEq, Eq)]
+struct Ignored {
+    setting: &'static str,
+    value: String,
+    to_do: &'static str,
+}
 
 impl Default for TelemetryConfig {
     /// Text at `info`, no export: what the flags mean when none is given, whatever the environment says.
@@ -63,7 +91,10 @@ impl Default for TelemetryConfig {
             otel_exporter_otlp_traces_endpoint: None,
             otel_exporter_otlp_metrics_endpoint: None,
             otel_service_name: None,
-            otel_traces_sampler: TracesSampler::default(),
+            otel_traces_exporter: None,
+            otel_exporter_otlp_protocol: None,
+            otel_exporter_otlp_traces_protocol: None,
+            otel_traces_sampler: DEFAULT_SAMPLER.to_owned(),
             otel_traces_sampler_arg: None,
             otel_sdk_disabled: false,
         }
@@ -73,6 +104,9 @@ impl Default for TelemetryConfig {
 impl TelemetryConfig {
     /// The full address spans are sent to, or none. An empty variable counts as unset, as the standard asks.
     pub(crate) fn traces_endpoint(&self) -> Option<String> {
+        if given(self.otel_traces_exporter.as_ref()) == Some("none") {
+            return None;
+        }
         let signal = given(self.otel_exporter_otlp_traces_endpoint.as_ref());
         let base = given(self.otel_exporter_otlp_endpoint.as_ref());
         signal
@@ -85,15 +119,86 @@ impl TelemetryConfig {
         given(self.otel_exporter_otlp_metrics_endpoint.as_ref()).map(str::to_owned)
     }
 
-    /// What decides which requests are traced.
-    pub(crate) fn sampler(&self) -> Result<Sampler, SamplerArgumentError> {
+    /// What decides which requests are traced; of what cannot be used, the default.
+    pub(crate) fn sampler(&self) -> Sampler {
         if self.otel_sdk_disabled {
-            return Ok(Sampler::passing_on());
+            return Sampler::passing_on();
         }
-        // What is no number is out of every range.
-        let argument = given(self.otel_traces_sampler_arg.as_ref());
-        let argument = argument.map(|text| text.parse().unwrap_or(f64::NAN));
-        Sampler::new(self.otel_traces_sampler, argument)
+        let name = self.sampler_name().unwrap_or_default();
+        Sampler::new(name, self.sampler_argument()).unwrap_or_else(|_| Sampler::by_default(name))
+    }
+
+    /// Said once, at the start: a setting that does nothing is to be found before its effect is missed.
+    pub(crate) fn warn_of_ignored(&self) {
+        for Ignored {
+            setting,
+            value,
+            to_do,
+        } in self.ignored()
+        {
+            tracing::warn!(setting, value, to_do, "a setting that cannot be used is ignored");
+        }
+    }
+
+    /// The settings that cannot be used, each with what to do about it.
+    fn ignored(&self) -> Vec<Ignored> {
+        let mut ignored = Vec::new();
+        let mut ignore = |setting, value: Option<&str>, to_do| {
+            let value = value.unwrap_or_default().to_owned();
+            ignored.push(Ignored {
+                setting,
+                value,
+                to_do,
+            });
+        };
+        let name = self.sampler_name();
+        if name.is_none() {
+            ignore(
+                "OTEL_TRACES_SAMPLER",
+                Some(&self.otel_traces_sampler),
+                SAMPLER_TO_DO,
+            );
+        }
+        if let argument @ Some(_) = self.sampler_argument()
+            && Sampler::new(name.unwrap_or_default(), argument).is_err()
+        {
+            let given = self.otel_traces_sampler_arg.as_deref();
+            ignore("OTEL_TRACES_SAMPLER_ARG", given, ARGUMENT_TO_DO);
+        }
+        if let exporter @ Some(_) = given(self.otel_traces_exporter.as_ref())
+            && !matches!(exporter, Some("otlp" | "none"))
+        {
+            ignore("OTEL_TRACES_EXPORTER", exporter, "say otlp or none");
+        }
+        let protocols = [
+            ("OTEL_EXPORTER_OTLP_PROTOCOL", &self.otel_exporter_otlp_protocol),
+            (
+                "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL",
+                &self.otel_exporter_otlp_traces_protocol,
+            ),
+        ];
+        for (setting, protocol) in protocols {
+            if let protocol @ Some(_) = given(protocol.as_ref())
+                && protocol != Some(PROTOCOL)
+            {
+                ignore(setting, protocol, PROTOCOL_TO_DO);
+            }
+        }
+        ignored
+    }
+
+    /// None if there is none of that name; an empty variable counts as unset.
+    fn sampler_name(&self) -> Option<TracesSampler> {
+        match self.otel_traces_sampler.trim() {
+            "" => Some(TracesSampler::default()),
+            name => TracesSampler::from_str(name, true).ok(),
+        }
+    }
+
+    /// What is no number is out of every range.
+    fn sampler_argument(&self) -> Option<f64> {
+        let argument = given(self.otel_traces_sampler_arg.as_ref())?;
+        Some(argument.parse().unwrap_or(f64::NAN))
     }
 
     /// The service's name if it was set.
@@ -110,20 +215,6 @@ fn given(setting: Option<&String>) -> Option<&str> {
 #[expect(clippy::unnecessary_wraps, reason = "clap's value parsers return a Result")]
 fn parse_standard_boolean(text: &str) -> Result<bool, std::convert::Infallible> {
     Ok(text.trim().eq_ignore_ascii_case("true"))
-}
-
-/// A sampler by its name; an empty variable counts as unset.
-fn parse_sampler(text: &str) -> Result<TracesSampler, String> {
-    match text.trim() {
-        "" => Ok(TracesSampler::default()),
-        name => TracesSampler::from_str(name, true).map_err(|_| {
-            let known = TracesSampler::value_variants()
-                .iter()
-                .filter_map(ValueEnum::to_possible_value);
-            let known: Vec<_> = known.map(|name| name.get_name().to_owned()).collect();
-            format!("one of: {}", known.join(", "))
-        }),
-    }
 }
 
 /// How log lines are written.
@@ -181,12 +272,19 @@ mod tests {
         assert_eq!((config.traces_endpoint(), config.service_name()), (None, None));
     }
 
+    /// The settings that are ignored.
+    fn ignored(arguments: &[&str]) -> Vec<&'static str> {
+        let ignored = parse(arguments).ignored();
+        assert!(ignored.iter().all(|ignored| !ignored.to_do.is_empty()));
+        ignored.iter().map(|ignored| ignored.setting).collect()
+    }
+
     #[test]
     fn samplers_have_the_names_of_the_standard_and_arguments_that_fit() {
-        assert_eq!(parse(&[]).otel_traces_sampler, TracesSampler::default());
+        assert_eq!(parse(&[]).sampler_name(), Some(TracesSampler::default()));
         let of = |name: &str, argument: &str| {
             let name = format!("--otel-traces-sampler={name}");
-            parse(&[&name, &format!("--otel-traces-sampler-arg={argument}")]).sampler()
+            ignored(&[&name, &format!("--otel-traces-sampler-arg={argument}")])
         };
         for name in [
             "",
@@ -195,19 +293,67 @@ mod tests {
             "parentbased_always_on",
             "parentbased_always_off",
         ] {
-            assert!(of(name, "").is_ok(), "{name}");
+            assert_eq!(of(name, ""), [""; 0], "{name}");
         }
-        assert!(of("parentbased_traceidratio", "0.1").is_ok());
+        assert_eq!(of("parentbased_traceidratio", "0.1"), [""; 0]);
+        assert_eq!(of("parentbased_ratelimiting", "2"), [""; 0]);
+    }
+
+    /// Configuration of the SDK, "Enum": warn, and go on as if it were not set.
+    #[test]
+    fn a_sampler_that_cannot_be_used_is_the_default_with_a_warning() {
+        let (name, argument) = ("OTEL_TRACES_SAMPLER", "OTEL_TRACES_SAMPLER_ARG");
+        for (settings, expected) in [
+            (&["--otel-traces-sampler=xray"][..], &[name][..]),
+            (&["--otel-traces-sampler=traceidratio"], &[name]),
+            (&["--otel-traces-sampler-arg=many"], &[argument]),
+            (
+                &["--otel-traces-sampler=xray", "--otel-traces-sampler-arg=-1"],
+                &[name, argument],
+            ),
+            (
+                &[
+                    "--otel-traces-sampler=parentbased_traceidratio",
+                    "--otel-traces-sampler-arg=2",
+                ],
+                &[argument],
+            ),
+        ] {
+            assert_eq!(ignored(settings), expected, "{settings:?}");
+            let decision = parse(settings).sampler().decide(None, std::time::Instant::now());
+            assert!(matches!(decision, crate::Decision::Traced(_)), "{settings:?}");
+        }
+    }
+
+    #[test]
+    fn spans_stay_here_if_the_exporter_is_none() {
+        let base = "--otel-exporter-otlp-endpoint=http://collector:4318";
+        for (exporter, sends, expected) in [
+            ("none", false, &[][..]),
+            ("otlp", true, &[]),
+            ("", true, &[]),
+            ("zipkin", true, &["OTEL_TRACES_EXPORTER"]),
+        ] {
+            let exporter = format!("--otel-traces-exporter={exporter}");
+            assert_eq!(
+                parse(&[base, &exporter]).traces_endpoint().is_some(),
+                sends,
+                "{exporter}"
+            );
+            assert_eq!(ignored(&[base, &exporter]), expected, "{exporter}");
+        }
+    }
+
+    #[test]
+    fn a_protocol_that_is_not_spoken_is_warned_of() {
+        assert_eq!(ignored(&["--otel-exporter-otlp-protocol=http/protobuf"]), [""; 0]);
         assert_eq!(
-            of("parentbased_traceidratio", "2").unwrap_err(),
-            SamplerArgumentError::Share
+            ignored(&["--otel-exporter-otlp-protocol=grpc"]),
+            ["OTEL_EXPORTER_OTLP_PROTOCOL"]
         );
-        assert!(of("parentbased_ratelimiting", "2").is_ok());
-        assert_eq!(of("", "many").unwrap_err(), SamplerArgumentError::Rate);
-        let unknown = Program::try_parse_from(["program", "--otel-traces-sampler=xray"]).unwrap_err();
-        assert!(
-            unknown.to_string().contains("parentbased_ratelimiting"),
-            "{unknown}"
+        assert_eq!(
+            ignored(&["--otel-exporter-otlp-traces-protocol=http/json"]),
+            ["OTEL_EXPORTER_OTLP_TRACES_PROTOCOL"]
         );
     }
 

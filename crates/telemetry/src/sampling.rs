@@ -117,6 +117,11 @@ impl Sampler {
         Ok(Self::of(begins, follows, true))
     }
 
+    /// The sampler of this name, with the argument that it has if none is given.
+    pub(crate) fn by_default(name: TracesSampler) -> Self {
+        Self::new(name, None).expect("the argument that is used if none is given is in range")
+    }
+
     /// For a process that traces nothing: context that comes in goes out again, and nothing is added to it.
     pub(crate) fn passing_on() -> Self {
         Self::of(Begins::Never, Follows::Parent, false)

@@ -20,7 +20,7 @@ use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 
 use crate::outage::SaidOnce;
 use crate::sampling::{Follow, set_sampler};
-use crate::{Sampler, SamplerArgumentError, SpanGate, TelemetryConfig, logs, process};
+use crate::{Sampler, SpanGate, TelemetryConfig, logs, process};
 
 /// Spans of this level and above are traced.
 const TRACED: LevelFilter = LevelFilter::INFO;
@@ -47,15 +47,6 @@ pub enum StartError {
         /// What is wrong with it.
         #[source]
         source: ExporterBuildError,
-    },
-    /// The sampler refused its argument.
-    #[error("the argument {argument:?} does not suit the sampler of traces")]
-    Sampler {
-        /// What was given.
-        argument: String,
-        /// What is wrong with it.
-        #[source]
-        source: SamplerArgumentError,
     },
     /// The Prometheus registry refused the exporter.
     #[error("the Prometheus exporter cannot be made")]
@@ -88,7 +79,7 @@ pub fn start(service: &'static str, config: &TelemetryConfig) -> Result<Telemetr
             directives: config.log.clone(),
             source,
         })?;
-    let sampler = sampler(config)?;
+    let sampler = config.sampler();
     // Nobody sees more than the traces' level or the log's.
     let max_level = logs.max_level_hint().unwrap_or(LevelFilter::TRACE).max(TRACED);
     global::set_text_map_propagator(TraceContextPropagator::new());
@@ -100,6 +91,7 @@ pub fn start(service: &'static str, config: &TelemetryConfig) -> Result<Telemetr
             .try_init()
             .map_err(StartError::AlreadyStarted)?;
         set_sampler(sampler);
+        config.warn_of_ignored();
         return Ok(Telemetry {
             tracer_provider: None,
             meter_provider: None,
@@ -126,6 +118,7 @@ pub fn start(service: &'static str, config: &TelemetryConfig) -> Result<Telemetr
         .try_init()
         .map_err(StartError::AlreadyStarted)?;
     set_sampler(sampler);
+    config.warn_of_ignored();
     global::set_tracer_provider(tracer_provider.clone());
     let registry = prometheus::default_registry().clone();
     let meter_provider = meter_provider(config, resource, registry)?;
@@ -195,13 +188,6 @@ fn resource(service: &'static str, config: &TelemetryConfig) -> Resource {
     }
 }
 
-fn sampler(config: &TelemetryConfig) -> Result<Sampler, StartError> {
-    config.sampler().map_err(|source| StartError::Sampler {
-        argument: config.otel_traces_sampler_arg.clone().unwrap_or_default(),
-        source,
-    })
-}
-
 /// Makes trace ids always, and sends spans only if there is a place to send them to.
 fn tracer_provider(
     config: &TelemetryConfig,
@@ -259,7 +245,7 @@ mod tests {
     use super::*;
 
     fn provider(config: &TelemetryConfig) -> Result<SdkTracerProvider, StartError> {
-        tracer_provider(config, sampler(config)?, resource("test", config))
+        tracer_provider(config, config.sampler(), resource("test", config))
     }
 
     /// A telemetry that sends to `address`, as `start` makes it, but without the process's globals.

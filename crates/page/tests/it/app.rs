@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use page::Config;
 use reqwest::{Client, Method, RequestBuilder, Response};
 use serde_json::{Value, json};
-use telemetry::{Telemetry, TelemetryConfig, TracesSampler};
+use telemetry::{Telemetry, TelemetryConfig};
 use test_support::{NatsServer, eventually};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -210,7 +210,7 @@ pub(crate) fn start_telemetry() {
     STARTED.get_or_init(|| {
         // Of all tests of the process, some of which ask more than a hundred times a second.
         let every_request = TelemetryConfig {
-            otel_traces_sampler: TracesSampler::ParentbasedAlwaysOn,
+            otel_traces_sampler: "parentbased_always_on".to_owned(),
             ..TelemetryConfig::default()
         };
         telemetry::start("page", &every_request).unwrap()

@@ -251,6 +251,33 @@ async fn last_event(stack: &Stack, account: i64) -> String {
     .await
 }
 
+/// The specification of OpenTelemetry: warn, and go on as if the setting were not given.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_setting_of_telemetry_that_cannot_be_used_is_warned_of_and_ends_nothing() {
+    let flags = ["--otel-traces-sampler=xray", "--otel-exporter-otlp-protocol=grpc"];
+    let stack = Stack::start_with(Options {
+        flags: flags.map(str::to_owned).to_vec(),
+        ..Options::default()
+    })
+    .await;
+    for service in [&stack.accounts, &stack.endpoints, &stack.metrics, &stack.pages[0]] {
+        test_support::eventually(Duration::from_secs(10), async || {
+            let log = service.log();
+            let warned = |setting| {
+                let warnings = log
+                    .iter()
+                    .filter(|line| line["level"] == "WARN" && line["setting"] == setting);
+                warnings.count()
+            };
+            match ["OTEL_TRACES_SAMPLER", "OTEL_EXPORTER_OTLP_PROTOCOL"].map(warned) {
+                [1, 1] => Ok(()),
+                other => Err(format!("{other:?} in {log:#?}")),
+            }
+        })
+        .await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn log_lines_carry_the_trace_of_their_request() {
     let (mut stack, _sink) = traced_stack(1).await;
