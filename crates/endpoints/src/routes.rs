@@ -9,6 +9,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use event_bus::{Claim, Publishing, Version};
 use http_edge::conditional::{Evaluation, Preconditions, not_modified};
+use http_edge::document::{self, ProblemForm};
 use http_edge::{Json, Path, Problem, present};
 use serde::Deserialize;
 use utoipa::{OpenApi, ToSchema};
@@ -46,15 +47,15 @@ pub(crate) fn router(service: Service) -> Router {
     if !service.injected_latency.is_zero() {
         tracing::warn!(latency = ?service.injected_latency, "latency is injected into GET the endpoints of an account, as it was asked for");
     }
-    let (router, api) = documented().split_for_parts();
+    let router: Router<_> = documented().into();
     router
-        .route("/openapi.json", get(async || Json(api)))
+        .route("/openapi.json", get(async || Json(openapi())))
         .with_state(service)
 }
 
 /// The OpenAPI document of this service.
 pub fn openapi() -> utoipa::openapi::OpenApi {
-    documented().into_openapi()
+    document::complete(documented().into_openapi(), ProblemForm::Json)
 }
 
 fn documented() -> OpenApiRouter<Service> {

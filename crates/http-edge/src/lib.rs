@@ -6,6 +6,7 @@ mod background;
 mod client;
 pub mod conditional;
 mod connection;
+pub mod document;
 mod edge;
 mod error_page;
 mod exchange;

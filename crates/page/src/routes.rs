@@ -10,6 +10,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use fresh_cache::{Answer, Demand, FreshCache};
 use http_edge::conditional::Preconditions;
+use http_edge::document::{self, ProblemForm};
 use http_edge::{Json, Path, Problem, Query};
 use opentelemetry::metrics::{BoundCounter, BoundHistogram};
 use opentelemetry::{KeyValue, global};
@@ -144,15 +145,15 @@ fn age(answer: &Answer<Upstreams>) -> Duration {
 struct Document;
 
 pub(crate) fn router(app: App) -> Router {
-    let (router, api) = documented().split_for_parts();
+    let router: Router<_> = documented().into();
     router
-        .route("/openapi.json", get(async || Json(api)))
+        .route("/openapi.json", get(async || Json(openapi())))
         .with_state(Arc::new(app))
 }
 
 /// The OpenAPI document of this service.
 pub fn openapi() -> utoipa::openapi::OpenApi {
-    documented().into_openapi()
+    document::complete(documented().into_openapi(), ProblemForm::JsonOrHtml)
 }
 
 fn documented() -> OpenApiRouter<Arc<App>> {
