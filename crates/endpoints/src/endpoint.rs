@@ -10,6 +10,8 @@ use url::Url;
 pub(crate) const ENDPOINTS_PER_ACCOUNT: u64 = 500;
 
 const URL_BYTES: usize = 2048;
+/// What is kept has a path, which the parser adds where there is none.
+const KEPT_URL_BYTES: usize = URL_BYTES + 1;
 
 /// Characters that no property tells from visible ones, and that fonts draw as nothing: the braille pattern without dots, the musical
 /// null notehead, the Khitan filler.
@@ -74,7 +76,7 @@ impl EndpointUrl {
             return Err(Invalid("must not have a user name or a password"));
         }
         // What the parser escapes grows, so both forms are measured.
-        if text.len().max(url.as_str().len()) > URL_BYTES {
+        if text.len() > URL_BYTES || url.as_str().len() > KEPT_URL_BYTES {
             return Err(Invalid("must be at most 2048 bytes"));
         }
         Ok(Self(url.into()))

@@ -7,6 +7,7 @@ use utoipa::openapi::path::{Operation, Parameter, PathItem};
 use utoipa::openapi::schema::{SchemaType, Type};
 use utoipa::openapi::{
     ContentBuilder, HeaderBuilder, ObjectBuilder, OpenApi, Ref, RefOr, Response, ResponseBuilder, Schema,
+    Server,
 };
 
 const PROBLEM: &str = "application/problem+json";
@@ -62,6 +63,9 @@ pub enum ProblemForm {
 /// Completes the document: each response has a description, each operation has the problems that it may answer with, and an
 /// optional parameter is a string that may be absent rather than null.
 pub fn complete(mut api: OpenApi, form: ProblemForm) -> OpenApi {
+    // The service that gave the document, and nobody has to sign in.
+    api.servers = Some(vec![Server::new("/")]);
+    api.security = Some(Vec::new());
     for operation in api.paths.paths.values_mut().flat_map(operations) {
         for parameter in operation.parameters.iter_mut().flatten() {
             if let RefOr::T(parameter) = parameter {

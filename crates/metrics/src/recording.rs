@@ -70,15 +70,28 @@ impl RecordSamples {
     }
 }
 
+/// A whole number, be it written `218` or `218.0`: to JSON Schema both are integers.
+fn whole(value: &Value) -> Option<i64> {
+    /// Above this a float stands for several whole numbers.
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    let float = || {
+        value
+            .as_f64()
+            .filter(|number| number.fract() == 0.0 && number.abs() < EXACT)
+    };
+    #[expect(clippy::cast_possible_truncation, reason = "it is whole, and below 2^53")]
+    value.as_i64().or_else(|| float().map(|number| number as i64))
+}
+
 impl RecordSample {
     fn validate(&self, now: Timestamp) -> Result<(EndpointId, Sample), Vec<(&'static str, Invalid)>> {
         let at = self.at.as_ref().map(|at| UnixMs::parse(at.as_str(), now));
         let fields = (
-            EndpointId::parse(self.endpoint_id.as_i64()),
+            EndpointId::parse(whole(&self.endpoint_id)),
             at.unwrap_or(Ok(now.into())),
             State::parse(self.state.as_str()),
-            StatusCode::parse(self.status_code.as_i64()),
-            ResponseMs::parse(self.response_ms.as_i64()),
+            StatusCode::parse(whole(&self.status_code)),
+            ResponseMs::parse(whole(&self.response_ms)),
         );
         match fields {
             (Ok(endpoint), Ok(at), Ok(state), Ok(status_code), Ok(response_ms)) => Ok((

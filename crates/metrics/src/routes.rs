@@ -72,7 +72,7 @@ fn documented() -> OpenApiRouter<Service> {
 
 /// Records samples: all of them, or none. A batch that is sent again changes nothing.
 #[utoipa::path(post, path = "/accounts/{id}/samples", params(
-    ("id" = i64, Path),
+    ("id" = i64, Path, minimum = 1),
     ("If-Match" = Option<String>, Header, description = "the versions that may be added to, as this answers them: without the end of a window"),
 ), request_body = RecordSamples, responses(
     (status = 201, body = RecordedAnswer, headers(("ETag" = String), ("Consistency-Token" = String))),

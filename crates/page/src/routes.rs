@@ -167,7 +167,7 @@ fn documented() -> OpenApiRouter<Arc<App>> {
 #[serde(deny_unknown_fields)]
 struct ListQuery {
     /// The id of the account after which the list goes on.
-    #[param(value_type = Option<i64>)]
+    #[param(value_type = Option<i64>, minimum = 1)]
     after: Option<String>,
 }
 
@@ -199,14 +199,15 @@ async fn list_accounts(
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct PageQuery {
-    /// The span of time shown: `1h`, `24h` (if absent) or `7d`.
+    /// The span of time shown.
+    #[param(pattern = "^(1h|24h|7d)$", default = "24h")]
     window: Option<String>,
 }
 
 /// The page of an account.
-#[utoipa::path(get, path = "/accounts/{id}", params(("id" = i64, Path), PageQuery,
-    ("Consistency-Token" = Option<String>, Header, description = "`<source>/<account>/<incarnation>=<revision>`, separated by commas: the page reflects at least these"),
-    ("Cache-Strategy" = Option<String>, Header, description = "`none`, `ttl`, `versioned`, `invalidate` or `prepopulate`, where the replica allows it"),
+#[utoipa::path(get, path = "/accounts/{id}", params(("id" = i64, Path, minimum = 1), PageQuery,
+    ("Consistency-Token" = Option<String>, Header, pattern = "^((accounts|endpoints|metrics)/[1-9][0-9]{0,17}/[0-9a-f]{32}=[0-9]{1,18}-[0-9a-f]{16}(-[0-9a-f]{16})?(, ?(accounts|endpoints|metrics)/[1-9][0-9]{0,17}/[0-9a-f]{32}=[0-9]{1,18}-[0-9a-f]{16}(-[0-9a-f]{16})?){0,63})?$", description = "what writes and pages answered, separated by commas: the page reflects at least these"),
+    ("Cache-Strategy" = Option<String>, Header, pattern = "^(none|ttl|versioned|invalidate|prepopulate)$", description = "`none`, `ttl`, `versioned`, `invalidate` or `prepopulate`, where the replica allows it"),
 ), responses(
     (status = 200, description = "the page, HTML or JSON by `Accept`; parts may be missing or stale, and say so",
         content((String = "text/html"), (PageJson = "application/json")),
