@@ -6,6 +6,7 @@ Arguments: the nats-server, the folder of the services' programs, the folder of 
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -121,6 +122,8 @@ def check_clients(python, node, work, urls):
 
 
 def main(nats_server, programs, tools):
+    # So that what it started ends with it.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     python, node = tools / "python/bin", tools / "node/node_modules/.bin"
     began = time.monotonic()
     check_documents(python, node)

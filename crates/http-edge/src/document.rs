@@ -17,17 +17,20 @@ const HTML: &str = "text/html";
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum When {
     Always,
-    /// It has parameters or a body.
-    ItIsGivenSomething,
     ItHasABody,
 }
 
 /// What may be answered, when, and why.
-const PROBLEMS: [(StatusCode, When, &str); 5] = [
+const PROBLEMS: [(StatusCode, When, &str); 6] = [
     (
         StatusCode::BAD_REQUEST,
-        When::ItIsGivenSomething,
+        When::Always,
         "a parameter, a header or the body cannot be read",
+    ),
+    (
+        StatusCode::MISDIRECTED_REQUEST,
+        When::Always,
+        "the service does not answer under the name in `Host`",
     ),
     (
         StatusCode::PAYLOAD_TOO_LARGE,
@@ -100,14 +103,8 @@ fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
 
 fn add_problems(operation: &mut Operation) {
     let has_body = operation.request_body.is_some();
-    let is_given_something = has_body || operation.parameters.as_ref().is_some_and(|some| !some.is_empty());
     for (status, when, why) in PROBLEMS {
-        let may_be = match when {
-            When::Always => true,
-            When::ItIsGivenSomething => is_given_something,
-            When::ItHasABody => has_body,
-        };
-        if may_be {
+        if has_body || when == When::Always {
             let responses = &mut operation.responses.responses;
             let response = responses
                 .entry(status.as_str().to_owned())

@@ -93,6 +93,53 @@ const RESOURCE: [&str; 5] = [
     "telemetry.sdk.version",
 ];
 
+/// The metrics that the conventions know, as Prometheus names them: which attributes every data point must have, and which it may.
+/// No other metric has a name that begins as theirs do.
+const METRICS: [(&str, &[&str], &[&str]); 4] = [
+    (
+        "http_server_request_duration_seconds",
+        &["http_request_method", "http_response_status_code", "url_scheme"],
+        &["error_type", "http_route", "network_protocol_version"],
+    ),
+    (
+        "http_server_active_requests",
+        &["http_request_method", "url_scheme"],
+        &[],
+    ),
+    ("process_cpu_time_seconds_total", &[], &[]),
+    ("process_memory_usage_bytes", &[], &[]),
+];
+
+/// What is wrong with a line of `/metrics`.
+fn faults_of_line(line: &str) -> Option<String> {
+    let (series, _) = line.rsplit_once(' ')?;
+    let (name, attributes) = series.split_once('{').unwrap_or((series, ""));
+    if !name.starts_with("http_") && !name.starts_with("process_") {
+        return None;
+    }
+    let parts = ["_bucket", "_sum", "_count"];
+    let name = parts
+        .into_iter()
+        .find_map(|part| name.strip_suffix(part))
+        .unwrap_or(name);
+    let Some((_, must, may)) = METRICS.iter().find(|(known, ..)| *known == name) else {
+        return Some(format!("{name} is not of the conventions"));
+    };
+    // No value of ours has a comma.
+    let said: Vec<_> = attributes
+        .split(',')
+        .filter_map(|attribute| attribute.split_once('=').map(|(name, _)| name))
+        .filter(|name| *name != "le")
+        .collect();
+    let absent = must.iter().find(|name| !said.contains(*name));
+    let unknown = said
+        .iter()
+        .find(|name| !must.contains(*name) && !may.contains(*name));
+    absent
+        .map(|absent| format!("{name} lacks {absent}: {line}"))
+        .or_else(|| unknown.map(|unknown| format!("{name} has {unknown}: {line}")))
+}
+
 /// What is wrong with a span.
 fn faults(span: &CollectedSpan) -> Vec<String> {
     let mut faults = Vec::new();
@@ -198,4 +245,27 @@ async fn a_message_has_one_id_for_who_sends_it_and_who_hears_it() {
     };
     assert_eq!(id("producer"), id("consumer"));
     assert!(id("producer").starts_with("accounts:"), "{}", id("producer"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_metric_of_the_conventions_keeps_them() {
+    let stack = Stack::start().await;
+    let id = stack.create_account("a").await;
+    let endpoint = stack.add_endpoint(id, "a", "https://a.example/").await;
+    stack.record(id, endpoint, 7).await;
+    stack.page(0, id).await;
+    for service in [&stack.accounts, &stack.endpoints, &stack.metrics, &stack.pages[0]] {
+        let metrics = reqwest::get(service.url("/metrics")).await.unwrap();
+        let metrics = metrics.text().await.unwrap();
+        let faults: Vec<_> = metrics.lines().filter_map(faults_of_line).collect();
+        assert!(faults.is_empty(), "{faults:#?}");
+        for (name, ..) in METRICS {
+            let kind = format!("# TYPE {name} ");
+            assert!(
+                metrics.contains(&kind),
+                "{name} is absent from {}",
+                service.url("")
+            );
+        }
+    }
 }
