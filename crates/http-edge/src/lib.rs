@@ -18,6 +18,7 @@ mod measure;
 mod problem;
 mod refuse_writes;
 mod serve;
+pub mod text;
 mod trace;
 
 pub use background::{Background, ServeError};
