@@ -86,8 +86,8 @@ impl Connections {
             manners,
             stopping,
         };
-        // A client that has sent all that it has to say may close its side and wait for the answer. Hyper looks no more for a
-        // client that is gone then, so `Closing` does.
+        // A client may close its sending side and wait for the answer. With this setting hyper does not notice a client that is
+        // gone, so `Closing` does.
         let connection = http1::Builder::new()
             .half_close(true)
             .serve_connection(stream, requests);
@@ -194,8 +194,8 @@ impl Future for Answer {
     }
 }
 
-/// A stream that fails once its client is gone, and that closes in the two steps of RFC 9112, section 9.6: it ends its own side, and reads on until the client ends
-/// its.
+/// A stream that fails once its client is gone. It closes in the two steps of RFC 9112, section 9.6: it ends its own side, then reads until
+/// the client ends its side.
 ///
 /// A client that ended looks like one that has closed its sending side and waits. So it is answered for a while, and gone after
 /// that, or at once if it reset the connection.

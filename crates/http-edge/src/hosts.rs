@@ -1,7 +1,7 @@
 //! Under which names a service answers.
 //!
-//! A web page can make its own name lead to 127.0.0.1 (DNS rebinding). The browser then takes what answers there for that
-//! page's own, and lets the page read it and write to it. Only the host that the request names tells the two apart.
+//! A web page can make its own name resolve to 127.0.0.1 (DNS rebinding). The browser then treats this service as the page's own
+//! server, and lets the page read from it and write to it. Only the name in `Host` reveals this.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -11,8 +11,8 @@ use crate::Problem;
 
 /// Which names are allowed beside those of this machine itself (`localhost`, `*.localhost`, addresses of the loopback).
 ///
-/// None by default: then a service that listens on a loopback address answers under this machine's own names, and one that
-/// others can reach under any name, because it cannot know its names.
+/// None by default. Then a service on a loopback address answers under this machine's own names. A service on any other address
+/// answers under every name, because it cannot know its names.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct AllowedHosts {
     /// Host names, separated by commas, under which it answers beside localhost; requests for others get 421. If there are

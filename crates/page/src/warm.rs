@@ -33,7 +33,7 @@ pub(crate) async fn warm(
             continue;
         };
         if is_deletion(change.source, &change.event) {
-            // Accounts are never made again, so that nothing said of this one before or after it is worth keeping.
+            // Within an incarnation an id is not given out again, so nothing said of this account is worth keeping.
             gone.insert(account);
             forget(&caches, account);
         } else if change.is_dated_ahead(skew) {

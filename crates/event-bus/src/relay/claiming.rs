@@ -144,8 +144,8 @@ impl Relay {
         Ok(())
     }
 
-    /// Subscribers may have missed what the stream lost, and what a database that was set back has is news to them. So they get
-    /// the last change of everything. It is in the outbox before the claim is published: a crash loses none of it.
+    /// Subscribers may have missed what the stream lost, or what a database that was set back has. So the relay announces the last
+    /// change of every entity. The rows are in the outbox before the claim is published, so a crash loses none of them.
     async fn announce_again(&self) -> Result<(), RelayError> {
         if let Some(everything) = self.options.everything {
             let acknowledged = *self.acknowledged.borrow();
