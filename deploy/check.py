@@ -87,7 +87,7 @@ def faults_of_environment(name, service):
     program = service["command"][0]
     settings = config_of(program) + config_of("telemetry")
     if "allowed_hosts: AllowedHosts" in settings:
-        settings += (ROOT / "crates/http-edge/src/hosts.rs").read_text()
+        settings += (ROOT / "crates/libs/http-edge/src/hosts.rs").read_text()
     if "nats: NatsConfig" in settings:
         settings += config_of("event-bus")
     for variable in service.get("environment", {}):
@@ -98,7 +98,8 @@ def faults_of_environment(name, service):
 
 
 def config_of(crate):
-    return (ROOT / f"crates/{crate}/src/config.rs").read_text()
+    [config] = ROOT.glob(f"crates/*/{crate}/src/config.rs")
+    return config.read_text()
 
 
 def faults_of_dashboards():

@@ -1,0 +1,295 @@
+//! The replay: a trace's keys are the pages of one source, its writes are changes there, and time is simulated.
+//!
+//! A write is committed, heard and, where the strategy refreshes, refreshed before the next request: what is counted is
+//! what a strategy decides, not how fast a machine is. Requests of one second are told apart by their order alone.
+
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::fs::File;
+use std::str::FromStr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use flate2::read::GzDecoder;
+use fresh_cache::{
+    Announcement, CacheOptions, Claim, Clock as _, Composer, Demand, Fetched, FreshCache, Hearing, Ledger,
+    LedgerOptions, ManualClock, Moment, Outcome, Part, PartState, Refresh, RefreshOptions, SourceId,
+    Strategy, Version,
+};
+
+/// 88 minutes of a production cache at Twitter: few writes, inferred.
+pub(crate) const TWITTER: &str = "twitter52_keys00_88min";
+/// An hour of a disk: more writes than reads.
+pub(crate) const CLOUDPHYSICS: &str = "cloudphysics_hour1";
+
+const SOURCE: SourceId = SourceId(0);
+const BETWEEN_WATERMARKS: Duration = Duration::from_millis(250);
+
+/// A recorded workload.
+#[derive(Debug)]
+pub(crate) struct Trace {
+    pub(crate) requests: Vec<Request>,
+}
+
+/// One line of it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Request {
+    at: Duration,
+    key: u64,
+    pub(crate) write: bool,
+}
+
+/// What came of a replay.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Tally {
+    pub(crate) reads: usize,
+    pub(crate) hits: usize,
+    /// Answers that lack a write which came before them in the trace.
+    pub(crate) stale: usize,
+    /// Answers that lack a write from before the date that they tell.
+    pub(crate) lies: usize,
+    /// The age of the oldest date that was told.
+    pub(crate) oldest: Duration,
+    pub(crate) renders: u64,
+    pub(crate) fetches: u64,
+    /// Refreshes that were replaced before anybody read them.
+    pub(crate) wasted: u64,
+}
+
+impl Trace {
+    /// Reads a trace of the project's data.
+    pub(crate) fn read(name: &str) -> Self {
+        let path = format!(
+            "{}/../../../data/traces/{name}.csv.gz",
+            env!("CARGO_MANIFEST_DIR")
+        );
+        let file = File::open(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
+        let mut rows = csv::Reader::from_reader(GzDecoder::new(file));
+        let requests = rows
+            .records()
+            .map(|row| Request::parse(&row.expect("the file is whole")));
+        Self {
+            requests: requests.collect(),
+        }
+    }
+}
+
+impl Request {
+    fn parse(row: &csv::StringRecord) -> Self {
+        Self {
+            at: Duration::from_secs_f64(number(&row[0])),
+            key: number(&row[1]),
+            write: &row[2] == "w",
+        }
+    }
+}
+
+fn number<N: FromStr>(field: &str) -> N {
+    field
+        .parse()
+        .unwrap_or_else(|_| panic!("{field:?} stands where a number belongs"))
+}
+
+impl Tally {
+    pub(crate) fn hit_percent(&self) -> f64 {
+        percent(self.hits, self.reads)
+    }
+}
+
+/// How many of a hundred.
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "a trace is shorter than a float is precise"
+)]
+pub(crate) fn percent(part: usize, whole: usize) -> f64 {
+    100.0 * part as f64 / whole as f64
+}
+
+/// Replays a trace on a new cache; `refresh` says which pages an event refreshes, where the strategy does that at all.
+pub(crate) fn replay(trace: &Trace, strategy: Strategy, refresh: Refresh) -> Tally {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build();
+    let runtime = runtime.expect("a runtime of one thread needs nothing");
+    runtime.block_on(Replica::new(strategy, refresh).replay(trace))
+}
+
+/// A cache that hears of one source.
+struct Replica {
+    clock: ManualClock,
+    /// Since the trace began.
+    time: Duration,
+    next_watermark: Duration,
+    source: Source,
+    hearing: Hearing,
+    cache: FreshCache<Pages>,
+    tally: Tally,
+}
+
+impl Replica {
+    fn new(strategy: Strategy, refresh: Refresh) -> Self {
+        let clock = ManualClock::at(Moment::from_micros(1_700_000_000_000_000));
+        let ledger_options = LedgerOptions {
+            // So many that hardly two keys share a fence: what is measured are the strategies.
+            slots: 1 << 20,
+            ..LedgerOptions::default()
+        };
+        let (ledger, hearing) = Ledger::with_clock(1, ledger_options, Arc::new(clock.clone()));
+        let source = Source::default();
+        let options = CacheOptions {
+            strategy,
+            refresh: RefreshOptions {
+                of: refresh,
+                ..RefreshOptions::default()
+            },
+            ..CacheOptions::default()
+        };
+        Self {
+            clock,
+            time: Duration::ZERO,
+            next_watermark: Duration::ZERO,
+            cache: FreshCache::new(Pages(source.clone()), ledger, options),
+            source,
+            hearing,
+            tally: Tally::default(),
+        }
+    }
+
+    async fn replay(mut self, trace: &Trace) -> Tally {
+        let cache = self.cache.clone();
+        let refreshing = tokio::spawn(async move { cache.refresh().await });
+        for request in &trace.requests {
+            self.live_until(request.at);
+            if request.write {
+                self.write(request.key).await;
+            } else {
+                self.read(request.key).await;
+            }
+        }
+        refreshing.abort();
+        let stats = self.cache.stats();
+        Tally {
+            renders: stats.renders.get(),
+            fetches: stats.fetches.get(),
+            wasted: stats.refreshes_wasted.get(),
+            ..self.tally
+        }
+    }
+
+    /// Lets time pass on a living feed.
+    fn live_until(&mut self, at: Duration) {
+        while self.next_watermark <= at {
+            self.advance_to(self.next_watermark);
+            self.hearing.watermark(SOURCE, self.clock.now());
+            self.next_watermark += BETWEEN_WATERMARKS;
+        }
+        self.advance_to(at);
+    }
+
+    fn advance_to(&mut self, time: Duration) {
+        self.clock.advance(time.saturating_sub(self.time));
+        self.time = time;
+    }
+
+    async fn write(&mut self, key: u64) {
+        self.source.commit(key, self.clock.now());
+        let position = self.hearing.changed(SOURCE, key);
+        self.cache.announce(Announcement {
+            source: SOURCE,
+            entity: key,
+            position,
+            carried: None,
+        });
+        // The runtime's time is paused: it passes only when every task, the refresh too, waits for something.
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+
+    async fn read(&mut self, key: u64) {
+        let answer = self.cache.read(&key, Demand::Any).await;
+        let tally = &mut self.tally;
+        tally.reads += 1;
+        tally.hits += usize::from(answer.outcome == Outcome::Hit);
+        if let Some(unseen) = self.source.first_after(key, *answer.entry.page()) {
+            tally.stale += 1;
+            tally.lies += usize::from(unseen < answer.fresh_as_of);
+        }
+        let age = self.clock.now().saturating_since(answer.fresh_as_of);
+        tally.oldest = tally.oldest.max(age);
+    }
+}
+
+/// Who owns the data: when each key was written. Their number is the key's revision.
+#[derive(Clone, Debug, Default)]
+struct Source(Arc<Mutex<HashMap<u64, Vec<Moment>>>>);
+
+impl Source {
+    fn commit(&self, key: u64, now: Moment) {
+        let mut commits = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        commits.entry(key).or_default().push(now);
+    }
+
+    fn revision(&self, key: u64) -> usize {
+        let commits = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        commits.get(&key).map_or(0, Vec::len)
+    }
+
+    /// When the first write came that this revision lacks.
+    fn first_after(&self, key: u64, revision: usize) -> Option<Moment> {
+        let commits = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        commits.get(&key)?.get(revision).copied()
+    }
+}
+
+/// Pages of one part, which show its revision.
+struct Pages(Source);
+
+impl Composer for Pages {
+    type Key = u64;
+    type Body = usize;
+    type Page = usize;
+    type Error = Infallible;
+
+    fn dependencies(&self, key: &u64) -> Vec<(SourceId, u64)> {
+        vec![(SOURCE, *key)]
+    }
+
+    async fn fetch(
+        &self,
+        key: &u64,
+        _source: SourceId,
+        known: Option<&Part<usize>>,
+    ) -> Result<Fetched<usize>, Infallible> {
+        let revision = self.0.revision(*key);
+        if known.is_some_and(|part| part.body == revision) {
+            return Ok(Fetched::NotModified {
+                claim: Some(Claim::default()),
+                holds_for: None,
+            });
+        }
+        let version = Version {
+            incarnation: 1,
+            revision: revision as u64,
+            nonce: 0,
+        };
+        Ok(Fetched::New {
+            version,
+            claim: Some(Claim::default()),
+            body: revision,
+            holds_for: None,
+        })
+    }
+
+    fn render(&self, _key: &u64, parts: &[PartState<usize>]) -> usize {
+        let part = parts[0].part().expect("the source always answers");
+        part.body
+    }
+
+    fn weight(&self, _page: &usize) -> u32 {
+        1
+    }
+
+    fn pages_of(&self, _source: SourceId, entity: u64) -> Vec<u64> {
+        vec![entity]
+    }
+}
