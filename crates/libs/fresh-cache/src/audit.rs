@@ -11,14 +11,14 @@ use std::sync::Arc;
 
 use futures::FutureExt as _;
 
-use crate::answer::Entry;
 use crate::cache::{FreshCache, Inner};
 use crate::clock::{Date, Moment};
-use crate::composer::Composer;
-use crate::ledger::SourceId;
+use crate::feed::state::SourceId;
+use crate::fragment::{Claim, Fetched, Part, Version};
+use crate::freshness::Proof;
+use crate::loader::Composer;
 use crate::options::Demand;
-use crate::part::{Claim, Fetched, Part, Version};
-use crate::proof::Proof;
+use crate::page::Entry;
 
 /// What came of comparing one page with its sources.
 #[derive(Debug)]

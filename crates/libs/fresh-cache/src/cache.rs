@@ -7,18 +7,18 @@ use moka::sync::Cache;
 use telemetry::TaskContext;
 use tracing::Span;
 
-use crate::answer::{Answer, Entry, Fetch, Forward, Outcome};
 use crate::apart::Apart;
 use crate::clock::{Date, Moment};
-use crate::composer::Composer;
-use crate::ledger::{Ledger, Slot, SourceId, Watermarks};
-use crate::leg::Leg;
+use crate::feed::state::{Ledger, Slot, SourceId, Watermarks};
+use crate::fragment::{Carried, Token};
+use crate::freshness::Proof;
+use crate::load::fetch::Leg;
+use crate::load::in_flight::{Landed, Slots, Ticket, Wish};
+use crate::load::task::Pilot;
+use crate::loader::Composer;
 use crate::options::{CacheOptions, Demand};
-use crate::part::{Carried, Token};
-use crate::pilot::Pilot;
-use crate::proof::Proof;
+use crate::page::{Answer, Entry, Fetch, Forward, Outcome};
 use crate::refresh::Inbox;
-use crate::slots::{Landed, Slots, Ticket, Wish};
 use crate::stats::{Stats, count_removals};
 use crate::strategy::Tactic;
 

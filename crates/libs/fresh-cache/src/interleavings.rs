@@ -12,13 +12,13 @@ use std::time::Duration;
 use loom::sync::atomic::{AtomicU64, Ordering};
 use loom::thread;
 
-use crate::answer::{Entry, Made, Rest};
 use crate::clock::{Date, ManualClock, Moment};
-use crate::composer::Composer;
-use crate::hearing::Hearing;
-use crate::ledger::{Ledger, LedgerOptions, Position, Slot, SourceId};
-use crate::part::{Claim, Fetched, Part, PartState, Version};
-use crate::proof::{Doubt, Proof};
+use crate::feed::state::{Ledger, LedgerOptions, Position, Slot, SourceId};
+use crate::feed::writer::Hearing;
+use crate::fragment::{Claim, Fetched, Part, PartState, Version};
+use crate::freshness::{Doubt, Proof};
+use crate::loader::Composer;
+use crate::page::{Entry, Made, Rest};
 use crate::strategy::Strategy;
 
 const SOURCE: SourceId = SourceId(0);

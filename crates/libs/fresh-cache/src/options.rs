@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::part::Token;
+use crate::fragment::Token;
 use crate::refresh::RefreshOptions;
 use crate::strategy::Strategy;
 

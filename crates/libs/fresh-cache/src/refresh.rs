@@ -15,10 +15,10 @@ use tokio::sync::{Mutex, Semaphore, mpsc};
 use tokio::task::JoinSet;
 
 use crate::cache::{FreshCache, Inner};
-use crate::composer::Composer;
-use crate::ledger::{Position, SourceId};
-use crate::part::Carried;
-use crate::slots::Wish;
+use crate::feed::state::{Position, SourceId};
+use crate::fragment::Carried;
+use crate::load::in_flight::Wish;
+use crate::loader::Composer;
 
 /// The bounds of pre-populating.
 #[derive(Clone, Copy, Debug)]

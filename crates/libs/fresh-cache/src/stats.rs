@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use moka::notification::RemovalCause;
 
-use crate::answer::Forward;
 use crate::counter::Counter;
-use crate::part::PartState;
-use crate::proof::Doubt;
+use crate::fragment::PartState;
+use crate::freshness::Doubt;
+use crate::page::Forward;
 
 /// What happened in a cache since it was made.
 ///

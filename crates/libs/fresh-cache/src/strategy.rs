@@ -12,9 +12,9 @@ mod versioned;
 
 use std::time::Duration;
 
-use crate::ledger::{Ledger, Position, Slot};
-use crate::part::Evidence;
-use crate::proof::{Proof, Verdict};
+use crate::feed::state::{Ledger, Position, Slot};
+use crate::fragment::Evidence;
+use crate::freshness::{Proof, Verdict};
 
 /// How a cache keeps its pages fresh.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -14,8 +14,8 @@ use opentelemetry::{KeyValue, global};
 use tokio::time::{MissedTickBehavior, interval, sleep};
 use tracing::Instrument as _;
 
-use crate::compose::Upstreams;
 use crate::key::PageKey;
+use crate::loader::Upstreams;
 use crate::moment::timestamp;
 use crate::source::Source;
 

@@ -7,7 +7,7 @@ use axum::http::{HeaderMap, HeaderName};
 use fresh_cache::{CacheOptions, FreshCache, Ledger, Strategy};
 use std::sync::Arc;
 
-use crate::compose::Upstreams;
+use crate::loader::Upstreams;
 
 /// The request header by which a reader chooses, where that is allowed.
 pub(crate) const CACHE_STRATEGY: HeaderName = HeaderName::from_static("cache-strategy");

@@ -5,7 +5,7 @@ use opentelemetry::metrics::Meter;
 use opentelemetry::{KeyValue, global};
 
 use crate::caches::Caches;
-use crate::compose::Upstreams;
+use crate::loader::Upstreams;
 
 /// What a label says, and the counter it says it of.
 type Labelled = (&'static str, fn(&Stats) -> &Counter);

@@ -18,10 +18,10 @@ use maud::Markup;
 
 use crate::accept::{Format, takes_gzip};
 use crate::body::two_pieces;
-use crate::compose::Upstreams;
 use crate::error::Refusal;
 use crate::headers::{CACHE_STATUS, FRESH_AS_OF, SERVER_TIMING, cache_status, server_timing, value};
 use crate::key::PageKey;
+use crate::loader::Upstreams;
 use crate::moment::{rfc3339, timestamp};
 use crate::render::{CONTENT_SECURITY_POLICY, Form, Page, Rendered, Served, render_foot};
 use crate::source::Source;

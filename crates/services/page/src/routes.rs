@@ -23,10 +23,10 @@ use utoipa_axum::routes;
 
 use crate::accept::Format;
 use crate::caches::Caches;
-use crate::compose::{AccountList, Upstreams};
 use crate::error::Refusal;
 use crate::headers::{OUTCOMES, outcome_name, wants_afresh};
 use crate::key::{AccountId, PageKey, Window};
+use crate::loader::{AccountList, Upstreams};
 use crate::render::{PageJson, Served, render_accounts};
 use crate::respond::{Outgoing, Traces, html};
 use crate::token::Tokens;

@@ -10,8 +10,8 @@ use fresh_cache::{Carried, SourceId};
 
 use crate::caches::Caches;
 use crate::config::FailPoint;
+use crate::consumer::{carried, is_deletion};
 use crate::fragment::Fragment;
-use crate::hear::{carried, is_deletion};
 use crate::source::Source;
 
 /// Reads the past, and remembers the last fragment of each account and source. The clocks of the sources may differ by the

@@ -1,9 +1,9 @@
 #![doc = include_str!("../README.md")]
 
 pub mod cases;
-pub mod hearing;
 pub mod invariants;
 pub mod publishing;
+pub mod receiving;
 pub mod rule;
 pub mod serving;
 pub mod state;

@@ -4,9 +4,9 @@
 //! fails from then on (rules 6 and 9).
 
 use super::Tactic;
-use crate::ledger::{Ledger, Position, Slot};
-use crate::part::Evidence;
-use crate::proof::{Proof, Verdict};
+use crate::feed::state::{Ledger, Position, Slot};
+use crate::fragment::Evidence;
+use crate::freshness::{Proof, Verdict};
 
 pub(crate) struct ShowWhileProven;
 

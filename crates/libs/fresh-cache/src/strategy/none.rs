@@ -1,9 +1,9 @@
 //! No cache: every reader waits for every source. What the others are compared with.
 
 use super::Tactic;
-use crate::ledger::{Ledger, Position, Slot};
-use crate::part::Evidence;
-use crate::proof::{Doubt, Proof, Verdict};
+use crate::feed::state::{Ledger, Position, Slot};
+use crate::fragment::Evidence;
+use crate::freshness::{Doubt, Proof, Verdict};
 
 pub(crate) struct ComposeAlways;
 

@@ -5,9 +5,9 @@
 
 use super::Tactic;
 use super::invalidate::ShowWhileProven;
-use crate::ledger::{Ledger, Position, Slot};
-use crate::part::Evidence;
-use crate::proof::{Proof, Verdict};
+use crate::feed::state::{Ledger, Position, Slot};
+use crate::fragment::Evidence;
+use crate::freshness::{Proof, Verdict};
 
 pub(crate) struct RefreshOnEvent;
 

@@ -6,9 +6,9 @@
 use std::time::Duration;
 
 use super::Tactic;
-use crate::ledger::{Ledger, Position, Slot};
-use crate::part::Evidence;
-use crate::proof::{Doubt, Proof, Verdict};
+use crate::feed::state::{Ledger, Position, Slot};
+use crate::fragment::Evidence;
+use crate::freshness::{Doubt, Proof, Verdict};
 
 pub(crate) struct ShowUntilOld {
     pub(crate) ttl: Duration,

@@ -4,9 +4,9 @@
 //! costs one request per source: the cache saves them the work of the full answer, not the question.
 
 use super::Tactic;
-use crate::ledger::{Ledger, Position, Slot};
-use crate::part::Evidence;
-use crate::proof::{Doubt, Proof, Verdict};
+use crate::feed::state::{Ledger, Position, Slot};
+use crate::fragment::Evidence;
+use crate::freshness::{Doubt, Proof, Verdict};
 
 pub(crate) struct AskAlways;
 

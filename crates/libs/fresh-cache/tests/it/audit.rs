@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use fresh_cache::{Audit, Outcome, Strategy, Suspicion};
 
-use crate::rig::{ACCOUNTS, METRICS, PAGE, Rig, TICK, asked_in_full, revision, version};
-use crate::world::{Pages, Trouble};
+use crate::held_sources::{Pages, Trouble};
+use crate::replica::{ACCOUNTS, METRICS, PAGE, Rig, TICK, asked_in_full, revision, version};
 
 const SECOND: Duration = Duration::from_secs(1);
 

@@ -6,8 +6,8 @@ use fresh_cache::{Demand, Outcome, Refresh, RefreshOptions};
 use proptest::prelude::{ProptestConfig, prop, prop_assert, prop_assert_eq, proptest};
 use proptest::strategy::Strategy;
 
-use crate::rig::{ACCOUNTS, METRICS, PAGE, Rig, revision};
-use crate::world::Step;
+use crate::held_sources::Step;
+use crate::replica::{ACCOUNTS, METRICS, PAGE, Rig, revision};
 
 const OTHER_PAGE: u64 = 7;
 

@@ -4,8 +4,8 @@ use std::sync::atomic::Ordering;
 
 use fresh_cache::{CacheOptions, Demand, Refresh, RefreshOptions};
 
-use crate::rig::{ACCOUNTS, PAGE, Rig};
-use crate::world::Step;
+use crate::held_sources::Step;
+use crate::replica::{ACCOUNTS, PAGE, Rig};
 
 #[tokio::test]
 async fn pages_that_had_to_go_are_counted_apart_from_those_that_were_dropped() {

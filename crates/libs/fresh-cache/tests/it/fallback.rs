@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use fresh_cache::{CacheOptions, Claim, Demand, Forward, Outcome, PartState};
 
-use crate::rig::{ACCOUNTS, METRICS, PAGE, Rig, TICK, revision};
-use crate::world::{Step, Trouble};
+use crate::held_sources::{Step, Trouble};
+use crate::replica::{ACCOUNTS, METRICS, PAGE, Rig, TICK, revision};
 
 const SECOND: Duration = Duration::from_secs(1);
 const MAX_STALE: Duration = Duration::from_mins(10);

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use fresh_cache::{Announcement, FreshCache, Hearing, Moment, SourceId};
 
-use crate::sea::{CARRYING, Dice, ENTITIES, Sea, Ships, State, carried};
+use crate::random_sources::{CARRYING, Dice, ENTITIES, Sea, Ships, State, carried};
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Message {

@@ -7,8 +7,8 @@ use std::task::{Context, Waker};
 use fresh_cache::{Answer, Clock as _, Demand, Moment, Outcome};
 use futures::future::MaybeDone;
 
-use crate::rig::{ACCOUNTS, PAGE, Reading, Rig, TICK, revision};
-use crate::world::{Pages, Step};
+use crate::held_sources::{Pages, Step};
+use crate::replica::{ACCOUNTS, PAGE, Reading, Rig, TICK, revision};
 
 /// The steps of a fill between which something can happen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

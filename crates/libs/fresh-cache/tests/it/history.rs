@@ -14,7 +14,7 @@ use fresh_cache::{
 use futures::FutureExt as _;
 
 use crate::feed::Channel;
-use crate::sea::{CARRYING, Dice, ENTITIES, Sea, Ships, carried};
+use crate::random_sources::{CARRYING, Dice, ENTITIES, Sea, Ships, carried};
 use crate::truth::{Floor, ShownSoFar, Token, Witness};
 
 const STEPS: u64 = 400;

@@ -12,8 +12,8 @@ use tracing_subscriber::Layer;
 use tracing_subscriber::layer::{Context, SubscriberExt as _};
 use tracing_subscriber::registry::LookupSpan;
 
-use crate::rig::{ACCOUNTS, METRICS, PAGE, Rig, revision};
-use crate::world::{Request, Step, Trouble};
+use crate::held_sources::{Request, Step, Trouble};
+use crate::replica::{ACCOUNTS, METRICS, PAGE, Rig, revision};
 
 #[tokio::test]
 async fn readers_that_go_away_cancel_nothing() {

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use moka::future::Cache;
 
-use crate::rig::{ACCOUNTS, PAGE};
-use crate::world::{Pages, Step, World};
+use crate::held_sources::{Pages, Step, World};
+use crate::replica::{ACCOUNTS, PAGE};
 use fresh_cache::{Composer as _, Fetched};
 
 /// What everybody writes: `get_with` to fill, `invalidate` when the event comes.

@@ -10,7 +10,7 @@ use fresh_cache::{
 };
 
 use crate::feed::{Channel, Message};
-use crate::sea::{Dice, ENTITIES, Sea, Ships, Shown};
+use crate::random_sources::{Dice, ENTITIES, Sea, Ships, Shown};
 use crate::truth::{Floor, ShownSoFar, Witness};
 
 const HISTORIES: u64 = 100;

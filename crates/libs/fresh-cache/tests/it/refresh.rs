@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use fresh_cache::{Claim, Demand, Outcome, Refresh};
 
-use crate::rig::{
+use crate::held_sources::{Step, Trouble, UNREADABLE};
+use crate::replica::{
     ACCOUNTS, METRICS, PAGE, Rig, TICK, asked_about, asked_in_full, carried, revision, version,
 };
-use crate::world::{Step, Trouble, UNREADABLE};
 
 #[tokio::test]
 async fn a_page_that_was_read_is_composed_anew_before_anybody_asks() {

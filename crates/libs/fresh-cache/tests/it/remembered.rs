@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use fresh_cache::{CacheOptions, Carried, Moment, Outcome};
 
-use crate::rig::{
+use crate::held_sources::{Trouble, UNREADABLE};
+use crate::replica::{
     ACCOUNTS, METRICS, PAGE, Rig, TICK, asked_about, asked_in_full, carried, revision, version,
 };
-use crate::world::{Trouble, UNREADABLE};
 
 const MAX_STALE: Duration = Duration::from_mins(10);
 const FIVE_MINUTES: Duration = Duration::from_mins(5);

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use fresh_cache::{Brought, CacheOptions, Demand, Forward, Outcome};
 
-use crate::rig::{ACCOUNTS, METRICS, PAGE, Rig, TICK, asked_about, revision};
-use crate::world::Trouble;
+use crate::held_sources::Trouble;
+use crate::replica::{ACCOUNTS, METRICS, PAGE, Rig, TICK, asked_about, revision};
 
 const SECOND: Duration = Duration::from_secs(1);
 const ALMOST_A_SECOND: Duration = Duration::from_millis(999);

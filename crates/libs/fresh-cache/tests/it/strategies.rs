@@ -5,8 +5,8 @@ use std::time::Duration;
 use fresh_cache::{CacheOptions, Demand, Forward, Outcome, Strategy};
 use futures::future::join_all;
 
-use crate::rig::{ACCOUNTS, METRICS, PAGE, Rig, TICK, asked_about, asked_in_full, revision};
-use crate::world::Step;
+use crate::held_sources::Step;
+use crate::replica::{ACCOUNTS, METRICS, PAGE, Rig, TICK, asked_about, asked_in_full, revision};
 
 const SECOND: Duration = Duration::from_secs(1);
 const ALMOST_A_MINUTE: Duration = Duration::from_millis(59_999);

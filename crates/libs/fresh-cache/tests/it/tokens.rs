@@ -5,8 +5,8 @@ use std::time::Duration;
 use fresh_cache::{CacheOptions, Claim, Demand, Forward, Outcome, SourceId, Token, Version};
 use futures::future::join_all;
 
-use crate::rig::{ACCOUNTS, METRICS, PAGE, Rig, TICK, asked_about, asked_in_full, revision, version};
-use crate::world::{Step, Trouble};
+use crate::held_sources::{Step, Trouble};
+use crate::replica::{ACCOUNTS, METRICS, PAGE, Rig, TICK, asked_about, asked_in_full, revision, version};
 
 const ASKED_FOR: Outcome = Outcome::Forwarded {
     why: Forward::Request,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use fresh_cache::{Answer, Brought, Clock as _, Fetch, Outcome, PartState, SourceId, Strategy, Version};
 
 use crate::feed::Channel;
-use crate::sea::{ENTITIES, Sea, Ships, State};
+use crate::random_sources::{ENTITIES, Sea, Ships, State};
 
 const SOURCES: [SourceId; 2] = [SourceId(0), SourceId(1)];
 

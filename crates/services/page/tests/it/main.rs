@@ -3,10 +3,10 @@
 #![expect(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
 
 mod app;
+mod consumer;
 mod degraded;
 mod errors;
 mod fake_source;
-mod hearing;
 mod herd;
 mod hostile;
 mod listing;

@@ -8,15 +8,15 @@ use std::sync::Arc;
 use futures::FutureExt as _;
 use futures::future::join_all;
 
-use crate::answer::{Brought, Entry, Fetch, Made, Rest};
 use crate::cache::Inner;
-use crate::composer::Composer;
-use crate::ledger::{Position, Slot, SourceId, Watermarks};
-use crate::leg::{Arrival, Leg, message};
-use crate::part::{Carried, Part, PartState};
-use crate::proof::Proof;
+use crate::feed::state::{Position, Slot, SourceId, Watermarks};
+use crate::fragment::{Carried, Part, PartState};
+use crate::freshness::Proof;
+use crate::load::fetch::{Arrival, Leg, message};
+use crate::load::in_flight::{Departure, Landed, Wish};
+use crate::loader::Composer;
+use crate::page::{Brought, Entry, Fetch, Made, Rest};
 use crate::refresh::Refresh;
-use crate::slots::{Departure, Landed, Wish};
 use crate::strategy::Tactic;
 
 /// Flies for one page until nobody waits for it any more.
@@ -407,9 +407,9 @@ mod tests {
     use super::*;
     use crate::cache::FreshCache;
     use crate::clock::Date;
-    use crate::ledger::{Ledger, LedgerOptions, SourceId};
+    use crate::feed::state::{Ledger, LedgerOptions, SourceId};
+    use crate::fragment::{Claim, Fetched, Version};
     use crate::options::{CacheOptions, Demand};
-    use crate::part::{Claim, Fetched, Version};
     use std::convert::Infallible;
     use std::sync::OnceLock;
 

@@ -10,7 +10,7 @@ use fresh_cache::{
     LedgerOptions, ManualClock, Moment, Position, Refresh, RefreshOptions, SourceId, Strategy, Version,
 };
 
-use crate::world::{Pages, Request, World};
+use crate::held_sources::{Pages, Request, World};
 
 pub(crate) const ACCOUNTS: SourceId = SourceId(0);
 pub(crate) const METRICS: SourceId = SourceId(1);

@@ -7,11 +7,11 @@ use std::panic::AssertUnwindSafe;
 
 use futures::FutureExt as _;
 
-use crate::answer::{Brought, Fetch, Rest};
 use crate::cache::Inner;
-use crate::composer::Composer;
-use crate::ledger::{Position, Slot};
-use crate::part::{Claim, Fetched, Part, Version};
+use crate::feed::state::{Position, Slot};
+use crate::fragment::{Claim, Fetched, Part, Version};
+use crate::loader::Composer;
+use crate::page::{Brought, Fetch, Rest};
 
 /// What a flight does about one part of its page.
 pub(crate) enum Leg<B> {

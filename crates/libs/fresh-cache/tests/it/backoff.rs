@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use fresh_cache::{CacheOptions, Demand, Outcome};
 
-use crate::rig::{ACCOUNTS, METRICS, PAGE, Rig, TICK, asked_about, asked_in_full, revision};
-use crate::world::Trouble;
+use crate::held_sources::Trouble;
+use crate::replica::{ACCOUNTS, METRICS, PAGE, Rig, TICK, asked_about, asked_in_full, revision};
 
 const ALMOST_A_SECOND: Duration = Duration::from_millis(999);
 

@@ -6,10 +6,10 @@ use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::clock::{Date, Moment, micros};
-use crate::composer::Composer;
-use crate::ledger::{Position, Slot, SourceId};
-use crate::part::{Part, PartState, Token, Version};
-use crate::proof::{Doubt, Proof, Verdict};
+use crate::feed::state::{Position, Slot, SourceId};
+use crate::fragment::{Part, PartState, Token, Version};
+use crate::freshness::{Doubt, Proof, Verdict};
+use crate::loader::Composer;
 use crate::strategy::Tactic;
 
 /// A page as it is kept: rendered, with the parts it was rendered from.

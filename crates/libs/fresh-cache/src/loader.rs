@@ -6,8 +6,8 @@ use std::hash::Hash;
 
 use tokio::sync::OwnedSemaphorePermit;
 
-use crate::ledger::SourceId;
-use crate::part::{Carried, Fetched, Part, PartState};
+use crate::feed::state::SourceId;
+use crate::fragment::{Carried, Fetched, Part, PartState};
 
 /// How a page is composed of the answers of its sources.
 pub trait Composer: Send + Sync + 'static {

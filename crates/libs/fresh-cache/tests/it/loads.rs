@@ -6,8 +6,8 @@ use std::time::Duration;
 use fresh_cache::{Demand, Forward, Outcome};
 use futures::future::join_all;
 
-use crate::rig::{ACCOUNTS, METRICS, PAGE, Rig, TICK, asked_in_full, revision};
-use crate::world::Step;
+use crate::held_sources::Step;
+use crate::replica::{ACCOUNTS, METRICS, PAGE, Rig, TICK, asked_in_full, revision};
 
 const FIRST_FLIGHT: Outcome = Outcome::Forwarded {
     why: Forward::Miss,

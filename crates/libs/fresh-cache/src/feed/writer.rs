@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use crate::clock::Moment;
-use crate::ledger::{Ledger, Position, SourceId};
-use crate::part::Claim;
+use crate::feed::state::{Ledger, Position, SourceId};
+use crate::fragment::Claim;
 
 /// The only writer of a [`Ledger`]: what the task that hears the feed calls, in order, once per message.
 ///
@@ -144,7 +144,7 @@ impl Hearing {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ledger::LedgerOptions;
+    use crate::feed::state::LedgerOptions;
 
     const ACCOUNTS: SourceId = SourceId(0);
     const METRICS: SourceId = SourceId(1);

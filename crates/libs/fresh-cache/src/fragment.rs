@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::clock::{Date, Moment};
-use crate::ledger::{Position, SourceId};
+use crate::feed::state::{Position, SourceId};
 
 /// Which state of an entity an answer shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

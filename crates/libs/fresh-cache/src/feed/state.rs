@@ -18,8 +18,8 @@ use loom::sync::atomic::AtomicU64;
 use crate::apart::Apart;
 use crate::clock::{Clock, Date, Moment, SystemClock, micros};
 use crate::counter::Counter;
-use crate::hearing::Hearing;
-use crate::part::{Claim, Stamp};
+use crate::feed::writer::Hearing;
+use crate::fragment::{Claim, Stamp};
 
 /// A source of parts: its place in the list that [`Ledger::new`] was given the length of.
 ///

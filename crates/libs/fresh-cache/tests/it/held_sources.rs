@@ -8,7 +8,7 @@ use std::time::Duration;
 use fresh_cache::{Carried, Claim, Composer, Fetched, Part, PartState, SourceId, Version};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::rig::{ACCOUNTS, METRICS};
+use crate::replica::{ACCOUNTS, METRICS};
 
 /// What an event may carry that no body can be made of.
 pub(crate) const UNREADABLE: &[u8] = b"unreadable";

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use crate::clock::{Date, Moment};
-use crate::ledger::{Ledger, Slot, Watermarks};
-use crate::part::Evidence;
+use crate::feed::state::{Ledger, Slot, Watermarks};
+use crate::fragment::Evidence;
 
 /// Why a part is not proven.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -133,9 +133,9 @@ impl<'a> Proof<'a> {
 mod tests {
     use super::*;
     use crate::clock::{Clock as _, ManualClock};
-    use crate::hearing::Hearing;
-    use crate::ledger::{LedgerOptions, SourceId};
-    use crate::part::{Claim, Part, Version};
+    use crate::feed::state::{LedgerOptions, SourceId};
+    use crate::feed::writer::Hearing;
+    use crate::fragment::{Claim, Part, Version};
     use std::sync::Arc;
 
     const SOURCE: SourceId = SourceId(0);

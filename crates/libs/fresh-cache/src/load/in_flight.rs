@@ -11,10 +11,10 @@ use std::time::Duration;
 use telemetry::TaskContext;
 use tokio::sync::watch;
 
-use crate::answer::{Entry, Fetch};
-use crate::composer::Composer;
-use crate::leg::Leg;
-use crate::part::Part;
+use crate::fragment::Part;
+use crate::load::fetch::Leg;
+use crate::loader::Composer;
+use crate::page::{Entry, Fetch};
 
 /// What a flight brought, or the message of the composer's panic.
 pub(crate) type Landing<C> = Result<Landed<C>, Arc<str>>;
