@@ -14,10 +14,10 @@ use telemetry::Sampler;
 use tower::{Layer, Service};
 
 use crate::Problem;
-use crate::exchange::Exchange;
+use crate::request_future::Exchange;
 use crate::health::{self, Readiness};
 use crate::limits::Limits;
-use crate::measure::{Instruments, Series};
+use crate::route_metrics::{Instruments, Series};
 
 /// The bounds of a service. The defaults suit small JSON requests that take milliseconds.
 #[derive(Clone, Debug)]

@@ -11,7 +11,7 @@ use opentelemetry::{Context, KeyValue};
 use opentelemetry_http::HeaderExtractor;
 use telemetry::{Decision, Unsampled};
 
-use crate::measure::{Labels, Series};
+use crate::route_metrics::{Labels, Series};
 
 static TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 

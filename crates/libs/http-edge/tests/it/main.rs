@@ -5,11 +5,11 @@
 mod app;
 mod background;
 mod client;
-mod exchange;
 mod limits;
 mod measured;
 mod observed;
 mod problems;
+mod requests;
 mod sampled;
 mod serving;
 mod wire;

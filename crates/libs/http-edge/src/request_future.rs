@@ -19,7 +19,7 @@ use axum::routing::Route;
 
 use crate::already_logged::AlreadyLogged;
 use crate::limits::Work;
-use crate::measure::{Labels, Series};
+use crate::route_metrics::{Labels, Series};
 use crate::problem::Cause;
 use crate::trace::Trace;
 
