@@ -10,7 +10,7 @@ use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-use crate::{ServeOptions, serve};
+use crate::serve::{ServeOptions, serve};
 
 /// How long the tasks may take to end after the stop; then they are dropped where they wait.
 const END_WITHIN: Duration = Duration::from_secs(5);

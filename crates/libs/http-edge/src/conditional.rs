@@ -7,14 +7,11 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
-use crate::Problem;
+use crate::problem::Problem;
+
+pub use crate::cache_control::REVALIDATED;
 
 const WHITESPACE: [char; 2] = [' ', '\t'];
-
-/// What `Cache-Control` says of every answer that shows a state: it may be kept, and is asked about before each use.
-///
-/// Private: who may see it is not ours to know. Without this header caches guess how long an answer holds (RFC 9111, section 4.2.2).
-pub const REVALIDATED: (HeaderName, &str) = (header::CACHE_CONTROL, "private, no-cache");
 
 /// The preconditions of a request, as an extractor for every method that shows or changes something: `If-Match` and
 /// `If-None-Match`.

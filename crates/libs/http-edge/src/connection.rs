@@ -20,7 +20,7 @@ use tokio::net::TcpStream;
 use tokio::time::{Sleep, sleep};
 use tokio_util::sync::CancellationToken;
 
-use crate::conditional::REVALIDATED;
+use crate::cache_control::REVALIDATED;
 use crate::error_page::{ErrorPage, Reader};
 use crate::hosts::Hosts;
 
@@ -34,7 +34,7 @@ const HALF_CLOSED: Duration = Duration::from_secs(2);
 
 /// What holds for the requests of one listener, whatever their route.
 #[derive(Debug)]
-pub(crate) struct Manners {
+pub(crate) struct Rules {
     pub(crate) hosts: Hosts,
     pub(crate) error_page: Option<ErrorPage>,
 }
@@ -47,7 +47,7 @@ pub(crate) struct Manners {
 pub(crate) struct Connections {
     /// Its clones share the routes.
     router: Router,
-    manners: Arc<Manners>,
+    rules: Arc<Rules>,
     stopping: Arc<AtomicBool>,
     stop: CancellationToken,
 }
@@ -56,13 +56,13 @@ impl Connections {
     /// From `stopping` on, an answer is the last one of its connection.
     pub(crate) fn new(
         router: Router,
-        manners: Manners,
+        rules: Rules,
         stopping: Arc<AtomicBool>,
         stop: CancellationToken,
     ) -> Self {
         Self {
             router: router.with_state(()),
-            manners: Arc::new(manners),
+            rules: Arc::new(rules),
             stopping,
             stop,
         }
@@ -72,7 +72,7 @@ impl Connections {
     pub(crate) fn serve(&self, stream: TcpStream) -> impl Future<Output = ()> + Send + use<> {
         let Self {
             router,
-            manners,
+            rules,
             stopping,
             stop,
         } = self.clone();
@@ -83,7 +83,7 @@ impl Connections {
         let stream = TokioIo::new(Closing::new(stream));
         let requests = Requests {
             router,
-            manners,
+            rules,
             stopping,
         };
         // A client may close its sending side and wait for the answer. With this setting hyper does not notice a client that is
@@ -117,24 +117,24 @@ impl Connections {
 /// Hands a connection's requests to the routes.
 struct Requests {
     router: Router,
-    manners: Arc<Manners>,
+    rules: Arc<Rules>,
     stopping: Arc<AtomicBool>,
 }
 
 impl hyper::service::Service<Request<Incoming>> for Requests {
     type Response = Response;
     type Error = Infallible;
-    type Future = Answer;
+    type Future = ResponseFuture;
 
-    fn call(&self, request: Request<Incoming>) -> Answer {
-        let reader = self.manners.error_page.as_ref();
+    fn call(&self, request: Request<Incoming>) -> ResponseFuture {
+        let reader = self.rules.error_page.as_ref();
         let reader = reader.map(|page| page.note(request.method(), request.headers()));
-        let work = match self.manners.hosts.check(&request) {
-            Ok(()) => Work::Route(tower::Service::call(&mut self.router.clone(), request)),
-            Err(problem) => Work::Refused(Some(problem.into_response())),
+        let answer = match self.rules.hosts.check(&request) {
+            Ok(()) => Answer::Route(tower::Service::call(&mut self.router.clone(), request)),
+            Err(problem) => Answer::Refused(Some(problem.into_response())),
         };
-        Answer {
-            work,
+        ResponseFuture {
+            answer,
             reader,
             stopping: Arc::clone(&self.stopping),
         }
@@ -142,21 +142,21 @@ impl hyper::service::Service<Request<Incoming>> for Requests {
 }
 
 /// An answer to be; the last one of its connection says so (RFC 9112, section 9.6).
-struct Answer {
-    work: Work,
+struct ResponseFuture {
+    answer: Answer,
     /// If errors are shown to people.
     reader: Option<Reader>,
     stopping: Arc<AtomicBool>,
 }
 
 /// Where its response comes from.
-enum Work {
+enum Answer {
     Route(RouteFuture<Infallible>),
     /// None once it is answered.
     Refused(Option<Response>),
 }
 
-impl Work {
+impl Answer {
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<Response> {
         match self {
             Self::Route(route) => {
@@ -168,11 +168,11 @@ impl Work {
     }
 }
 
-impl Future for Answer {
+impl Future for ResponseFuture {
     type Output = Result<Response, Infallible>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut response = ready!(self.work.poll(context));
+        let mut response = ready!(self.answer.poll(context));
         if let Some(reader) = &self.reader {
             reader.show(&mut response);
         }

@@ -8,7 +8,8 @@ use axum::body::{Body, HttpBody as _};
 use axum::http::{HeaderMap, HeaderValue, Method, header};
 use axum::response::Response;
 
-use crate::{Problem, accept};
+use crate::accept;
+use crate::problem::Problem;
 
 type Render = dyn Fn(&Problem) -> Response + Send + Sync;
 

@@ -14,8 +14,8 @@ use serde_json::error::Category;
 use serde_json::value::RawValue;
 use serde_path_to_error::Path as FieldPath;
 
-use crate::Problem;
-use crate::conditional::REVALIDATED;
+use crate::cache_control::REVALIDATED;
+use crate::problem::Problem;
 
 const JSON: &str = "application/json";
 

@@ -12,7 +12,7 @@ use axum::response::IntoResponse;
 use axum::routing::get;
 use tokio::time::timeout;
 
-use crate::Problem;
+use crate::problem::Problem;
 
 /// How long a check may take: whoever asks, such as the check of a container's health, waits for two seconds.
 const CHECKED_WITHIN: Duration = Duration::from_secs(1);

@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use axum::http::{Request, StatusCode, Version, header};
 
-use crate::Problem;
+use crate::problem::Problem;
 
 /// Which names are allowed beside those of this machine itself (`localhost`, `*.localhost`, addresses of the loopback).
 ///

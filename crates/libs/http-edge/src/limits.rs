@@ -1,4 +1,4 @@
-//! What a request may take: its place among the others, the size of its body, its time; and nobody else's life.
+//! The limits of a request: how many run at once, the size of its body, its time. A panic ends that request alone.
 
 use std::convert::Infallible;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -17,7 +17,8 @@ use tokio::time::{Sleep, sleep};
 use tower::Service;
 
 use crate::already_logged::AlreadyLogged;
-use crate::{EdgeOptions, Problem};
+use crate::options::EdgeOptions;
+use crate::problem::Problem;
 
 /// The bounds of a service, and how much of them is taken.
 #[derive(Debug)]
@@ -39,16 +40,16 @@ impl Limits {
     }
 
     /// Hands the request to its route, or refuses it.
-    pub(crate) fn admit(&self, routes: &mut Route, mut request: Request) -> Work {
+    pub(crate) fn admit(&self, routes: &mut Route, mut request: Request) -> HandlerFuture {
         // Relaxed, here and where it is left: the number guards nothing but itself.
         if self.under_way.fetch_add(1, Ordering::Relaxed) >= self.concurrency {
-            return Work::Refused;
+            return HandlerFuture::Refused;
         }
-        // Said to the request, where who reads the body looks for it; most have none.
+        // Said to the request, where the extractor of the body looks for it; most requests have none.
         if !request.body().is_end_stream() {
             DefaultBodyLimit::max(self.body).apply(&mut request);
         }
-        Work::UnderWay {
+        HandlerFuture::UnderWay {
             route: routes.call(request),
             deadline: self.deadline,
             wait: None,
@@ -61,12 +62,12 @@ impl Limits {
     }
 }
 
-/// A route's work on a request.
+/// A handler's answer to be, within its bounds.
 #[expect(
     clippy::large_enum_variant,
     reason = "the large one is the usual one, and is in a box already"
 )]
-pub(crate) enum Work {
+pub(crate) enum HandlerFuture {
     /// There was no room.
     Refused,
     /// The route answers.
@@ -80,8 +81,8 @@ pub(crate) enum Work {
     },
 }
 
-impl Work {
-    /// Goes on with it. A panic ends this request and no other.
+impl HandlerFuture {
+    /// Polls the handler. A panic ends this request and no other.
     pub(crate) fn poll(&mut self, context: &mut Context<'_>) -> Poll<Response> {
         let Self::UnderWay {
             route,

@@ -9,7 +9,7 @@ use serde::{Serialize, Serializer};
 use utoipa::ToSchema;
 
 use crate::already_logged::AlreadyLogged;
-use crate::conditional::REVALIDATED;
+use crate::cache_control::REVALIDATED;
 
 /// What a client is told about a request that failed, as `application/problem+json`.
 ///

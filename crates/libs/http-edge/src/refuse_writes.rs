@@ -6,7 +6,7 @@ use axum::http::Method;
 use axum::middleware::{self, Next};
 use axum::response::IntoResponse as _;
 
-use crate::Problem;
+use crate::problem::Problem;
 
 /// Answers requests that may change something with `refusal`, for as long as there is one.
 pub fn refuse_writes<F>(router: Router, refusal: F) -> Router

@@ -1,17 +1,15 @@
 //! How many requests are under way, and how long they take: the `http.server.*` metrics, at the price of a few atomics.
 
 use std::fmt;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use axum::extract::{MatchedPath, Request};
 use axum::http::{Method, StatusCode, Version};
 use opentelemetry::KeyValue;
-use opentelemetry::global::{self, BoxedTracer};
+use opentelemetry::global;
 use opentelemetry::metrics::{BoundHistogram, Histogram, Meter};
-
-use crate::edge::Shared;
 
 /// The bounds the conventions give for `http.server.request.duration`, in seconds, and two below them for hits.
 const DURATION_BOUNDS: [f64; 16] = [
@@ -53,27 +51,16 @@ impl Requests {
     }
 }
 
-/// What a service's requests are traced and measured with.
-#[derive(Debug)]
-pub(crate) struct Instruments {
-    pub(crate) tracer: BoxedTracer,
-    duration: Histogram<f64>,
-}
-
-impl Instruments {
-    pub(crate) fn new() -> Self {
-        let meter = global::meter("http-edge");
-        observe_requests(&meter);
-        Self {
-            tracer: global::tracer("http-edge"),
-            duration: meter
-                .f64_histogram("http.server.request.duration")
-                .with_description("Duration of HTTP server requests.")
-                .with_unit("s")
-                .with_boundaries(DURATION_BOUNDS.to_vec())
-                .build(),
-        }
-    }
+/// Makes the instruments of a service's requests; returns the one that each route binds to its own labels.
+pub(crate) fn instruments() -> Histogram<f64> {
+    let meter = global::meter("http-edge");
+    observe_requests(&meter);
+    meter
+        .f64_histogram("http.server.request.duration")
+        .with_description("Duration of HTTP server requests.")
+        .with_unit("s")
+        .with_boundaries(DURATION_BOUNDS.to_vec())
+        .build()
 }
 
 fn observe_requests(meter: &Meter) {
@@ -187,36 +174,27 @@ const KEPT: usize = 8;
 /// The durations of one route, found without a lookup.
 ///
 /// The router makes one service, and so one of these, per route and method. What differs is the status, as a rule 200.
-pub(crate) struct Series {
-    shared: Arc<Shared>,
+pub(crate) struct RouteMetrics {
+    duration: Histogram<f64>,
     /// As the first request says; every other one says the same, unless the router became part of another.
     route: OnceLock<Option<MatchedPath>>,
     /// Filled from the front and never emptied.
     kept: [OnceLock<(Labels, BoundHistogram<f64>)>; KEPT],
 }
 
-impl Series {
-    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+impl RouteMetrics {
+    pub(crate) fn new(duration: &Histogram<f64>) -> Self {
         Self {
-            shared,
+            duration: duration.clone(),
             route: OnceLock::new(),
             kept: [const { OnceLock::new() }; KEPT],
         }
     }
 
-    /// The series of a request that came by this route: `series`, or one of its own if it is not of that route.
-    pub(crate) fn of_route(series: &Arc<Self>, route: Option<&MatchedPath>) -> Arc<Self> {
-        let known = series.route.get_or_init(|| route.cloned());
-        if known.as_ref().map(MatchedPath::as_str) == route.map(MatchedPath::as_str) {
-            return Arc::clone(series);
-        }
-        let other = Self::new(Arc::clone(&series.shared));
-        other.route.get_or_init(|| route.cloned());
-        Arc::new(other)
-    }
-
-    pub(crate) fn shared(&self) -> &Shared {
-        &self.shared
+    /// Whether a request that matched `route` is counted here; the first one decides for all.
+    pub(crate) fn is_of(&self, route: Option<&MatchedPath>) -> bool {
+        let known = self.route.get_or_init(|| route.cloned());
+        known.as_ref().map(MatchedPath::as_str) == route.map(MatchedPath::as_str)
     }
 
     /// The pattern that the path matched, if any.
@@ -236,17 +214,14 @@ impl Series {
     }
 
     fn bind(&self, labels: Labels) -> BoundHistogram<f64> {
-        self.shared
-            .instruments
-            .duration
-            .bind(&labels.of_end(self.route()))
+        self.duration.bind(&labels.of_end(self.route()))
     }
 }
 
-impl fmt::Debug for Series {
+impl fmt::Debug for RouteMetrics {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter
-            .debug_struct("Series")
+            .debug_struct("RouteMetrics")
             .field("route", &self.route())
             .finish_non_exhaustive()
     }

@@ -13,9 +13,9 @@ use tokio::time::{Instant, sleep, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::connection::{Connections, Manners};
-use crate::hosts::Hosts;
-use crate::{AllowedHosts, ErrorPage};
+use crate::connection::{Connections, Rules};
+use crate::error_page::ErrorPage;
+use crate::hosts::{AllowedHosts, Hosts};
 
 /// How long requests under way may take after the stop; then their connections are left to the process's end.
 const DRAIN: Duration = Duration::from_secs(5);
@@ -69,13 +69,13 @@ pub async fn serve(
 ) -> io::Result<()> {
     let address = listener.local_addr()?;
     tracing::info!(%address, "listening");
-    let manners = Manners {
+    let rules = Rules {
         hosts: Hosts::new(options.allowed_hosts, address),
         error_page: options.error_page,
     };
     let stopping = Arc::new(AtomicBool::new(false));
     let tasks = TaskTracker::new();
-    let connections = Connections::new(router, manners, Arc::clone(&stopping), stop.clone());
+    let connections = Connections::new(router, rules, Arc::clone(&stopping), stop.clone());
     let mut acceptor = Acceptor::default();
     loop {
         tokio::select! {

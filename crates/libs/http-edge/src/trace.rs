@@ -5,13 +5,14 @@ use std::time::Instant;
 use axum::extract::Request;
 use axum::http::uri::Authority;
 use axum::http::{HeaderMap, HeaderName, StatusCode, header};
+use opentelemetry::global::{self, BoxedTracer};
 use opentelemetry::propagation::Extractor;
 use opentelemetry::trace::{SpanKind, Status, TraceContextExt, TraceId, Tracer};
 use opentelemetry::{Context, KeyValue};
 use opentelemetry_http::HeaderExtractor;
-use telemetry::{Decision, Unsampled};
+use telemetry::{Decision, Sampler, Unsampled};
 
-use crate::route_metrics::{Labels, Series};
+use crate::route_metrics::Labels;
 
 static TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
@@ -22,18 +23,66 @@ pub(crate) enum Trace {
     Unsampled(Unsampled),
 }
 
-impl Trace {
-    /// Begins the span of a request that is traced.
-    pub(crate) fn begin(series: &Series, labels: Labels, request: &Request, now: Instant) -> Self {
-        let headers = HeaderExtractor(request.headers());
-        let named = request.headers().contains_key(&TRACEPARENT);
-        let headers = named.then_some(&headers as &dyn Extractor);
-        match series.shared().sampler.decide(headers, now) {
-            Decision::Unsampled(unsampled) => Self::Unsampled(unsampled),
-            Decision::Traced(parent) => Self::Traced(server_span(&parent, series, labels, request)),
+/// What a service's requests are traced with.
+#[derive(Debug)]
+pub(crate) struct Tracing {
+    sampler: Sampler,
+    tracer: BoxedTracer,
+}
+
+impl Tracing {
+    /// Traces the requests that `sampler` chooses.
+    pub(crate) fn new(sampler: Sampler) -> Self {
+        Self {
+            sampler,
+            tracer: global::tracer("http-edge"),
         }
     }
 
+    /// Begins the span of a request that is traced.
+    pub(crate) fn begin(
+        &self,
+        request: &Request,
+        labels: Labels,
+        route: Option<&str>,
+        now: Instant,
+    ) -> Trace {
+        let headers = HeaderExtractor(request.headers());
+        let named = request.headers().contains_key(&TRACEPARENT);
+        let headers = named.then_some(&headers as &dyn Extractor);
+        match self.sampler.decide(headers, now) {
+            Decision::Unsampled(unsampled) => Trace::Unsampled(unsampled),
+            Decision::Traced(parent) => Trace::Traced(self.server_span(&parent, request, labels, route)),
+        }
+    }
+
+    /// A child of the caller's, named by the route's pattern.
+    fn server_span(
+        &self,
+        parent: &Context,
+        request: &Request,
+        labels: Labels,
+        route: Option<&str>,
+    ) -> Context {
+        let name = match (labels.method(), route) {
+            ("_OTHER", Some(route)) => format!("HTTP {route}"),
+            ("_OTHER", None) => "HTTP".to_owned(),
+            (method, Some(route)) => format!("{method} {route}"),
+            (method, None) => method.to_owned(),
+        };
+        let mut attributes = labels.of_arrival(route);
+        attributes.extend(of_request(request));
+        let span = self
+            .tracer
+            .span_builder(name)
+            .with_kind(SpanKind::Server)
+            .with_attributes(attributes);
+        let span = span.start_with_context(&self.tracer, parent);
+        parent.with_span(span)
+    }
+}
+
+impl Trace {
     /// Does some of the request's work within it.
     pub(crate) fn enter<R>(&mut self, work: impl FnOnce() -> R) -> R {
         match self {
@@ -79,25 +128,6 @@ impl Trace {
             context.span().end();
         }
     }
-}
-
-/// A child of the caller's, named by the route's pattern.
-fn server_span(parent: &Context, series: &Series, labels: Labels, request: &Request) -> Context {
-    let name = match (labels.method(), series.route()) {
-        ("_OTHER", Some(route)) => format!("HTTP {route}"),
-        ("_OTHER", None) => "HTTP".to_owned(),
-        (method, Some(route)) => format!("{method} {route}"),
-        (method, None) => method.to_owned(),
-    };
-    let mut attributes = labels.of_arrival(series.route());
-    attributes.extend(of_request(request));
-    let tracer = &series.shared().instruments.tracer;
-    let span = tracer
-        .span_builder(name)
-        .with_kind(SpanKind::Server)
-        .with_attributes(attributes);
-    let span = span.start_with_context(tracer, parent);
-    parent.with_span(span)
 }
 
 fn of_request(request: &Request) -> impl Iterator<Item = KeyValue> {
