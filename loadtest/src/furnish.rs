@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context as _, Result, ensure};
 use jiff::Timestamp;
-use lab::data::{Account as Recorded, Recording, Sample};
-use lab::sources::{AccountId, LARGEST_BATCH, NewSample, Sources};
+use stack::data::{Account as Recorded, Recording, Sample};
+use stack::sources::{AccountId, LARGEST_BATCH, NewSample, Sources};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 

@@ -2,9 +2,9 @@
 
 use anyhow::{Context as _, Result, anyhow};
 use reqwest::Url;
-use system_tests::Process;
+use stack::NatsServer;
+use stack::Process;
 use tempfile::TempDir;
-use test_support::NatsServer;
 
 use super::StackOptions;
 use crate::client::Addresses;

@@ -6,7 +6,7 @@ use std::process::{Command, Output, Stdio};
 use loadtest::results::{Outcome, Results};
 use loadtest::verdict;
 use rustix::process::{Pid, Signal, kill_process};
-use test_support::eventually;
+use stack::eventually;
 
 use crate::fixture;
 

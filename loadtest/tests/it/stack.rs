@@ -8,7 +8,7 @@ use loadtest::results::Injected;
 use loadtest::scrape::Scraper;
 use loadtest::stack::{Stack, StackOptions, Which};
 use loadtest::strategy::Strategy;
-use system_tests::Process;
+use stack::Process;
 
 fn slow_metrics(latency_ms: u64) -> StackOptions {
     let slow = Injected {

@@ -21,7 +21,7 @@ use divan::Bencher;
 use divan::counter::ItemsCount;
 use futures::FutureExt as _;
 use page::{Config, Service};
-use system_tests::{Options, Stack};
+use stack::{Options, Stack};
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;

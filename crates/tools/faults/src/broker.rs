@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_nats::jetstream::context::ContextBuilder;
 use async_nats::jetstream::{self, response::Response};
 use serde_json::Value;
-use test_support::{NatsServer, eventually};
+use stack::{NatsServer, eventually};
 
 /// How long three servers may take until they have agreed on a leader.
 const AGREE_WITHIN: Duration = Duration::from_mins(1);
@@ -50,7 +50,7 @@ impl Broker {
         broker
     }
 
-    /// Where clients find it: all its servers, beginning with one of them, for a [`Link`](system_tests::Link).
+    /// Where clients find it: all its servers, beginning with one of them, for a [`Link`](stack::Link).
     pub fn url(&self, beginning: usize) -> String {
         let urls = self.servers.iter().map(NatsServer::url);
         let mut addresses: Vec<_> = urls

@@ -5,7 +5,7 @@ mod history;
 
 use std::time::Duration;
 
-use system_tests::{Link, Process};
+use stack::{Link, Process};
 use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::history::{Outage, Replica, Source};

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::Client;
-use system_tests::{Link, Process};
+use stack::{Link, Process};
 use tempfile::TempDir;
 use tokio::sync::Mutex;
 use tokio::task::JoinSet;
@@ -137,7 +137,7 @@ impl Rig {
     pub async fn note_birth(&self, source: Source, recorder: &Recorder) -> Incarnation {
         let (client, url) = (client(), self.version_url(source));
         let within = Duration::from_secs(20);
-        let incarnation = test_support::eventually(within, async || named(&client, &url).await).await;
+        let incarnation = stack::eventually(within, async || named(&client, &url).await).await;
         recorder.heard(source, incarnation);
         incarnation
     }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use http_edge::AllowedHosts;
 
-use crate::sources::Sources;
+use stack::sources::Sources;
 
 /// The strategies that a replica may be started with, and a request may choose.
 pub(crate) const STRATEGIES: [&str; 5] = ["none", "ttl", "versioned", "invalidate", "prepopulate"];
@@ -212,19 +212,4 @@ pub fn colour() -> bool {
     )]
     let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     stdout().is_terminal() && !refused
-}
-
-/// Where a program on PATH is; a name with a folder is taken as it is.
-pub(crate) fn find_program(name: &std::path::Path) -> Option<PathBuf> {
-    if name.components().count() > 1 {
-        return name.is_file().then(|| name.to_owned());
-    }
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "this is config.rs; PATH is the system's setting, not ours"
-    )]
-    let path = std::env::var_os("PATH")?;
-    std::env::split_paths(&path)
-        .map(|folder| folder.join(name))
-        .find(|candidate| candidate.is_file())
 }

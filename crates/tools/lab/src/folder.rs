@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::seed::SeedRecord;
+use stack::seed::SeedRecord;
 
 /// A data folder that no other lab uses, until this is dropped or the process ends.
 #[derive(Debug)]
@@ -103,7 +103,7 @@ mod tests {
         assert!(!database.exists());
 
         fs::write(&database, "whole").unwrap();
-        SeedRecord::Done(crate::seed::Seeded::default())
+        SeedRecord::Done(stack::seed::Seeded::default())
             .write(folder.path())
             .unwrap();
         assert!(!folder.discard_half_a_seeding().unwrap());

@@ -1,19 +1,15 @@
 #![doc = include_str!("../README.md")]
 
+pub mod addresses;
 pub mod config;
-pub mod console;
-pub mod data;
 pub mod folder;
 pub mod link;
 pub mod measure;
-pub mod ports;
+pub mod parts;
 pub mod replay;
 mod room;
-pub mod seed;
-pub mod sources;
-pub mod stack;
+pub mod seeding;
 pub mod strategies;
-pub mod supervisor;
 pub mod up;
 pub mod web;
 pub mod welcome;
@@ -23,10 +19,10 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, Result};
 use clap::Parser as _;
+use stack::console::Console;
 use tokio::runtime::Builder;
 
 use crate::config::{Command, Config};
-use crate::console::Console;
 
 /// Does what the command line asks, and says on standard error why it could not.
 pub fn main() -> ExitCode {
@@ -48,7 +44,7 @@ fn run(config: Config) -> Result<()> {
             // One thread, this one, which lives as long as the process: the children's parent, in the kernel's eyes.
             run_on(Builder::new_current_thread(), up::up(&config, &console))
         }
-        Command::Seed(config) => run_on(Builder::new_current_thread(), seed::seed_once(&config)),
+        Command::Seed(config) => run_on(Builder::new_current_thread(), seeding::seed_once(&config)),
         Command::Compare(config) => run_on(Builder::new_current_thread(), strategies::compare(&config)),
         // A replica hears on a thread of its own, and so does this.
         Command::Measure(config) => run_on(Builder::new_multi_thread(), measure::measure(&config)),

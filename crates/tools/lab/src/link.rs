@@ -7,7 +7,7 @@ use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
-use crate::stack::local;
+use stack::ports::local;
 
 /// A link, open at first; gone, with its connections, when it is dropped.
 #[derive(Debug)]

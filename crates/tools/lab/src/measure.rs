@@ -16,7 +16,7 @@ use crate::measure::applied::Applied;
 use crate::measure::echo::Echo;
 use crate::measure::latency::Latency;
 use crate::measure::visible::Visible;
-use crate::sources::{AccountId, Revision, Sources};
+use stack::sources::{AccountId, Revision, Sources};
 
 /// How long the last event may take after the last write.
 const LAST_EVENT_WITHIN: Duration = Duration::from_secs(10);

@@ -6,10 +6,10 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until};
 
-use crate::console::Console;
-use crate::data::{Account, Recording, Sample};
-use crate::seed::{Seeded, SeededAccount};
-use crate::sources::Sources;
+use stack::console::Console;
+use stack::data::{Account, Recording, Sample};
+use stack::seed::{Seeded, SeededAccount};
+use stack::sources::Sources;
 
 /// Keeps a very short recording from going round without a rest.
 const BETWEEN_LOOPS: Duration = Duration::from_secs(1);
@@ -97,7 +97,7 @@ fn due(first: &Sample, sample: &Sample, speed: u32) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::State;
+    use stack::data::State;
 
     fn at(unix_time: i64) -> Sample {
         Sample {

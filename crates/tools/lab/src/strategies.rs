@@ -21,7 +21,7 @@ use self::furnish::furnish;
 use self::reader::Reader;
 use self::tally::{Acknowledged, Tally};
 use crate::config::{CompareConfig, STRATEGIES};
-use crate::sources::{AccountId, MOST_LISTED, Sources};
+use stack::sources::{AccountId, MOST_LISTED, Sources};
 
 pub use self::compared::{Compared, Row};
 

@@ -8,20 +8,20 @@ use anyhow::{Context as _, Result};
 use jiff::Timestamp;
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::addresses::Ports;
 use crate::config::UpConfig;
-use crate::console::Console;
-use crate::data::Recording;
 use crate::folder::DataFolder;
 use crate::link::Link;
-use crate::ports::Ports;
+use crate::parts::{Part, Stack};
 use crate::replay::replay;
 use crate::room;
-use crate::seed::{SeedRecord, Seeded, seed};
-use crate::stack::{Part, Stack};
 use crate::strategies::delete_leftovers;
-use crate::supervisor::Supervisor;
 use crate::web::{self, Stage};
 use crate::welcome::{Welcome, account_of_the_walk};
+use stack::console::Console;
+use stack::data::Recording;
+use stack::seed::{SeedRecord, Seeded, seed};
+use stack::supervisor::Supervisor;
 
 /// How long a part may take until it is ready; a debug build on a busy machine needs seconds.
 const READY_WITHIN: Duration = Duration::from_secs(30);

@@ -32,7 +32,7 @@ use tokio_util::sync::CancellationToken;
 use self::audience::Audience;
 use self::comparison::{Comparison, Standing};
 use self::controls::{Asked, Control};
-use crate::stack::local;
+use stack::ports::local;
 
 pub use self::stage::Stage;
 

@@ -2,9 +2,10 @@
 
 use std::fmt;
 
-use crate::seed::Seeded;
-use crate::sources::AccountId;
-use crate::stack::{Stack, url};
+use crate::parts::Stack;
+use stack::ports::url;
+use stack::seed::Seeded;
+use stack::sources::AccountId;
 
 /// The account of the walk: the one whose checks come most often.
 const LIVELIEST: &str = "d33bs/upptime-curc";

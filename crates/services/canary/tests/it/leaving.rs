@@ -1,7 +1,7 @@
 //! What a canary leaves behind when it is told to stop: nothing, whatever became of its creations.
 
 use reqwest::Method;
-use system_tests::{Gate, Process, Stack};
+use stack::{Gate, Process, Stack};
 use test_support::eventually;
 
 use crate::late::Late;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use system_tests::{Options, Process, Stack};
+use stack::{Options, Process, Stack};
 use test_support::eventually;
 
 use crate::liar::Liar;

@@ -9,7 +9,7 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use axum::routing::get;
-use system_tests::{Gate, Link, Process};
+use stack::{Gate, Link, Process};
 use test_support::{NatsServer, eventually};
 use tokio::net::TcpListener;
 

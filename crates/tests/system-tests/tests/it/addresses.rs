@@ -3,7 +3,7 @@
 use std::net::TcpListener;
 use std::process::{Command, Output};
 
-use system_tests::program;
+use stack::program;
 
 fn run(name: &str, listen: &str) -> Output {
     let folder = tempfile::tempdir().unwrap();

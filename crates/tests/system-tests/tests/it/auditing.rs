@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Mutex;
 
-use system_tests::{Options, Stack};
+use stack::{Options, Stack};
 
 /// Longer than anything here takes on a busy machine.
 const LONG: std::time::Duration = std::time::Duration::from_secs(20);

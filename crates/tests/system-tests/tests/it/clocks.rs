@@ -1,10 +1,14 @@
 //! Clocks that were ahead and are set right while the services run: no date from before is told again once it has passed.
 
+mod stepped;
+
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use serde_json::json;
-use system_tests::{Environment, Options, Stack, SteppedClock};
+use stack::{Environment, Options, Stack};
+
+use self::stepped::SteppedClock;
 
 /// How far the clocks are ahead, in seconds.
 const AHEAD: u8 = 4;

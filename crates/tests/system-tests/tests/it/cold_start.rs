@@ -1,7 +1,7 @@
 //! A replica that starts when nobody can be asked: what the stream tells is shown, marked and dated (rule 19).
 
 use serde_json::{Value, json};
-use system_tests::{Page, Stack};
+use stack::{Page, Stack};
 
 /// Longer than anything here takes on a busy machine.
 const LONG: std::time::Duration = std::time::Duration::from_secs(20);

@@ -10,7 +10,7 @@ use jsonschema::Validator;
 use reqwest::Method;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
-use system_tests::Stack;
+use stack::Stack;
 use tokio::time::timeout;
 
 fn contracts() -> PathBuf {

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use system_tests::Stack;
+use stack::Stack;
 use test_support::{CollectedSpan, OtlpSink};
 
 use crate::traces::traced_stack;

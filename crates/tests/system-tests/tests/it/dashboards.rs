@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use reqwest::Method;
 use serde_json::Value;
-use system_tests::{Options, Process, Stack};
+use stack::{Options, Process, Stack};
 use test_support::eventually;
 
 use self::asked::{Selector, selectors};

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use async_nats::{Client, ConnectOptions, Event};
 use serde_json::Value;
-use system_tests::{Broker, Options, Process, Stack, program};
+use stack::{Broker, Options, Process, Stack, program};
 use test_support::{NatsServer, eventually};
 use tokio::sync::mpsc;
 use tokio::time::timeout;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::Value;
-use system_tests::{Page, Stack};
+use stack::{Page, Stack};
 
 /// Reads until the page has this name. For after an outage: how long it takes to hear again is not promised here.
 async fn until_named(stack: &Stack, id: i64, name: &str) -> Page {

@@ -1,7 +1,7 @@
 //! A write becomes a fresh page: on the next read after its event, without any TTL.
 
 use serde_json::json;
-use system_tests::{Options, Stack};
+use stack::{Options, Stack};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rename_is_on_the_page_that_is_read_after_its_event() {

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use system_tests::Stack;
+use stack::Stack;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 

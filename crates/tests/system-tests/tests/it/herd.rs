@@ -2,7 +2,7 @@
 
 use reqwest::Method;
 use serde_json::{Value, json};
-use system_tests::Stack;
+use stack::Stack;
 use tokio::task::JoinSet;
 
 /// How many, each for a page of its own.

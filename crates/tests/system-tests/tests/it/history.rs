@@ -11,7 +11,7 @@ mod recording;
 mod replay;
 
 use serde_json::Value;
-use system_tests::{Options, Stack};
+use stack::{Options, Stack};
 
 use self::readers::Readers;
 use self::recording::Recording;

@@ -1,7 +1,7 @@
 //! Under which names the services of a stack answer, and under which they can be written to.
 
 use reqwest::Method;
-use system_tests::{Process, Stack};
+use stack::{Process, Stack};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 

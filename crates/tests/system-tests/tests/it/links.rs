@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use async_nats::connection::State;
 use futures::StreamExt as _;
-use system_tests::Link;
+use stack::Link;
 use test_support::NatsServer;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};

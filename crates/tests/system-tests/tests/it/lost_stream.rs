@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use reqwest::StatusCode;
 use serde_json::{Value, json};
-use system_tests::Stack;
+use stack::Stack;
 use test_support::eventually;
 
 const LONG: Duration = Duration::from_secs(20);

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use system_tests::{Broker, Options, Process, Stack};
+use stack::{Broker, Options, Process, Stack};
 use test_support::{Certificates, NatsServer, eventually};
 
 const LONG: Duration = Duration::from_secs(20);

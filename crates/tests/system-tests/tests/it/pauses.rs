@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use system_tests::Process;
+use stack::Process;
 use test_support::NatsServer;
 use tokio::time::timeout;
 

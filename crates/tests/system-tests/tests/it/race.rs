@@ -1,6 +1,6 @@
 //! The race that most production caches have: a fill that is under way while the event passes.
 
-use system_tests::Stack;
+use stack::Stack;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_fill_that_holds_an_old_answer_while_the_event_passes_leaves_no_old_page() {

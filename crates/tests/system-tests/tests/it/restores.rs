@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use reqwest::Method;
 use serde_json::json;
-use system_tests::{Link, Page, Process, Stack};
+use stack::{Link, Page, Process, Stack};
 use test_support::eventually;
 
 const LONG: Duration = Duration::from_secs(20);

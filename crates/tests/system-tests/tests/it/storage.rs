@@ -7,7 +7,7 @@ use std::time::Duration;
 use reqwest::{Response, StatusCode, header};
 use rusqlite::Connection;
 use serde_json::{Value, json};
-use system_tests::{Process, program};
+use stack::{Process, program};
 use test_support::{Disk, eventually};
 
 const SOON: Duration = Duration::from_secs(20);

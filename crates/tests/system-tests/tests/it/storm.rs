@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use reqwest::{Client, Method};
-use system_tests::{Options, Process, Stack};
+use stack::{Options, Process, Stack};
 
 /// Pages that are read.
 const PAGES: u64 = 8;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use reqwest::Method;
 use serde_json::json;
-use system_tests::{Process, Stack};
+use stack::{Process, Stack};
 
 /// Waits until the process has ended, and asserts that it failed and said which task it was.
 async fn assert_ended_with(process: &mut Process, task: &str) {

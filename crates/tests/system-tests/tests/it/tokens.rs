@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use system_tests::{Options, Page, Stack};
+use stack::{Options, Page, Stack};
 
 const TOKEN: &str = "consistency-token";
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use reqwest::Method;
 use serde_json::json;
-use system_tests::{Options, Stack};
+use stack::{Options, Stack};
 use test_support::{CollectedSpan, OtlpSink};
 
 pub(crate) async fn traced_stack(replicas: usize) -> (Stack, OtlpSink) {

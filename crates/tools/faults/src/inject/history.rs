@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use system_tests::Process;
+use stack::Process;
 use tokio::time::{Instant, sleep};
 
 use super::{Injector, pause};

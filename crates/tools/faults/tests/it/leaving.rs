@@ -41,7 +41,7 @@ async fn whoever_stops_it_finds_no_process_left_behind() {
     let rest: Vec<_> = lines.map_while(Result::ok).collect();
     assert_eq!(rest.last().map(String::as_str), Some("stopped before its end"));
     assert_eq!(program.wait().unwrap().code(), Some(130));
-    test_support::eventually(Duration::from_secs(20), async || {
+    stack::eventually(Duration::from_secs(20), async || {
         let left: Vec<_> = started.iter().filter(|id| runs(**id)).collect();
         if left.is_empty() {
             Ok(())

@@ -12,7 +12,7 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::latency::Latency;
-use crate::sources::{AccountId, Revision};
+use stack::sources::{AccountId, Revision};
 
 const ACCOUNTS: SourceId = SourceId(0);
 

@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::latency::Latency;
-use crate::sources::{AccountId, Revision, http_client};
+use stack::sources::{AccountId, Revision, http_client};
 
 /// A reader of the page beside the writer: it takes the newest answered write, reads until the page shows it, and
 /// takes the next one. So it misses writes, but never waits for one in the wrong order.

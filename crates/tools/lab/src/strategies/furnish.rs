@@ -3,8 +3,8 @@
 use anyhow::Result;
 use jiff::{SignedDuration, Timestamp};
 
-use crate::data::State;
-use crate::sources::{AccountId, EndpointId, NewSample, Sources};
+use stack::data::State;
+use stack::sources::{AccountId, EndpointId, NewSample, Sources};
 
 /// How many endpoints it has.
 const ENDPOINTS: u32 = 5;

@@ -6,8 +6,8 @@ use anyhow::{Context as _, Result, anyhow, ensure};
 use reqwest::Client;
 use reqwest::header::HeaderMap;
 
-use crate::sources::{AccountId, Revision, http_client, send, why};
 use crate::web::{Scrape, UNTRACED, detail, revisions};
+use stack::sources::{AccountId, Revision, http_client, send, why};
 
 /// For how long an answer is waited for; the page's own deadlines are below a second.
 const ANSWERS_WITHIN: Duration = Duration::from_millis(1_500);

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use super::compared::{READS_FOR_P99, Row};
 use super::reader::Answer;
 use crate::measure::latency::Latency;
-use crate::sources::Revision;
 use crate::web::Scrape;
+use stack::sources::Revision;
 
 /// The promise: a page that is not marked reflects every change that is older than this.
 const BOUND: Duration = Duration::from_secs(1);

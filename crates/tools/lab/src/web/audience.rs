@@ -15,9 +15,9 @@ use super::picture::{Picture, Seen};
 use super::scrape::Scrape;
 use super::side_by_side::SideBySide;
 use super::stage::Stage;
-use crate::sources::http_client;
-use crate::stack::url;
-use crate::supervisor::{Layer, State};
+use stack::ports::url;
+use stack::sources::http_client;
+use stack::supervisor::{Layer, State};
 
 /// How often a picture is sent.
 const EVERY: Duration = Duration::from_millis(250);

@@ -7,8 +7,8 @@ use serde::Serialize;
 use super::controls::Refused;
 use super::stage::Stage;
 use crate::config::{ACCOUNTS_URL, ENDPOINTS_URL, METRICS_URL, PAGE_URL};
-use crate::stack::url;
 use crate::strategies::{self, Compared, Plan};
+use stack::ports::url;
 
 /// At most one comparison at a time, and how far it is.
 ///

@@ -13,11 +13,11 @@ use tokio::time::timeout;
 
 use super::stage::Stage;
 use crate::config::STRATEGIES;
-use crate::data::State as Found;
-use crate::ports;
-use crate::sources::{AccountId, Failure, NewSample};
-use crate::stack::{LINKED, NAIVE, Part};
-use crate::supervisor::{Layer, State};
+use crate::parts::{LINKED, NAIVE, Part};
+use stack::data::State as Found;
+use stack::ports;
+use stack::sources::{AccountId, Failure, NewSample};
+use stack::supervisor::{Layer, State};
 
 /// The most that the sources hold an answer back for.
 const MOST_LATENCY_MS: u32 = 9_000;

@@ -9,8 +9,8 @@ use super::controls::{BROKER_ANSWERS_WITHIN, Refused, require_free};
 use super::page::toggle;
 use super::stage::Stage;
 use crate::link::Link;
-use crate::stack::{LINKED, NAIVE};
-use crate::supervisor::{Layer, State};
+use crate::parts::{LINKED, NAIVE};
+use stack::supervisor::{Layer, State};
 
 /// How long it may take until it serves; a debug build on a busy machine needs seconds.
 const READY_WITHIN: Duration = Duration::from_secs(15);

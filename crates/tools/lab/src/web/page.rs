@@ -6,8 +6,9 @@ use super::comparison;
 use super::naive;
 use super::stage::Stage;
 use crate::config::STRATEGIES;
-use crate::stack::{NAIVE, Part, url};
-use crate::supervisor::Layer;
+use crate::parts::{NAIVE, Part};
+use stack::ports::url;
+use stack::supervisor::Layer;
 
 /// The page's style.
 pub(super) const STYLE: &str = concat!(

@@ -8,8 +8,8 @@ use super::flow::Flowed;
 use super::scrape::{Feed, Scrape, Worth};
 use super::side_by_side::Answer;
 use super::stage::Stage;
-use crate::sources::AccountId;
-use crate::supervisor::{Layer, State};
+use stack::sources::AccountId;
+use stack::supervisor::{Layer, State};
 
 /// Everything at one moment.
 #[derive(Debug, Serialize)]

@@ -14,9 +14,10 @@ use tokio::time::{Interval, MissedTickBehavior, interval};
 
 use super::stage::{Chosen, Stage};
 use super::verdict::{Colour, Known, Shown, Verdict, revisions, revisions_told};
-use crate::sources::{AccountId, why};
-use crate::stack::{Part, url};
-use crate::supervisor::{Layer, State};
+use crate::parts::Part;
+use stack::ports::url;
+use stack::sources::{AccountId, why};
+use stack::supervisor::{Layer, State};
 
 /// How often the replicas are read.
 const EVERY: Duration = Duration::from_millis(500);

@@ -8,9 +8,9 @@ use tokio::sync::Notify;
 
 use super::controls::Refused;
 use crate::link::Link;
-use crate::sources::{AccountId, ListedAccount, Sources};
-use crate::stack::{LINKED, NAIVE, Part, Stack};
-use crate::supervisor::{Layer, Processes};
+use crate::parts::{LINKED, NAIVE, Part, Stack};
+use stack::sources::{AccountId, ListedAccount, Sources};
+use stack::supervisor::{Layer, Processes};
 
 /// The most accounts that can be chosen from.
 const LISTED: u16 = 50;

@@ -4,7 +4,7 @@ use std::io::{Result, Write};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use lab::console::Console;
+use stack::console::Console;
 use tokio::sync::watch;
 use tokio::time::timeout;
 

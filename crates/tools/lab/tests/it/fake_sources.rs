@@ -7,8 +7,8 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::routing::post;
 use axum::{Json, Router};
-use lab::sources::Sources;
 use serde_json::{Value, json};
+use stack::sources::Sources;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 

@@ -1,9 +1,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use lab::data::{Account, Recording, Sample, Skipped, State};
 use lab::replay::replay;
-use lab::seed::{Seeded, SeededAccount};
+use stack::data::{Account, Recording, Sample, Skipped, State};
+use stack::seed::{Seeded, SeededAccount};
 
 use crate::capture::Captured;
 use crate::fake_sources;

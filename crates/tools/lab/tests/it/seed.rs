@@ -2,8 +2,8 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use jiff::Timestamp;
-use lab::data::Recording;
-use lab::seed::seed;
+use stack::data::Recording;
+use stack::seed::seed;
 
 use crate::fake_sources;
 

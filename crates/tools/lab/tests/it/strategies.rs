@@ -4,11 +4,11 @@ use std::future::pending;
 use std::process::Stdio;
 use std::time::Duration;
 
-use lab::sources::Sources;
 use lab::strategies::{Compared, Plan, Row, run};
 use reqwest::Client;
 use rustix::process::{Signal, kill_process};
 use serde_json::{Value, json};
+use stack::sources::Sources;
 use test_support::eventually;
 use tokio::process::Command;
 use tokio::time::timeout;

@@ -1,8 +1,8 @@
 use std::future::pending;
 use std::time::Duration;
 
-use lab::supervisor::{Layer, Program, Supervisor};
 use rustix::process::{Pid, test_kill_process};
+use stack::supervisor::{Layer, Program, Supervisor};
 use test_support::eventually;
 
 use crate::capture::Captured;

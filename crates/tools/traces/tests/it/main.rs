@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use http_edge::AllowedHosts;
 use serde_json::Value;
-use system_tests::{Options, Stack};
+use stack::{Options, Stack};
 use tokio::net::TcpListener;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use traces::Config;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_nats::jetstream;
 use async_nats::jetstream::response::Response;
 use serde_json::{Value, json};
-use system_tests::Process;
+use stack::Process;
 use test_support::{NatsServer, eventually};
 
 use super::{LONG, User, clone, deployed};

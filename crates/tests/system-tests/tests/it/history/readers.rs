@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use jiff::Timestamp;
 use reqwest::Client;
 use serde_json::{Value, json};
-use system_tests::Stack;
+use stack::Stack;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use jiff::Timestamp;
 use reqwest::{Method, Response};
 use serde_json::{Value, json};
-use system_tests::Stack;
+use stack::Stack;
 
 use super::readers::Answer;
 use super::recording::{Edit, Kind, Recording, Sample, Step, What};

@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 
+use crate::NatsServer;
 use reqwest::{Client, Method, RequestBuilder, Response};
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use test_support::NatsServer;
 
 use crate::{Environment, Gate, Link, Process};
 

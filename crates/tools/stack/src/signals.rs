@@ -8,7 +8,7 @@ use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 ///
 /// # Panics
 /// When it is no child of this process, or has ended.
-pub fn pause_process(id: u32) {
+pub(crate) fn pause_process(id: u32) {
     let process = pid(id);
     kill_process(process, Signal::STOP).expect("a process that runs can be paused");
     // The signal is on its way when `kill` returns. Its parent is told once the last thread has stopped; an end is
@@ -22,7 +22,7 @@ pub fn pause_process(id: u32) {
 ///
 /// # Panics
 /// When it has ended.
-pub fn resume_process(id: u32) {
+pub(crate) fn resume_process(id: u32) {
     kill_process(pid(id), Signal::CONT).expect("a process that has not ended can be resumed");
 }
 
@@ -30,7 +30,7 @@ pub fn resume_process(id: u32) {
 ///
 /// # Panics
 /// When it has ended.
-pub fn terminate_process(id: u32) {
+pub(crate) fn terminate_process(id: u32) {
     kill_process(pid(id), Signal::TERM).expect("a process that has not ended can be asked to");
 }
 

@@ -123,7 +123,7 @@ impl NatsServer {
     /// # Panics
     /// When it does not run.
     pub fn pause(&self) {
-        crate::pause_process(self.id());
+        crate::signals::pause_process(self.id());
     }
 
     /// Lets it go on after [`pause`](Self::pause).
@@ -131,7 +131,7 @@ impl NatsServer {
     /// # Panics
     /// When it does not run.
     pub fn resume(&self) {
-        crate::resume_process(self.id());
+        crate::signals::resume_process(self.id());
     }
 
     /// Starts it again on the same port, with what its store holds.

@@ -44,7 +44,7 @@ pub struct NewSample {
 }
 
 /// The most accounts that the accounts service lists at once.
-pub(crate) const MOST_LISTED: u16 = 100;
+pub const MOST_LISTED: u16 = 100;
 
 /// The most samples that the metrics service takes at once.
 pub const LARGEST_BATCH: usize = 1000;
@@ -109,11 +109,11 @@ impl Problem {
 /// Why a service did not do what it was asked to, in words: somebody may have broken it on purpose.
 #[derive(Debug, thiserror::Error)]
 #[error("{service} {what}")]
-pub(crate) struct Failure {
+pub struct Failure {
     service: &'static str,
     what: String,
     /// It answered that the request was wrong.
-    pub(crate) declined: bool,
+    pub declined: bool,
 }
 
 impl Sources {
@@ -147,7 +147,7 @@ impl Sources {
     }
 
     /// Fails unless there is such an account.
-    pub(crate) async fn require_account(&self, account: AccountId) -> Result<()> {
+    pub async fn require_account(&self, account: AccountId) -> Result<()> {
         let request = self.http.get(format!("{}/accounts/{account}", self.accounts));
         send("accounts", request).await?;
         Ok(())
@@ -209,7 +209,7 @@ impl Sources {
     }
 
     /// The sources that are slowed down on purpose, and by how many milliseconds: they say so in what they answer.
-    pub(crate) async fn injected(&self, account: AccountId) -> Result<Vec<(&'static str, u64)>> {
+    pub async fn injected(&self, account: AccountId) -> Result<Vec<(&'static str, u64)>> {
         let mut injected = Vec::new();
         for (name, address) in [
             ("accounts", format!("{}/accounts/{account}", self.accounts)),
@@ -234,7 +234,7 @@ impl Sources {
 }
 
 /// A client for this machine: no proxy, and no patience with a service that hangs.
-pub(crate) fn http_client() -> Client {
+pub fn http_client() -> Client {
     let builder = Client::builder().no_proxy().timeout(Duration::from_secs(10));
     builder
         .build()
@@ -251,7 +251,7 @@ async fn created(service: &'static str, request: RequestBuilder) -> Result<u64> 
 }
 
 /// Sends, and turns every answer that is no success into what the service said.
-pub(crate) async fn send(service: &'static str, request: RequestBuilder) -> Result<Response, Failure> {
+pub async fn send(service: &'static str, request: RequestBuilder) -> Result<Response, Failure> {
     let answer = request.send().await.map_err(|error| Failure {
         service,
         what: why(&error).to_owned(),
@@ -270,7 +270,7 @@ pub(crate) async fn send(service: &'static str, request: RequestBuilder) -> Resu
 }
 
 /// Why no answer came.
-pub(crate) fn why(error: &reqwest::Error) -> &'static str {
+pub fn why(error: &reqwest::Error) -> &'static str {
     if error.is_timeout() {
         "does not answer"
     } else if error.is_connect() {

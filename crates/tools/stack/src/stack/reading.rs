@@ -62,7 +62,7 @@ impl Stack {
 
     /// Reads until the page comes from the cache: the events of what was just created may still be on their way.
     pub async fn cached_page(&self, replica: usize, account: i64) -> Page {
-        test_support::eventually(LONG, async || {
+        crate::eventually(LONG, async || {
             let page = self.page(replica, account).await;
             if page.cache_status.starts_with("page; hit") {
                 Ok(page)
@@ -82,7 +82,7 @@ impl Stack {
 
     /// Waits until a replica has applied `count` more events of a source than `since`.
     pub async fn until_applied(&self, replica: usize, source: &str, since: u64) {
-        test_support::eventually(LONG, async || match self.applied(replica, source).await {
+        crate::eventually(LONG, async || match self.applied(replica, source).await {
             now if now > since => Ok(()),
             now => Err(format!("{now} events of {source} were applied")),
         })
@@ -92,7 +92,7 @@ impl Stack {
     /// Waits until a replica is answering this many readers at once.
     pub async fn until_under_way(&self, replica: usize, readers: u32) {
         let page = &self.pages[replica];
-        test_support::eventually(LONG, async || {
+        crate::eventually(LONG, async || {
             let active = self.metric(page, "http_server_active_requests", &[]).await;
             if active >= f64::from(readers) {
                 Ok(())
@@ -114,7 +114,7 @@ impl Stack {
     }
 
     async fn until_trusting(&self, page: &Process, sources: f64) {
-        test_support::eventually(LONG, async || {
+        crate::eventually(LONG, async || {
             let trusted = self.metric(page, "page_source_trusted", &[]).await;
             if (trusted - sources).abs() < 0.5 {
                 Ok(())

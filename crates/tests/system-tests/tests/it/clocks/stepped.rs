@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 
-use crate::Environment;
+use stack::Environment;
 
 /// Where Debian and its relatives install the library.
 const LIBRARIES: [&str; 3] = [
@@ -16,7 +16,7 @@ const LIBRARIES: [&str; 3] = [
 
 /// The wall clock of some processes, by libfaketime. Their monotonic clock is the machine's.
 #[derive(Debug)]
-pub struct SteppedClock {
+pub(crate) struct SteppedClock {
     library: PathBuf,
     folder: TempDir,
 }
@@ -26,7 +26,7 @@ impl SteppedClock {
     ///
     /// # Panics
     /// When no temporary file can be written.
-    pub fn ahead_by(seconds: u8) -> Option<Self> {
+    pub(crate) fn ahead_by(seconds: u8) -> Option<Self> {
         let library = LIBRARIES
             .into_iter()
             .map(PathBuf::from)
@@ -41,12 +41,12 @@ impl SteppedClock {
     ///
     /// # Panics
     /// When the file cannot be written.
-    pub fn set_right(&self) {
+    pub(crate) fn set_right(&self) {
         self.set("+0");
     }
 
     /// For the processes that go by it.
-    pub fn environment(&self) -> Environment {
+    pub(crate) fn environment(&self) -> Environment {
         let file = self.file().display().to_string();
         [
             ("LD_PRELOAD", self.library.display().to_string()),

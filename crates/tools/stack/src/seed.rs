@@ -9,7 +9,6 @@ use anyhow::{Context as _, Result};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::config::SeedConfig;
 use crate::data::{Account, RecordedId, Recording, Sample};
 use crate::sources::{AccountId, EndpointId, LARGEST_BATCH, NewSample, Sources};
 
@@ -65,19 +64,6 @@ impl SeedRecord {
             .and_then(|()| fs::rename(&next, data_dir.join(FILE)))
             .with_context(|| format!("writing {FILE} in {}", data_dir.display()))
     }
-}
-
-/// `lab seed`: fills a stack that somebody else started, if it has no account. A seeding that was interrupted is not taken up.
-pub async fn seed_once(config: &SeedConfig) -> Result<()> {
-    let recording = Recording::read(&config.data)?;
-    let sources = config.sources.clients();
-    if !sources.is_empty().await? {
-        println!("there are accounts already: nothing to seed");
-        return Ok(());
-    }
-    let seeded = seed(&recording, &sources, Timestamp::now()).await?;
-    println!("seeded {} accounts of real samples", seeded.accounts.len());
-    Ok(())
 }
 
 /// Creates everything that was recorded, each account's samples moved so that its newest one is at `now`.

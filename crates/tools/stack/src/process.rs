@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -101,7 +101,7 @@ impl Process {
     /// # Panics
     /// When it has ended.
     pub fn pause(&self) {
-        test_support::pause_process(self.id());
+        crate::signals::pause_process(self.id());
     }
 
     /// Lets it go on after [`pause`](Self::pause).
@@ -109,7 +109,7 @@ impl Process {
     /// # Panics
     /// When it has ended.
     pub fn resume(&self) {
-        test_support::resume_process(self.id());
+        crate::signals::resume_process(self.id());
     }
 
     /// Asks it to end (SIGTERM): it answers what it has read, and ends.
@@ -117,7 +117,7 @@ impl Process {
     /// # Panics
     /// When it has ended.
     pub fn terminate(&self) {
-        test_support::terminate_process(self.id());
+        crate::signals::terminate_process(self.id());
     }
 
     /// Whether it has not ended. A paused process is alive.
@@ -231,4 +231,16 @@ pub fn program(name: &str) -> PathBuf {
         }
     }
     PathBuf::from(name)
+}
+
+/// Where a program on PATH is; a name with a folder is taken as it is.
+pub fn find_program(name: &Path) -> Option<PathBuf> {
+    if name.components().count() > 1 {
+        return name.is_file().then(|| name.to_owned());
+    }
+    #[expect(clippy::disallowed_methods, reason = "PATH is the system's setting, not ours")]
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path)
+        .map(|folder| folder.join(name))
+        .find(|candidate| candidate.is_file())
 }

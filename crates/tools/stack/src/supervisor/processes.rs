@@ -10,8 +10,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::child::{Child, Order};
 use super::{Death, Program};
-use crate::config::find_program;
 use crate::console::Console;
+use crate::process::find_program;
 
 /// The running processes. Cheap to clone.
 #[derive(Clone, Debug)]

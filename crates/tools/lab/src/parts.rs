@@ -1,6 +1,6 @@
 //! What the stack is made of: which program with which settings, and how to tell that it is ready.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -10,11 +10,13 @@ use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpStream;
 use tokio::time::sleep;
 
-use crate::config::{UpConfig, find_program};
-use crate::ports::Ports;
+use crate::addresses::Ports;
+use crate::config::UpConfig;
 use crate::room;
-use crate::sources::{Sources, http_client};
-use crate::supervisor::{Layer, Program};
+use stack::find_program;
+use stack::ports::{local, url};
+use stack::sources::{Sources, http_client};
+use stack::supervisor::{Layer, Program};
 
 /// The parts of one running stack and their addresses.
 #[derive(Clone, Debug)]
@@ -305,14 +307,4 @@ async fn is_greeted(address: SocketAddr) -> std::io::Result<bool> {
 
 fn folder_of(program: &Path) -> PathBuf {
     program.parent().map(Path::to_owned).unwrap_or_default()
-}
-
-/// A port of this machine.
-pub(crate) fn local(port: u16) -> SocketAddr {
-    (Ipv4Addr::LOCALHOST, port).into()
-}
-
-/// The address of a service on this machine.
-pub(crate) fn url(port: u16) -> String {
-    format!("http://{}", local(port))
 }
