@@ -1,4 +1,4 @@
-//! What must hold of every answer (I1–I3, I5) and of every name (I6), whatever happened.
+//! What must hold of every answer (I1–I3, I5) and of every name, whatever happened.
 
 use crate::cases::Budget;
 use crate::state::{Database, Fragment, Kind, Message, Moment, Mutations, Process, Relay, State, Token};
