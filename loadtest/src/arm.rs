@@ -12,8 +12,9 @@ use crate::results::{Numbers, Second, StrategyResults};
 use crate::scrape::Work;
 use crate::session::Session;
 use crate::strategy::Strategy;
+use crate::warming;
 
-/// How long what a turn set off may go on before it is counted: refreshes, the relay's acknowledgements.
+/// How long what a turn set off may go on before it is counted: refreshes, the relay's acknowledgements. After short turns less.
 const AFTERMATH: Duration = Duration::from_millis(300);
 
 /// One strategy.
@@ -22,17 +23,49 @@ pub struct Arm {
     /// Which.
     pub strategy: Strategy,
     target: Target,
-    /// Has one account, which nobody else reads.
-    probed: Target,
+    /// Has one account, which nobody else reads; none if changes are not looked for.
+    probed: Option<Target>,
     total: Tally,
     visible: Durations,
     rounds: Vec<Numbers>,
     seconds: Vec<Second>,
 }
 
+/// Makes, for each strategy, so many accounts of its own, alike for all, and one more if changes are to be looked for; reads each
+/// page once.
+pub async fn open(
+    session: &Session,
+    strategies: &[Strategy],
+    accounts: usize,
+    probed: bool,
+) -> Result<Vec<Arm>> {
+    let mut strategies = strategies.to_vec();
+    strategies.sort_unstable();
+    strategies.dedup();
+    let each = accounts + usize::from(probed);
+    let progress = &session.progress;
+    progress.count("making accounts", each * strategies.len());
+    let mut arms = Vec::with_capacity(strategies.len());
+    for (place, strategy) in strategies.into_iter().enumerate() {
+        let count = |number| progress.counted(place * each + number);
+        let mut made = session.furnisher.furnish(each, count).await?;
+        let probed = made.split_off(accounts);
+        let target = |accounts| Target::new(session.client(), Some(strategy), accounts);
+        let probed = (!probed.is_empty()).then(|| target(probed));
+        arms.push(Arm::new(strategy, target(made), probed));
+    }
+    if let Some(last) = arms.last() {
+        session.stack.settle(last.last_account()).await?;
+    }
+    let pages: Vec<_> = arms.iter().flat_map(Arm::pages).collect();
+    progress.count("reading every page once", pages.len());
+    warming::read_each_once(&session.client(), pages, |number| progress.counted(number)).await?;
+    Ok(arms)
+}
+
 impl Arm {
     /// A strategy that has not had a turn yet.
-    pub fn new(strategy: Strategy, target: Target, probed: Target) -> Self {
+    fn new(strategy: Strategy, target: Target, probed: Option<Target>) -> Self {
         Self {
             strategy,
             target,
@@ -49,25 +82,33 @@ impl Arm {
         &self.target
     }
 
-    /// Who is probed.
-    pub const fn probed(&self) -> &Target {
-        &self.probed
+    /// The account that was made last: when the page has heard of it, it has heard of all.
+    pub fn last_account(&self) -> u64 {
+        let accounts = &self.probed.as_ref().unwrap_or(&self.target).accounts;
+        accounts[accounts.len() - 1].id
+    }
+
+    /// Every page that its load reads.
+    fn pages(&self) -> impl Iterator<Item = (Strategy, u64)> {
+        let accounts = self.target.accounts.iter();
+        accounts.map(|account| (self.strategy, account.id))
     }
 
     /// Its next turn: the load, with a look at the services before and after, and then the probe by itself.
-    pub async fn turn(
-        &mut self,
-        session: &mut Session,
-        plan: &Plan,
-        limits: Limits,
-        probing: Probing,
-    ) -> Result<()> {
+    pub async fn turn(&mut self, session: &mut Session, plan: &Plan, limits: Limits) -> Result<()> {
         let before = session.scraper.look().await;
         let tally = drive(&self.target, plan, limits).await;
-        tokio::time::sleep(AFTERMATH).await;
-        let work = session.scraper.look().await.since(&before, self.strategy);
-        session.check_alive()?;
-        let probed = probe(&self.probed, probing).await;
+        tokio::time::sleep(AFTERMATH.min(plan.lasting / 5)).await;
+        let after = session.scraper.look().await;
+        session.check_alive(&after)?;
+        let mut work = after.since(&before, self.strategy);
+        if !session.stack.is_own() {
+            without_others(&mut work, &tally, self.strategy);
+        }
+        let probed = match &self.probed {
+            Some(target) => probe(target, Probing::default()).await,
+            None => Ok(Probed::default()),
+        };
         let probed = probed.map_err(|reason| anyhow!("probing {} failed: {reason}", self.strategy))?;
         self.note(&tally, work, &probed);
         Ok(())
@@ -106,11 +147,24 @@ impl Arm {
     }
 }
 
+/// Takes others out of the count of requests to the sources: in a stack that was up already, somebody else may read as well.
+///
+/// The answers name the requests that were made for them. A refresh by an event alone has no answer that would name it. It is in the
+/// page's counter, which does not tell accounts apart: it is believed if the page has counted no reads of this strategy but ours.
+fn without_others(work: &mut Work, tally: &Tally, strategy: Strategy) {
+    if work.reads != Some(tally.numbers().latency_us.count) {
+        let named = tally.requests();
+        work.upstream_requests = Some(named.answered);
+        work.upstream_at_least = strategy == Strategy::Prepopulate || named.failed > 0;
+    }
+}
+
 fn numbers(tally: &Tally, work: Work, probed: &Probed, visible: &Durations) -> Numbers {
     let asked = tally.numbers();
     Numbers {
         lies: asked.lies + probed.lies,
         upstream_requests: work.upstream_requests,
+        upstream_at_least: work.upstream_at_least,
         renders: work.renders,
         refreshes: work.refreshes,
         refreshes_wasted: work.refreshes_wasted,
@@ -134,6 +188,8 @@ fn together(rounds: &[Numbers]) -> Work {
         *cpu = rounds.iter().map(|round| round.cpu_us[name]).sum();
     }
     Work {
+        reads: None,
+        upstream_at_least: rounds.iter().any(|numbers| numbers.upstream_at_least),
         upstream_requests: sum(|numbers| numbers.upstream_requests),
         renders: sum(|numbers| numbers.renders),
         refreshes: sum(|numbers| numbers.refreshes),
@@ -154,6 +210,30 @@ mod tests {
             cpu_us: cpu.iter().map(|(name, cpu)| ((*name).to_owned(), *cpu)).collect(),
             ..Numbers::default()
         }
+    }
+
+    #[test]
+    fn where_others_read_too_only_the_requests_that_answers_name_are_counted() {
+        let counted = |reads, strategy| {
+            let mut work = Work {
+                reads: Some(reads),
+                upstream_requests: Some(30),
+                ..Work::default()
+            };
+            without_others(&mut work, &Tally::default(), strategy);
+            (work.upstream_requests, work.upstream_at_least)
+        };
+        assert_eq!(
+            counted(0, Strategy::Prepopulate),
+            (Some(30), false),
+            "nobody but us"
+        );
+        assert_eq!(counted(1, Strategy::None), (Some(0), false));
+        assert_eq!(
+            counted(1, Strategy::Prepopulate),
+            (Some(0), true),
+            "no answer names a refresh"
+        );
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 
-use crate::arm::Arm;
+use crate::arm::{self, Arm};
 use crate::compare::{IN_FLIGHT, Load};
 use crate::config::CapacityConfig;
 use crate::generator::{Limits, drive};
@@ -29,9 +29,7 @@ const USUAL_TRIALS: u32 = 11;
 
 /// Runs it in an open session.
 pub async fn capacity(config: &CapacityConfig, load: &Load, session: &mut Session) -> Result<Results> {
-    let arms = session
-        .arms(&config.load.strategies, load.popularity.pages())
-        .await?;
+    let arms = arm::open(session, &config.load.strategies, load.popularity.pages(), true).await?;
     let mut searches: Vec<_> = arms.iter().map(|_| Search::new(config.from, config.to)).collect();
     let one = WARM_UP + Duration::from_secs_f64(config.trial_seconds);
     let all = one * USUAL_TRIALS * u32::try_from(arms.len()).unwrap_or(u32::MAX);
@@ -89,12 +87,12 @@ impl Trials {
         };
         let progress = session.progress.clone();
         let (tally, cpu) = progress.during(&step, WARM_UP + self.lasting, work).await;
-        session.check_alive()?;
+        session.check_alive(&session.scraper.look().await)?;
         let trial = trial::judge(reads_per_second, &plan, &tally, cpu, self.limits.budget);
         tokio::time::sleep(REST).await;
         if !trial.0.held {
             // What was left behind must not be met by who comes next.
-            session.stack.settle(arm.probed().accounts[0].id).await?;
+            session.stack.settle(arm.last_account()).await?;
         }
         Ok(trial)
     }

@@ -7,11 +7,10 @@ use std::time::Duration;
 
 use anyhow::Result;
 
-use crate::arm::Arm;
+use crate::arm::{self, Arm};
 use crate::config::{CompareConfig, LoadConfig, MixName};
 use crate::generator::Limits;
 use crate::plan::{Plan, Planner};
-use crate::probe::Probing;
 use crate::results::{Kind, Results, Setup};
 use crate::session::Session;
 use crate::workload::{Mix, Popularity};
@@ -33,10 +32,15 @@ pub struct Load {
 impl Load {
     /// Reads what was recorded.
     pub fn read(config: &LoadConfig, traces: &Path) -> Result<Self> {
-        let popularity = Popularity::read(traces, config.accounts.into())?;
-        let lobsters = Mix::read(traces)?;
+        let popularity = match config.accounts {
+            1 => Popularity::of_one_page(),
+            pages => Popularity::read(traces, pages.into())?,
+        };
         let (reads_per_write, mix) = match config.mix {
-            MixName::Lobsters => (lobsters.reads_per_write(), lobsters.describe()),
+            MixName::Lobsters => {
+                let counted = Mix::read(traces)?;
+                (counted.reads_per_write(), counted.describe())
+            }
             MixName::WriteHeavy => (1.0, "1 read to 1 write, as in YCSB's workload A".to_owned()),
             MixName::Number(number) => (number, format!("{number} reads to 1 write, as it was asked for")),
         };
@@ -50,9 +54,13 @@ impl Load {
 
 /// Runs it in an open session.
 pub async fn compare(config: &CompareConfig, load: &Load, session: &mut Session) -> Result<Results> {
-    let mut arms = session
-        .arms(&config.load.strategies, load.popularity.pages())
-        .await?;
+    let mut arms = arm::open(
+        session,
+        &config.load.strategies,
+        load.popularity.pages(),
+        !config.quick,
+    )
+    .await?;
     let lasting = Duration::from_secs_f64(config.turn_seconds);
     let limits = Limits {
         budget: config.load.budget(),
@@ -68,7 +76,7 @@ pub async fn compare(config: &CompareConfig, load: &Load, session: &mut Session)
             let arm = &mut arms[(round + place) % arms_count];
             let step = format!("round {} of {}, {}", round + 1, config.rounds, arm.strategy);
             let progress = session.progress.clone();
-            let turn = arm.turn(session, &plan, limits, Probing::default());
+            let turn = arm.turn(session, &plan, limits);
             progress.during(&step, lasting, turn).await?;
         }
     }
@@ -92,10 +100,14 @@ fn setup(config: &CompareConfig, load: &Load, session: &Session) -> Setup {
          a TTL goes on, and metrics are aligned to it."
             .to_owned(),
         "Every page was read once before the first round.".to_owned(),
-        "Changes are looked for after each turn, when there is no other load; for at most 1 s each, and no more after two in a row that \
-         were not seen."
-            .to_owned(),
     ]);
+    if !config.quick {
+        setup.notes.push(
+            "Changes are looked for after each turn, when there is no other load; for at most 1 s each, and no more after two in a row \
+             that were not seen."
+                .to_owned(),
+        );
+    }
     Setup {
         seed: config.load.seed,
         rate_per_second: config.rate,

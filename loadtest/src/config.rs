@@ -16,6 +16,16 @@ use crate::workload::TraceName;
 
 pub use values::MixName;
 
+/// What `--quick` chooses where nothing else is asked for.
+mod quick {
+    pub(super) const RATE: &str = "120";
+    pub(super) const ROUNDS: &str = "4";
+    pub(super) const TURN_SECONDS: &str = "0.5";
+    pub(super) const ACCOUNTS: &str = "1";
+    /// So many writes that each turn has some.
+    pub(super) const MIX: &str = "20";
+}
+
 /// What did caching buy, what did it cost, and was anything stale?
 ///
 /// Without a command: compare. It needs nothing but this clone: it starts the stack itself, if none is up, and ends it.
@@ -53,15 +63,23 @@ pub struct CompareConfig {
     /// Requests per second while a strategy has its turn, reads and writes together. They come at random, like those of many
     /// readers, and whether or not earlier ones were answered.
     #[arg(long, default_value_t = 150.0, value_parser = values::positive)]
+    #[arg(default_value_if("quick", "true", quick::RATE))]
     pub rate: f64,
 
     /// How often each strategy has its turn; the order of the strategies rotates.
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    #[arg(default_value_if("quick", "true", quick::ROUNDS))]
     pub rounds: u32,
 
     /// How long each turn is.
     #[arg(long, default_value_t = 5.0, value_parser = values::positive)]
+    #[arg(default_value_if("quick", "true", quick::TURN_SECONDS))]
     pub turn_seconds: f64,
+
+    /// Compares in about twelve seconds: short turns, one page for each strategy, and no search for changes after a turn. Too
+    /// few answers for a verdict about a 99th percentile.
+    #[arg(long)]
+    pub quick: bool,
 
     #[command(flatten)]
     #[expect(missing_docs, reason = "clap would show it as the help of this part's flags")]
@@ -163,10 +181,12 @@ pub struct ReportConfig {
 pub struct LoadConfig {
     /// Accounts of each strategy: nobody else touches its pages while it waits for its turn.
     #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(default_value_if("quick", "true", quick::ACCOUNTS))]
     pub accounts: u16,
 
     /// Reads to each write: `lobsters` (61, as lobste.rs counted), `write-heavy` (1, as in YCSB's workload A), or a number.
     #[arg(long, default_value = "lobsters", value_parser = values::mix)]
+    #[arg(default_value_if("quick", "true", quick::MIX))]
     pub mix: MixName,
 
     /// The strategies that are compared, separated by commas.
@@ -236,6 +256,10 @@ pub struct OutputConfig {
     /// The `results.json` of a kept run that this one is compared with: by ratios, never by absolute times.
     #[arg(long, value_name = "FILE")]
     pub baseline: Option<PathBuf>,
+
+    /// For other programs: writes progress and results as lines of JSON to standard output. Keeps files only with `--out`.
+    #[arg(long)]
+    pub json: bool,
 }
 
 impl Config {
@@ -320,6 +344,18 @@ mod tests {
         assert_eq!(compare("compare --rounds 2").rounds, 2);
         let two = compare("--strategies none,invalidate").load.strategies;
         assert_eq!(two, [Strategy::None, Strategy::Invalidate]);
+    }
+
+    #[test]
+    fn a_quick_comparison_is_short_and_every_part_of_it_can_be_chosen() {
+        let quick = compare("--quick");
+        assert_eq!((quick.rounds, quick.load.accounts), (4, 1));
+        assert!(quick.rate < 150.0 && quick.turn_seconds < 1.0, "{quick:?}");
+        assert_eq!(quick.load.mix, MixName::Number(20.0));
+        let chosen = compare("--quick --rounds 7 --accounts 9 --mix lobsters");
+        assert_eq!((chosen.rounds, chosen.load.accounts), (7, 9));
+        assert_eq!(chosen.load.mix, MixName::Lobsters);
+        assert!(parse("capacity --quick").is_err());
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What follows from the counts: shares, and costs per page. Absent where the counts are.
 
-use crate::figures::{float, share};
+use crate::figures::{brief, float, known, share};
 use crate::results::{Kind, Numbers, Results, StrategyResults};
 
 /// The services of the stack, in the order in which a request meets them; others follow by name.
@@ -48,6 +48,12 @@ impl Numbers {
     /// Requests to the sources for each page answered, refreshes included.
     pub fn upstream_per_page(&self) -> Option<f64> {
         share(self.upstream_requests?, self.answers())
+    }
+
+    /// The same in words: `≥ 3.00` where there may have been more.
+    pub(crate) fn upstream_told(&self) -> String {
+        let at_least = if self.upstream_at_least { "≥ " } else { "" };
+        known(self.upstream_per_page(), |it| format!("{at_least}{}", brief(it)))
     }
 
     /// CPU time of `service` for each page answered, in microseconds.

@@ -68,8 +68,13 @@ fn load(setup: &Setup) -> String {
     } else {
         "Requests arrive".to_owned()
     };
+    let accounts = if setup.accounts == 1 {
+        "account"
+    } else {
+        "accounts"
+    };
     format!(
-        "{rate}, whether or not earlier ones were answered, on {} accounts; popularity of pages: {}; mix: {}.",
+        "{rate}, whether or not earlier ones were answered, on {} {accounts}; popularity of pages: {}; mix: {}.",
         grouped(setup.accounts as u64),
         setup.popularity,
         setup.mix

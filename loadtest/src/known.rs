@@ -145,7 +145,7 @@ impl Line {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::client::{Outcome, Version};
+    use crate::client::{Outcome, Requests, Version};
 
     /// A clock whose two faces go together.
     struct Clock(Instant, Timestamp);
@@ -185,6 +185,7 @@ mod tests {
                 outcome: Outcome::Hit,
                 collapsed: false,
                 marked: false,
+                requests: Requests::default(),
                 length: 0,
             }
         }

@@ -1,6 +1,7 @@
 //! What stays of a run: `results.json`, and the report made of it.
 
 use std::fs;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, ensure};
@@ -35,6 +36,11 @@ impl Output {
             replace(&self.folder.join(REPORT), report)?,
         ])
     }
+}
+
+/// Writes a line of JSON to standard output. Who does not want to read on has closed the pipe; what is kept is kept.
+pub fn print_json(line: &serde_json::Value) {
+    let _ = writeln!(io::stdout(), "{line}");
 }
 
 /// Reads the results of a kept run.

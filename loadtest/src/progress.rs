@@ -1,38 +1,53 @@
-//! Says on standard error how far a run is: a bar on a terminal, a line per step elsewhere.
+//! Says how far a run is: a bar on a terminal, a line per step elsewhere, lines of JSON for another program.
 
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde_json::json;
 
 use crate::histogram::micros;
+use crate::output::print_json;
 
 /// How often the bar moves: seldom enough not to disturb what is measured.
 const MOVES_EVERY: Duration = Duration::from_millis(500);
 
-/// The bar.
+/// How far a run is; copies are the same.
 #[derive(Clone, Debug)]
-pub struct Progress(ProgressBar);
+pub struct Progress {
+    bar: ProgressBar,
+    /// Whether each move is a line of JSON on standard output.
+    json: bool,
+}
 
 impl Progress {
     /// A bar on standard error, still without a step.
     pub fn new() -> Self {
-        Self(ProgressBar::with_draw_target(
-            None,
-            ProgressDrawTarget::stderr_with_hz(2),
-        ))
+        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(2));
+        Self { bar, json: false }
     }
 
-    /// Nothing is said.
+    /// No bar.
     pub fn silent() -> Self {
-        Self(ProgressBar::hidden())
+        Self {
+            bar: ProgressBar::hidden(),
+            json: false,
+        }
+    }
+
+    /// No bar, but a line of JSON on standard output for each move.
+    pub fn json() -> Self {
+        Self {
+            json: true,
+            ..Self::silent()
+        }
     }
 
     /// A line above the bar.
     pub fn say(&self, line: impl AsRef<str>) {
-        if self.0.is_hidden() {
+        if self.bar.is_hidden() {
             eprintln!("{}", line.as_ref());
         } else {
-            self.0.println(line);
+            self.bar.println(line);
         }
     }
 
@@ -43,7 +58,7 @@ impl Progress {
 
     /// So many are done.
     pub fn counted(&self, number: usize) {
-        self.0.set_position(number as u64);
+        self.move_to(number as u64);
     }
 
     /// The next step takes so long.
@@ -54,35 +69,44 @@ impl Progress {
 
     /// Does a part of it that takes so long, and moves on meanwhile.
     pub async fn during<T>(&self, what: &str, lasting: Duration, work: impl Future<Output = T>) -> T {
-        self.0.set_message(what.to_owned());
-        let (from, began) = (self.0.position(), Instant::now());
+        self.bar.set_message(what.to_owned());
+        let (from, began) = (self.bar.position(), Instant::now());
         let mut moves = tokio::time::interval(MOVES_EVERY);
         let mut work = std::pin::pin!(work);
         let done = loop {
             tokio::select! {
                 done = &mut work => break done,
-                _ = moves.tick() => self.0.set_position(from + micros(began.elapsed().min(lasting))),
+                _ = moves.tick() => self.move_to(from + micros(began.elapsed().min(lasting))),
             }
         };
-        self.0.set_position(from + micros(lasting));
+        self.move_to(from + micros(lasting));
         done
     }
 
     /// The bar goes away.
     pub fn end(&self) {
-        self.0.finish_and_clear();
+        self.bar.finish_and_clear();
     }
 
     fn begin(&self, what: &'static str, length: u64, template: &str) {
-        if self.0.is_hidden() {
+        if self.bar.is_hidden() && !self.json {
             eprintln!("{what}");
         }
         let style = ProgressStyle::with_template(template).expect("the templates of this file are right");
-        self.0.set_style(style);
-        self.0.set_length(length);
-        self.0.set_position(0);
-        self.0.reset();
-        self.0.set_message(what);
+        self.bar.set_style(style);
+        self.bar.set_length(length);
+        self.bar.set_position(0);
+        self.bar.reset();
+        self.bar.set_message(what);
+        self.move_to(0);
+    }
+
+    fn move_to(&self, position: u64) {
+        self.bar.set_position(position);
+        if self.json {
+            let of = self.bar.length();
+            print_json(&json!({"step": self.bar.message(), "done": position, "of": of}));
+        }
     }
 }
 

@@ -48,7 +48,7 @@ pub async fn replay(config: &ReplayConfig, trace: &Trace, session: &mut Session)
         .await?;
     tokio::time::sleep(AFTERMATH).await;
     let after = session.scraper.look().await;
-    session.check_alive()?;
+    session.check_alive(&after)?;
     let writer = tallies.pop().unwrap_or_default();
     let found = strategies.iter().zip(tallies).map(|(strategy, tally)| {
         let work = after.since(&before, *strategy);

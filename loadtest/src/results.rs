@@ -157,6 +157,9 @@ pub struct Numbers {
     pub write_errors: u64,
     /// Requests that the pages sent to the sources, refreshes included.
     pub upstream_requests: Option<u64>,
+    /// Whether there may have been more of them: others used the stack as well.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub upstream_at_least: bool,
     /// Pages rendered.
     pub renders: Option<u64>,
     /// Refreshes begun because of an event.

@@ -4,6 +4,7 @@ use std::io::{self, Write as _};
 
 use anyhow::Result;
 use jiff::Timestamp;
+use serde_json::json;
 
 use crate::capacity::capacity;
 use crate::compare::{Load, compare};
@@ -16,7 +17,7 @@ use crate::replay::{self, replay};
 use crate::results::{Kind, Outcome, Results};
 use crate::session::Session;
 use crate::signals::Signals;
-use crate::{baseline, report, table, verdict};
+use crate::{baseline, describe, report, table, verdict};
 
 /// How a command ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,9 +85,16 @@ async fn measured(
 ) -> Result<Ended> {
     // Everything that can be missing is looked for before anything runs.
     let former = output.baseline.as_deref().map(output::read).transpose()?;
-    let folder = Output::open(output.out.as_deref(), kind, Timestamp::now())?;
+    // Another program that wants files says where.
+    let kept = !output.json || output.out.is_some();
+    let folder = kept.then(|| Output::open(output.out.as_deref(), kind, Timestamp::now()));
+    let folder = folder.transpose()?;
     let mut signals = Signals::new()?;
-    let progress = Progress::new();
+    let progress = if output.json {
+        Progress::json()
+    } else {
+        Progress::new()
+    };
     let mut session = tokio::select! {
         session = Session::open(stack, progress.clone()) => session?,
         name = signals.next() => return Ok(interrupted(&progress, name)),
@@ -104,7 +112,8 @@ async fn measured(
         None => Ok(Ended::Interrupted),
         Some(mut results) => {
             results.verdict = verdict::of(&results);
-            tell(&results, former.as_ref(), |report| folder.write(&results, report))
+            let keep = |report: &str| folder.map_or_else(|| Ok(Vec::new()), |it| it.write(&results, report));
+            tell(&results, former.as_ref(), output.json, keep)
         }
     }
 }
@@ -121,7 +130,7 @@ fn retell(config: &ReportConfig) -> Result<Ended> {
     let mut results = output::read(&config.results)?;
     let former = config.baseline.as_deref().map(output::read).transpose()?;
     results.verdict = verdict::of(&results);
-    tell(&results, former.as_ref(), |report| {
+    tell(&results, former.as_ref(), false, |report| {
         output::write_report(&config.results, report)
     })
 }
@@ -132,6 +141,7 @@ fn retell(config: &ReportConfig) -> Result<Ended> {
 fn tell(
     results: &Results,
     former: Option<&Results>,
+    as_json: bool,
     keep: impl FnOnce(&str) -> Result<Vec<String>>,
 ) -> Result<Ended> {
     let comparison = former.map(|former| baseline::compare(results, former));
@@ -141,8 +151,14 @@ fn tell(
         None => String::new(),
     };
     let kept = keep(&report::html(results, comparison.and_then(Result::ok).as_ref()))?;
-    // Who does not want to read on has closed the pipe; the results are kept.
-    let _ = write!(io::stdout(), "{}{told}", table::render(results));
+    if as_json {
+        let injected = [describe::injected(&results.setup.injected)];
+        let how: Vec<_> = injected.into_iter().chain(describe::sentences(results)).collect();
+        output::print_json(&json!({"results": results, "how": how}));
+    } else {
+        // Who does not want to read on has closed the pipe; the results are kept.
+        let _ = write!(io::stdout(), "{}{told}", table::render(results));
+    }
     for line in kept {
         eprintln!("{line}");
     }

@@ -36,8 +36,12 @@ pub struct Look {
 /// What happened between two looks. What could not be read is absent, never zero.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Work {
+    /// Reads that the page answered, whoever asked.
+    pub reads: Option<u64>,
     /// Requests to the sources, refreshes included.
     pub upstream_requests: Option<u64>,
+    /// Whether there may have been more of them.
+    pub upstream_at_least: bool,
     /// Pages rendered.
     pub renders: Option<u64>,
     /// Refreshes begun because of an event.
@@ -97,15 +101,23 @@ impl Scraper {
 }
 
 impl Look {
+    /// Whether the page answered.
+    pub fn has_page(&self) -> bool {
+        self.services.contains_key(PAGE)
+    }
+
     /// What this strategy's cache did, and what everything cost, since an earlier look.
     pub fn since(&self, earlier: &Self, strategy: Strategy) -> Work {
-        let page = |name: &str, result: &str| {
-            let labels = [("strategy", strategy.name()), ("result", result)];
-            let read = |look: &Self| look.services.get(PAGE)?.whole(name, &labels);
+        let count = |name: &str, labels: &[(&str, &str)]| {
+            let read = |look: &Self| look.services.get(PAGE)?.whole(name, labels);
             read(self)?.checked_sub(read(earlier)?)
         };
+        let strategy = ("strategy", strategy.name());
+        let page = |name: &str, result: &str| count(name, &[strategy, ("result", result)]);
         Work {
+            reads: count("page_reads_total", &[strategy]),
             upstream_requests: page("page_fetches_total", "all"),
+            upstream_at_least: false,
             renders: page("page_compositions_total", "rendered"),
             refreshes: page("page_refreshes_total", "begun"),
             refreshes_wasted: page("page_refreshes_total", "wasted"),

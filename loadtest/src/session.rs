@@ -2,21 +2,17 @@
 
 use std::time::Instant;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Result, bail, ensure};
 use jiff::Timestamp;
 
-use crate::arm::Arm;
 use crate::client::{Account, Client};
 use crate::config::{self, StackConfig};
 use crate::furnish::Furnisher;
-use crate::generator::Target;
 use crate::machine;
 use crate::progress::Progress;
 use crate::results::{FORMAT, Kind, Results, Setup, StrategyResults, Verdict};
-use crate::scrape::Scraper;
+use crate::scrape::{Look, Scraper};
 use crate::stack::{Stack, StackOptions};
-use crate::strategy::Strategy;
-use crate::warming;
 
 /// A stack that is ready to be measured.
 #[derive(Debug)]
@@ -29,8 +25,9 @@ pub struct Session {
     pub progress: Progress,
     /// What a reader of the results must know, beyond what the stack says; grows while the run goes on.
     pub notes: Vec<String>,
+    /// Makes accounts in it.
+    pub furnisher: Furnisher,
     client: Client,
-    furnisher: Furnisher,
     ttl_seconds: u32,
     started: Timestamp,
     began: Instant,
@@ -60,31 +57,6 @@ impl Session {
         })
     }
 
-    /// Makes, for each strategy, so many accounts of its own, alike for all, and one more to probe; reads each once.
-    pub async fn arms(&self, strategies: &[Strategy], accounts: usize) -> Result<Vec<Arm>> {
-        let mut strategies = strategies.to_vec();
-        strategies.sort_unstable();
-        strategies.dedup();
-        let each = accounts + 1;
-        self.progress.count("making accounts", each * strategies.len());
-        let mut arms = Vec::with_capacity(strategies.len());
-        for (place, strategy) in strategies.into_iter().enumerate() {
-            let so_far = place * each;
-            let made = self
-                .furnisher
-                .furnish(each, |number| self.progress.counted(so_far + number));
-            let mut made = made.await?;
-            let probed = made.pop().context("one account was made to be probed")?;
-            let target = |accounts| Target::new(self.client.clone(), Some(strategy), accounts);
-            arms.push(Arm::new(strategy, target(made), target(vec![probed])));
-        }
-        if let Some(last) = arms.last() {
-            self.stack.settle(last.probed().accounts[0].id).await?;
-        }
-        self.warm(&arms).await?;
-        Ok(arms)
-    }
-
     /// Makes so many accounts that all strategies share, none of which anybody has read yet.
     pub async fn accounts(&self, count: usize) -> Result<Vec<Account>> {
         self.progress.count("making accounts", count);
@@ -104,19 +76,18 @@ impl Session {
         self.client.clone()
     }
 
-    async fn warm(&self, arms: &[Arm]) -> Result<()> {
-        let pages: Vec<_> = arms.iter().flat_map(pages_of).collect();
-        self.progress.count("reading every page once", pages.len());
-        let counted = |number| self.progress.counted(number);
-        warming::read_each_once(&self.client, pages, counted).await
-    }
-
-    /// An error if a service of ours has ended.
-    pub fn check_alive(&mut self) -> Result<()> {
+    /// An error if a service of ours has ended, or the page of a stack that was up did not answer any more.
+    pub fn check_alive(&mut self, seen: &Look) -> Result<()> {
         match self.stack.dead().as_slice() {
-            [] => Ok(()),
+            [] => {}
             dead => bail!("a service ended while it was measured: {}", dead.join("; ")),
         }
+        let page = &self.stack.addresses.page;
+        ensure!(
+            seen.has_page(),
+            "the page at {page} did not answer any more while it was measured"
+        );
+        Ok(())
     }
 
     /// Ends what was started, and removes what was made in a stack that goes on.
@@ -159,12 +130,4 @@ impl Session {
             verdict: Verdict::default(),
         }
     }
-}
-
-/// Every page of an arm, as its strategy and its account.
-fn pages_of(arm: &Arm) -> impl Iterator<Item = (Strategy, u64)> {
-    arm.target()
-        .accounts
-        .iter()
-        .map(|account| (arm.strategy, account.id))
 }

@@ -57,7 +57,8 @@ impl Change {
             },
             _ => Self::Describe {
                 account,
-                text: format!("Change {number} of the load test."),
+                // By its beginning, the lab finds what a load test left behind.
+                text: format!("Of a load test: change {number}."),
             },
         }
     }
@@ -124,7 +125,7 @@ mod tests {
         });
         assert_eq!(
             requests[0],
-            r#"PATCH accounts/7 {"description":"Change 3 of the load test."}"#
+            r#"PATCH accounts/7 {"description":"Of a load test: change 3."}"#
         );
         assert_eq!(
             requests[1],

@@ -45,6 +45,15 @@ impl Outcome {
     }
 }
 
+/// Requests to the sources, by what became of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Requests {
+    /// A source answered them.
+    pub answered: u64,
+    /// They failed, or were not even sent.
+    pub failed: u64,
+}
+
 /// What a page says of itself.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Said {
@@ -53,6 +62,7 @@ pub(super) struct Said {
     pub(super) outcome: Outcome,
     pub(super) collapsed: bool,
     pub(super) marked: bool,
+    pub(super) requests: Requests,
 }
 
 /// Reads the headers of the page of an account; or says what is wrong with them.
@@ -65,11 +75,18 @@ pub(super) fn page(headers: &HeaderMap, account: u64) -> Result<Said, &'static s
     if !marked && versions.iter().any(Option::is_none) {
         return Err("an unmarked page without one of its versions");
     }
+    let collapsed = status.split(';').any(|word| word.trim() == "collapsed");
     Ok(Said {
+        // Those of a shared composition are named in the answer to the reader who began it, too.
+        requests: if collapsed {
+            Requests::default()
+        } else {
+            requests(headers)
+        },
         versions,
         fresh_as_of: date.parse().map_err(|_| "a Fresh-As-Of that is no date")?,
         outcome: outcome(status).ok_or("a Cache-Status of another kind")?,
-        collapsed: status.split(';').any(|word| word.trim() == "collapsed"),
+        collapsed,
         marked,
     })
 }
@@ -82,6 +99,23 @@ pub(super) fn mutation(headers: &HeaderMap, source: Source, account: u64) -> Res
 
 fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name)?.to_str().ok()
+}
+
+/// Reads `cache;dur=4.0, accounts;dur=3.2;desc="new", …`: after the cache's own time, each source that was asked.
+fn requests(headers: &HeaderMap) -> Requests {
+    let mut requests = Requests::default();
+    for source in text(headers, "server-timing")
+        .unwrap_or_default()
+        .split(',')
+        .skip(1)
+    {
+        if source.contains("desc=\"failure\"") {
+            requests.failed += 1;
+        } else {
+            requests.answered += 1;
+        }
+    }
+    requests
 }
 
 /// Reads `accounts/7/<incarnation>=<revision>-<nonce>, …`.
@@ -176,6 +210,30 @@ mod tests {
         let hit = said("page; hit", &whole()).unwrap();
         assert_eq!((hit.outcome, hit.collapsed), (Outcome::Hit, false));
         assert!(said("page; fwd=vary-miss", &whole()).is_err());
+    }
+
+    #[test]
+    fn an_answer_names_the_sources_that_were_asked_for_it() {
+        let asked = |status: &str, timing: &str| {
+            let lines = [
+                ("cache-status", status),
+                ("consistency-token", &whole()),
+                ("fresh-as-of", "2026-11-22T21:18:03.042Z"),
+                ("server-timing", timing),
+            ];
+            let requests = page(&headers(&lines), 7).unwrap().requests;
+            (requests.answered, requests.failed)
+        };
+        assert_eq!(asked("page; hit", "cache;dur=0.042"), (0, 0));
+        let two = "cache;dur=4.0, accounts;dur=3.2;desc=\"new\", metrics;dur=3.1;desc=\"not modified\"";
+        assert_eq!(asked("page; fwd=stale; stored", two), (2, 0));
+        assert_eq!(
+            asked("page; fwd=stale; collapsed", two),
+            (0, 0),
+            "another answer names them"
+        );
+        let failed = two.replace("\"new\"", "\"failure\"");
+        assert_eq!(asked("page; fwd=stale; stored", &failed), (1, 1));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::client::{Answer, Outcome};
+use crate::client::{Answer, Outcome, Requests};
 use crate::histogram::{Durations, micros};
 use crate::known::{Judgement, STALE_AFTER};
 use crate::plan::{Arrival, What};
@@ -47,6 +47,8 @@ struct Counts {
     lies: u64,
     writes: u64,
     write_errors: u64,
+    /// Requests to the sources that the answers name.
+    requests: Requests,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -141,6 +143,11 @@ impl Tally {
         }
     }
 
+    /// Requests to the sources that the answers name.
+    pub const fn requests(&self) -> Requests {
+        self.counts.requests
+    }
+
     /// All latencies.
     pub fn latency(&self) -> Distribution {
         self.latency.distribution()
@@ -166,6 +173,8 @@ impl Counts {
         *self.outcomes.entry(answer.outcome.name()).or_default() += 1;
         self.collapsed += u64::from(answer.collapsed);
         self.lies += u64::from(judgement.lied);
+        self.requests.answered += answer.requests.answered;
+        self.requests.failed += answer.requests.failed;
         // What says of itself that it is stale deceives nobody.
         if answer.marked {
             self.marked += 1;
@@ -191,6 +200,8 @@ impl Counts {
         self.lies += other.lies;
         self.writes += other.writes;
         self.write_errors += other.write_errors;
+        self.requests.answered += other.requests.answered;
+        self.requests.failed += other.requests.failed;
     }
 }
 
@@ -239,6 +250,7 @@ mod tests {
             outcome: Outcome::Hit,
             collapsed: false,
             marked: false,
+            requests: Requests::default(),
             length: 0,
         };
         Heard {

@@ -44,7 +44,8 @@ impl Answering {
                 .get(page)
                 .header("cache-strategy", strategy.name())
                 .send()
-                .await?;
+                .await
+                .with_context(|| format!("the page at {} does not answer", addresses.page))?;
             ensure!(
                 answer.status() != StatusCode::BAD_REQUEST,
                 "the page at {} does not let a request choose the strategy {strategy}: start it with --allow-override, as \

@@ -140,9 +140,7 @@ fn sources(results: &Results) -> Figures {
         column("shared, %", |it| {
             known(share(it.collapsed, it.answers()), percent)
         }),
-        column("upstream requests per page", |it| {
-            known(it.upstream_per_page(), brief)
-        }),
+        column("upstream requests per page", Numbers::upstream_told),
         column("renders per page", per_page(|it| it.renders)),
         column("refreshes", |it| known(it.refreshes, grouped)),
         column("wasted, %", |it| known(it.wasted_share(), percent)),

@@ -40,6 +40,15 @@ impl Popularity {
         Ok(Self::sample(&keys, pages))
     }
 
+    /// Of one page there is one order, whatever was recorded.
+    pub fn of_one_page() -> Self {
+        Self {
+            order: Arc::new([0]),
+            pages: 1,
+            recorded_pages: 1,
+        }
+    }
+
     fn sample(keys: &[u32], pages: usize) -> Self {
         let mut ranked: Vec<_> = keys.iter().map(|key| (rank(*key), *key)).collect();
         ranked.sort_unstable();
@@ -78,6 +87,9 @@ impl Popularity {
 
     /// Whose popularity it is, in words.
     pub fn describe(&self) -> String {
+        if self.recorded_pages == 1 {
+            return "one page for each strategy".to_owned();
+        }
         format!(
             "the page requests of a shop (cache2k web07), in their order: all {} requests for {} of its {} pages",
             self.order.len(),

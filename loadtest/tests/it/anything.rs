@@ -85,6 +85,7 @@ fn numbers() -> BoxedStrategy<Numbers> {
                 writes: n[7],
                 write_errors: n[8],
                 upstream_requests: counted[0],
+                upstream_at_least: false,
                 renders: counted[1],
                 refreshes: counted[2],
                 refreshes_wasted: counted[3],

@@ -242,6 +242,7 @@ fn numbers(manner: &Manner, samples: &Samples, turns: f64, sway: f64) -> Numbers
         writes: reads / 61,
         write_errors: 0,
         upstream_requests: Some(per_page(manner.upstream)),
+        upstream_at_least: false,
         renders: Some(per_page(manner.upstream.min(1.0))),
         refreshes: refreshing.then(|| per_page(0.015)),
         refreshes_wasted: refreshing.then(|| per_page(0.004)),

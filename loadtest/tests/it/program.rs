@@ -4,8 +4,10 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 use loadtest::results::{Outcome, Results};
+use loadtest::stack::{Stack, StackOptions, Which};
 use loadtest::verdict;
 use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
 use stack::eventually;
 
 use crate::fixture;
@@ -149,6 +151,92 @@ async fn an_interrupted_run_leaves_no_process_and_no_results() {
         }
     })
     .await;
+}
+
+/// The flags that name a stack.
+fn addresses(stack: &Stack) -> [String; 8] {
+    let at = &stack.addresses;
+    [
+        ("--page-url", &at.page),
+        ("--accounts-url", &at.accounts),
+        ("--endpoints-url", &at.endpoints),
+        ("--metrics-url", &at.metrics),
+    ]
+    .map(|(flag, url)| [flag.to_owned(), url.to_string()])
+    .concat()
+    .try_into()
+    .unwrap()
+}
+
+/// How many accounts there are in a stack.
+async fn accounts(stack: &Stack) -> usize {
+    let url = stack.addresses.accounts.join("accounts").unwrap();
+    let listed: Value = reqwest::get(url).await.unwrap().json().await.unwrap();
+    listed["accounts"].as_array().unwrap().len()
+}
+
+#[tokio::test]
+async fn another_program_reads_progress_and_results_as_lines_of_json() {
+    let stack = Stack::find(&Which::Own, &StackOptions::default()).await.unwrap();
+    let mut command = program();
+    command
+        .args(["--quick", "--json", "--rounds", "1"])
+        .args(addresses(&stack));
+    let ended = tokio::task::spawn_blocking(move || command.output().unwrap());
+    let ended = ended.await.unwrap();
+    assert_eq!(
+        ended.status.code(),
+        Some(3),
+        "too few answers: {}",
+        text(&ended.stderr)
+    );
+    assert_eq!(text(&ended.stderr), "");
+    let lines: Vec<Value> = text(&ended.stdout)
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let (last, progress) = lines.split_last().unwrap();
+    assert!(
+        progress
+            .iter()
+            .all(|line| line["done"].as_u64() <= line["of"].as_u64())
+    );
+    assert!(
+        progress
+            .iter()
+            .any(|line| line["step"] == "round 1 of 1, prepopulate")
+    );
+    let results: Results = serde_json::from_value(last["results"].clone()).unwrap();
+    assert_eq!((results.strategies.len(), results.setup.accounts), (5, 1));
+    let none = &results.strategy("none").unwrap().total;
+    assert_eq!(none.upstream_per_page(), Some(3.0));
+    assert_eq!(none.probes, 0, "changes are not looked for");
+    assert_eq!(accounts(&stack).await, 0, "nothing is left");
+}
+
+#[tokio::test]
+async fn an_interrupted_run_takes_its_accounts_out_of_a_stack_that_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let stack = Stack::find(&Which::Own, &StackOptions::default()).await.unwrap();
+    let mut command = program();
+    command.args(["--accounts", "2", "--turn-seconds", "60", "--out"]);
+    let command = command.arg(folder.path()).args(addresses(&stack));
+    let running = command.stderr(Stdio::piped()).spawn().unwrap();
+    let within = std::time::Duration::from_mins(1);
+    let all_made = async || match accounts(&stack).await {
+        15 => Ok(()),
+        some => Err(some),
+    };
+    eventually(within, all_made).await;
+    kill_process(
+        Pid::from_raw(running.id().try_into().unwrap()).unwrap(),
+        Signal::INT,
+    )
+    .unwrap();
+    let ended = tokio::task::spawn_blocking(|| running.wait_with_output());
+    let ended = ended.await.unwrap().unwrap();
+    assert_eq!(ended.status.code(), Some(130), "{}", text(&ended.stderr));
+    assert_eq!(accounts(&stack).await, 0);
 }
 
 /// The broker, three sources and the page.

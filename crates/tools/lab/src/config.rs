@@ -33,8 +33,6 @@ pub enum Command {
     Up(UpConfig),
     /// Measures, on a running stack, how long a write takes to be heard by a replica and to be on the page.
     Measure(MeasureConfig),
-    /// Compares the strategies on a running stack: latency, staleness, hits, and what they cost the sources.
-    Compare(CompareConfig),
     /// Fills a stack that runs elsewhere, and has no accounts yet, with the recorded data.
     Seed(SeedConfig),
 }
@@ -118,26 +116,6 @@ pub struct MeasureConfig {
     /// The broker that is listened to.
     #[arg(long, env = "NATS_URL", default_value = "nats://127.0.0.1:4222")]
     pub nats_url: String,
-}
-
-/// Settings of `lab compare`.
-#[derive(Args, Clone, Debug)]
-pub struct CompareConfig {
-    /// How often each strategy has its turn.
-    #[arg(long, env = "ROUNDS", default_value_t = 6)]
-    pub rounds: u32,
-
-    /// How long a turn is, in milliseconds.
-    #[arg(long, env = "SLICE_MS", default_value_t = 400)]
-    pub slice_ms: u32,
-
-    #[command(flatten)]
-    #[expect(missing_docs, reason = "clap would show it as the help of this part's flags")]
-    pub sources: SourcesConfig,
-
-    /// The page that is read; it must run with `--allow-override`, as the lab's own do.
-    #[arg(long, env = "PAGE_URL", default_value = PAGE_URL)]
-    pub page_url: String,
 }
 
 /// Where the sources of a stack that runs are.

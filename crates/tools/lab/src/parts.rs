@@ -26,6 +26,7 @@ pub struct Stack {
     nats_server: PathBuf,
     programs: PathBuf,
     data_dir: PathBuf,
+    data: PathBuf,
     /// How the page's replicas keep pages fresh.
     strategy: String,
     /// Where traces go, if not to a viewer of this stack.
@@ -86,6 +87,7 @@ impl Stack {
             nats_server,
             programs,
             data_dir: config.data_dir.clone(),
+            data: config.data.clone(),
             strategy: config.strategy.clone(),
             elsewhere: config.otel_exporter_otlp_endpoint.clone(),
         })
@@ -223,6 +225,16 @@ impl Stack {
             url(self.ports.endpoints),
             url(self.ports.metrics),
         )
+    }
+
+    /// Where a program of the workspace is, if it was built.
+    pub fn program(&self, name: &str) -> PathBuf {
+        self.programs.join(name)
+    }
+
+    /// The recorded data.
+    pub fn data(&self) -> &Path {
+        &self.data
     }
 
     /// How the replicas keep pages fresh, unless a request chooses.

@@ -36,11 +36,6 @@ use stack::ports::local;
 
 pub use self::stage::Stage;
 
-// How an answer is read is the same for whoever compares.
-pub(crate) use self::scrape::Scrape;
-pub(crate) use self::side_by_side::{UNTRACED, detail};
-pub(crate) use self::verdict::revisions;
-
 /// What the page may load: its own style and script, and its own stream of pictures.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
      img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";

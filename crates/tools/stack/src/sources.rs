@@ -207,33 +207,12 @@ impl Sources {
         send("metrics", request.json(&body)).await?;
         Ok(())
     }
-
-    /// The sources that are slowed down on purpose, and by how many milliseconds: they say so in what they answer.
-    pub async fn injected(&self, account: AccountId) -> Result<Vec<(&'static str, u64)>> {
-        let mut injected = Vec::new();
-        for (name, address) in [
-            ("accounts", format!("{}/accounts/{account}", self.accounts)),
-            (
-                "endpoints",
-                format!("{}/accounts/{account}/endpoints", self.endpoints),
-            ),
-            ("metrics", format!("{}/accounts/{account}/metrics", self.metrics)),
-        ] {
-            let answer = send(name, self.http.get(address)).await?;
-            let timing = answer.headers().get("server-timing");
-            let timing = timing.and_then(|timing| timing.to_str().ok()).unwrap_or_default();
-            if let Some(milliseconds) = timing.strip_prefix("injected;dur=") {
-                let milliseconds = milliseconds
-                    .parse()
-                    .with_context(|| format!("{name} says {timing}"))?;
-                injected.push((name, milliseconds));
-            }
-        }
-        Ok(injected)
-    }
 }
 
 /// A client for this machine: no proxy, and no patience with a service that hangs.
+///
+/// # Panics
+/// Never in practice: without TLS there is nothing that can fail.
 pub fn http_client() -> Client {
     let builder = Client::builder().no_proxy().timeout(Duration::from_secs(10));
     builder

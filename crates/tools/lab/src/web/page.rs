@@ -2,11 +2,11 @@
 
 use maud::{DOCTYPE, Markup, html};
 
-use super::comparison;
 use super::naive;
 use super::stage::Stage;
 use crate::config::STRATEGIES;
 use crate::parts::{NAIVE, Part};
+use crate::strategies::LoadTest;
 use stack::ports::url;
 use stack::supervisor::Layer;
 
@@ -100,7 +100,7 @@ fn render_top(stage: &Stage) -> Markup {
                 }
             }
             (button(stage, "undo-all", "Undo all faults"))
-            button type="button" data-do="compare" data-command=(comparison::command(stage)) { "Compare strategies" }
+            button type="button" data-do="compare" data-command=(LoadTest::new(&stage.stack).command()) { "Compare strategies" }
             p id="live" role="status" { "connecting" }
         }
     }

@@ -26,7 +26,7 @@ const EVERY: Duration = Duration::from_millis(500);
 const PATIENCE: Duration = Duration::from_millis(1_500);
 
 /// Compositions are not traced: they would crowd out what is looked for. The flags at the end say so.
-pub(crate) const UNTRACED: &str = "00-1ab00000000000000000000000000001-1ab0000000000001-00";
+const UNTRACED: &str = "00-1ab00000000000000000000000000001-1ab0000000000001-00";
 
 /// A replica's last answer, for the picture.
 #[derive(Clone, Debug, Serialize)]
@@ -270,7 +270,7 @@ fn text(answer: &Response, name: &str) -> String {
 }
 
 /// `metrics stale` of `page; fwd=stale; detail="metrics stale"`: what a page says of itself that is not whole.
-pub(crate) fn detail(cache_status: &str) -> Option<String> {
+fn detail(cache_status: &str) -> Option<String> {
     let (_, detail) = cache_status.split_once("detail=")?;
     Some(detail.trim_matches('"').to_owned())
 }

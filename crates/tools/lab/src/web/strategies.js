@@ -72,11 +72,11 @@ function comparisonTable(rows) {
   return table;
 }
 
-function comparisonProgress(done, of) {
+function comparisonProgress({ step, done, of }) {
   const progress = make("progress");
   progress.max = of;
   progress.value = done;
-  progress.setAttribute("aria-label", "Slices done");
+  progress.setAttribute("aria-label", step);
   return progress;
 }
 
@@ -85,9 +85,9 @@ function drawComparison(standing) {
   const content = document.querySelector("#compared");
   const said = document.querySelector("#comparing");
   if (standing.state === "running") {
-    say(said, "Reading one page by each strategy in turn, about 12 seconds. Everything else remains usable: Esc closes this until it is done.");
+    say(said, "Reading one page by each strategy in turn: about 12 seconds, longer where a source is slow. Everything else remains usable: Esc closes this until it is done.");
     said.className = "";
-    content.replaceChildren(comparisonProgress(standing.done, standing.of));
+    content.replaceChildren(comparisonProgress(standing));
     return true;
   }
   const failed = standing.state === "failed";
