@@ -275,7 +275,7 @@ async fn the_keyboard_alone_writes_chooses_and_learns_the_commands() {
             "return [...document.querySelectorAll('main button, header button, select')].filter((control) => {
                 document.querySelector('#command').textContent = '';
                 control.focus();
-                return !/^(curl|kill|for|[^ ]*lab compare) /.test(document.querySelector('#command').textContent);
+                return !/^(curl|kill|for|[^ ]*loadtest --quick) /.test(document.querySelector('#command').textContent);
             }).map((control) => control.outerHTML)",
         )
         .await;
