@@ -5,18 +5,19 @@
 //! incarnation an entity ends once, and its id is not given out again. An event deletes only data that may have been written
 //! before the event was published.
 //!
-//! The decisions are here. The rows are the service's: one per entity, from which it reads an [`Owner`], with the columns
-//! `deleted`, `heard_in`, `life`, `past_stream` and `past_place`; and the tables `streams_heard (number, created)` and
+//! The decisions are here, and the SQL of the rows: one per entity, in the service's own table of [`Entities`], with the
+//! columns `deleted`, `heard_in`, `life`, `past_stream` and `past_place`; and the tables `streams_heard (number, created)` and
 //! `incarnations_heard (number, incarnation, stream, place)`.
 
+mod entities;
 mod order;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rusqlite::{Connection, Row};
 
-use self::order::Begun;
-pub use self::order::Stamp;
+pub use self::entities::{Entities, Known};
+use self::order::{Begun, Stamp};
 use crate::{Incarnation, Nonce, Place};
 
 /// What happened to an entity.
@@ -153,12 +154,12 @@ impl Past {
     }
 
     /// A subscription begins here. Returns whether it is the first.
-    pub fn begin(&self, place: Place) -> bool {
+    fn begin(&self, place: Place) -> bool {
         self.lock().replace(place).is_none()
     }
 
     /// The first subscription is still to begin.
-    pub fn clear(&self) {
+    fn clear(&self) {
         *self.lock() = None;
     }
 

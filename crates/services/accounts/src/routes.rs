@@ -1,29 +1,24 @@
 //! The HTTP of the service.
 
-use std::time::Duration;
-
 use axum::Router;
 use axum::extract::{FromRef, State};
-use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use event_bus::{Claim, Publishing, Version};
+use event_bus::Version;
 use http_edge::conditional::{Evaluation, Preconditions, REVALIDATED, not_modified};
 use http_edge::document::{self, ProblemForm};
 use http_edge::{Json, Path, Problem, Query, present};
 use serde::Deserialize;
+use source_service::{AnswerHeaders, WriteRefused};
 use utoipa::{IntoParams, OpenApi, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::account::{AccountChange, AccountId, Description, Invalid, Name, NewAccount};
 use crate::answer::{AccountAnswer, AccountList, etag};
-use crate::error::StoreError;
-use crate::events;
+use crate::error::Error;
 use crate::store::{Found, Store, Stored};
 
-const CONSISTENCY_TOKEN: HeaderName = HeaderName::from_static("consistency-token");
-const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
-const FEED_CLAIM: HeaderName = HeaderName::from_static("feed-claim");
 const LIST_LIMIT: u32 = 100;
 
 #[derive(OpenApi)]
@@ -34,16 +29,10 @@ struct Document;
 #[derive(Debug, Clone, FromRef)]
 pub(crate) struct Service {
     pub(crate) store: Store,
-    /// Whether this process publishes for the source.
-    pub(crate) publishing: Publishing,
-    /// Injected for lessons; 0 in production.
-    pub(crate) injected_latency: Duration,
+    pub(crate) headers: AnswerHeaders,
 }
 
 pub(crate) fn router(service: Service) -> Router {
-    if !service.injected_latency.is_zero() {
-        tracing::warn!(latency = ?service.injected_latency, "latency is injected into GET an account, as it was asked for");
-    }
     let router: Router<_> = documented().into();
     router
         .route("/openapi.json", get(async || Json(openapi())))
@@ -82,45 +71,38 @@ async fn list_accounts(
     State(store): State<Store>,
     Query(query): Query<ListQuery>,
     preconditions: Preconditions,
-) -> Result<Response, Response> {
-    let limit = query.limit.unwrap_or(LIST_LIMIT);
-    if !(1..=LIST_LIMIT).contains(&limit) {
-        return Err(invalid_fields()
-            .with_field("limit", "must be 1 to 100")
-            .into_response());
-    }
-    if let Some(answer) = decided_by(&preconditions) {
-        return Err(answer);
+) -> Result<Response, Error> {
+    let limit = query.limit()?;
+    if is_held(&preconditions)? {
+        return Ok((StatusCode::NOT_MODIFIED, [REVALIDATED]).into_response());
     }
     let after = AccountId(query.after.unwrap_or(0));
     // One more than is shown: only then is something known to follow.
-    let mut accounts = store
-        .list_accounts(after, limit + 1)
-        .await
-        .map_err(StoreError::into_response)?;
+    let mut accounts = store.list_accounts(after, limit + 1).await?;
     let follows = accounts.len() > limit as usize;
     accounts.truncate(limit as usize);
     let next = accounts.last().map(|account| account.id.0).filter(|_| follows);
-    Ok(Json(AccountList {
-        accounts: accounts.iter().map(AccountAnswer::from).collect(),
-        next,
-    })
-    .into_response())
+    let accounts = accounts.iter().map(AccountAnswer::from).collect();
+    Ok(Json(AccountList { accounts, next }).into_response())
 }
 
-/// The answer, where the preconditions alone decide it: the list always exists, and has no entity tag.
-fn decided_by(preconditions: &Preconditions) -> Option<Response> {
+impl ListQuery {
+    fn limit(&self) -> Result<u32, Error> {
+        let limit = self.limit.unwrap_or(LIST_LIMIT);
+        if (1..=LIST_LIMIT).contains(&limit) {
+            Ok(limit)
+        } else {
+            Err(Error::InvalidFields(vec![("limit", Invalid("must be 1 to 100"))]))
+        }
+    }
+}
+
+/// Whether the preconditions say that the client holds the list, which always exists and has no entity tag.
+fn is_held(preconditions: &Preconditions) -> Result<bool, Error> {
     match preconditions.evaluate(None) {
-        Evaluation::Perform => None,
-        Evaluation::NotModified => Some((StatusCode::NOT_MODIFIED, [REVALIDATED]).into_response()),
-        Evaluation::Failed => Some(
-            Problem::new(
-                StatusCode::PRECONDITION_FAILED,
-                "precondition-failed",
-                "The list of accounts exists and has no ETag, which the preconditions do not allow",
-            )
-            .into_response(),
-        ),
+        Evaluation::Perform => Ok(false),
+        Evaluation::NotModified => Ok(true),
+        Evaluation::Failed => Err(Error::ListExists),
     }
 }
 
@@ -145,31 +127,18 @@ struct CreateAccount {
 #[utoipa::path(post, path = "/accounts", request_body = CreateAccount, responses(
     (status = 201, body = AccountAnswer, headers(("ETag" = String), ("Location" = String), ("Consistency-Token" = String))),
     (status = 412, description = "a precondition that does not hold: the list exists, and has no entity tag", body = Problem, content_type = "application/problem+json"),
-    (status = 422, description = "a field that cannot be taken", body = Problem, content_type = "application/problem+json"),
-    (status = 503, description = "too many writes are waiting, or the database is locked, read-only or cannot be opened: nothing was done; or, as `about:blank`, the request took too long and may have been done", body = Problem, content_type = "application/problem+json", headers(("Retry-After" = String))),
-    (status = 507, description = "there is no room on the database's disk; nothing was done", body = Problem, content_type = "application/problem+json"),
+    (status = 422, description = "a field is invalid", body = Problem, content_type = "application/problem+json"),
+    WriteRefused,
 ))]
 async fn create_account(
-    State(store): State<Store>,
-    State(publishing): State<Publishing>,
+    State(service): State<Service>,
     preconditions: Preconditions,
     Json(body): Json<CreateAccount>,
-) -> Result<Response, Response> {
-    if let Some(answer) = decided_by(&preconditions) {
-        return Err(answer);
-    }
-    let new = body.validate().map_err(Problem::into_response)?;
-    let stored = store
-        .create_account(new)
-        .await
-        .map_err(StoreError::into_response)?;
-    let location = format!("/accounts/{}", stored.account.id.0);
-    Ok((
-        StatusCode::CREATED,
-        [(header::LOCATION, location)],
-        mutated(&stored, publishing.claim()),
-    )
-        .into_response())
+) -> Result<impl IntoResponse, Error> {
+    is_held(&preconditions)?;
+    let stored = service.store.create_account(body.validate()?).await?;
+    let location = [(header::LOCATION, format!("/accounts/{}", stored.account.id.0))];
+    Ok((StatusCode::CREATED, location, service.written(&stored)))
 }
 
 /// The account, or 304 if `If-None-Match` names its version.
@@ -189,11 +158,10 @@ async fn get_account(
     preconditions: Preconditions,
 ) -> Response {
     let answer = answer(&service.store, AccountId(id), &preconditions).await;
-    let response = (service.claim(), answer).into_response();
-    service.hold_back(response).await
+    service.headers.read(answer).await
 }
 
-async fn answer(store: &Store, id: AccountId, preconditions: &Preconditions) -> Result<Response, StoreError> {
+async fn answer(store: &Store, id: AccountId, preconditions: &Preconditions) -> Result<Response, Error> {
     let Found { version, account } = store.find_account(id).await?;
     let etag = etag(version);
     let Some(account) = account else {
@@ -201,34 +169,14 @@ async fn answer(store: &Store, id: AccountId, preconditions: &Preconditions) -> 
         if preconditions.hold_absence(&etag) {
             return Ok(not_modified(etag));
         }
-        return Err(StoreError::NoSuchAccount(version));
+        return Err(Error::NoSuchAccount(version));
     };
     match preconditions.evaluate(Some(&etag)) {
         Evaluation::Perform => {
             Ok(([(header::ETAG, etag)], Json(AccountAnswer::from(&account))).into_response())
         }
         Evaluation::NotModified => Ok(not_modified(etag)),
-        Evaluation::Failed => Err(StoreError::VersionMismatch(version)),
-    }
-}
-
-impl Service {
-    /// Says whose watermarks vouch for the answer: those of this process, while it is certain that it publishes.
-    fn claim(&self) -> Option<[(HeaderName, String); 1]> {
-        let claim = self.publishing.claim()?;
-        Some([(FEED_CLAIM, claim.to_string())])
-    }
-
-    /// After the answer was made, and holding nothing: what goes out is as old as that of a slow query would be.
-    async fn hold_back(&self, mut response: Response) -> Response {
-        if self.injected_latency.is_zero() {
-            return response;
-        }
-        tokio::time::sleep(self.injected_latency).await;
-        let timing = format!("injected;dur={}", self.injected_latency.as_millis());
-        let timing = HeaderValue::try_from(timing).expect("digits are a header's");
-        response.headers_mut().insert(SERVER_TIMING, timing);
-        response
+        Evaluation::Failed => Err(Error::VersionMismatch(version)),
     }
 }
 
@@ -260,24 +208,22 @@ struct UpdateAccount {
     (status = 400, description = "a precondition that cannot be read", body = Problem, content_type = "application/problem+json"),
     (status = 404, description = "no such account", body = Problem, content_type = "application/problem+json"),
     (status = 412, description = "the account is not at a version that `If-Match` names; the ETag is the current one", body = Problem, content_type = "application/problem+json", headers(("ETag" = String))),
-    (status = 422, description = "a field that cannot be taken", body = Problem, content_type = "application/problem+json"),
-    (status = 503, description = "too many writes are waiting, or the database is locked, read-only or cannot be opened: nothing was done; or, as `about:blank`, the request took too long and may have been done", body = Problem, content_type = "application/problem+json", headers(("Retry-After" = String))),
-    (status = 507, description = "there is no room on the database's disk; nothing was done", body = Problem, content_type = "application/problem+json"),
+    (status = 422, description = "a field is invalid", body = Problem, content_type = "application/problem+json"),
+    WriteRefused,
 ))]
 async fn update_account(
-    State(store): State<Store>,
-    State(publishing): State<Publishing>,
+    State(service): State<Service>,
     Path(id): Path<i64>,
     preconditions: Preconditions,
     Json(body): Json<UpdateAccount>,
-) -> Result<Response, Response> {
-    let change = body.validate().map_err(Problem::into_response)?;
+) -> Result<impl IntoResponse, Error> {
+    let change = body.validate()?;
     let wanted = move |version| preconditions.allow(&etag(version));
-    let stored = store
+    let stored = service
+        .store
         .change_account(AccountId(id), wanted, change)
-        .await
-        .map_err(StoreError::into_response)?;
-    Ok(mutated(&stored, publishing.claim()).into_response())
+        .await?;
+    Ok(service.written(&stored))
 }
 
 /// Deletes the account; the other services hear it and delete what is theirs.
@@ -288,76 +234,62 @@ async fn update_account(
     (status = 400, description = "a precondition that cannot be read", body = Problem, content_type = "application/problem+json"),
     (status = 404, description = "no such account", body = Problem, content_type = "application/problem+json"),
     (status = 412, description = "the account is not at a version that `If-Match` names; the ETag is the current one", body = Problem, content_type = "application/problem+json", headers(("ETag" = String))),
-    (status = 503, description = "too many writes are waiting, or the database is locked, read-only or cannot be opened: nothing was done; or, as `about:blank`, the request took too long and may have been done", body = Problem, content_type = "application/problem+json", headers(("Retry-After" = String))),
-    (status = 507, description = "there is no room on the database's disk; nothing was done", body = Problem, content_type = "application/problem+json"),
+    WriteRefused,
 ))]
 async fn delete_account(
-    State(store): State<Store>,
-    State(publishing): State<Publishing>,
+    State(service): State<Service>,
     Path(id): Path<i64>,
     preconditions: Preconditions,
-) -> Result<impl IntoResponse, StoreError> {
+) -> Result<impl IntoResponse, Error> {
     let wanted = move |version| preconditions.allow(&etag(version));
-    let version = store.delete_account(AccountId(id), wanted).await?;
-    Ok((
-        StatusCode::NO_CONTENT,
-        version_headers(AccountId(id), version, publishing.claim()),
-    ))
+    let version = service.store.delete_account(AccountId(id), wanted).await?;
+    let etag = [(header::ETAG, etag(version))];
+    Ok((StatusCode::NO_CONTENT, etag, service.headers.written(id, version)))
+}
+
+impl Service {
+    /// The answer to a write: the account as it is now, and what its writer needs to read it.
+    fn written(&self, stored: &Stored) -> impl IntoResponse + use<> {
+        let account = &stored.account;
+        let version = Version {
+            incarnation: stored.incarnation,
+            revision: account.revision,
+            nonce: account.nonce,
+        };
+        (
+            [(header::ETAG, etag(version))],
+            self.headers.written(account.id.0, version),
+            Json(AccountAnswer::from(account)),
+        )
+    }
 }
 
 impl CreateAccount {
-    fn validate(self) -> Result<NewAccount, Problem> {
+    fn validate(self) -> Result<NewAccount, Error> {
         match (Name::parse(self.name), Description::parse(self.description)) {
             (Ok(name), Ok(description)) => Ok(NewAccount { name, description }),
-            (name, description) => Err(refusal(name.err(), description.err())),
+            (name, description) => Err(invalid(name.err(), description.err())),
         }
     }
 }
 
 impl UpdateAccount {
-    fn validate(self) -> Result<AccountChange, Problem> {
+    fn validate(self) -> Result<AccountChange, Error> {
         match (
             self.name.map(Name::parse).transpose(),
             self.description.map(Description::parse).transpose(),
         ) {
             (Ok(name), Ok(description)) => Ok(AccountChange { name, description }),
-            (name, description) => Err(refusal(name.err(), description.err())),
+            (name, description) => Err(invalid(name.err(), description.err())),
         }
     }
 }
 
 /// Says everything that is wrong at once.
-fn refusal(name: Option<Invalid>, description: Option<Invalid>) -> Problem {
-    [("name", name), ("description", description)]
+fn invalid(name: Option<Invalid>, description: Option<Invalid>) -> Error {
+    let fields = [("name", name), ("description", description)];
+    let invalid = fields
         .into_iter()
-        .filter_map(|(field, invalid)| Some((field, invalid?)))
-        .fold(invalid_fields(), |problem, (field, invalid)| {
-            problem.with_field(field, invalid.0)
-        })
-}
-
-fn invalid_fields() -> Problem {
-    Problem::new(
-        StatusCode::UNPROCESSABLE_ENTITY,
-        "invalid-fields",
-        "Some fields cannot be taken as they are",
-    )
-}
-
-fn mutated(stored: &Stored, claim: Option<Claim>) -> impl IntoResponse {
-    let version = Version {
-        incarnation: stored.incarnation,
-        revision: stored.account.revision,
-        nonce: stored.account.nonce,
-    };
-    (
-        version_headers(stored.account.id, version, claim),
-        Json(AccountAnswer::from(&stored.account)),
-    )
-}
-
-/// What a client needs to read its own write: the page answers with at least this version (rule 13).
-fn version_headers(id: AccountId, version: Version, claim: Option<Claim>) -> [(HeaderName, String); 2] {
-    let token = version.consistency_token(events::SOURCE, id.0, claim);
-    [(header::ETAG, etag(version)), (CONSISTENCY_TOKEN, token)]
+        .filter_map(|(field, invalid)| Some((field, invalid?)));
+    Error::InvalidFields(invalid.collect())
 }

@@ -1,7 +1,5 @@
 //! All the SQL. A mutation, the bump of its revision and its announcement are one transaction (rule 1).
 
-use std::path::Path;
-
 use event_bus::outbox::{self, Announcement};
 use event_bus::{Incarnation, Nonce, Version};
 use group_commit::Database;
@@ -10,10 +8,10 @@ use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use tracing::instrument;
 
 use crate::account::{Account, AccountChange, AccountId, Description, Name, NewAccount};
-use crate::error::StoreError;
+use crate::error::Error;
 use crate::events;
 
-const MIGRATIONS: &[&str] = &[
+pub(crate) const MIGRATIONS: &[&str] = &[
     outbox::MIGRATION,
     include_str!("../migrations/0001_accounts.sql"),
     outbox::CLAIMS_MIGRATION,
@@ -42,38 +40,24 @@ pub(crate) struct Stored {
 }
 
 impl Store {
-    pub(crate) async fn open(path: &Path, renew_incarnation: bool) -> Result<Self, StoreError> {
-        let database = Database::open(path, MIGRATIONS)?;
-        if renew_incarnation {
-            database
-                .write(|c| outbox::renew_incarnation(c).map_err(StoreError::from))
-                .await?;
-        }
-        Ok(Self { database })
-    }
-
-    pub(crate) fn database(&self) -> Database {
-        self.database.clone()
+    pub(crate) fn new(database: Database) -> Self {
+        Self { database }
     }
 
     #[instrument(skip_all)]
-    pub(crate) async fn create_account(&self, new: NewAccount) -> Result<Stored, StoreError> {
+    pub(crate) async fn create_account(&self, new: NewAccount) -> Result<Stored, Error> {
         self.database.write(move |c| create(c, &new)).await
     }
 
     /// Reads the account and the version it has in one snapshot.
     #[instrument(skip_all)]
-    pub(crate) async fn find_account(&self, id: AccountId) -> Result<Found, StoreError> {
+    pub(crate) async fn find_account(&self, id: AccountId) -> Result<Found, Error> {
         self.database.read(move |c| find(c, id)).await
     }
 
     /// At most `limit` accounts whose id is above `after`.
     #[instrument(skip_all)]
-    pub(crate) async fn list_accounts(
-        &self,
-        after: AccountId,
-        limit: u32,
-    ) -> Result<Vec<Account>, StoreError> {
+    pub(crate) async fn list_accounts(&self, after: AccountId, limit: u32) -> Result<Vec<Account>, Error> {
         self.database.read(move |c| list(c, after, limit)).await
     }
 
@@ -84,7 +68,7 @@ impl Store {
         id: AccountId,
         wanted: impl FnOnce(Version) -> bool + Send + 'static,
         change: AccountChange,
-    ) -> Result<Stored, StoreError> {
+    ) -> Result<Stored, Error> {
         self.database
             .write(move |c| self::change(c, id, wanted, change))
             .await
@@ -96,12 +80,12 @@ impl Store {
         &self,
         id: AccountId,
         wanted: impl FnOnce(Version) -> bool + Send + 'static,
-    ) -> Result<Version, StoreError> {
+    ) -> Result<Version, Error> {
         self.database.write(move |c| delete(c, id, wanted)).await
     }
 }
 
-fn create(c: &Connection, new: &NewAccount) -> Result<Stored, StoreError> {
+fn create(c: &Connection, new: &NewAccount) -> Result<Stored, Error> {
     let account = c
         .prepare_cached(
             "INSERT INTO accounts (revision, nonce, life, name, description, created_at, updated_at)
@@ -124,7 +108,7 @@ fn change(
     id: AccountId,
     wanted: impl FnOnce(Version) -> bool,
     change: AccountChange,
-) -> Result<Stored, StoreError> {
+) -> Result<Stored, Error> {
     let stored = existing_at(c, id, wanted)?;
     let Some(changed) = stored.account.changed(change, Nonce::draw(), Timestamp::now()) else {
         return Ok(stored);
@@ -143,11 +127,7 @@ fn change(
     announced(c, changed, events::updated)
 }
 
-fn delete(
-    c: &Connection,
-    id: AccountId,
-    wanted: impl FnOnce(Version) -> bool,
-) -> Result<Version, StoreError> {
+fn delete(c: &Connection, id: AccountId, wanted: impl FnOnce(Version) -> bool) -> Result<Version, Error> {
     let Stored { incarnation, account } = existing_at(c, id, wanted)?;
     let version = Version {
         incarnation,
@@ -169,7 +149,7 @@ fn announced(
     c: &Connection,
     account: Account,
     announcement: impl Fn(&Account) -> Announcement<'static>,
-) -> Result<Stored, StoreError> {
+) -> Result<Stored, Error> {
     outbox::announce(c, &announcement(&account))?;
     Ok(Stored {
         incarnation: outbox::incarnation(c)?,
@@ -177,7 +157,7 @@ fn announced(
     })
 }
 
-fn find(c: &Connection, id: AccountId) -> Result<Found, StoreError> {
+fn find(c: &Connection, id: AccountId) -> Result<Found, Error> {
     let incarnation = outbox::incarnation(c)?;
     let row: Option<(u64, Nonce, Option<Account>)> = c
         .prepare_cached("SELECT * FROM accounts WHERE id = ?1")?
@@ -202,15 +182,11 @@ fn find(c: &Connection, id: AccountId) -> Result<Found, StoreError> {
 }
 
 /// What is not there has no version to want (RFC 9110, 13.2.1).
-fn existing_at(
-    c: &Connection,
-    id: AccountId,
-    wanted: impl FnOnce(Version) -> bool,
-) -> Result<Stored, StoreError> {
+fn existing_at(c: &Connection, id: AccountId, wanted: impl FnOnce(Version) -> bool) -> Result<Stored, Error> {
     let Found { version, account } = find(c, id)?;
-    let account = account.ok_or(StoreError::NoSuchAccount(version))?;
+    let account = account.ok_or(Error::NoSuchAccount(version))?;
     if !wanted(version) {
-        return Err(StoreError::VersionMismatch(version));
+        return Err(Error::VersionMismatch(version));
     }
     Ok(Stored {
         incarnation: version.incarnation,
@@ -218,7 +194,7 @@ fn existing_at(
     })
 }
 
-fn list(c: &Connection, after: AccountId, limit: u32) -> Result<Vec<Account>, StoreError> {
+fn list(c: &Connection, after: AccountId, limit: u32) -> Result<Vec<Account>, Error> {
     let accounts = c
         .prepare_cached("SELECT * FROM accounts WHERE id > ?1 AND NOT deleted ORDER BY id LIMIT ?2")?
         .query_map(params![after.0, limit], account_from)?

@@ -4,41 +4,24 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use event_bus::Version;
 use http_edge::Problem;
+use source_service::database_problem;
 
 use crate::answer::etag;
+use crate::endpoint::Invalid;
 
-/// Why the service ended.
+/// Why a request is not done.
 #[derive(Debug, thiserror::Error)]
-pub enum RunError {
-    /// The database cannot be opened or migrated.
-    #[error("cannot open the database")]
-    Store(#[from] StoreError),
-    /// The broker's URL cannot be used.
-    #[error(transparent)]
-    Broker(#[from] event_bus::ConnectError),
-    /// The listener failed, or a task ended that the service rests on.
-    #[error(transparent)]
-    Serve(#[from] http_edge::ServeError),
-}
-
-/// Another process publishes for this source from another database: what would be written here could never be announced.
-pub(crate) fn another_publisher() -> Problem {
-    Problem::unavailable(
-        "another-publisher",
-        "Another instance of this service publishes from another database; this one takes no changes",
-    )
-}
-
-/// Why the store did not do what it was asked.
-#[derive(Debug, thiserror::Error)]
-pub enum StoreError {
+pub(crate) enum Error {
+    /// These fields are invalid, each for its reason.
+    #[error("some fields are invalid")]
+    InvalidFields(Vec<(&'static str, Invalid)>),
     /// The account has no endpoint of this id; the version is that of the account's endpoints.
     #[error("no such endpoint")]
     NoSuchEndpoint(Version),
-    /// The account's endpoints are at this version, and not at one that was to be changed.
+    /// The account's endpoints are at this version, which the preconditions do not allow.
     #[error("the version is another one")]
     VersionMismatch(Version),
-    /// The account's deletion was heard.
+    /// The account is deleted, as its event said.
     #[error("the account is deleted")]
     AccountDeleted,
     /// The account has as many endpoints as it may have.
@@ -49,69 +32,57 @@ pub enum StoreError {
     Database(#[from] group_commit::Error),
 }
 
-impl From<rusqlite::Error> for StoreError {
+impl From<rusqlite::Error> for Error {
     fn from(error: rusqlite::Error) -> Self {
         Self::Database(error.into())
     }
 }
 
-impl IntoResponse for StoreError {
+impl IntoResponse for Error {
     fn into_response(self) -> Response {
-        match self {
-            Self::NoSuchEndpoint(version) => {
-                let problem = Problem::new(
-                    StatusCode::NOT_FOUND,
-                    "endpoint-not-found",
-                    "There is no such endpoint",
-                );
-                ([(header::ETAG, etag(version))], problem).into_response()
-            }
-            Self::VersionMismatch(version) => {
-                let etag = etag(version);
-                let problem = Problem::new(
-                    StatusCode::PRECONDITION_FAILED,
-                    "version-mismatch",
-                    "The endpoints' version is not one that the preconditions allow",
-                )
-                .with_detail(format!("the endpoints' ETag is {etag}"));
-                ([(header::ETAG, etag)], problem).into_response()
-            }
-            Self::AccountDeleted => {
-                Problem::new(StatusCode::CONFLICT, "account-deleted", "The account is deleted")
-                    .into_response()
-            }
-            Self::TooManyEndpoints => Problem::new(
-                StatusCode::CONFLICT,
-                "too-many-endpoints",
-                "The account has as many endpoints as it may have",
-            )
-            .into_response(),
-            Self::Database(error) => database_problem(error).into_response(),
-        }
+        let version = match self {
+            Self::NoSuchEndpoint(version) | Self::VersionMismatch(version) => Some(version),
+            _ => None,
+        };
+        let etag = version.map(|version| [(header::ETAG, etag(version))]);
+        (etag, self.problem()).into_response()
     }
 }
 
-/// Why the database did not do it, in words for a client; a path or an errno is for the log alone.
-///
-/// Nothing was done, except where the disk failed: then nobody knows, and it is our error. A full disk is 507 (RFC 4918, section
-/// 11.5), without `Retry-After`: the client must not send the write again by itself.
-fn database_problem(error: group_commit::Error) -> Problem {
-    use group_commit::Error;
-    match error {
-        Error::Overloaded => Problem::unavailable("overloaded", "Too many writes are waiting"),
-        Error::Locked(_) => {
-            Problem::unavailable("database-locked", "The database is locked by another process")
+impl Error {
+    fn problem(self) -> Problem {
+        let problem = Problem::new;
+        match self {
+            Self::InvalidFields(fields) => {
+                let problem = problem(
+                    StatusCode::UNPROCESSABLE_ENTITY,
+                    "invalid-fields",
+                    "Some fields are invalid",
+                );
+                fields.into_iter().fold(problem, |problem, (field, invalid)| {
+                    problem.with_field(field, invalid.0)
+                })
+            }
+            Self::NoSuchEndpoint(_) => problem(
+                StatusCode::NOT_FOUND,
+                "endpoint-not-found",
+                "There is no such endpoint",
+            ),
+            Self::VersionMismatch(version) => problem(
+                StatusCode::PRECONDITION_FAILED,
+                "version-mismatch",
+                "The preconditions do not allow the version of the endpoints",
+            )
+            .with_detail(format!("the endpoints' ETag is {}", etag(version))),
+            Self::AccountDeleted => {
+                problem(StatusCode::CONFLICT, "account-deleted", "The account is deleted")
+            }
+            Self::TooManyEndpoints => problem(
+                StatusCode::CONFLICT,
+                "too-many-endpoints",
+                "An account has at most 500 endpoints",
+            ),
+            Self::Database(error) => database_problem(error),
         }
-        Error::ReadOnly(_) => Problem::unavailable("database-read-only", "The database is read-only"),
-        Error::CannotOpen(_) | Error::Replaced => {
-            Problem::unavailable("database-unavailable", "The database cannot be opened")
-        }
-        Error::Full(_) => Problem::new(
-            StatusCode::INSUFFICIENT_STORAGE,
-            "disk-full",
-            "There is no room on the database's disk",
-        )
-        .already_logged(),
-        error => Problem::internal(error),
     }
 }

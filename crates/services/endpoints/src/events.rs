@@ -15,7 +15,7 @@ pub(crate) const WATERMARK: &str = "dev.reliable-caching.endpoints.watermark.v1"
 /// The type of its publishers' claims.
 pub(crate) const CLAIM: &str = "dev.reliable-caching.endpoints.claim.v1";
 
-/// The source that is listened to.
+/// The source whose events this service consumes.
 pub(crate) const ACCOUNTS: &str = "accounts";
 
 const ADDED: &str = "dev.reliable-caching.endpoint.added.v1";

@@ -1,29 +1,23 @@
 //! The HTTP of the service.
 
-use std::time::Duration;
-
 use axum::Router;
 use axum::extract::{FromRef, State};
-use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use event_bus::{Claim, Publishing, Version};
 use http_edge::conditional::{Evaluation, Preconditions, not_modified};
 use http_edge::document::{self, ProblemForm};
 use http_edge::{Json, Path, Problem, present};
 use serde::Deserialize;
+use source_service::{AnswerHeaders, WriteRefused};
 use utoipa::{OpenApi, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::answer::{EndpointAnswer, EndpointListAnswer, etag};
 use crate::endpoint::{AccountId, EndpointChange, EndpointId, EndpointUrl, Invalid, Name, NewEndpoint};
-use crate::error::StoreError;
-use crate::events;
-use crate::store::{Store, Stored};
+use crate::error::Error;
+use crate::store::{Listed, Store, Stored};
 
-const CONSISTENCY_TOKEN: HeaderName = HeaderName::from_static("consistency-token");
-const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
-const FEED_CLAIM: HeaderName = HeaderName::from_static("feed-claim");
 const ACCOUNT_LIFE: HeaderName = HeaderName::from_static("account-life");
 
 #[derive(OpenApi)]
@@ -37,16 +31,10 @@ struct Document;
 #[derive(Debug, Clone, FromRef)]
 pub(crate) struct Service {
     pub(crate) store: Store,
-    /// Whether this process publishes for the source.
-    pub(crate) publishing: Publishing,
-    /// Injected for lessons; 0 in production.
-    pub(crate) injected_latency: Duration,
+    pub(crate) headers: AnswerHeaders,
 }
 
 pub(crate) fn router(service: Service) -> Router {
-    if !service.injected_latency.is_zero() {
-        tracing::warn!(latency = ?service.injected_latency, "latency is injected into GET the endpoints of an account, as it was asked for");
-    }
     let router: Router<_> = documented().into();
     router
         .route("/openapi.json", get(async || Json(openapi())))
@@ -66,7 +54,7 @@ fn documented() -> OpenApiRouter<Service> {
 
 /// The endpoints of an account, by id, or 304 if `If-None-Match` names their version.
 ///
-/// Of an account that was never heard of: an empty list of revision 0.
+/// Of an account without any event: an empty list of revision 0.
 #[utoipa::path(get, path = "/accounts/{id}/endpoints", params(("id" = i64, Path)), responses(
     (status = 200, body = EndpointListAnswer, headers(
         ("ETag" = String, description = "\"incarnation-revision-nonce-vform\""),
@@ -83,45 +71,29 @@ async fn list_endpoints(
     State(service): State<Service>,
     Path(id): Path<i64>,
     preconditions: Preconditions,
-) -> Result<Response, StoreError> {
+) -> Result<Response, Error> {
+    let answer = answer(&service.store, AccountId(id), preconditions).await?;
+    Ok(service.headers.read(answer).await)
+}
+
+/// The list and its version are of one snapshot; the list is not read if the preconditions make it unneeded.
+async fn answer(store: &Store, id: AccountId, preconditions: Preconditions) -> Result<Response, Error> {
     let evaluate = move |version| preconditions.evaluate(Some(&etag(version)));
     let unneeded = {
         let evaluate = evaluate.clone();
         move |version| evaluate(version) != Evaluation::Perform
     };
-    let listed = service.store.list_endpoints(AccountId(id), unneeded).await?;
-    let version = listed.version;
-    let response = match (listed.list, evaluate(version)) {
+    let Listed { version, life, list } = store.list_endpoints(id, unneeded).await?;
+    let life = life.map(|life| [(ACCOUNT_LIFE, life.to_string())]);
+    let response = match (list, evaluate(version)) {
         (Some(list), _) => {
             let etag = [(header::ETAG, etag(version))];
             (etag, Json(EndpointListAnswer::from(&list))).into_response()
         }
-        (None, Evaluation::Failed) => return Err(StoreError::VersionMismatch(version)),
+        (None, Evaluation::Failed) => return Err(Error::VersionMismatch(version)),
         (None, _) => not_modified(etag(version)),
     };
-    let life = listed.life.map(|life| [(ACCOUNT_LIFE, life.to_string())]);
-    let response = (service.claim(), life, response).into_response();
-    Ok(service.hold_back(response).await)
-}
-
-impl Service {
-    /// Says whose watermarks vouch for the answer: those of this process, while it is certain that it publishes.
-    fn claim(&self) -> Option<[(HeaderName, String); 1]> {
-        let claim = self.publishing.claim()?;
-        Some([(FEED_CLAIM, claim.to_string())])
-    }
-
-    /// After the answer was made, and holding nothing: what goes out is as old as that of a slow query would be.
-    async fn hold_back(&self, mut response: Response) -> Response {
-        if self.injected_latency.is_zero() {
-            return response;
-        }
-        tokio::time::sleep(self.injected_latency).await;
-        let timing = format!("injected;dur={}", self.injected_latency.as_millis());
-        let timing = HeaderValue::try_from(timing).expect("digits are a header's");
-        response.headers_mut().insert(SERVER_TIMING, timing);
-        response
-    }
+    Ok((life, response).into_response())
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
@@ -146,36 +118,25 @@ struct AddEndpoint {
     (status = 400, description = "a precondition that cannot be read", body = Problem, content_type = "application/problem+json"),
     (status = 409, description = "the account is deleted, or has 500 endpoints", body = Problem, content_type = "application/problem+json"),
     (status = 412, description = "the list is not at a version that `If-Match` names; the ETag is the current one", body = Problem, content_type = "application/problem+json", headers(("ETag" = String))),
-    (status = 422, description = "a field that cannot be taken", body = Problem, content_type = "application/problem+json"),
-    (status = 503, description = "too many writes are waiting, or the database is locked, read-only or cannot be opened: nothing was done; or, as `about:blank`, the request took too long and may have been done", body = Problem, content_type = "application/problem+json", headers(("Retry-After" = String))),
-    (status = 507, description = "there is no room on the database's disk; nothing was done", body = Problem, content_type = "application/problem+json"),
+    (status = 422, description = "a field is invalid", body = Problem, content_type = "application/problem+json"),
+    WriteRefused,
 ))]
 async fn add_endpoint(
-    State(store): State<Store>,
-    State(publishing): State<Publishing>,
+    State(service): State<Service>,
     Path(id): Path<i64>,
     preconditions: Preconditions,
     Json(body): Json<AddEndpoint>,
-) -> Result<Response, Response> {
+) -> Result<impl IntoResponse, Error> {
     // Whether an account exists, only the accounts service knows; that this one never will is plain.
     if id < 1 {
-        return Err(invalid_fields()
-            .with_field("id", "must be at least 1")
-            .into_response());
+        return Err(Error::InvalidFields(vec![("id", Invalid("must be at least 1"))]));
     }
-    let new = body.validate().map_err(Problem::into_response)?;
+    let new = body.validate()?;
     let wanted = move |version| preconditions.allow(&etag(version));
-    let stored = store
-        .add_endpoint(AccountId(id), wanted, new)
-        .await
-        .map_err(StoreError::into_response)?;
+    let stored = service.store.add_endpoint(AccountId(id), wanted, new).await?;
     let location = format!("/accounts/{id}/endpoints/{}", stored.endpoint.id.0);
-    Ok((
-        StatusCode::CREATED,
-        [(header::LOCATION, location)],
-        mutated(&stored, publishing.claim()),
-    )
-        .into_response())
+    let location = [(header::LOCATION, location)];
+    Ok((StatusCode::CREATED, location, service.written(&stored)))
 }
 
 /// One endpoint. Its `ETag` is its account's: it changes at least when the endpoint does.
@@ -189,7 +150,7 @@ async fn get_endpoint(
     State(store): State<Store>,
     Path((id, endpoint)): Path<(i64, i64)>,
     preconditions: Preconditions,
-) -> Result<Response, StoreError> {
+) -> Result<Response, Error> {
     let Stored { version, endpoint } = store.find_endpoint(AccountId(id), EndpointId(endpoint)).await?;
     let etag = etag(version);
     match preconditions.evaluate(Some(&etag)) {
@@ -197,7 +158,7 @@ async fn get_endpoint(
             Ok(([(header::ETAG, etag)], Json(EndpointAnswer::from(&endpoint))).into_response())
         }
         Evaluation::NotModified => Ok(not_modified(etag)),
-        Evaluation::Failed => Err(StoreError::VersionMismatch(version)),
+        Evaluation::Failed => Err(Error::VersionMismatch(version)),
     }
 }
 
@@ -225,24 +186,22 @@ struct ChangeEndpoint {
     (status = 400, description = "a precondition that cannot be read", body = Problem, content_type = "application/problem+json"),
     (status = 404, description = "no such endpoint", body = Problem, content_type = "application/problem+json"),
     (status = 412, description = "the list is not at a version that `If-Match` names; the ETag is the current one", body = Problem, content_type = "application/problem+json", headers(("ETag" = String))),
-    (status = 422, description = "a field that cannot be taken", body = Problem, content_type = "application/problem+json"),
-    (status = 503, description = "too many writes are waiting, or the database is locked, read-only or cannot be opened: nothing was done; or, as `about:blank`, the request took too long and may have been done", body = Problem, content_type = "application/problem+json", headers(("Retry-After" = String))),
-    (status = 507, description = "there is no room on the database's disk; nothing was done", body = Problem, content_type = "application/problem+json"),
+    (status = 422, description = "a field is invalid", body = Problem, content_type = "application/problem+json"),
+    WriteRefused,
 ))]
 async fn change_endpoint(
-    State(store): State<Store>,
-    State(publishing): State<Publishing>,
+    State(service): State<Service>,
     Path((id, endpoint)): Path<(i64, i64)>,
     preconditions: Preconditions,
     Json(body): Json<ChangeEndpoint>,
-) -> Result<Response, Response> {
-    let change = body.validate().map_err(Problem::into_response)?;
+) -> Result<impl IntoResponse, Error> {
+    let change = body.validate()?;
     let wanted = move |version| preconditions.allow(&etag(version));
-    let stored = store
+    let stored = service
+        .store
         .change_endpoint(AccountId(id), EndpointId(endpoint), wanted, change)
-        .await
-        .map_err(StoreError::into_response)?;
-    Ok(mutated(&stored, publishing.claim()).into_response())
+        .await?;
+    Ok(service.written(&stored))
 }
 
 /// Removes an endpoint.
@@ -253,73 +212,59 @@ async fn change_endpoint(
     (status = 400, description = "a precondition that cannot be read", body = Problem, content_type = "application/problem+json"),
     (status = 404, description = "no such endpoint", body = Problem, content_type = "application/problem+json"),
     (status = 412, description = "the list is not at a version that `If-Match` names; the ETag is the current one", body = Problem, content_type = "application/problem+json", headers(("ETag" = String))),
-    (status = 503, description = "too many writes are waiting, or the database is locked, read-only or cannot be opened: nothing was done; or, as `about:blank`, the request took too long and may have been done", body = Problem, content_type = "application/problem+json", headers(("Retry-After" = String))),
-    (status = 507, description = "there is no room on the database's disk; nothing was done", body = Problem, content_type = "application/problem+json"),
+    WriteRefused,
 ))]
 async fn remove_endpoint(
-    State(store): State<Store>,
-    State(publishing): State<Publishing>,
+    State(service): State<Service>,
     Path((id, endpoint)): Path<(i64, i64)>,
     preconditions: Preconditions,
-) -> Result<impl IntoResponse, StoreError> {
+) -> Result<impl IntoResponse, Error> {
     let wanted = move |version| preconditions.allow(&etag(version));
-    let version = store
+    let version = service
+        .store
         .remove_endpoint(AccountId(id), EndpointId(endpoint), wanted)
         .await?;
-    Ok((
-        StatusCode::NO_CONTENT,
-        version_headers(AccountId(id), version, publishing.claim()),
-    ))
+    let etag = [(header::ETAG, etag(version))];
+    Ok((StatusCode::NO_CONTENT, etag, service.headers.written(id, version)))
+}
+
+impl Service {
+    /// The answer to a write: the endpoint as it is now, and what its writer needs to read it.
+    fn written(&self, stored: &Stored) -> impl IntoResponse + use<> {
+        (
+            [(header::ETAG, etag(stored.version))],
+            self.headers.written(stored.endpoint.account_id.0, stored.version),
+            Json(EndpointAnswer::from(&stored.endpoint)),
+        )
+    }
 }
 
 impl AddEndpoint {
-    fn validate(self) -> Result<NewEndpoint, Problem> {
+    fn validate(self) -> Result<NewEndpoint, Error> {
         match (Name::parse(self.name), EndpointUrl::parse(&self.url)) {
             (Ok(name), Ok(url)) => Ok(NewEndpoint { name, url }),
-            (name, url) => Err(refusal(name.err(), url.err())),
+            (name, url) => Err(invalid(name.err(), url.err())),
         }
     }
 }
 
 impl ChangeEndpoint {
-    fn validate(self) -> Result<EndpointChange, Problem> {
+    fn validate(self) -> Result<EndpointChange, Error> {
         match (
             self.name.map(Name::parse).transpose(),
             self.url.as_deref().map(EndpointUrl::parse).transpose(),
         ) {
             (Ok(name), Ok(url)) => Ok(EndpointChange { name, url }),
-            (name, url) => Err(refusal(name.err(), url.err())),
+            (name, url) => Err(invalid(name.err(), url.err())),
         }
     }
 }
 
 /// Says everything that is wrong at once.
-fn refusal(name: Option<Invalid>, url: Option<Invalid>) -> Problem {
-    [("name", name), ("url", url)]
+fn invalid(name: Option<Invalid>, url: Option<Invalid>) -> Error {
+    let fields = [("name", name), ("url", url)];
+    let invalid = fields
         .into_iter()
-        .filter_map(|(field, invalid)| Some((field, invalid?)))
-        .fold(invalid_fields(), |problem, (field, invalid)| {
-            problem.with_field(field, invalid.0)
-        })
-}
-
-fn invalid_fields() -> Problem {
-    Problem::new(
-        StatusCode::UNPROCESSABLE_ENTITY,
-        "invalid-fields",
-        "Some fields cannot be taken as they are",
-    )
-}
-
-fn mutated(stored: &Stored, claim: Option<Claim>) -> impl IntoResponse {
-    (
-        version_headers(stored.endpoint.account_id, stored.version, claim),
-        Json(EndpointAnswer::from(&stored.endpoint)),
-    )
-}
-
-/// What a client needs to read its own write: the page answers with at least this version (rule 13).
-fn version_headers(account: AccountId, version: Version, claim: Option<Claim>) -> [(HeaderName, String); 2] {
-    let token = version.consistency_token(events::SOURCE, account.0, claim);
-    [(header::ETAG, etag(version)), (CONSISTENCY_TOKEN, token)]
+        .filter_map(|(field, invalid)| Some((field, invalid?)));
+    Error::InvalidFields(invalid.collect())
 }

@@ -4,8 +4,6 @@ mod accounts;
 #[cfg(test)]
 mod lives;
 
-use std::path::Path;
-
 use event_bus::lives::{EntityEvent, Past};
 use event_bus::outbox::{self, Announcement};
 use event_bus::{Nonce, Place, Version};
@@ -18,11 +16,11 @@ use crate::endpoint::{
     AccountId, ENDPOINTS_PER_ACCOUNT, Endpoint, EndpointChange, EndpointId, EndpointList, EndpointUrl, Name,
     NewEndpoint,
 };
-use crate::error::StoreError;
+use crate::error::Error;
 use crate::events;
-use crate::store::accounts::{bumped, hear, known, stamp, stamp_unheard};
+use crate::store::accounts::ACCOUNTS;
 
-const MIGRATIONS: &[&str] = &[
+pub(crate) const MIGRATIONS: &[&str] = &[
     outbox::MIGRATION,
     include_str!("../migrations/0001_endpoints.sql"),
     outbox::CLAIMS_MIGRATION,
@@ -57,21 +55,11 @@ pub(crate) struct Stored {
 }
 
 impl Store {
-    pub(crate) async fn open(path: &Path, renew_incarnation: bool) -> Result<Self, StoreError> {
-        let database = Database::open(path, MIGRATIONS)?;
-        if renew_incarnation {
-            database
-                .write(|c| outbox::renew_incarnation(c).map_err(StoreError::from))
-                .await?;
-        }
-        Ok(Self {
+    pub(crate) fn new(database: Database) -> Self {
+        Self {
             database,
             past: Past::default(),
-        })
-    }
-
-    pub(crate) fn database(&self) -> Database {
-        self.database.clone()
+        }
     }
 
     /// Reads an account's version and its endpoints in one snapshot; not the endpoints if those of this version are `unneeded`.
@@ -80,18 +68,14 @@ impl Store {
         &self,
         account: AccountId,
         unneeded: impl FnOnce(Version) -> bool + Send + 'static,
-    ) -> Result<Listed, StoreError> {
+    ) -> Result<Listed, Error> {
         self.database
             .read(move |c| list_unless(c, account, unneeded))
             .await
     }
 
     #[instrument(skip_all)]
-    pub(crate) async fn find_endpoint(
-        &self,
-        account: AccountId,
-        id: EndpointId,
-    ) -> Result<Stored, StoreError> {
+    pub(crate) async fn find_endpoint(&self, account: AccountId, id: EndpointId) -> Result<Stored, Error> {
         self.database.read(move |c| find(c, account, id)).await
     }
 
@@ -103,7 +87,7 @@ impl Store {
         account: AccountId,
         wanted: impl FnOnce(Version) -> bool + Send + 'static,
         new: NewEndpoint,
-    ) -> Result<Stored, StoreError> {
+    ) -> Result<Stored, Error> {
         let past = self.past.place();
         self.database
             .write(move |c| add(c, account, wanted, &new, past))
@@ -118,7 +102,7 @@ impl Store {
         id: EndpointId,
         wanted: impl FnOnce(Version) -> bool + Send + 'static,
         change: EndpointChange,
-    ) -> Result<Stored, StoreError> {
+    ) -> Result<Stored, Error> {
         self.database
             .write(move |c| self::change(c, account, id, wanted, change))
             .await
@@ -131,33 +115,23 @@ impl Store {
         account: AccountId,
         id: EndpointId,
         wanted: impl FnOnce(Version) -> bool + Send + 'static,
-    ) -> Result<Version, StoreError> {
+    ) -> Result<Version, Error> {
         self.database.write(move |c| remove(c, account, id, wanted)).await
     }
 
     /// Takes note that what the accounts service published up to this place is past.
     #[instrument(skip_all)]
-    pub(crate) async fn begin(&self, place: Place) -> Result<(), StoreError> {
-        // First, so that what is written meanwhile has a stamp of its own.
-        if !self.past.begin(place) {
-            return Ok(());
-        }
-        let stamped = self.database.write(move |c| stamp_unheard(c, place)).await;
-        if stamped.is_err() {
-            self.past.clear();
-        }
-        stamped
+    pub(crate) async fn begin(&self, place: Place) -> Result<(), Error> {
+        Ok(ACCOUNTS.begin(&self.database, &self.past, place).await?)
     }
 
-    /// Takes in what the accounts service said of an account. A repeat does nothing.
+    /// Applies an event of the accounts service. A repeat does nothing.
     #[instrument(skip_all)]
-    pub(crate) async fn hear_account(
-        &self,
-        account: AccountId,
-        event: EntityEvent,
-    ) -> Result<(), StoreError> {
+    pub(crate) async fn apply(&self, account: AccountId, event: EntityEvent) -> Result<(), Error> {
         self.past.pass(event.place);
-        self.database.write(move |c| hear(c, account, &event)).await
+        self.database
+            .write(move |c| accounts::apply(c, account, &event))
+            .await
     }
 }
 
@@ -165,8 +139,8 @@ fn list_unless(
     c: &Connection,
     account: AccountId,
     unneeded: impl FnOnce(Version) -> bool,
-) -> Result<Listed, StoreError> {
-    let known = known(c, account)?;
+) -> Result<Listed, Error> {
+    let known = ACCOUNTS.known(c, account.0)?;
     let (version, life) = (known.version, known.owner.life());
     let list = if unneeded(version) {
         None
@@ -182,19 +156,19 @@ fn add(
     wanted: impl FnOnce(Version) -> bool,
     new: &NewEndpoint,
     past: Option<Place>,
-) -> Result<Stored, StoreError> {
-    let known = known(c, account)?;
+) -> Result<Stored, Error> {
+    let known = ACCOUNTS.known(c, account.0)?;
     if known.owner.deleted {
-        return Err(StoreError::AccountDeleted);
+        return Err(Error::AccountDeleted);
     }
     let count = count(c, account)?;
     if count >= ENDPOINTS_PER_ACCOUNT {
-        return Err(StoreError::TooManyEndpoints);
+        return Err(Error::TooManyEndpoints);
     }
     refuse_unless(wanted, known.version)?;
-    let version = bumped(c, account)?;
+    let version = ACCOUNTS.bump(c, account.0)?;
     if count == 0 {
-        stamp(c, account, past)?;
+        ACCOUNTS.stamp(c, account.0, past)?;
     }
     let endpoint = c
         .prepare_cached(
@@ -215,13 +189,13 @@ fn change(
     id: EndpointId,
     wanted: impl FnOnce(Version) -> bool,
     change: EndpointChange,
-) -> Result<Stored, StoreError> {
+) -> Result<Stored, Error> {
     let found = find(c, account, id)?;
     refuse_unless(wanted, found.version)?;
     let Some(endpoint) = found.endpoint.changed(change, Timestamp::now()) else {
         return Ok(found);
     };
-    let version = bumped(c, account)?;
+    let version = ACCOUNTS.bump(c, account.0)?;
     c.prepare_cached("UPDATE endpoints SET name = ?2, url = ?3, updated_at = ?4 WHERE id = ?1")?
         .execute(params![
             id.0,
@@ -238,10 +212,10 @@ fn remove(
     account: AccountId,
     id: EndpointId,
     wanted: impl FnOnce(Version) -> bool,
-) -> Result<Version, StoreError> {
+) -> Result<Version, Error> {
     let Stored { version, endpoint } = find(c, account, id)?;
     refuse_unless(wanted, version)?;
-    let version = bumped(c, account)?;
+    let version = ACCOUNTS.bump(c, account.0)?;
     c.prepare_cached("DELETE FROM endpoints WHERE id = ?1")?
         .execute([id.0])?;
     announce(c, &endpoint, version, events::removed)?;
@@ -249,11 +223,11 @@ fn remove(
 }
 
 /// Asked last: what would be refused without a condition is refused as without (RFC 9110, 13.2.1).
-fn refuse_unless(wanted: impl FnOnce(Version) -> bool, version: Version) -> Result<(), StoreError> {
+fn refuse_unless(wanted: impl FnOnce(Version) -> bool, version: Version) -> Result<(), Error> {
     if wanted(version) {
         Ok(())
     } else {
-        Err(StoreError::VersionMismatch(version))
+        Err(Error::VersionMismatch(version))
     }
 }
 
@@ -263,19 +237,19 @@ fn announce(
     endpoint: &Endpoint,
     version: Version,
     event: impl Fn(EndpointId, &EndpointList) -> Announcement<'static>,
-) -> Result<(), StoreError> {
-    let life = known(c, endpoint.account_id)?.owner.life();
+) -> Result<(), Error> {
+    let life = ACCOUNTS.known(c, endpoint.account_id.0)?.owner.life();
     let list = list(c, endpoint.account_id, version, life)?;
     Ok(outbox::announce(c, &event(endpoint.id, &list))?)
 }
 
-fn find(c: &Connection, account: AccountId, id: EndpointId) -> Result<Stored, StoreError> {
-    let version = known(c, account)?.version;
+fn find(c: &Connection, account: AccountId, id: EndpointId) -> Result<Stored, Error> {
+    let version = ACCOUNTS.known(c, account.0)?.version;
     let endpoint = c
         .prepare_cached("SELECT * FROM endpoints WHERE id = ?1 AND account_id = ?2")?
         .query_row([id.0, account.0], endpoint_from)
         .optional()?
-        .ok_or(StoreError::NoSuchEndpoint(version))?;
+        .ok_or(Error::NoSuchEndpoint(version))?;
     Ok(Stored { version, endpoint })
 }
 
@@ -284,7 +258,7 @@ fn list(
     account: AccountId,
     version: Version,
     life: Option<Nonce>,
-) -> Result<EndpointList, StoreError> {
+) -> Result<EndpointList, Error> {
     let endpoints = c
         .prepare_cached("SELECT * FROM endpoints WHERE account_id = ?1 ORDER BY id")?
         .query_map([account.0], endpoint_from)?
@@ -297,7 +271,7 @@ fn list(
     })
 }
 
-fn count(c: &Connection, account: AccountId) -> Result<u64, StoreError> {
+fn count(c: &Connection, account: AccountId) -> Result<u64, Error> {
     Ok(
         c.prepare_cached("SELECT count(*) FROM endpoints WHERE account_id = ?1")?
             .query_row([account.0], |row| row.get(0))?,

@@ -4,40 +4,23 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use event_bus::Version;
 use http_edge::Problem;
+use source_service::database_problem;
 
 use crate::answer::samples_etag;
+use crate::sample::Invalid;
 
-/// Why the service ended.
+/// Why a request is not done.
 #[derive(Debug, thiserror::Error)]
-pub enum RunError {
-    /// The database cannot be opened or migrated.
-    #[error("cannot open the database")]
-    Store(#[from] StoreError),
-    /// The broker's URL cannot be used.
-    #[error(transparent)]
-    Broker(#[from] event_bus::ConnectError),
-    /// The listener failed, or a task ended that the service rests on.
-    #[error(transparent)]
-    Serve(#[from] http_edge::ServeError),
-}
-
-/// Another process publishes for this source from another database: what would be written here could never be announced.
-pub(crate) fn another_publisher() -> Problem {
-    Problem::unavailable(
-        "another-publisher",
-        "Another instance of this service publishes from another database; this one takes no changes",
-    )
-}
-
-/// Why the store did not do what it was asked.
-#[derive(Debug, thiserror::Error)]
-pub enum StoreError {
-    /// The account's deletion was heard: its samples are gone, and none are taken.
-    #[error("the account was deleted")]
+pub(crate) enum Error {
+    /// These fields are invalid, each for its reason.
+    #[error("some fields are invalid")]
+    InvalidFields(Vec<(String, Invalid)>),
+    /// The account is deleted: its samples are gone, and none are taken.
+    #[error("the account is deleted")]
     AccountDeleted,
-    /// The account's samples are at this version, and not at one that was to be added to.
+    /// The samples, or the answer of a window, have this `ETag`, which the preconditions do not allow.
     #[error("the version is another one")]
-    VersionMismatch(Version),
+    EtagMismatch(String),
     /// The batch would give the account more endpoints than it may have.
     #[error("too many endpoints")]
     TooManyEndpoints,
@@ -46,72 +29,63 @@ pub enum StoreError {
     Database(#[from] group_commit::Error),
 }
 
-impl From<rusqlite::Error> for StoreError {
+impl Error {
+    /// The account's samples are at this version, which the preconditions of a batch do not allow.
+    pub(crate) fn version_mismatch(version: Version) -> Self {
+        Self::EtagMismatch(samples_etag(version))
+    }
+
+    /// One field is invalid.
+    pub(crate) fn invalid_field(field: &str, invalid: Invalid) -> Self {
+        Self::InvalidFields(vec![(field.to_owned(), invalid)])
+    }
+}
+
+impl From<rusqlite::Error> for Error {
     fn from(error: rusqlite::Error) -> Self {
         Self::Database(error.into())
     }
 }
 
-/// To be completed with the fields.
-pub(crate) fn invalid_fields() -> Problem {
-    Problem::new(
-        StatusCode::UNPROCESSABLE_ENTITY,
-        "invalid-fields",
-        "Some fields cannot be taken as they are",
-    )
-}
-
-/// Of what has this `ETag`: the samples, or the answer of a window.
-pub(crate) fn version_mismatch(etag: String) -> Response {
-    let problem = Problem::new(
-        StatusCode::PRECONDITION_FAILED,
-        "version-mismatch",
-        "The samples' version is not one that the preconditions allow",
-    )
-    .with_detail(format!("the samples' ETag is {etag}"));
-    ([(header::ETAG, etag)], problem).into_response()
-}
-
-impl IntoResponse for StoreError {
+impl IntoResponse for Error {
     fn into_response(self) -> Response {
-        match self {
-            Self::AccountDeleted => {
-                Problem::new(StatusCode::CONFLICT, "account-deleted", "The account was deleted")
-                    .into_response()
-            }
-            Self::VersionMismatch(version) => version_mismatch(samples_etag(version)),
-            Self::TooManyEndpoints => Problem::new(
-                StatusCode::CONFLICT,
-                "too-many-endpoints",
-                "An account has samples of at most 500 endpoints",
-            )
-            .into_response(),
-            Self::Database(error) => database_problem(error).into_response(),
-        }
+        let etag = match &self {
+            Self::EtagMismatch(etag) => Some([(header::ETAG, etag.clone())]),
+            _ => None,
+        };
+        (etag, self.problem()).into_response()
     }
 }
 
-/// Why the database did not do it, in words for a client; a path or an errno is for the log alone.
-///
-/// Nothing was done, except where the disk failed: then nobody knows, and it is our error. A full disk is 507 (RFC 4918, section
-/// 11.5), without `Retry-After`: the client must not send the write again by itself.
-fn database_problem(error: group_commit::Error) -> Problem {
-    use group_commit::Error;
-    match error {
-        Error::Overloaded => Problem::unavailable("overloaded", "Too many writes are waiting"),
-        Error::Locked(_) => {
-            Problem::unavailable("database-locked", "The database is locked by another process")
+impl Error {
+    fn problem(self) -> Problem {
+        let problem = Problem::new;
+        match self {
+            Self::InvalidFields(fields) => {
+                let problem = problem(
+                    StatusCode::UNPROCESSABLE_ENTITY,
+                    "invalid-fields",
+                    "Some fields are invalid",
+                );
+                fields.into_iter().fold(problem, |problem, (field, invalid)| {
+                    problem.with_field(field, invalid.0)
+                })
+            }
+            Self::AccountDeleted => {
+                problem(StatusCode::CONFLICT, "account-deleted", "The account is deleted")
+            }
+            Self::EtagMismatch(etag) => problem(
+                StatusCode::PRECONDITION_FAILED,
+                "version-mismatch",
+                "The preconditions do not allow the version of the samples",
+            )
+            .with_detail(format!("the samples' ETag is {etag}")),
+            Self::TooManyEndpoints => problem(
+                StatusCode::CONFLICT,
+                "too-many-endpoints",
+                "An account has samples of at most 500 endpoints",
+            ),
+            Self::Database(error) => database_problem(error),
         }
-        Error::ReadOnly(_) => Problem::unavailable("database-read-only", "The database is read-only"),
-        Error::CannotOpen(_) | Error::Replaced => {
-            Problem::unavailable("database-unavailable", "The database cannot be opened")
-        }
-        Error::Full(_) => Problem::new(
-            StatusCode::INSUFFICIENT_STORAGE,
-            "disk-full",
-            "There is no room on the database's disk",
-        )
-        .already_logged(),
-        error => Problem::internal(error),
     }
 }

@@ -1,6 +1,6 @@
-//! What this service announces, on `events.metrics.<account id>`, and what it hears.
+//! What this service announces, on `events.metrics.<account id>`, and what it consumes.
 //!
-//! No event carries a fragment: a summary is dear to make, and there is one per window. Its readers ask when they need it.
+//! No event carries a fragment: a summary costs much to make, and there is one per window. Its readers ask when they need it.
 
 use event_bus::Version;
 use event_bus::outbox::Announcement;
@@ -15,9 +15,9 @@ pub(crate) const WATERMARK: &str = "dev.reliable-caching.metrics.watermark.v1";
 /// The type of its publishers' claims.
 pub(crate) const CLAIM: &str = "dev.reliable-caching.metrics.claim.v1";
 
-/// The source that is listened to.
+/// The source whose events this service consumes.
 pub(crate) const ACCOUNTS: &str = "accounts";
-/// The types of its events that matter here.
+/// The types of its events.
 pub(crate) const ACCOUNT_CREATED: &str = "dev.reliable-caching.account.created.v1";
 pub(crate) const ACCOUNT_UPDATED: &str = "dev.reliable-caching.account.updated.v1";
 pub(crate) const ACCOUNT_DELETED: &str = "dev.reliable-caching.account.deleted.v1";

@@ -2,9 +2,9 @@
 
 mod answer;
 mod config;
+mod consumer;
 mod error;
 mod events;
-mod hearing;
 mod histogram;
 mod recording;
 mod rfc3339;
@@ -16,13 +16,12 @@ mod window;
 
 pub use answer::FORM;
 pub use config::Config;
-pub use error::RunError;
 pub use routes::openapi;
+pub use source_service::RunError;
 
-use std::time::Duration;
-
-use event_bus::{Broker, Clock, Relay, RelayOptions, Subscription, Topology};
-use http_edge::{Background, EdgeOptions, Readiness, ServeOptions};
+use event_bus::RelayOptions;
+use http_edge::EdgeOptions;
+use source_service::Source;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -32,61 +31,23 @@ use crate::store::Store;
 /// The largest batch takes about 150 KB.
 const BODY_LIMIT: usize = 256 * 1024;
 
-/// Wires the service and runs it until `stop`: the store, the relay that publishes its outbox, the ear for deleted
-/// accounts, the routes.
+/// Wires the service and runs it until `stop`: the source (its database, and the relay that publishes its outbox), the
+/// store, the consumer of the accounts' events, the routes.
 pub async fn run(config: Config, listener: TcpListener, stop: CancellationToken) -> Result<(), RunError> {
-    let store = Store::open(&config.database, config.renew_incarnation).await?;
-    let mut background = Background::until(&stop);
-    background.spawn_endless("the database's writer", store.database().closed());
-    let topology = Topology {
-        stream: config.stream,
-        prefix: config.subject_prefix,
-    };
-    let broker = Broker::connect(config.nats, events::SOURCE, topology)
-        .await?
-        .with_stream_replicas(config.stream_replicas);
-    background.spawn_endless("the connection to the broker", broker.closed());
-    let relay = Relay::new(
-        store.database(),
-        broker.clone(),
-        RelayOptions {
-            takes_over: config.renew_incarnation,
-            clock: Clock::ahead_by_milliseconds(config.inject_clock_offset_ms),
-            fail_point: config.fail_point,
-            ..RelayOptions::new(events::SOURCE, events::WATERMARK, events::CLAIM)
-        },
-    );
-    let publishing = relay.publishing();
-    background.spawn("the relay", relay.run(background.stop()));
-    let subscription = Subscription::new(
-        broker.clone(),
-        store.database(),
-        publishing.clone(),
-        events::SOURCE,
-        events::ACCOUNTS,
-    );
-    let hearing = hearing::hear_accounts(subscription, store.clone(), background.stop());
-    background.spawn("the ear for deleted accounts", hearing);
-    let database = store.database();
-    let publisher = publishing.clone();
-    let ready =
-        Readiness::asking(move || event_bus::readiness(database.clone(), broker.clone(), publisher.clone()));
+    let relay = RelayOptions::new(events::SOURCE, events::WATERMARK, events::CLAIM);
+    let mut source = Source::open(&config.database, store::MIGRATIONS, relay, config.source, &stop).await?;
+    let store = Store::new(source.database()).await?;
+    let accounts = source.subscription(events::ACCOUNTS);
+    let background = source.background();
+    let consumer = consumer::run(accounts, store.clone(), background.stop());
+    background.spawn("the consumer of the accounts' events", consumer);
     let service = Service {
         store,
-        publishing: publishing.clone(),
-        injected_latency: Duration::from_millis(config.inject_latency_ms),
+        headers: source.answer_headers(),
     };
     let options = EdgeOptions {
         body_limit: BODY_LIMIT,
         ..EdgeOptions::default()
     };
-    let router = http_edge::refuse_writes(routes::router(service), move || {
-        publishing.is_refused().then(error::another_publisher)
-    });
-    let router = http_edge::edge(router, ready, options);
-    let options = ServeOptions {
-        allowed_hosts: config.allowed_hosts,
-        ..ServeOptions::default()
-    };
-    Ok(background.serve(listener, router, options).await?)
+    source.serve(listener, routes::router(service), options).await
 }

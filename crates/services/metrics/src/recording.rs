@@ -1,12 +1,11 @@
 //! The JSON of a batch of samples, and everything that can be wrong with it.
 
-use http_edge::Problem;
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use crate::error::invalid_fields;
+use crate::error::Error;
 use crate::sample::{Batch, EndpointId, Invalid, ResponseMs, Sample, State, StatusCode, UnixMs};
 
 /// The most samples of one batch: it is one transaction, and others wait for it.
@@ -49,24 +48,30 @@ struct RecordSample {
 
 impl RecordSamples {
     /// The batch, or everything that is wrong with it at once. Samples without a time get `now`.
-    pub(crate) fn validate(self, now: Timestamp) -> Result<Batch, Problem> {
+    pub(crate) fn validate(self, now: Timestamp) -> Result<Batch, Error> {
         if !(1..=BATCH_LIMIT).contains(&self.samples.len()) {
-            return Err(invalid_fields().with_field("samples", "must be 1 to 1000 samples"));
+            return Err(Error::invalid_field(
+                "samples",
+                Invalid("must be 1 to 1000 samples"),
+            ));
         }
         let mut samples = Vec::with_capacity(self.samples.len());
-        let mut wrong = None;
+        let mut wrong = Vec::new();
         for (index, sample) in self.samples.iter().enumerate() {
             match sample.validate(now) {
                 Ok(sample) => samples.push(sample),
-                Err(fields) => {
-                    let problem = wrong.take().unwrap_or_else(invalid_fields);
-                    wrong = Some(fields.into_iter().fold(problem, |problem, (field, invalid)| {
-                        problem.with_field(format!("samples[{index}].{field}"), invalid.0)
-                    }));
-                }
+                Err(fields) => wrong.extend(
+                    fields
+                        .into_iter()
+                        .map(|(field, invalid)| (format!("samples[{index}].{field}"), invalid)),
+                ),
             }
         }
-        wrong.map_or_else(|| Ok(samples.into_iter().collect()), Err)
+        if wrong.is_empty() {
+            Ok(samples.into_iter().collect())
+        } else {
+            Err(Error::InvalidFields(wrong))
+        }
     }
 }
 

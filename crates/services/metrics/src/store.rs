@@ -9,10 +9,9 @@ mod histories;
 mod lives;
 mod samples;
 
-use std::path::Path;
 use std::sync::Arc;
 
-use event_bus::lives::{EntityEvent, Past};
+use event_bus::lives::{EntityEvent, Known, Past};
 use event_bus::outbox;
 use event_bus::{Nonce, Place, Version};
 use group_commit::Database;
@@ -20,15 +19,15 @@ use rusqlite::Connection;
 use tokio::sync::Semaphore;
 use tracing::instrument;
 
-use crate::error::StoreError;
+use crate::error::Error;
 use crate::events;
 use crate::sample::{AccountId, Batch, EndpointId};
-use crate::store::accounts::{Known, bump, find, hear, stamp, stamp_unheard};
+use crate::store::accounts::ACCOUNTS;
 use crate::store::histograms::Windows;
 use crate::summary::Summary;
 use crate::window::Frame;
 
-const MIGRATIONS: &[&str] = &[
+pub(crate) const MIGRATIONS: &[&str] = &[
     outbox::MIGRATION,
     include_str!("../migrations/0001_samples.sql"),
     include_str!("../migrations/0002_histograms.sql"),
@@ -68,23 +67,14 @@ pub(crate) struct Summarised {
 }
 
 impl Store {
-    pub(crate) async fn open(path: &Path, renew_incarnation: bool) -> Result<Self, StoreError> {
-        let database = Database::open(path, MIGRATIONS)?;
-        if renew_incarnation {
-            database
-                .write(|c| outbox::renew_incarnation(c).map_err(StoreError::from))
-                .await?;
-        }
+    /// Packs what an older version left unpacked, before anybody reads.
+    pub(crate) async fn new(database: Database) -> Result<Self, group_commit::Error> {
         pack(&database).await?;
         Ok(Self {
             database,
             summaries: Arc::new(Semaphore::new(SUMMARIES)),
             past: Past::default(),
         })
-    }
-
-    pub(crate) fn database(&self) -> Database {
-        self.database.clone()
     }
 
     /// Records all samples of the batch, or none; none if the version that the account's have is not `wanted`: of two who
@@ -95,7 +85,7 @@ impl Store {
         account: AccountId,
         wanted: impl FnOnce(Version) -> bool + Send + 'static,
         batch: Batch,
-    ) -> Result<Recorded, StoreError> {
+    ) -> Result<Recorded, Error> {
         let past = self.past.place();
         self.database
             .write(move |c| record(c, account, wanted, &batch, past))
@@ -104,13 +94,15 @@ impl Store {
 
     /// The account's version and life; touches no sample.
     #[instrument(skip_all)]
-    pub(crate) async fn known(&self, account: AccountId) -> Result<Known, StoreError> {
-        self.database.read(move |c| find(c, account)).await
+    pub(crate) async fn known(&self, account: AccountId) -> Result<Known, Error> {
+        self.database
+            .read(move |c| Ok(ACCOUNTS.known(c, account.0)?))
+            .await
     }
 
     /// From the histograms and the samples that are not packed: exactly what all samples would give.
     #[instrument(skip_all)]
-    pub(crate) async fn summarise(&self, account: AccountId, frame: Frame) -> Result<Summarised, StoreError> {
+    pub(crate) async fn summarise(&self, account: AccountId, frame: Frame) -> Result<Summarised, Error> {
         let permit = self.summaries.clone().acquire_owned().await;
         self.database
             .read(move |c| {
@@ -123,37 +115,33 @@ impl Store {
 
     /// Takes note that what the accounts service published up to this place is past.
     #[instrument(skip_all)]
-    pub(crate) async fn begin(&self, place: Place) -> Result<(), StoreError> {
-        // First, so that what is written meanwhile has a stamp of its own.
-        if !self.past.begin(place) {
-            return Ok(());
-        }
-        let stamped = self.database.write(move |c| stamp_unheard(c, place)).await;
-        if stamped.is_err() {
-            self.past.clear();
-        }
-        stamped
+    pub(crate) async fn begin(&self, place: Place) -> Result<(), Error> {
+        Ok(ACCOUNTS.begin(&self.database, &self.past, place).await?)
     }
 
-    /// Takes in what the accounts service said of an account. What that deletes is gone at once for its readers, and in
-    /// bounded steps on disk.
+    /// Applies an event of the accounts service. What that deletes is gone at once for its readers, and in bounded steps on
+    /// disk.
     ///
     /// May be repeated: it announces once, and goes on deleting where a crash left off.
     #[instrument(skip_all)]
-    pub(crate) async fn hear_account(
-        &self,
-        account: AccountId,
-        event: EntityEvent,
-    ) -> Result<(), StoreError> {
+    pub(crate) async fn apply(&self, account: AccountId, event: EntityEvent) -> Result<(), Error> {
         self.past.pass(event.place);
-        let step = move |c: &Connection| hear(c, account, &event);
+        let step = move |c: &Connection| accounts::apply(c, account, &event);
         while self.database.write(step).await? {}
         Ok(())
     }
 }
 
+#[cfg(test)]
+impl Store {
+    async fn open(path: &std::path::Path) -> Self {
+        let database = Database::open(path, MIGRATIONS).unwrap();
+        Self::new(database).await.unwrap()
+    }
+}
+
 /// In bounded steps; after a crash it goes on where it was.
-async fn pack(database: &Database) -> Result<(), StoreError> {
+async fn pack(database: &Database) -> Result<(), group_commit::Error> {
     let unpacked = database.read(|c| histograms::unpacked(c)).await?;
     if !unpacked.is_empty() {
         tracing::info!(
@@ -174,14 +162,14 @@ fn record(
     wanted: impl FnOnce(Version) -> bool,
     batch: &Batch,
     past: Option<Place>,
-) -> Result<Recorded, StoreError> {
-    let known = find(c, account)?;
+) -> Result<Recorded, Error> {
+    let known = ACCOUNTS.known(c, account.0)?;
     // First: what would be refused without a condition is refused as without (RFC 9110, 13.2.1).
     if known.owner.deleted {
-        return Err(StoreError::AccountDeleted);
+        return Err(Error::AccountDeleted);
     }
     if !wanted(known.version) {
-        return Err(StoreError::VersionMismatch(known.version));
+        return Err(Error::version_mismatch(known.version));
     }
     let first = !endpoints::are_there(c, account)?;
     let stored = samples::put(c, account, batch)?;
@@ -193,18 +181,20 @@ fn record(
         });
     }
     histograms::follow(c, account, &stored)?;
-    endpoints::refuse_too_many(c, account)?;
+    if endpoints::are_too_many(c, account)? {
+        return Err(Error::TooManyEndpoints);
+    }
     // Also for samples too old for every window: the clock that says so is not the reader's, and may be set back.
-    let version = bump(c, account)?;
+    let version = ACCOUNTS.bump(c, account.0)?;
     if first {
-        stamp(c, account, past)?;
+        ACCOUNTS.stamp(c, account.0, past)?;
     }
     outbox::announce(c, &events::recorded(account, version, samples))?;
     Ok(Recorded { version, samples })
 }
 
-fn summarise(c: &Connection, account: AccountId, frame: Frame) -> Result<Summarised, StoreError> {
-    let known = find(c, account)?;
+fn summarise(c: &Connection, account: AccountId, frame: Frame) -> Result<Summarised, Error> {
+    let known = ACCOUNTS.known(c, account.0)?;
     let mut windows = Windows::prepare(c, account, frame)?;
     let mut endpoints = Vec::new();
     for endpoint in samples::newest(c, account, frame)? {
@@ -231,7 +221,7 @@ mod tests {
 
     async fn store() -> (Store, tempfile::TempDir) {
         let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(&folder.path().join("db"), false).await.unwrap();
+        let store = Store::open(&folder.path().join("db")).await;
         (store, folder)
     }
 
@@ -259,7 +249,7 @@ mod tests {
                     .query_map(params_from_iter(parameters), |row| row.get::<_, String>("detail"))?
                     .collect::<rusqlite::Result<Vec<_>>>()
             };
-            store.database.read(move |c| explain(c).map_err(StoreError::from))
+            store.database.read(move |c| explain(c).map_err(Error::from))
         };
         assert_eq!(
             explain(histograms::CHUNKS_OF_WINDOW, &[1; 4]).await.unwrap(),

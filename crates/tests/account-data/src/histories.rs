@@ -18,8 +18,8 @@ pub trait Store: Sized {
     /// A subscription begins; the stream ends here.
     async fn begin(&self, end: Place);
 
-    /// An event of the account is heard.
-    async fn hear(&self, event: EntityEvent);
+    /// Applies an event of the account.
+    async fn apply(&self, event: EntityEvent);
 
     /// Writes. Returns whether it was acknowledged; if not, the account has ended.
     async fn write(&self, life: u64) -> bool;
@@ -42,7 +42,7 @@ enum Step {
     /// Its database is replaced by a backup, in which the account is the one that was created last.
     Restore,
     /// The next message arrives here.
-    Hear,
+    Arrive,
     /// All that have arrived come again, from the beginning of the stream.
     Replay,
     /// The account's owner writes here.
@@ -62,7 +62,7 @@ fn step() -> impl Strategy<Value = Step> {
         2 => Just(Step::Delete),
         2 => Just(Step::Reset),
         2 => Just(Step::Restore),
-        12 => Just(Step::Hear),
+        12 => Just(Step::Arrive),
         2 => Just(Step::Replay),
         8 => Just(Step::Write),
         2 => any::<bool>().prop_map(|empty| Step::Restart { empty }),
@@ -126,10 +126,10 @@ impl<S: Store> World<S> {
     async fn take(&mut self, step: Step) {
         match step {
             Step::Create | Step::Update | Step::Delete | Step::Reset | Step::Restore => self.happen(step),
-            Step::Hear => self.hear().await,
+            Step::Arrive => self.arrive().await,
             Step::Replay => {
                 for event in &self.messages[..self.arrived] {
-                    self.store.hear(*event).await;
+                    self.store.apply(*event).await;
                     self.heard = true;
                 }
             }
@@ -146,7 +146,7 @@ impl<S: Store> World<S> {
             }
             Step::NewStream => {
                 while self.arrived < self.messages.len() {
-                    self.hear().await;
+                    self.arrive().await;
                 }
                 self.messages.clear();
                 self.arrived = 0;
@@ -220,11 +220,11 @@ impl<S: Store> World<S> {
         self.store.begin(end).await;
     }
 
-    async fn hear(&mut self) {
+    async fn arrive(&mut self) {
         let Some(event) = self.messages.get(self.arrived) else {
             return;
         };
-        self.store.hear(*event).await;
+        self.store.apply(*event).await;
         self.heard = true;
         self.arrived += 1;
         self.past = self.past.max(event.place.sequence);
@@ -290,7 +290,7 @@ async fn check<S: Store>(steps: Vec<Step>) {
             world.check().await;
         }
     }
-    for step in [Step::Hear; 40].into_iter().chain([Step::Replay, Step::Replay]) {
+    for step in [Step::Arrive; 40].into_iter().chain([Step::Replay, Step::Replay]) {
         world.take(step).await;
     }
     world.check().await;
@@ -322,7 +322,7 @@ pub async fn a_database_of_before_goes_on_and_learns_whose_its_data_is<S: Store>
             incarnation: Incarnation(incarnation),
             place: place(6),
         };
-        store.hear(event).await;
+        store.apply(event).await;
         assert_eq!(
             store.present().await,
             BTreeSet::from_iter(left.to_vec()),

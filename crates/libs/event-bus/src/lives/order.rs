@@ -6,16 +6,16 @@ use crate::{Incarnation, Place};
 
 /// A [`Place`] that also compares with places in earlier streams.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Stamp {
+pub(super) struct Stamp {
     /// The number of the stream: the later it was first heard of, the higher.
-    pub stream: i64,
+    pub(super) stream: i64,
     /// The sequence in the stream.
-    pub place: i64,
+    pub(super) place: i64,
 }
 
 impl Stamp {
     /// Gives the stream a number if it has none.
-    pub fn of(c: &Connection, place: Place) -> rusqlite::Result<Self> {
+    pub(super) fn of(c: &Connection, place: Place) -> rusqlite::Result<Self> {
         c.prepare_cached("INSERT OR IGNORE INTO streams_heard (created) VALUES (?1)")?
             .execute([place.stream])?;
         let stream = c

@@ -6,25 +6,26 @@ use std::path::Path;
 use account_data::histories;
 use event_bus::lives::EntityEvent;
 use event_bus::{Nonce, Place};
+use group_commit::Database;
 use rusqlite::Connection;
 
 use super::{MIGRATIONS, Store};
 use crate::endpoint::{AccountId, EndpointUrl, Name, NewEndpoint};
-use crate::error::StoreError;
+use crate::error::Error;
 
 const ACCOUNT: AccountId = AccountId(1);
 
 impl histories::Store for Store {
     async fn open(path: &Path) -> Self {
-        Self::open(path, false).await.unwrap()
+        Self::new(Database::open(path, MIGRATIONS).unwrap())
     }
 
     async fn begin(&self, end: Place) {
-        self.begin(end).await.unwrap();
+        Self::begin(self, end).await.unwrap();
     }
 
-    async fn hear(&self, event: EntityEvent) {
-        self.hear_account(ACCOUNT, event).await.unwrap();
+    async fn apply(&self, event: EntityEvent) {
+        Self::apply(self, ACCOUNT, event).await.unwrap();
     }
 
     async fn write(&self, life: u64) -> bool {
@@ -34,7 +35,7 @@ impl histories::Store for Store {
         };
         match self.add_endpoint(ACCOUNT, |_| true, new).await {
             Ok(_) => true,
-            Err(StoreError::AccountDeleted) => false,
+            Err(Error::AccountDeleted) => false,
             Err(error) => panic!("{error}"),
         }
     }
@@ -65,7 +66,7 @@ async fn a_database_of_before_goes_on_and_learns_whose_its_data_is() {
 
 /// A database as the service left it before there were lives: account 1 has an endpoint, and was heard of.
 async fn database_of_before(path: &Path) {
-    let database = group_commit::Database::open(path, &MIGRATIONS[..4]).unwrap();
+    let database = Database::open(path, &MIGRATIONS[..4]).unwrap();
     let lay = |c: &Connection| {
         c.execute_batch(
             "INSERT INTO incarnations_heard (incarnation) VALUES ('00000000000000000000000000000001');

@@ -2,8 +2,8 @@
 
 use rusqlite::{CachedStatement, Connection, OptionalExtension as _, params};
 
-use crate::error::StoreError;
 use crate::sample::{AccountId, EndpointId, UnixMs};
+use group_commit::Error;
 
 /// Endpoints of one account, so that an answer has an end.
 const ENDPOINT_LIMIT: i64 = 500;
@@ -31,7 +31,7 @@ pub(super) struct Endpoints<'c> {
 }
 
 impl<'c> Endpoints<'c> {
-    pub(super) fn prepare(c: &'c Connection, account: AccountId) -> Result<Self, StoreError> {
+    pub(super) fn prepare(c: &'c Connection, account: AccountId) -> Result<Self, Error> {
         Ok(Self {
             account,
             find: c.prepare_cached(
@@ -44,7 +44,7 @@ impl<'c> Endpoints<'c> {
     }
 
     /// None: it has no samples yet.
-    pub(super) fn find(&mut self, endpoint: EndpointId) -> Result<Option<Packed>, StoreError> {
+    pub(super) fn find(&mut self, endpoint: EndpointId) -> Result<Option<Packed>, Error> {
         let found = self
             .find
             .query_row([self.account.0, endpoint.get()], |row| {
@@ -57,7 +57,7 @@ impl<'c> Endpoints<'c> {
         Ok(found)
     }
 
-    pub(super) fn put(&mut self, endpoint: EndpointId, packed: Packed) -> Result<(), StoreError> {
+    pub(super) fn put(&mut self, endpoint: EndpointId, packed: Packed) -> Result<(), Error> {
         let until = packed.until.map(|until| until.0);
         self.put
             .execute(params![self.account.0, endpoint.get(), until, packed.unpacked])?;
@@ -66,29 +66,23 @@ impl<'c> Endpoints<'c> {
 }
 
 /// Whether the account has samples.
-pub(super) fn are_there(c: &Connection, account: AccountId) -> Result<bool, StoreError> {
+pub(super) fn are_there(c: &Connection, account: AccountId) -> Result<bool, Error> {
     Ok(
         c.prepare_cached("SELECT EXISTS (SELECT 1 FROM endpoints WHERE account_id = ?1)")?
             .query_row([account.0], |row| row.get(0))?,
     )
 }
 
-/// The error undoes what was put.
-pub(super) fn refuse_too_many(c: &Connection, account: AccountId) -> Result<(), StoreError> {
+/// Whether the account has samples of more endpoints than it may have.
+pub(super) fn are_too_many(c: &Connection, account: AccountId) -> Result<bool, Error> {
     let count: i64 = c
         .prepare_cached("SELECT count(*) FROM endpoints WHERE account_id = ?1")?
         .query_row([account.0], |row| row.get(0))?;
-    if count > ENDPOINT_LIMIT {
-        return Err(StoreError::TooManyEndpoints);
-    }
-    Ok(())
+    Ok(count > ENDPOINT_LIMIT)
 }
 
 /// The endpoints, of all accounts, with more samples than so many that are not packed.
-pub(super) fn with_more_unpacked(
-    c: &Connection,
-    than: usize,
-) -> Result<Vec<(AccountId, EndpointId)>, StoreError> {
+pub(super) fn with_more_unpacked(c: &Connection, than: usize) -> Result<Vec<(AccountId, EndpointId)>, Error> {
     let endpoints = c
         .prepare("SELECT account_id, endpoint_id FROM endpoints WHERE unpacked > ?1")?
         .query_map([than], |row| {

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 
 use rusqlite::{CachedStatement, Connection, OptionalExtension as _, params};
 
-use crate::error::StoreError;
 use crate::histogram::{Bin, Bins, Chunk};
 use crate::sample::{AccountId, EndpointId, Sample, UnixMs};
 use crate::store::endpoints::{self, Endpoints, Packed};
 use crate::store::samples::{self, Newest, Stored};
 use crate::summary::Tally;
 use crate::window::Frame;
+use group_commit::Error;
 
 /// The most samples that an endpoint has, once a batch is recorded, that are not packed: what a summary reads one by one.
 const UNPACKED_LIMIT: usize = 32;
@@ -45,7 +45,7 @@ impl Changes {
 
 /// Takes in what was stored, in its order. What lies before the moment that an endpoint's histogram reaches to changes
 /// it; the rest waits until there is enough of it to be packed.
-pub(super) fn follow(c: &Connection, account: AccountId, stored: &[Stored]) -> Result<(), StoreError> {
+pub(super) fn follow(c: &Connection, account: AccountId, stored: &[Stored]) -> Result<(), Error> {
     let mut changes = Changes::default();
     let mut endpoints = Endpoints::prepare(c, account)?;
     let mut full = Vec::new();
@@ -76,16 +76,12 @@ pub(super) fn follow(c: &Connection, account: AccountId, stored: &[Stored]) -> R
 }
 
 /// The endpoints with more to pack than is left to the next batch: of a database from before there were histograms.
-pub(super) fn unpacked(c: &Connection) -> Result<Vec<(AccountId, EndpointId)>, StoreError> {
+pub(super) fn unpacked(c: &Connection) -> Result<Vec<(AccountId, EndpointId)>, Error> {
     endpoints::with_more_unpacked(c, UNPACKED_LIMIT)
 }
 
 /// Packs the next of an endpoint's samples; false when there are no more than a batch would leave.
-pub(super) fn pack_more(
-    c: &Connection,
-    account: AccountId,
-    endpoint: EndpointId,
-) -> Result<bool, StoreError> {
+pub(super) fn pack_more(c: &Connection, account: AccountId, endpoint: EndpointId) -> Result<bool, Error> {
     let mut changes = Changes::default();
     let mut endpoints = Endpoints::prepare(c, account)?;
     let packed = endpoints.find(endpoint)?.unwrap_or_default();
@@ -103,7 +99,7 @@ struct Unpacked<'c> {
 }
 
 impl<'c> Unpacked<'c> {
-    fn prepare(c: &'c Connection, account: AccountId) -> Result<Self, StoreError> {
+    fn prepare(c: &'c Connection, account: AccountId) -> Result<Self, Error> {
         Ok(Self {
             account,
             samples: c.prepare_cached(
@@ -119,7 +115,7 @@ impl<'c> Unpacked<'c> {
         endpoint: EndpointId,
         mut packed: Packed,
         changes: &mut Changes,
-    ) -> Result<Packed, StoreError> {
+    ) -> Result<Packed, Error> {
         let from = packed.until.map_or(i64::MIN, |until| until.0);
         let due = PACKED_AT_ONCE.min(packed.unpacked.saturating_sub(LEFT_UNPACKED));
         let mut rows = self
@@ -136,7 +132,7 @@ impl<'c> Unpacked<'c> {
 }
 
 /// Each chunk is read and written once, however many of its bins change.
-fn change(c: &Connection, account: AccountId, changes: Changes) -> Result<(), StoreError> {
+fn change(c: &Connection, account: AccountId, changes: Changes) -> Result<(), Error> {
     let changes: Vec<_> = changes.0.into_iter().filter(|(_, by)| *by != 0).collect();
     if changes.is_empty() {
         return Ok(());
@@ -167,7 +163,7 @@ struct Chunks<'c> {
 }
 
 impl<'c> Chunks<'c> {
-    fn prepare(c: &'c Connection, account: AccountId) -> Result<Self, StoreError> {
+    fn prepare(c: &'c Connection, account: AccountId) -> Result<Self, Error> {
         Ok(Self {
             account,
             holding: c.prepare_cached(
@@ -184,7 +180,7 @@ impl<'c> Chunks<'c> {
     }
 
     /// The chunk that the bin belongs to, and the first bin that does not any more.
-    fn holding(&mut self, endpoint: EndpointId, bin: Bin) -> Result<(Chunk, Option<Bin>), StoreError> {
+    fn holding(&mut self, endpoint: EndpointId, bin: Bin) -> Result<(Chunk, Option<Bin>), Error> {
         let found = self
             .holding
             .query_row([self.account.0, endpoint.get(), bin.0], |row| {
@@ -195,7 +191,7 @@ impl<'c> Chunks<'c> {
         Ok(found.unwrap_or_else(|| (Chunk::empty(), None)))
     }
 
-    fn put(&mut self, endpoint: EndpointId, chunk: &Chunk) -> Result<(), StoreError> {
+    fn put(&mut self, endpoint: EndpointId, chunk: &Chunk) -> Result<(), Error> {
         self.put.execute(params![
             self.account.0,
             endpoint.get(),
@@ -215,7 +211,7 @@ pub(super) struct Windows<'c> {
 }
 
 impl<'c> Windows<'c> {
-    pub(super) fn prepare(c: &'c Connection, account: AccountId, frame: Frame) -> Result<Self, StoreError> {
+    pub(super) fn prepare(c: &'c Connection, account: AccountId, frame: Frame) -> Result<Self, Error> {
         Ok(Self {
             account,
             frame,
@@ -224,7 +220,7 @@ impl<'c> Windows<'c> {
         })
     }
 
-    pub(super) fn tally(&mut self, endpoint: &Newest) -> Result<Tally, StoreError> {
+    pub(super) fn tally(&mut self, endpoint: &Newest) -> Result<Tally, Error> {
         let mut tally = Tally::new(self.frame);
         if endpoint.packed.holds(self.frame.start()) {
             self.add_chunks(endpoint.id, &mut tally)?;
@@ -236,7 +232,7 @@ impl<'c> Windows<'c> {
     }
 
     /// Some of the bins may lie before the frame, or after it: the tally leaves them out.
-    fn add_chunks(&mut self, endpoint: EndpointId, tally: &mut Tally) -> Result<(), StoreError> {
+    fn add_chunks(&mut self, endpoint: EndpointId, tally: &mut Tally) -> Result<(), Error> {
         let [start, end] = [self.frame.start(), self.frame.end()].map(|at| Bin::first_of_minute(at).0);
         let mut rows = self.chunks.query([self.account.0, endpoint.get(), start, end])?;
         while let Some(row) = rows.next()? {
@@ -248,7 +244,7 @@ impl<'c> Windows<'c> {
         Ok(())
     }
 
-    fn add_samples(&mut self, endpoint: &Newest, tally: &mut Tally) -> Result<(), StoreError> {
+    fn add_samples(&mut self, endpoint: &Newest, tally: &mut Tally) -> Result<(), Error> {
         let from = endpoint.packed.until.max(Some(self.frame.start()));
         let from = from.expect("a frame has a start");
         let mut rows = self

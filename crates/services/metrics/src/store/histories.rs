@@ -8,7 +8,7 @@ use rusqlite::Connection;
 use tempfile::TempDir;
 
 use super::{MIGRATIONS, Store, histograms, samples};
-use crate::error::StoreError;
+use crate::error::Error;
 use crate::sample::{AccountId, Batch, EndpointId, ResponseMs, Sample, State, StatusCode, UnixMs};
 use crate::summary::{Point, Summary};
 use crate::window::{Frame, Window};
@@ -99,7 +99,7 @@ struct Scene {
 impl Scene {
     async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(&folder.path().join("db"), false).await.unwrap();
+        let store = Store::open(&folder.path().join("db")).await;
         Self {
             folder,
             store,
@@ -119,19 +119,19 @@ impl Scene {
                 }
             }
             Step::Begin(end) => self.store.begin(end).await.unwrap(),
-            Step::Hear(account, event) => self.store.hear_account(account, event).await.unwrap(),
+            Step::Hear(account, event) => self.store.apply(account, event).await.unwrap(),
             Step::Reopen { unpacked } => {
                 if unpacked {
                     self.write(unpack).await;
                 }
-                self.store = Store::open(&self.folder.path().join("db"), false).await.unwrap();
+                self.store = Store::open(&self.folder.path().join("db")).await;
             }
         }
     }
 
     async fn record(&self, account: AccountId, batch: Batch) {
         match self.store.record(account, |_| true, batch).await {
-            Ok(_) | Err(StoreError::AccountDeleted) => {}
+            Ok(_) | Err(Error::AccountDeleted) => {}
             Err(error) => panic!("{error}"),
         }
     }
@@ -140,7 +140,7 @@ impl Scene {
         &self,
         job: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> T {
-        let job = |c: &Connection| job(c).map_err(StoreError::from);
+        let job = |c: &Connection| job(c).map_err(Error::from);
         self.store.database.write(job).await.unwrap()
     }
 
@@ -296,7 +296,7 @@ async fn database_of_before() -> TempDir {
 }
 
 async fn assert_true_after_opening(folder: TempDir) {
-    let store = Store::open(&folder.path().join("db"), false).await.unwrap();
+    let store = Store::open(&folder.path().join("db")).await;
     let mut scene = Scene {
         folder,
         store,

@@ -6,11 +6,12 @@ use std::path::Path;
 use account_data::histories;
 use event_bus::lives::EntityEvent;
 use event_bus::{Nonce, Place};
+use group_commit::Database;
 use jiff::Timestamp;
 use rusqlite::Connection;
 
 use super::{MIGRATIONS, Store};
-use crate::error::StoreError;
+use crate::error::Error;
 use crate::sample::{AccountId, EndpointId, ResponseMs, Sample, State, StatusCode, UnixMs};
 use crate::window::{Frame, Window};
 
@@ -22,15 +23,15 @@ fn now() -> Timestamp {
 
 impl histories::Store for Store {
     async fn open(path: &Path) -> Self {
-        Self::open(path, false).await.unwrap()
+        Self::open(path).await
     }
 
     async fn begin(&self, end: Place) {
-        self.begin(end).await.unwrap();
+        Self::begin(self, end).await.unwrap();
     }
 
-    async fn hear(&self, event: EntityEvent) {
-        self.hear_account(ACCOUNT, event).await.unwrap();
+    async fn apply(&self, event: EntityEvent) {
+        Self::apply(self, ACCOUNT, event).await.unwrap();
     }
 
     /// A sample of the endpoint whose id is the life.
@@ -45,7 +46,7 @@ impl histories::Store for Store {
         let batch = [(endpoint, sample)].into_iter().collect();
         match self.record(ACCOUNT, |_| true, batch).await {
             Ok(_) => true,
-            Err(StoreError::AccountDeleted) => false,
+            Err(Error::AccountDeleted) => false,
             Err(error) => panic!("{error}"),
         }
     }
@@ -74,7 +75,7 @@ async fn a_database_of_before_goes_on_and_learns_whose_its_data_is() {
 
 /// A database as the service left it before there were lives: account 1 has a sample, and was heard of.
 async fn database_of_before(path: &Path) {
-    let database = group_commit::Database::open(path, &MIGRATIONS[..5]).unwrap();
+    let database = Database::open(path, &MIGRATIONS[..5]).unwrap();
     let at = now().as_millisecond();
     let lay = move |c: &Connection| {
         c.execute_batch(

@@ -2,10 +2,10 @@
 
 use rusqlite::{Connection, Row, params};
 
-use crate::error::StoreError;
 use crate::sample::{AccountId, Batch, EndpointId, ResponseMs, Sample, State, StatusCode, UnixMs};
 use crate::store::endpoints::Packed;
 use crate::window::Frame;
+use group_commit::Error;
 
 /// Of each endpoint of an account the newest sample in a window.
 pub(super) const NEWEST_OF_WINDOW: &str = "
@@ -38,7 +38,7 @@ pub(super) struct Newest {
 ///
 /// The last one of an endpoint and moment wins, so that a batch that is sent again, after an answer that was lost, counts
 /// nothing twice.
-pub(super) fn put(c: &Connection, account: AccountId, batch: &Batch) -> Result<Vec<Stored>, StoreError> {
+pub(super) fn put(c: &Connection, account: AccountId, batch: &Batch) -> Result<Vec<Stored>, Error> {
     let mut insert = c.prepare_cached(
         "INSERT INTO samples (account_id, endpoint_id, at, state, status_code, response_ms)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO NOTHING",
@@ -71,12 +71,7 @@ pub(super) fn put(c: &Connection, account: AccountId, batch: &Batch) -> Result<V
     Ok(stored)
 }
 
-fn replace(
-    c: &Connection,
-    account: AccountId,
-    endpoint: EndpointId,
-    sample: &Sample,
-) -> Result<(), StoreError> {
+fn replace(c: &Connection, account: AccountId, endpoint: EndpointId, sample: &Sample) -> Result<(), Error> {
     c.prepare_cached(
         "UPDATE samples SET state = ?4, status_code = ?5, response_ms = ?6
          WHERE account_id = ?1 AND endpoint_id = ?2 AND at = ?3",
@@ -92,12 +87,7 @@ fn replace(
     Ok(())
 }
 
-fn of_moment(
-    c: &Connection,
-    account: AccountId,
-    endpoint: EndpointId,
-    at: UnixMs,
-) -> Result<Sample, StoreError> {
+fn of_moment(c: &Connection, account: AccountId, endpoint: EndpointId, at: UnixMs) -> Result<Sample, Error> {
     let sample = c
         .prepare_cached(
             "SELECT at, state, status_code, response_ms FROM samples
@@ -110,7 +100,7 @@ fn of_moment(
 /// The endpoints with samples in the frame, by their ids.
 ///
 /// None for a deleted account, whatever the sweep has not come to yet.
-pub(super) fn newest(c: &Connection, account: AccountId, frame: Frame) -> Result<Vec<Newest>, StoreError> {
+pub(super) fn newest(c: &Connection, account: AccountId, frame: Frame) -> Result<Vec<Newest>, Error> {
     let newest = c
         .prepare_cached(NEWEST_OF_WINDOW)?
         .query_map([account.0, frame.start().0, frame.end().0], |row| {

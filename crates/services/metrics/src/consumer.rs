@@ -1,21 +1,20 @@
-//! What this service hears of others: an account that is deleted takes its samples with it, and so does one whose id
-//! another account now has.
+//! Applies the events of accounts: deletes the samples of an account that is deleted, or whose id another account has now.
 //!
-//! Heard at least once, possibly late, and again from the beginning when the subscription is made anew: what decides is where
-//! in the stream a word stands.
+//! An event comes at least once, possibly late, and again from the beginning when the subscription is made anew: what decides is
+//! its place in the stream.
 
 use event_bus::lives::{EntityChange, EntityEvent};
 use event_bus::{Event, Nonce, Place, Subscription};
 use serde::Deserialize;
 use tokio_util::sync::CancellationToken;
 
-use crate::error::StoreError;
+use crate::error::Error;
 use crate::events::{ACCOUNT_CREATED, ACCOUNT_DELETED, ACCOUNT_UPDATED};
 use crate::sample::AccountId;
 use crate::store::Store;
 
-/// Listens until stopped. An event may come again, and a failed deletion will: deleting twice is deleting once.
-pub(crate) async fn hear_accounts(subscription: Subscription, store: Store, stop: CancellationToken) {
+/// Runs until stopped. An event may come again, and one whose deletion failed does: to delete twice is to delete once.
+pub(crate) async fn run(subscription: Subscription, store: Store, stop: CancellationToken) {
     let beginning = store.clone();
     subscription
         .run(
@@ -26,38 +25,38 @@ pub(crate) async fn hear_accounts(subscription: Subscription, store: Store, stop
         .await;
 }
 
-/// What an event of accounts says, as far as it matters here.
+/// The part of an event of accounts that matters here.
 #[derive(Debug, Default, Deserialize)]
 struct AccountData {
     life: Option<String>,
 }
 
-async fn begin(store: Store, end: Place) -> Result<(), StoreError> {
+async fn begin(store: Store, end: Place) -> Result<(), Error> {
     store.begin(end).await
 }
 
-async fn apply(store: Store, event: Event, place: Place) -> Result<(), StoreError> {
+async fn apply(store: Store, event: Event, place: Place) -> Result<(), Error> {
     let change = match event.kind.as_str() {
         ACCOUNT_CREATED => EntityChange::Created,
         ACCOUNT_UPDATED => EntityChange::Updated,
         ACCOUNT_DELETED => EntityChange::Deleted,
         _ => return Ok(()),
     };
-    // Not an error: it would be repeated for ever, and never become a number.
-    let Ok(account) = event.entity.parse() else {
-        tracing::warn!(id = event.id, "news of no account; skipped");
+    // A repeat would not make it readable, and would hold up the events behind it.
+    let Ok(id) = event.entity.parse() else {
+        tracing::warn!(id = event.id, "skipped an event whose subject names no account");
         return Ok(());
     };
-    let heard = EntityEvent {
+    let event = EntityEvent {
         change,
         life: life_of(&event),
         incarnation: event.incarnation,
         place,
     };
-    store.hear_account(AccountId(account), heard).await
+    store.apply(AccountId(id), event).await
 }
 
-/// None: from a program, or of an account, of before there were lives.
+/// None: the program, or the account, is older than lives.
 fn life_of(event: &Event) -> Option<Nonce> {
     let data: AccountData = serde_json::from_slice(&event.data).unwrap_or_default();
     let life = data.life?.parse().ok()?;

@@ -1,7 +1,7 @@
-//! Hears which accounts are deleted, and which are new under an id that another had; deletes what was theirs.
+//! Applies the events of accounts: deletes the endpoints of an account that is deleted, or whose id another account has now.
 //!
-//! Heard at least once, possibly late, and again from the beginning when the subscription is made anew: what decides is where
-//! in the stream a word stands.
+//! An event comes at least once, possibly late, and again from the beginning when the subscription is made anew: what decides is
+//! its place in the stream.
 
 use event_bus::lives::{EntityChange, EntityEvent};
 use event_bus::{Event, Nonce, Place, Subscription};
@@ -9,58 +9,58 @@ use serde::Deserialize;
 use tokio_util::sync::CancellationToken;
 
 use crate::endpoint::AccountId;
-use crate::error::StoreError;
+use crate::error::Error;
 use crate::store::Store;
 
 const ACCOUNT_CREATED: &str = "dev.reliable-caching.account.created.v1";
 const ACCOUNT_UPDATED: &str = "dev.reliable-caching.account.updated.v1";
 const ACCOUNT_DELETED: &str = "dev.reliable-caching.account.deleted.v1";
 
-/// Listens until stopped. An event may come again, and a failed deletion will: deleting twice is deleting once.
-pub(crate) async fn hear(subscription: Subscription, store: Store, stop: CancellationToken) {
+/// Runs until stopped. An event may come again, and one whose deletion failed does: to delete twice is to delete once.
+pub(crate) async fn run(subscription: Subscription, store: Store, stop: CancellationToken) {
     let beginning = store.clone();
     subscription
         .run(
             stop,
             // Each future owns its store: one that borrowed the closure's could not be spawned.
             move |end| begin(beginning.clone(), end),
-            move |event, place| handle(store.clone(), event, place),
+            move |event, place| apply(store.clone(), event, place),
         )
         .await;
 }
 
-/// What an event of accounts says, as far as it matters here.
+/// The part of an event of accounts that matters here.
 #[derive(Debug, Default, Deserialize)]
 struct AccountData {
     life: Option<String>,
 }
 
-async fn begin(store: Store, end: Place) -> Result<(), StoreError> {
+async fn begin(store: Store, end: Place) -> Result<(), Error> {
     store.begin(end).await
 }
 
-async fn handle(store: Store, event: Event, place: Place) -> Result<(), StoreError> {
+async fn apply(store: Store, event: Event, place: Place) -> Result<(), Error> {
     let change = match event.kind.as_str() {
         ACCOUNT_CREATED => EntityChange::Created,
         ACCOUNT_UPDATED => EntityChange::Updated,
         ACCOUNT_DELETED => EntityChange::Deleted,
         _ => return Ok(()),
     };
-    // Repeating it would not make it readable, and would hold up those behind it.
+    // A repeat would not make it readable, and would hold up the events behind it.
     let Ok(id) = event.entity.parse() else {
-        tracing::warn!(id = event.id, "news of an account without a number; skipped");
+        tracing::warn!(id = event.id, "skipped an event whose subject names no account");
         return Ok(());
     };
-    let heard = EntityEvent {
+    let event = EntityEvent {
         change,
         life: life_of(&event),
         incarnation: event.incarnation,
         place,
     };
-    store.hear_account(AccountId(id), heard).await
+    store.apply(AccountId(id), event).await
 }
 
-/// None: from a program, or of an account, of before there were lives.
+/// None: the program, or the account, is older than lives.
 fn life_of(event: &Event) -> Option<Nonce> {
     let data: AccountData = serde_json::from_slice(&event.data).unwrap_or_default();
     let life = data.life?.parse().ok()?;

@@ -1,0 +1,11 @@
+#![doc = include_str!("../README.md")]
+
+mod answer;
+mod config;
+mod error;
+mod source;
+
+pub use answer::AnswerHeaders;
+pub use config::SourceConfig;
+pub use error::{RunError, WriteRefused, database_problem};
+pub use source::Source;
