@@ -1,4 +1,4 @@
-// The composer of the documentation's examples: a page per account, of one source, which counts its changes.
+// The loader of the documentation's examples: a page per account, of one source, which counts its changes.
 
 use fresh_cache::*;
 use std::sync::Arc;
@@ -21,7 +21,7 @@ impl Accounts {
     }
 }
 
-impl Composer for Accounts {
+impl Loader for Accounts {
     type Key = u64;
     type Body = String;
     type Page = String;
@@ -35,18 +35,18 @@ impl Composer for Accounts {
         &self,
         _account: &u64,
         _source: SourceId,
-        known: Option<&Part<String>>,
+        known: Option<&Fragment<String>>,
     ) -> Result<Fetched<String>, Self::Error> {
         let version = self.version();
-        if known.is_some_and(|part| part.version == version) {
-            return Ok(Fetched::NotModified { claim: Some(Claim::default()), holds_for: None });
+        if known.is_some_and(|fragment| fragment.version == version) {
+            return Ok(Fetched::NotModified { claim: Some(Claim::default()), valid_for: None });
         }
         let body = format!("revision {}", version.revision);
-        Ok(Fetched::New { version, claim: Some(Claim::default()), body, holds_for: None })
+        Ok(Fetched::New { version, claim: Some(Claim::default()), body, valid_for: None })
     }
 
-    fn render(&self, account: &u64, parts: &[PartState<String>]) -> String {
-        let body = parts[0].part().map_or("out of order", |part| &part.body);
+    fn compose(&self, account: &u64, fragments: &[FragmentState<String>]) -> String {
+        let body = fragments[0].fragment().map_or("out of order", |fragment| &fragment.body);
         format!("account {account}: {body}")
     }
 
@@ -58,7 +58,7 @@ impl Composer for Accounts {
         vec![account]
     }
 
-    fn read_carried(&self, _account: &u64, _source: SourceId, carried: &Carried) -> Option<String> {
-        String::from_utf8(carried.data.to_vec()).ok()
+    fn read_event(&self, _account: &u64, _source: SourceId, event: &EventFragment) -> Option<String> {
+        String::from_utf8(event.data.to_vec()).ok()
     }
 }

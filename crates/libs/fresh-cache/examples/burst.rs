@@ -11,8 +11,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use fresh_cache::{
-    Announcement, CacheOptions, Claim, Clock, Composer, Demand, Fetched, FreshCache, Hearing, Ledger,
-    LedgerOptions, Moment, Part, PartState, SourceId, Strategy, Version,
+    Announcement, CacheOptions, Claim, Clock, Consistency, FeedOptions, FeedWriter, Fetched, Fragment,
+    FragmentState, FreshCache, Loader, Moment, SourceId, Strategy, Version, feed,
 };
 use moka::future::Cache;
 use tokio::sync::mpsc;
@@ -55,7 +55,7 @@ fn report(name: &str, [busy, other]: &[Seen; 2], source: &Source) {
 /// A cache of one revision per page.
 trait Shown: Clone + Send + Sync + 'static {
     fn read(&self, page: u64) -> impl Future<Output = u64> + Send;
-    fn hear(&self, page: u64);
+    fn apply(&self, page: u64);
 }
 
 /// What the reader of a page saw.
@@ -75,10 +75,10 @@ async fn play(cache: &impl Shown, source: &Source) -> [Seen; 2] {
     for _ in 0..BURST {
         sleep(BETWEEN_EVENTS).await;
         source.write(BUSY_PAGE);
-        cache.hear(BUSY_PAGE);
+        cache.apply(BUSY_PAGE);
     }
     source.write(OTHER_PAGE);
-    cache.hear(OTHER_PAGE);
+    cache.apply(OTHER_PAGE);
     let ended = "a reader is not cancelled";
     [busy.await.expect(ended), other.await.expect(ended)]
 }
@@ -111,7 +111,7 @@ struct PerEvent {
 impl PerEvent {
     fn start() -> (Self, Source) {
         let source = Source::default();
-        let (events, mut heard) = mpsc::unbounded_channel();
+        let (events, mut received) = mpsc::unbounded_channel();
         let cache = Self {
             source: source.clone(),
             pages: Cache::new(10_000),
@@ -119,7 +119,7 @@ impl PerEvent {
         };
         let (pages, asked) = (cache.pages.clone(), source.clone());
         tokio::spawn(async move {
-            while let Some(page) = heard.recv().await {
+            while let Some(page) = received.recv().await {
                 let composed = asked.ask(page).await;
                 pages.insert(page, composed).await;
             }
@@ -133,7 +133,7 @@ impl Shown for PerEvent {
         self.pages.get_with(page, self.source.ask(page)).await
     }
 
-    fn hear(&self, page: u64) {
+    fn apply(&self, page: u64) {
         self.events
             .send(page)
             .expect("its task listens as long as there is a cache");
@@ -144,51 +144,62 @@ impl Shown for PerEvent {
 #[derive(Clone)]
 struct Latest {
     pages: FreshCache<Pages>,
-    hearing: Arc<Mutex<Hearing>>,
+    writer: Arc<Mutex<FeedWriter>>,
 }
 
 impl Latest {
     fn start() -> (Self, Source) {
         let source = Source::default();
         let clock = Simulated(Instant::now());
-        let (ledger, hearing) = Ledger::with_clock(1, LedgerOptions::default(), Arc::new(clock));
-        let hearing = Arc::new(Mutex::new(hearing));
-        tokio::spawn(live(Arc::clone(&hearing), clock));
+        let (feed, writer) = feed::channel(
+            1,
+            FeedOptions {
+                clock: Arc::new(clock),
+                ..FeedOptions::default()
+            },
+        );
+        let writer = Arc::new(Mutex::new(writer));
+        tokio::spawn(live(Arc::clone(&writer), clock));
         let options = CacheOptions {
             strategy: Strategy::Prepopulate,
             ..CacheOptions::default()
         };
-        let pages = FreshCache::new(Pages(source.clone()), ledger, options);
+        let pages = FreshCache::new(Pages(source.clone()), feed, options);
         let refreshed = pages.clone();
         tokio::spawn(async move { refreshed.refresh().await });
-        (Self { pages, hearing }, source)
+        (Self { pages, writer }, source)
     }
 }
 
 impl Shown for Latest {
     async fn read(&self, page: u64) -> u64 {
-        *self.pages.read(&page, Demand::Any).await.entry.page()
+        *self
+            .pages
+            .read(&page, Consistency::MinimizeLatency)
+            .await
+            .page
+            .content()
     }
 
-    fn hear(&self, page: u64) {
-        let mut hearing = self.hearing.lock().unwrap_or_else(PoisonError::into_inner);
-        let position = hearing.changed(SOURCE, page);
-        drop(hearing);
+    fn apply(&self, page: u64) {
+        let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        let position = writer.changed(SOURCE, page);
+        drop(writer);
         self.pages.announce(Announcement {
             source: SOURCE,
             entity: page,
             position,
-            carried: None,
+            fragment: None,
         });
     }
 }
 
 /// Four times a second the source says that it has published everything.
-async fn live(hearing: Arc<Mutex<Hearing>>, clock: Simulated) {
+async fn live(writer: Arc<Mutex<FeedWriter>>, clock: Simulated) {
     loop {
         {
-            let mut hearing = hearing.lock().unwrap_or_else(PoisonError::into_inner);
-            hearing.watermark(SOURCE, clock.now());
+            let mut writer = writer.lock().unwrap_or_else(PoisonError::into_inner);
+            writer.watermark(SOURCE, clock.now());
         }
         sleep(Duration::from_millis(250)).await;
     }
@@ -225,10 +236,10 @@ impl Source {
     }
 }
 
-/// Pages of one part, which show its revision.
+/// Pages of one fragment, which show its revision.
 struct Pages(Source);
 
-impl Composer for Pages {
+impl Loader for Pages {
     type Key = u64;
     type Body = u64;
     type Page = u64;
@@ -242,13 +253,13 @@ impl Composer for Pages {
         &self,
         page: &u64,
         _source: SourceId,
-        known: Option<&Part<u64>>,
+        known: Option<&Fragment<u64>>,
     ) -> Result<Fetched<u64>, Infallible> {
         let revision = self.0.ask(*page).await;
-        if known.is_some_and(|part| part.body == revision) {
+        if known.is_some_and(|fragment| fragment.body == revision) {
             return Ok(Fetched::NotModified {
                 claim: Some(Claim::default()),
-                holds_for: None,
+                valid_for: None,
             });
         }
         let version = Version {
@@ -260,12 +271,12 @@ impl Composer for Pages {
             version,
             claim: Some(Claim::default()),
             body: revision,
-            holds_for: None,
+            valid_for: None,
         })
     }
 
-    fn render(&self, _page: &u64, parts: &[PartState<u64>]) -> u64 {
-        parts[0].part().expect("the source always answers").body
+    fn compose(&self, _page: &u64, fragments: &[FragmentState<u64>]) -> u64 {
+        fragments[0].fragment().expect("the source always answers").body
     }
 
     fn weight(&self, _page: &u64) -> u32 {

@@ -3,15 +3,15 @@
 //! `cargo run -p fresh-cache --example lost` counts the stale reads; with `-- watch` it shows what a dashboard would.
 //!
 //! Time is simulated, so every run prints the same. For a minute one event in twenty is lost; then nothing at all is
-//! heard for half a minute, and what was sent meanwhile is gone; then the link works again.
+//! received for half a minute, and what was sent in that time is gone; then the link works again.
 
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use fresh_cache::{
-    Audit, CacheOptions, Claim, Clock as _, Composer, Demand, Fetched, FreshCache, Hearing, Ledger,
-    LedgerOptions, ManualClock, Moment, Outcome, Part, PartState, SourceId, Version,
+    Audit, CacheOptions, Claim, Clock as _, Consistency, FeedOptions, FeedWriter, Fetched, Fragment,
+    FragmentState, FreshCache, Loader, ManualClock, Moment, Outcome, SourceId, Version, feed,
 };
 use moka::future::Cache;
 
@@ -48,15 +48,15 @@ async fn compare(run: &mut Run) {
     println!(
         "| ------: | -------- | ------------------------- | ----: | ------: | ----: | --------------: | -------: |"
     );
-    let mut lies = 0;
+    let mut false_dates = 0;
     for (link, seconds) in PHASES {
         let [usual, fresh] = run.play(link, seconds).await;
         let events = format!("{link:?}");
         usual.print(seconds, &events, "`get_with` + `invalidate`");
         fresh.print(seconds, &events, "`fresh-cache`");
-        lies += fresh.lies;
+        false_dates += fresh.false_dates;
     }
-    println!("\nanswers of `fresh-cache` that lack a write from before their own date: {lies}");
+    println!("\nanswers of `fresh-cache` that lack a write from before their own date: {false_dates}");
 }
 
 /// One line per ten seconds: what each cache would tell its monitoring.
@@ -100,7 +100,7 @@ struct Tally {
     hits: u64,
     stale: u64,
     /// Answers that lack a write from before the date that they tell.
-    lies: u64,
+    false_dates: u64,
     furthest_behind: Duration,
     requests: u64,
 }
@@ -137,32 +137,38 @@ impl Tally {
     }
 }
 
-/// Two caches that hear the same.
+/// Two caches over the same feed.
 struct Run {
     clock: ManualClock,
     tick: u64,
     random: Random,
     usual: (Cache<usize, usize>, Source),
     fresh: (FreshCache<Pages>, Source),
-    hearing: Hearing,
-    /// How many events the source has sent, and the number of the last one that was heard.
+    writer: FeedWriter,
+    /// How many events the source has sent, and the number of the last one that arrived.
     sent: u64,
-    heard: u64,
+    received: u64,
     last_word: Moment,
 }
 
 impl Run {
     fn new() -> Self {
         let clock = ManualClock::at(Moment::from_micros(1_700_000_000_000_000));
-        let options = LedgerOptions {
+        let options = FeedOptions {
             // So many that hardly two pages share a fence: every run shall print the same.
-            slots: 1 << 20,
-            ..LedgerOptions::default()
+            fences: 1 << 20,
+            ..FeedOptions::default()
         };
-        let (ledger, mut hearing) = Ledger::with_clock(1, options, Arc::new(clock.clone()));
-        hearing.watermark(SOURCE, clock.now());
+        let (feed, mut writer) = feed::channel(
+            1,
+            FeedOptions {
+                clock: Arc::new(clock.clone()),
+                ..options
+            },
+        );
+        writer.watermark(SOURCE, clock.now());
         let source = Source::default();
-        let pages = FreshCache::new(Pages(source.clone()), ledger, CacheOptions::default());
+        let pages = FreshCache::new(Pages(source.clone()), feed, CacheOptions::default());
         Self {
             last_word: clock.now(),
             clock,
@@ -170,9 +176,9 @@ impl Run {
             random: Random(1),
             usual: (Cache::new(1_000), Source::default()),
             fresh: (pages, source),
-            hearing,
+            writer,
             sent: 0,
-            heard: 0,
+            received: 0,
         }
     }
 
@@ -196,7 +202,7 @@ impl Run {
         tallies
     }
 
-    /// A write is an event, with the next number. It is heard at once, or never.
+    /// A write is an event, with the next number. It arrives at once, or never.
     async fn write(&mut self, link: Link) {
         let page = self.random.page();
         self.usual.1.commit(page, self.clock.now());
@@ -207,20 +213,20 @@ impl Run {
             return;
         }
         self.usual.0.invalidate(&page).await;
-        if self.sent != self.heard + 1 {
-            self.hearing.lost(SOURCE);
+        if self.sent != self.received + 1 {
+            self.writer.lost(SOURCE);
         }
-        self.hearing.changed(SOURCE, page as u64);
-        self.heard = self.sent;
+        self.writer.changed(SOURCE, page as u64);
+        self.received = self.sent;
     }
 
     /// The source's word: all that was committed until now is published, and these are so many events.
     fn hear_watermark(&mut self) {
-        if self.heard < self.sent {
-            self.hearing.lost(SOURCE);
-            self.heard = self.sent;
+        if self.received < self.sent {
+            self.writer.lost(SOURCE);
+            self.received = self.sent;
         }
-        self.hearing.watermark(SOURCE, self.clock.now());
+        self.writer.watermark(SOURCE, self.clock.now());
         self.last_word = self.clock.now();
     }
 
@@ -233,10 +239,10 @@ impl Run {
         tallies[0].note(hit, now.saturating_since(unseen));
 
         let (pages, source) = &self.fresh;
-        let answer = pages.read(&page, Demand::Any).await;
-        let unseen = source.first_after(page, *answer.entry.page()).unwrap_or(now);
+        let answer = pages.read(&page, Consistency::MinimizeLatency).await;
+        let unseen = source.first_after(page, *answer.page.content()).unwrap_or(now);
         tallies[1].note(answer.outcome == Outcome::Hit, now.saturating_since(unseen));
-        tallies[1].lies += u64::from(unseen < answer.fresh_as_of);
+        tallies[1].false_dates += u64::from(unseen < answer.fresh_as_of);
     }
 
     /// Holds what each cache would show now against the source: how many pages are wrong.
@@ -246,7 +252,7 @@ impl Run {
             let shown = self.usual.0.get(&page).await;
             wrong[0] +=
                 usize::from(shown.is_some_and(|shown| self.usual.1.first_after(page, shown).is_some()));
-            wrong[1] += usize::from(matches!(self.fresh.0.audit(&page).await, Audit::Suspicious(_)));
+            wrong[1] += usize::from(matches!(self.fresh.0.audit(&page).await, Audit::Mismatch(_)));
         }
         wrong
     }
@@ -319,10 +325,10 @@ impl Source {
     }
 }
 
-/// Pages of one part, which show its revision.
+/// Pages of one fragment, which show its revision.
 struct Pages(Source);
 
-impl Composer for Pages {
+impl Loader for Pages {
     type Key = usize;
     type Body = usize;
     type Page = usize;
@@ -336,13 +342,13 @@ impl Composer for Pages {
         &self,
         page: &usize,
         _source: SourceId,
-        known: Option<&Part<usize>>,
+        known: Option<&Fragment<usize>>,
     ) -> Result<Fetched<usize>, Infallible> {
         let revision = self.0.ask(*page);
-        if known.is_some_and(|part| part.body == revision) {
+        if known.is_some_and(|fragment| fragment.body == revision) {
             return Ok(Fetched::NotModified {
                 claim: Some(Claim::default()),
-                holds_for: None,
+                valid_for: None,
             });
         }
         let version = Version {
@@ -354,12 +360,12 @@ impl Composer for Pages {
             version,
             claim: Some(Claim::default()),
             body: revision,
-            holds_for: None,
+            valid_for: None,
         })
     }
 
-    fn render(&self, _page: &usize, parts: &[PartState<usize>]) -> usize {
-        parts[0].part().expect("the source always answers").body
+    fn compose(&self, _page: &usize, fragments: &[FragmentState<usize>]) -> usize {
+        fragments[0].fragment().expect("the source always answers").body
     }
 
     fn weight(&self, _page: &usize) -> u32 {

@@ -7,21 +7,21 @@ mod pages;
 
 use std::fs;
 
-use fresh_cache::{Ledger, LedgerOptions, Strategy};
+use fresh_cache::{FeedOptions, Strategy, feed};
 use pages::{Pages, SOURCES, fill, fill_bare};
 
 const ENTRIES: u64 = 1_000_000;
 
 fn main() {
     println!("{ENTRIES} entries each\n");
-    println!("| what is kept               | bytes per entry |");
+    println!("| what is kept               | bytes per page |");
     println!("| -------------------------- | --------------: |");
     let keys = || Pages::new(0, 1).keys(ENTRIES);
     let _bare = weigh("bare moka", || fill_bare(keys()));
-    let _caches = [1, SOURCES].map(|parts| {
-        weigh(&format!("fresh-cache, parts: {parts}"), || {
-            let (ledger, _hearing) = Ledger::new(SOURCES, LedgerOptions::default());
-            let cache = Pages::new(parts, 1).cache(Strategy::Invalidate, ledger);
+    let _caches = [1, SOURCES].map(|fragments| {
+        weigh(&format!("fresh-cache, fragments: {fragments}"), || {
+            let (feed, _hearing) = feed::channel(SOURCES, FeedOptions::default());
+            let cache = Pages::new(fragments, 1).cache(Strategy::Invalidate, feed);
             fill(&cache, keys());
             cache
         })

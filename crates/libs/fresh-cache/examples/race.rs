@@ -3,7 +3,7 @@
 //! `cargo run -p fresh-cache --example race`
 //!
 //! Time is simulated, so every run prints the same. In each round a reader finds nothing and begins a fill, which the source
-//! answers after 10 ms and which lands after 20. A write comes meanwhile, at another millisecond in each round.
+//! answers after 10 ms and whose answer arrives after 20. A write comes in between, at another millisecond in each round.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -11,8 +11,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use fresh_cache::{
-    CacheOptions, Claim, Clock, Composer, Demand, Fetched, FreshCache, Hearing, Ledger, LedgerOptions,
-    Moment, Part, PartState, SourceId, Version,
+    CacheOptions, Claim, Clock, Consistency, FeedOptions, FeedWriter, Fetched, Fragment, FragmentState,
+    FreshCache, Loader, Moment, SourceId, Version, feed,
 };
 use moka::future::Cache;
 use tokio::time::{Instant, sleep};
@@ -52,7 +52,7 @@ fn report(name: &str, tally: &Tally, source: &Source) {
 /// A cache of one revision per page.
 trait Shown: Clone + Send + Sync + 'static {
     fn read(&self, page: u64) -> impl Future<Output = u64> + Send;
-    fn hear(&self, page: u64) -> impl Future<Output = ()> + Send;
+    fn apply(&self, page: u64) -> impl Future<Output = ()> + Send;
 }
 
 /// How many rounds ended with a reader who came after the event and got what was true before it.
@@ -72,7 +72,7 @@ async fn play(cache: &impl Shown, source: &Source) -> Tally {
         sleep(Duration::from_millis(page % MOMENTS)).await;
         let written = source.write(page);
         sleep(EVENT).await;
-        cache.hear(page).await;
+        cache.apply(page).await;
         tally.after_the_event += u64::from(cache.read(page).await < written);
         sleep(LATER).await;
         tally.later += u64::from(cache.read(page).await < written);
@@ -102,7 +102,7 @@ impl Shown for Usual {
         self.pages.get_with(page, self.source.ask(page)).await
     }
 
-    async fn hear(&self, page: u64) {
+    async fn apply(&self, page: u64) {
         self.pages.invalidate(&page).await;
     }
 }
@@ -112,41 +112,52 @@ impl Shown for Usual {
 struct Fenced {
     source: Source,
     pages: FreshCache<Pages>,
-    hearing: Arc<Mutex<Hearing>>,
+    writer: Arc<Mutex<FeedWriter>>,
 }
 
 impl Fenced {
     fn new() -> Self {
         let source = Source::default();
         let clock = Simulated(Instant::now());
-        let (ledger, hearing) = Ledger::with_clock(1, LedgerOptions::default(), Arc::new(clock));
-        let hearing = Arc::new(Mutex::new(hearing));
-        tokio::spawn(live(Arc::clone(&hearing), clock));
+        let (feed, writer) = feed::channel(
+            1,
+            FeedOptions {
+                clock: Arc::new(clock),
+                ..FeedOptions::default()
+            },
+        );
+        let writer = Arc::new(Mutex::new(writer));
+        tokio::spawn(live(Arc::clone(&writer), clock));
         Self {
-            pages: FreshCache::new(Pages(source.clone()), ledger, CacheOptions::default()),
+            pages: FreshCache::new(Pages(source.clone()), feed, CacheOptions::default()),
             source,
-            hearing,
+            writer,
         }
     }
 }
 
 impl Shown for Fenced {
     async fn read(&self, page: u64) -> u64 {
-        *self.pages.read(&page, Demand::Any).await.entry.page()
+        *self
+            .pages
+            .read(&page, Consistency::MinimizeLatency)
+            .await
+            .page
+            .content()
     }
 
-    async fn hear(&self, page: u64) {
-        let mut hearing = self.hearing.lock().unwrap_or_else(PoisonError::into_inner);
-        hearing.changed(SOURCE, page);
+    async fn apply(&self, page: u64) {
+        let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        writer.changed(SOURCE, page);
     }
 }
 
 /// Four times a second the source says that it has published everything.
-async fn live(hearing: Arc<Mutex<Hearing>>, clock: Simulated) {
+async fn live(writer: Arc<Mutex<FeedWriter>>, clock: Simulated) {
     loop {
         {
-            let mut hearing = hearing.lock().unwrap_or_else(PoisonError::into_inner);
-            hearing.watermark(SOURCE, clock.now());
+            let mut writer = writer.lock().unwrap_or_else(PoisonError::into_inner);
+            writer.watermark(SOURCE, clock.now());
         }
         sleep(Duration::from_millis(250)).await;
     }
@@ -186,10 +197,10 @@ impl Source {
     }
 }
 
-/// Pages of one part, which show its revision.
+/// Pages of one fragment, which show its revision.
 struct Pages(Source);
 
-impl Composer for Pages {
+impl Loader for Pages {
     type Key = u64;
     type Body = u64;
     type Page = u64;
@@ -203,13 +214,13 @@ impl Composer for Pages {
         &self,
         page: &u64,
         _source: SourceId,
-        known: Option<&Part<u64>>,
+        known: Option<&Fragment<u64>>,
     ) -> Result<Fetched<u64>, Infallible> {
         let revision = self.0.ask(*page).await;
-        if known.is_some_and(|part| part.body == revision) {
+        if known.is_some_and(|fragment| fragment.body == revision) {
             return Ok(Fetched::NotModified {
                 claim: Some(Claim::default()),
-                holds_for: None,
+                valid_for: None,
             });
         }
         let version = Version {
@@ -221,12 +232,12 @@ impl Composer for Pages {
             version,
             claim: Some(Claim::default()),
             body: revision,
-            holds_for: None,
+            valid_for: None,
         })
     }
 
-    fn render(&self, _page: &u64, parts: &[PartState<u64>]) -> u64 {
-        parts[0].part().expect("the source always answers").body
+    fn compose(&self, _page: &u64, fragments: &[FragmentState<u64>]) -> u64 {
+        fragments[0].fragment().expect("the source always answers").body
     }
 
     fn weight(&self, _page: &u64) -> u32 {

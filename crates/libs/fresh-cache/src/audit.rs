@@ -1,8 +1,8 @@
-//! The audit: resident pages are compared with their sources, because a proof is only as good as what it assumes.
+//! The audit: resident pages are compared with their sources, because a freshness check is only as good as what it assumes.
 //!
 //! A source that changes without an event, an answer from a lagging replica, a fault in this crate: each leaves a page that
 //! claims to be complete and is not. A source that has something newer is no such case yet, since its event may be on its way;
-//! so every suspicion is looked at a second time, and only what still claims to be complete by then is a lie.
+//! so every mismatch is looked at a second time, and only what still claims to be complete by then is a confirmed mismatch.
 
 use std::fmt;
 use std::hash::{BuildHasher as _, RandomState};
@@ -11,34 +11,36 @@ use std::sync::Arc;
 
 use futures::FutureExt as _;
 
-use crate::cache::{FreshCache, Inner};
+use crate::cache::FreshCache;
 use crate::clock::{Date, Moment};
-use crate::feed::state::SourceId;
-use crate::fragment::{Claim, Fetched, Part, Version};
-use crate::freshness::Proof;
-use crate::loader::Composer;
-use crate::options::Demand;
-use crate::page::Entry;
+use crate::consistency::Consistency;
+use crate::feed::ids::{Claim, SourceId};
+use crate::fragment::{Fetched, Fragment};
+use crate::freshness::FreshnessCheck;
+use crate::loader::Loader;
+use crate::page::CachedPage;
+use crate::shared::Shared;
+use crate::version::Version;
 
 /// What came of comparing one page with its sources.
 #[derive(Debug)]
-pub enum Audit<C: Composer> {
-    /// The page claims nothing now: it is not resident, not proven, or marked; or no source could be asked.
+pub enum Audit<L: Loader> {
+    /// The page claims nothing now: it is not resident, not fresh, or marked; or no source could be asked.
     Skipped,
     /// The page is what its sources say.
     Agrees,
     /// A source has something newer. To be looked at again after a second.
-    Suspicious(Suspicion<C::Key>),
+    Mismatch(Mismatch<L::Key>),
     /// The page claims to be complete beyond a moment at which its source had something newer. It was composed anew.
-    Lies(Lie<C>),
+    Confirmed(ConfirmedMismatch<L>),
 }
 
-/// A source had something newer than a page that was proven.
+/// A source had something newer than a page that was fresh.
 #[derive(Clone, Debug)]
-pub struct Suspicion<K> {
+pub struct Mismatch<K> {
     /// Which page.
     pub key: K,
-    /// Whose part.
+    /// Whose fragment.
     pub source: SourceId,
     /// What the source answered.
     pub found: Version,
@@ -47,28 +49,28 @@ pub struct Suspicion<K> {
 }
 
 /// A page that was older than it claimed.
-pub struct Lie<C: Composer> {
+pub struct ConfirmedMismatch<L: Loader> {
     /// What gave rise to the second look.
-    pub suspicion: Suspicion<C::Key>,
+    pub mismatch: Mismatch<L::Key>,
     /// What the page showed.
     pub shown: Version,
     /// Up to when it claimed to be complete.
     pub claimed: Moment,
     /// The page itself.
-    pub entry: Arc<Entry<C>>,
+    pub page: Arc<CachedPage<L>>,
 }
 
-impl<C: Composer> FreshCache<C> {
+impl<L: Loader> FreshCache<L> {
     /// Up to `count` resident pages, chosen at random. Walks over all of them: for a low rate.
-    pub fn sample(&self, count: usize) -> Vec<C::Key> {
+    pub fn sample(&self, count: usize) -> Vec<L::Key> {
         // The keys with the lowest hashes of a hash that nobody knew before.
         let hasher = RandomState::new();
-        let mut chosen: Vec<(u64, C::Key)> = Vec::new();
-        for (key, _) in &self.inner.pages {
+        let mut chosen: Vec<(u64, L::Key)> = Vec::new();
+        for (key, _) in &self.shared.pages {
             let rank = hasher.hash_one(&*key);
             let place = chosen.partition_point(|(other, _)| *other < rank);
             if place < count {
-                chosen.insert(place, (rank, C::Key::clone(&key)));
+                chosen.insert(place, (rank, L::Key::clone(&key)));
                 chosen.truncate(count);
             }
         }
@@ -81,96 +83,96 @@ impl<C: Composer> FreshCache<C> {
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/pages.rs"));
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() {
-    /// # let (ledger, _hearing) = Ledger::new(1, LedgerOptions::default());
+    /// # let (feed, _hearing) = feed::channel(1, FeedOptions::default());
     /// # let accounts = Accounts::default();
-    /// # let cache = FreshCache::new(accounts.clone(), ledger, CacheOptions::default());
-    /// cache.read(&7, Demand::Any).await;
+    /// # let cache = FreshCache::new(accounts.clone(), feed, CacheOptions::default());
+    /// cache.read(&7, Consistency::MinimizeLatency).await;
     /// assert!(matches!(cache.audit(&7).await, Audit::Agrees));
     ///
     /// accounts.change(); // either its event is under way, or there is none
-    /// let Audit::Suspicious(suspicion) = cache.audit(&7).await else { panic!("it differs") };
+    /// let Audit::Mismatch(mismatch) = cache.audit(&7).await else { panic!("it differs") };
     /// // A second later:
-    /// assert!(!matches!(cache.audit_again(suspicion).await, Audit::Lies(_)), "it claims no more than before");
+    /// assert!(!matches!(cache.audit_again(mismatch).await, Audit::Confirmed(_)), "it claims no more than before");
     /// # }
     /// ```
-    pub async fn audit(&self, key: &C::Key) -> Audit<C> {
-        let inner = &self.inner;
-        let Some((entry, _)) = inner.proven(key) else {
+    pub async fn audit(&self, key: &L::Key) -> Audit<L> {
+        let shared = &self.shared;
+        let Some((page, _)) = shared.fresh_page(key) else {
             return Audit::Skipped;
         };
         let mut asked = false;
-        for part in entry.parts().iter().filter_map(|state| state.part()) {
-            let Some(found) = inner.look(key, part).await else {
+        for fragment in page.fragments().iter().filter_map(|state| state.fragment()) {
+            let Some(found) = shared.look(key, fragment).await else {
                 continue;
             };
             asked = true;
-            if inner.differs(part, &found) {
-                inner.stats.suspicions.add();
-                return Audit::Suspicious(Suspicion {
+            if shared.differs(fragment, &found) {
+                shared.stats.mismatches.add();
+                return Audit::Mismatch(Mismatch {
                     key: key.clone(),
-                    source: part.source,
+                    source: fragment.source,
                     found: found.version,
-                    seen: Date::now(inner.ledger.clock()),
+                    seen: Date::now(shared.feed.clock()),
                 });
             }
         }
         if !asked {
             return Audit::Skipped;
         }
-        inner.stats.audits.add();
+        shared.stats.audits.add();
         Audit::Agrees
     }
 
-    /// Looks again at what was suspicious a second ago. A lie is repaired: every page that may show the same part is
+    /// Looks again at what was a mismatch a second ago. A confirmed one is repaired: every page that may show the same fragment is
     /// dropped, and composed anew.
-    pub async fn audit_again(&self, suspicion: Suspicion<C::Key>) -> Audit<C> {
-        let inner = &self.inner;
-        inner.stats.audits.add();
-        let Some((entry, claimed)) = inner.proven(&suspicion.key) else {
-            return Audit::Agrees; // it was heard of, and makes no claim any more
+    pub async fn audit_again(&self, mismatch: Mismatch<L::Key>) -> Audit<L> {
+        let shared = &self.shared;
+        shared.stats.audits.add();
+        let Some((page, claimed)) = shared.fresh_page(&mismatch.key) else {
+            return Audit::Agrees; // its event was applied, and it makes no claim any more
         };
-        let shown = entry
-            .place(suspicion.source)
-            .and_then(|place| entry.parts()[place].part());
-        let clock = inner.ledger.clock();
-        let seen = suspicion.seen.told_at(clock.now(), clock.monotonic());
-        let Some(part) = shown.filter(|_| claimed > seen) else {
+        let shown = page
+            .place(mismatch.source)
+            .and_then(|place| page.fragments()[place].fragment());
+        let clock = shared.feed.clock();
+        let seen = mismatch.seen.told_at(clock.now(), clock.monotonic());
+        let Some(fragment) = shown.filter(|_| claimed > seen) else {
             return Audit::Agrees;
         };
-        if !inner.still_older(part, &suspicion).await {
+        if !shared.still_older(fragment, &mismatch).await {
             return Audit::Agrees;
         }
-        inner.stats.lies.add();
-        self.repair(&suspicion, &entry).await;
-        Audit::Lies(Lie {
-            shown: part.version,
-            suspicion,
+        shared.stats.confirmed_mismatches.add();
+        self.repair(&mismatch, &page).await;
+        Audit::Confirmed(ConfirmedMismatch {
+            shown: fragment.version,
+            mismatch,
             claimed,
-            entry: Arc::clone(&entry),
+            page: Arc::clone(&page),
         })
     }
 }
 
-impl<C: Composer> FreshCache<C> {
-    /// Dropping is not enough: a flight that is in the air, and keeps the part, would store it again. So the pages are
-    /// composed afresh, after that flight.
-    async fn repair(&self, suspicion: &Suspicion<C::Key>, entry: &Entry<C>) {
-        let inner = &self.inner;
-        let dependencies = inner.guard(|| inner.composer.dependencies(&suspicion.key));
-        let entity = entry
-            .place(suspicion.source)
+impl<L: Loader> FreshCache<L> {
+    /// Dropping is not enough: a load that is in flight, and keeps the fragment, would store it again. So the pages are
+    /// composed anew in full, after that load.
+    async fn repair(&self, mismatch: &Mismatch<L::Key>, page: &CachedPage<L>) {
+        let shared = &self.shared;
+        let dependencies = shared.guard(|| shared.loader.dependencies(&mismatch.key));
+        let entity = page
+            .place(mismatch.source)
             .and_then(|place| dependencies?.get(place).copied());
         let pages =
-            entity.and_then(|(source, entity)| inner.guard(|| inner.composer.pages_of(source, entity)));
+            entity.and_then(|(source, entity)| shared.guard(|| shared.loader.pages_of(source, entity)));
         let mut pages = pages.unwrap_or_default();
-        if !pages.contains(&suspicion.key) {
-            pages.push(suspicion.key.clone());
+        if !pages.contains(&mismatch.key) {
+            pages.push(mismatch.key.clone());
         }
         for key in pages {
-            if inner.pages.contains_key(&key) {
-                self.forget(&key);
-                // A panic of the composer was counted.
-                _ = AssertUnwindSafe(self.read(&key, Demand::Afresh(&[])))
+            if shared.pages.contains_key(&key) {
+                self.evict(&key);
+                // A panic of the loader was counted.
+                _ = AssertUnwindSafe(self.read(&key, Consistency::FullyConsistent(&[])))
                     .catch_unwind()
                     .await;
             }
@@ -178,22 +180,22 @@ impl<C: Composer> FreshCache<C> {
     }
 }
 
-impl<C: Composer> Inner<C> {
+impl<L: Loader> Shared<L> {
     /// The resident page, if it claims to be complete, and until when.
-    fn proven(&self, key: &C::Key) -> Option<(Arc<Entry<C>>, Moment)> {
-        let watermarks = self.ledger.watermarks();
-        let entry = self.pages.get(key)?;
-        let verdict = entry.check(&Proof::new(&self.ledger, &watermarks), &*self.tactic);
-        let claims = verdict.doubt.is_none() && entry.degraded().next().is_none();
-        claims.then_some((entry, verdict.complete_until))
+    fn fresh_page(&self, key: &L::Key) -> Option<(Arc<CachedPage<L>>, Moment)> {
+        let watermarks = self.feed.watermarks();
+        let page = self.pages.get(key)?;
+        let freshness = page.freshness(&FreshnessCheck::new(&self.feed, &watermarks), &*self.policy);
+        let claims = freshness.stale.is_none() && page.degraded().next().is_none();
+        claims.then_some((page, freshness.complete_until))
     }
 
     /// What a source says now.
-    async fn look(&self, key: &C::Key, part: &Part<C::Body>) -> Option<Seen<C::Body>> {
-        let source = part.source;
+    async fn look(&self, key: &L::Key, fragment: &Fragment<L::Body>) -> Option<Seen<L::Body>> {
+        let source = fragment.source;
         let asked = async {
-            let _permit = self.composer.admit(source, Some(part)).await.ok()?;
-            match self.composer.fetch(key, source, None).await.ok()? {
+            let _permit = self.loader.admit(source, Some(fragment)).await.ok()?;
+            match self.loader.fetch(key, source, None).await.ok()? {
                 Fetched::New {
                     version, claim, body, ..
                 } => Some(Seen { version, claim, body }),
@@ -204,29 +206,29 @@ impl<C: Composer> Inner<C> {
         asked.inspect_err(|_| self.stats.panics.add()).ok()?
     }
 
-    /// Whether a part does not show what its source had a second ago.
-    async fn still_older(&self, part: &Part<C::Body>, suspicion: &Suspicion<C::Key>) -> bool {
-        let found = suspicion.found;
-        if part.version.incarnation == found.incarnation && part.version.revision < found.revision {
+    /// Whether a fragment does not show what its source had a second ago.
+    async fn still_older(&self, fragment: &Fragment<L::Body>, mismatch: &Mismatch<L::Key>) -> bool {
+        let found = mismatch.found;
+        if fragment.version.incarnation == found.incarnation && fragment.version.revision < found.revision {
             return true;
         }
         // Of two histories the one that the source still has is the later; of one version there is one body.
-        let now = self.look(&suspicion.key, part).await;
+        let now = self.look(&mismatch.key, fragment).await;
         now.is_some_and(|now| {
-            let newer = now.version.incarnation == part.version.incarnation
-                && now.version.revision > part.version.revision;
-            !newer && self.differs(part, &now)
+            let newer = now.version.incarnation == fragment.version.incarnation
+                && now.version.revision > fragment.version.revision;
+            !newer && self.differs(fragment, &now)
         })
     }
 
-    /// Whether the source has something else than the part shows, and not something older of the same history.
-    fn differs(&self, part: &Part<C::Body>, found: &Seen<C::Body>) -> bool {
-        if part.version == found.version {
-            return !self.composer.agrees(&part.body, &found.body);
+    /// Whether the source has something else than the fragment shows, and not something older of the same history.
+    fn differs(&self, fragment: &Fragment<L::Body>, found: &Seen<L::Body>) -> bool {
+        if fragment.version == found.version {
+            return !self.loader.agrees(&fragment.body, &found.body);
         }
-        let replaced = part.claim.is_some() && found.claim.is_some() && part.claim != found.claim;
-        let older = part.version.incarnation == found.version.incarnation
-            && found.version.revision < part.version.revision;
+        let replaced = fragment.claim.is_some() && found.claim.is_some() && fragment.claim != found.claim;
+        let older = fragment.version.incarnation == found.version.incarnation
+            && found.version.revision < fragment.version.revision;
         replaced || !older
     }
 }
@@ -238,11 +240,11 @@ struct Seen<B> {
     body: B,
 }
 
-impl<C: Composer> fmt::Debug for Lie<C> {
+impl<L: Loader> fmt::Debug for ConfirmedMismatch<L> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter
-            .debug_struct("Lie")
-            .field("suspicion", &self.suspicion)
+            .debug_struct("ConfirmedMismatch")
+            .field("mismatch", &self.mismatch)
             .field("shown", &self.shown)
             .field("claimed", &self.claimed)
             .finish_non_exhaustive()

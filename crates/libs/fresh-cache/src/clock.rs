@@ -139,15 +139,16 @@ impl Clock for SystemClock {
 /// Clones show the same time.
 ///
 /// ```
-/// use fresh_cache::{Clock as _, Ledger, LedgerOptions, ManualClock, Moment, SourceId};
+/// use fresh_cache::{Clock as _, FeedOptions, ManualClock, Moment, SourceId, feed};
 /// use std::{sync::Arc, time::Duration};
 ///
 /// let clock = ManualClock::at(Moment::from_micros(1_750_000_000_000_000));
-/// let (ledger, mut hearing) = Ledger::with_clock(1, LedgerOptions::default(), Arc::new(clock.clone()));
-/// hearing.watermark(SourceId(0), clock.now());
-/// assert!(ledger.trusted(SourceId(0)));
+/// let options = FeedOptions { clock: Arc::new(clock.clone()), ..FeedOptions::default() };
+/// let (feed, mut writer) = feed::channel(1, options);
+/// writer.watermark(SourceId(0), clock.now());
+/// assert!(feed.trusted(SourceId(0)));
 /// clock.advance(Duration::from_secs(1));
-/// assert!(!ledger.trusted(SourceId(0)), "it may have died since");
+/// assert!(!feed.trusted(SourceId(0)), "it may have died since");
 /// ```
 #[derive(Clone, Debug)]
 pub struct ManualClock {

@@ -1,4 +1,36 @@
-//! What one replica knows of its sources: the state that all readers share, and its one writer.
+//! What one replica knows from its feed of events: the state that every reader shares, and its one writer.
 
+pub(crate) mod ids;
+pub(crate) mod reader;
 pub(crate) mod state;
+pub(crate) mod watermarks;
 pub(crate) mod writer;
+
+use std::sync::Arc;
+
+use self::reader::FeedReader;
+use self::state::{FeedOptions, FeedState};
+use self::writer::FeedWriter;
+
+/// Makes the two ends of a feed of that many sources: what caches read, and the one right to write.
+///
+/// ```
+/// use fresh_cache::{FeedOptions, Moment, Position, SourceId, feed};
+/// use std::time::SystemTime;
+///
+/// const ACCOUNTS: SourceId = SourceId(0);
+///
+/// let (feed, mut writer) = feed::channel(1, FeedOptions::default());
+/// assert!(feed.position() > Position::ZERO && feed.watermark(ACCOUNTS).is_none());
+///
+/// let applied = writer.changed(ACCOUNTS, 42); // by the one task that applies the feed
+/// assert_eq!(feed.position(), applied); // by everyone else
+/// ```
+pub fn channel(sources: usize, options: FeedOptions) -> (FeedReader, FeedWriter) {
+    let sources = sources.min(FeedState::MAX_SOURCES);
+    let state = Arc::new(FeedState::new(sources, options));
+    (
+        FeedReader::new(Arc::clone(&state)),
+        FeedWriter::new(state, sources),
+    )
+}

@@ -1,33 +1,44 @@
 #![doc = include_str!("../README.md")]
 
-mod apart;
-mod audit;
-mod cache;
+// In the order in which one reads them. A hit passes `cache`, `page`, `strategy`, `freshness` and `feed`; a miss goes on
+// into `load`.
 mod clock;
 mod counter;
-mod feed;
+pub mod feed;
+mod version;
 mod fragment;
 mod freshness;
+mod strategy;
+mod loader;
+mod consistency;
+mod page;
+mod answer;
+mod options;
+mod stats;
+mod load;
+mod shared;
+mod cache;
+mod refresh;
+mod remembered;
+mod audit;
 #[cfg(all(test, feature = "loom"))]
 mod interleavings;
-mod load;
-mod loader;
-mod options;
-mod page;
-mod refresh;
-mod stats;
-mod strategy;
 
-pub use audit::{Audit, Lie, Suspicion};
+pub use answer::{Answer, Brought, Fetch, Forward, Outcome};
+pub use audit::{Audit, ConfirmedMismatch, Mismatch};
 pub use cache::FreshCache;
 pub use clock::{Clock, Date, ManualClock, Moment, SystemClock};
+pub use consistency::{Consistency, Token};
 pub use counter::Counter;
-pub use feed::state::{Ledger, LedgerOptions, Position, Slot, SourceId};
-pub use feed::writer::Hearing;
-pub use fragment::{Carried, Claim, Fetched, Part, PartState, Token, Version};
-pub use loader::Composer;
-pub use options::{CacheOptions, Demand};
-pub use page::{Answer, Brought, Entry, Fetch, Forward, Outcome};
-pub use refresh::{Announcement, Refresh, RefreshOptions};
+pub use feed::ids::{Claim, Position, SourceId};
+pub use feed::reader::FeedReader;
+pub use feed::state::{FeedOptions, FeedState};
+pub use feed::writer::FeedWriter;
+pub use fragment::{EventFragment, Fetched, Fragment, FragmentState};
+pub use loader::Loader;
+pub use options::{CacheOptions, RefreshOptions, RefreshScope};
+pub use page::CachedPage;
+pub use refresh::queue::Announcement;
 pub use stats::Stats;
 pub use strategy::Strategy;
+pub use version::Version;

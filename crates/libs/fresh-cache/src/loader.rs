@@ -1,4 +1,4 @@
-//! What the cache's user brings: how a page is made of parts.
+//! What the cache's user brings: how a page is made of fragments.
 
 use std::fmt::Debug;
 use std::future::Future;
@@ -6,22 +6,22 @@ use std::hash::Hash;
 
 use tokio::sync::OwnedSemaphorePermit;
 
-use crate::feed::state::SourceId;
-use crate::fragment::{Carried, Fetched, Part, PartState};
+use crate::feed::ids::SourceId;
+use crate::fragment::{EventFragment, Fetched, Fragment, FragmentState};
 
-/// How a page is composed of the answers of its sources.
-pub trait Composer: Send + Sync + 'static {
+/// How a page is loaded: which fragments it has, how each is fetched, and how the page is composed of them.
+pub trait Loader: Send + Sync + 'static {
     /// What names a page, its variant included.
     type Key: Hash + Eq + Clone + Send + Sync + Debug + 'static;
-    /// One source's answer; cheap to clone (`Arc`, `Bytes`).
+    /// What a fragment holds: one source's answer. Cheap to clone (`Arc`, `Bytes`).
     type Body: Clone + Send + Sync + 'static;
-    /// What is rendered from the parts.
+    /// What is composed of the fragments.
     type Page: Send + Sync + 'static;
-    /// Why a source could not be asked, in words that follow its name ("did not answer in time"); with its causes it becomes
-    /// the `reason` of a degraded part.
+    /// Why a source gave no answer, in words that follow its name ("did not answer in time"); with its causes it becomes
+    /// the `reason` of a degraded fragment.
     type Error: std::error::Error + Send + Sync + 'static;
 
-    /// The parts of this page, in the order in which [`render`](Self::render) gets them, at most one per source: the
+    /// The fragments of this page, in the order in which [`compose`](Self::compose) gets them, at most one per source: the
     /// source, and the entity that its events name. Depends on the key alone.
     fn dependencies(&self, key: &Self::Key) -> Vec<(SourceId, u64)>;
 
@@ -29,17 +29,17 @@ pub trait Composer: Send + Sync + 'static {
     ///
     /// The cache notes position and time after this wait and before [`fetch`](Self::fetch) (rule 9), so a queue in front
     /// of a source does not make its answers older than they are. An error counts as a failed fetch: the place for a
-    /// circuit breaker. What is `known` of the part is shown then, marked; without it the part is missing, which is worth
-    /// a longer wait. By default nothing is bounded.
+    /// circuit breaker. What is `known` of the fragment is then shown, marked; without it the fragment is missing, which is
+    /// worth a longer wait. By default nothing is bounded.
     fn admit(
         &self,
         _source: SourceId,
-        _known: Option<&Part<Self::Body>>,
+        _known: Option<&Fragment<Self::Body>>,
     ) -> impl Future<Output = Result<Option<OwnedSemaphorePermit>, Self::Error>> + Send {
         async { Ok(None) }
     }
 
-    /// Asks a source for its part of the page; conditionally, if a part is `known`.
+    /// Asks a source for its fragment of the page; conditionally, if a fragment is `known`.
     ///
     /// The request must go out after this is called, and the future must end: it brings its own deadline, below one
     /// second if a revalidation shall stand in for trust. A panic counts as a failed fetch.
@@ -47,24 +47,24 @@ pub trait Composer: Send + Sync + 'static {
         &self,
         key: &Self::Key,
         source: SourceId,
-        known: Option<&Part<Self::Body>>,
+        known: Option<&Fragment<Self::Body>>,
     ) -> impl Future<Output = Result<Fetched<Self::Body>, Self::Error>> + Send;
 
-    /// The parts that must not stand beside the others, by their place, each with a reason in words that follow the source's
-    /// name: they tell of another thing than the others do, such as of one that had the same id before. All parts are asked for
+    /// The fragments that must not stand beside the others, by their place, each with a reason in words that follow the source's
+    /// name: they tell of another thing than the others do, such as of one that had the same id before. All fragments are fetched
     /// again then, once; what is still named after that is left out of the page, which is marked. By default none.
     fn conflicts(
         &self,
         _key: &Self::Key,
-        _parts: &[Option<&Part<Self::Body>>],
+        _fragments: &[Option<&Fragment<Self::Body>>],
     ) -> Vec<(usize, &'static str)> {
         Vec::new()
     }
 
-    /// Renders the page: CPU only, on the flight's task. A panic is passed on to the readers who wait for it.
-    fn render(&self, key: &Self::Key, parts: &[PartState<Self::Body>]) -> Self::Page;
+    /// Composes the page: CPU only, on the load's task. A panic is passed on to the readers who wait for it.
+    fn compose(&self, key: &Self::Key, fragments: &[FragmentState<Self::Body>]) -> Self::Page;
 
-    /// The memory that a page keeps, in bytes, its parts' bodies included.
+    /// The memory that a page keeps, in bytes, its fragments' bodies included.
     fn weight(&self, page: &Self::Page) -> u32;
 
     /// The pages that may show this entity: those which an event of it can refresh. They follow from the entity alone,
@@ -73,9 +73,9 @@ pub trait Composer: Send + Sync + 'static {
         Vec::new()
     }
 
-    /// Makes the body of a page's part of what an event carried; `None` if it is of no use, as it always is if the answer
+    /// Makes the body of a page's fragment of what an event carried; `None` if it is of no use, as it always is if the answer
     /// depends on the clock. By default it is not.
-    fn read_carried(&self, _key: &Self::Key, _source: SourceId, _carried: &Carried) -> Option<Self::Body> {
+    fn read_event(&self, _key: &Self::Key, _source: SourceId, _event: &EventFragment) -> Option<Self::Body> {
         None
     }
 

@@ -1,9 +1,7 @@
-//! What is said to a cache: how it is made, and what a reader asks of it.
+//! How a cache is made.
 
 use std::time::Duration;
 
-use crate::fragment::Token;
-use crate::refresh::RefreshOptions;
 use crate::strategy::Strategy;
 
 /// How a [`FreshCache`](crate::FreshCache) is made.
@@ -17,11 +15,11 @@ use crate::strategy::Strategy;
 pub struct CacheOptions {
     /// How pages are kept fresh.
     pub strategy: Strategy,
-    /// The memory for pages, by [`Composer::weight`](crate::Composer::weight).
+    /// The memory for pages, by [`Loader::weight`](crate::Loader::weight).
     pub max_bytes: u64,
-    /// How old a part may be that is shown, marked, while its source cannot be asked (rule 12).
+    /// How old a fragment may be that is shown, marked, while its source gives no answer (rule 12).
     pub max_stale: Duration,
-    /// How long a source that failed to give a page its part is not asked again for that page: a page read a thousand
+    /// How long a source that failed to give a page its fragment is not called again for that page: a page read a thousand
     /// times a second would ask a thousand times.
     pub retry_after: Duration,
     /// The memory for what is [remembered](crate::FreshCache::remember) of the past, in bytes.
@@ -43,31 +41,37 @@ impl Default for CacheOptions {
     }
 }
 
-/// What a reader asks for.
-///
-/// ```
-/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/pages.rs"));
-/// # #[tokio::main(flavor = "current_thread")]
-/// # async fn main() {
-/// # let (ledger, _hearing) = Ledger::new(1, LedgerOptions::default());
-/// # let accounts = Accounts::default();
-/// # let cache = FreshCache::new(accounts.clone(), ledger, CacheOptions::default());
-/// cache.read(&7, Demand::Any).await;
-/// let written = accounts.change(); // its event may still be under way
-///
-/// let answer = cache.read(&7, Demand::AtLeast(&[Token::of(ACCOUNTS, written)])).await;
-/// assert_eq!(answer.entry.page(), "account 7: revision 1");
-/// assert!(answer.behind.is_empty());
-/// # }
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Demand<'a> {
-    /// A page that is proven, or composed for this read.
-    Any,
-    /// A page composed after this read began, every source asked unconditionally (`Cache-Control: no-cache`). If it falls
-    /// short of a version that the reader knows, [`Answer::behind`](crate::Answer::behind) says so.
-    Afresh(&'a [Token]),
-    /// A page that reflects at least these versions: the reader's own writes (rule 13). What falls short of one is asked
-    /// for, once, after this read began; if it still does, [`Answer::behind`](crate::Answer::behind) says so.
-    AtLeast(&'a [Token]),
+/// The bounds of pre-populating.
+#[derive(Clone, Copy, Debug)]
+pub struct RefreshOptions {
+    /// Which pages an event refreshes.
+    pub scope: RefreshScope,
+    /// How many events may wait to be looked at, and how many pages to be refreshed. What is beyond is left out: its event
+    /// was an invalidation.
+    pub waiting: usize,
+    /// How many pages are refreshed at once.
+    pub at_once: usize,
+}
+
+impl Default for RefreshOptions {
+    fn default() -> Self {
+        Self {
+            scope: RefreshScope::default(),
+            waiting: 1024,
+            at_once: 4,
+        }
+    }
+}
+
+/// Which pages an event refreshes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum RefreshScope {
+    /// Those that were read since their last refresh began: at most one wasted refresh per read (rule 18).
+    #[default]
+    Read,
+    /// Those that are resident, read or not.
+    Resident,
+    /// All that could show the entity, also those that nobody ever asked for: how pre-populating is usually described, and
+    /// what makes it cost more than no cache at all where there are more writes than reads.
+    All,
 }

@@ -1,4 +1,4 @@
-//! What a reader gets: a page, the moment up to which it is complete, and how it came about.
+//! A page as it is kept: composed, with the fragments it was composed of, and checked on every read.
 
 use std::fmt;
 use std::sync::Arc;
@@ -6,45 +6,47 @@ use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::clock::{Date, Moment, micros};
-use crate::feed::state::{Position, Slot, SourceId};
-use crate::fragment::{Part, PartState, Token, Version};
-use crate::freshness::{Doubt, Proof, Verdict};
-use crate::loader::Composer;
-use crate::strategy::Tactic;
+use crate::consistency::Token;
+use crate::feed::ids::{FenceIndex, Position, SourceId};
+use crate::fragment::{Fragment, FragmentState};
+use crate::freshness::{Freshness, FreshnessCheck, StaleReason};
+use crate::loader::Loader;
+use crate::strategy::Policy;
+use crate::version::Version;
 
-/// A page as it is kept: rendered, with the parts it was rendered from.
-pub struct Entry<C: Composer> {
-    page: Arc<C::Page>,
-    parts: Box<[PartState<C::Body>]>,
-    /// What is known of each part beside its evidence, in the order of the parts.
+/// A page as it is kept: composed, with the fragments it was composed of.
+pub struct CachedPage<L: Loader> {
+    content: Arc<L::Page>,
+    fragments: Box<[FragmentState<L::Body>]>,
+    /// What is known of each fragment beside its evidence, in the order of the fragments.
     marks: Box<[Mark]>,
     composed: Date,
-    /// For how long each source that failed is not asked again; empty if none did.
-    rests: Box<[Option<Rest>]>,
+    /// For how long each source that failed is not called again; empty if none did.
+    backoffs: Box<[Option<Backoff>]>,
     /// [`UNREAD`], [`READ`] or [`REFRESHING`]: whether anybody read it since its last refresh began (rule 18).
     read: AtomicU8,
     weight: u32,
 }
 
-/// What is known of a part beside its evidence.
+/// What is known of a fragment beside its evidence.
 struct Mark {
     /// Where its fence stands.
-    slot: Slot,
+    fence: FenceIndex,
     /// The latest date that it was found complete until, in microseconds of the wall clock and of the monotonic one. Grows with
-    /// the reads, because a part that is fenced or expires while its source is down is as old as its last proof, not as its
-    /// request. Two readers may leave the halves of two dates: what is told is bounded by both.
+    /// the reads, because a fragment that is overtaken or expires while its source is down is as old as its last check, not as
+    /// its request. Two readers may leave the halves of two dates: what is told is bounded by both.
     complete_until: AtomicU64,
     monotonic: AtomicU64,
 }
 
-/// How long a source that failed is not asked again for a page.
+/// Why and for how long a source that failed is not called again for a page.
 #[derive(Clone, Debug)]
-pub(crate) struct Rest {
-    /// How it failed, without what became of its part.
+pub(crate) struct Backoff {
+    /// How it failed, without what became of its fragment.
     pub(crate) reason: Arc<str>,
     /// When it is over, on the monotonic clock.
     pub(crate) until: Duration,
-    /// What had been heard when the source was asked: whatever is heard of it later ends its rest.
+    /// What had been applied when the source was asked: whatever is applied of it later ends its backoff.
     pub(crate) position: Position,
 }
 
@@ -55,73 +57,80 @@ const READ: u8 = 1;
 /// Nobody read it since a refresh began that will replace it.
 const REFRESHING: u8 = 2;
 
-/// What an entry is made of.
-pub(crate) struct Made<'a, C: Composer> {
-    pub(crate) page: Arc<C::Page>,
-    pub(crate) parts: Vec<PartState<C::Body>>,
-    pub(crate) slots: &'a [Slot],
+/// What a page is made of.
+pub(crate) struct NewPage<'a, L: Loader> {
+    pub(crate) content: Arc<L::Page>,
+    pub(crate) fragments: Vec<FragmentState<L::Body>>,
+    pub(crate) fences: &'a [FenceIndex],
     pub(crate) composed: Date,
-    pub(crate) rests: Vec<Option<Rest>>,
+    pub(crate) backoffs: Vec<Option<Backoff>>,
     pub(crate) read: bool,
     pub(crate) weight: u32,
 }
 
-impl<C: Composer> Entry<C> {
-    pub(crate) fn new(made: Made<'_, C>) -> Self {
-        let Made {
-            page,
-            parts,
-            slots,
+impl<L: Loader> CachedPage<L> {
+    pub(crate) fn new(page: NewPage<'_, L>) -> Self {
+        let NewPage {
+            content,
+            fragments,
+            fences,
             composed,
-            rests,
+            backoffs,
             read,
             weight,
-        } = made;
-        let mark = |(state, &slot): (&PartState<C::Body>, _)| {
-            let date = state.part().map(|part| part.complete_until).unwrap_or_default();
+        } = page;
+        let mark = |(state, &fence): (&FragmentState<L::Body>, _)| {
+            let date = state
+                .fragment()
+                .map(|fragment| fragment.complete_until)
+                .unwrap_or_default();
             Mark {
-                slot,
+                fence,
                 complete_until: AtomicU64::new(date.moment.as_micros()),
                 monotonic: AtomicU64::new(micros(date.monotonic)),
             }
         };
-        let marks = parts.iter().zip(slots).map(mark).collect();
-        let none_failed = rests.iter().all(Option::is_none);
+        let marks = fragments.iter().zip(fences).map(mark).collect();
+        let none_failed = backoffs.iter().all(Option::is_none);
         Self {
-            page,
-            parts: parts.into(),
+            content,
+            fragments: fragments.into(),
             marks,
             composed,
-            rests: if none_failed { Box::default() } else { rests.into() },
+            backoffs: if none_failed {
+                Box::default()
+            } else {
+                backoffs.into()
+            },
             read: AtomicU8::new(if read { READ } else { UNREAD }),
             weight,
         }
     }
 
-    /// What was rendered.
-    pub fn page(&self) -> &C::Page {
-        &self.page
+    /// What [`Loader::compose`] made.
+    pub fn content(&self) -> &L::Page {
+        &self.content
     }
 
     /// The same, to be shown again when nothing of it changed.
-    pub(crate) fn shared_page(&self) -> Arc<C::Page> {
-        Arc::clone(&self.page)
+    pub(crate) fn shared_content(&self) -> Arc<L::Page> {
+        Arc::clone(&self.content)
     }
 
-    /// What it was rendered from, in the order of [`Composer::dependencies`].
-    pub fn parts(&self) -> &[PartState<C::Body>] {
-        &self.parts
+    /// What it was composed of, in the order of [`Loader::dependencies`].
+    pub fn fragments(&self) -> &[FragmentState<L::Body>] {
+        &self.fragments
     }
 
-    /// When it was rendered, or last found to be the same as before.
+    /// When it was composed, or last found to be the same as before.
     pub const fn composed(&self) -> Date {
         self.composed
     }
 
-    /// The parts that are stale or missing: the source, and why.
+    /// The fragments that are stale or missing: the source, and why.
     pub fn degraded(&self) -> impl Iterator<Item = (SourceId, &str)> {
-        let states = self.marks.iter().zip(&self.parts);
-        states.filter_map(|(mark, state)| Some((mark.slot.source(), state.reason()?)))
+        let states = self.marks.iter().zip(&self.fragments);
+        states.filter_map(|(mark, state)| Some((mark.fence.source(), state.reason()?)))
     }
 
     /// The memory it keeps, in bytes.
@@ -129,36 +138,36 @@ impl<C: Composer> Entry<C> {
         self.weight
     }
 
-    /// Where the fences of its parts stand.
-    pub(crate) fn slots(&self) -> Arc<[Slot]> {
-        self.marks.iter().map(|mark| mark.slot).collect()
+    /// Where the fences of its fragments stand.
+    pub(crate) fn fences(&self) -> Arc<[FenceIndex]> {
+        self.marks.iter().map(|mark| mark.fence).collect()
     }
 
-    /// How a source has just failed, if it is not to be asked again yet.
-    pub(crate) fn failed(&self, index: usize, proof: &Proof<'_>) -> Option<Rest> {
-        self.parts.get(index)?.reason()?;
-        self.rest(index, proof).cloned()
+    /// How a source has just failed, if it is not to be called again yet.
+    pub(crate) fn failed(&self, index: usize, check: &FreshnessCheck<'_>) -> Option<Backoff> {
+        self.fragments.get(index)?.reason()?;
+        self.backoff(index, check).cloned()
     }
 
-    /// One part as evidence for a flight: with the latest moment it was proven for.
-    pub(crate) fn known(&self, index: usize) -> Option<Part<C::Body>> {
-        let mut part = self.parts.get(index)?.part()?.clone();
-        part.complete_until = self.latest(index);
-        Some(part)
+    /// One fragment as evidence for a load: with the latest moment it was found complete until.
+    pub(crate) fn known(&self, index: usize) -> Option<Fragment<L::Body>> {
+        let mut fragment = self.fragments.get(index)?.fragment()?.clone();
+        fragment.complete_until = self.latest(index);
+        Some(fragment)
     }
 
-    /// The version of a source's part, if one is shown.
+    /// The version of a source's fragment, if one is shown.
     pub fn version(&self, source: SourceId) -> Option<Version> {
-        Some(self.parts[self.place(source)?].part()?.version)
+        Some(self.fragments[self.place(source)?].fragment()?.version)
     }
 
-    /// Whether the part, fetched before the token was shown to us, reflects it.
+    /// Whether the fragment, fetched before the token was shown to us, reflects it.
     pub(crate) fn has(&self, place: usize, token: &Token) -> bool {
-        let part = self.parts.get(place).and_then(PartState::part);
-        part.is_some_and(|part| token.is_reflected_by_kept(part))
+        let fragment = self.fragments.get(place).and_then(FragmentState::fragment);
+        fragment.is_some_and(|fragment| token.is_reflected_by_kept(fragment))
     }
 
-    /// The sources whose part does not reflect these versions, each once, though it was asked for since, or was found to.
+    /// The sources whose fragment does not reflect these versions, each once, though it was asked for since, or was found to.
     pub(crate) fn short_of(&self, tokens: &[Token]) -> Vec<SourceId> {
         let mut short = Vec::new();
         for &Token { source, version, .. } in tokens {
@@ -171,26 +180,26 @@ impl<C: Composer> Entry<C> {
         short
     }
 
-    /// The place of a source's part.
+    /// The place of a source's fragment.
     pub(crate) fn place(&self, source: SourceId) -> Option<usize> {
-        self.marks.iter().position(|mark| mark.slot.source() == source)
+        self.marks.iter().position(|mark| mark.fence.source() == source)
     }
 
-    /// The rest of a source that has just failed to give its part, if it is not over.
-    pub(crate) fn rest(&self, index: usize, proof: &Proof<'_>) -> Option<&Rest> {
-        let rest = self.rests.get(index)?.as_ref()?;
-        let slot = self.marks[index].slot;
-        let over = rest.until <= proof.monotonic() || proof.ledger().passed(slot, rest.position);
-        (!over).then_some(rest)
+    /// The backoff of a source that has just failed to give its fragment, if it is not over.
+    pub(crate) fn backoff(&self, index: usize, check: &FreshnessCheck<'_>) -> Option<&Backoff> {
+        let backoff = self.backoffs.get(index)?.as_ref()?;
+        let fence = self.marks[index].fence;
+        let over = backoff.until <= check.monotonic() || check.feed().overtaken(fence, backoff.position);
+        (!over).then_some(backoff)
     }
 
-    /// Whether a page made of these would be this one: every part is there, in the same version, and of the same publisher,
+    /// Whether a page made of these would be this one: every fragment is there, in the same version, and of the same publisher,
     /// whom the tokens that a page hands out name.
     ///
     /// Of answers that depend on the clock there may be several in one version: the caller knows that no new one came.
-    pub(crate) fn shows(&self, states: &[PartState<C::Body>]) -> bool {
-        self.parts.iter().zip(states).all(|states| match states {
-            (PartState::Current(one), PartState::Current(other)) => {
+    pub(crate) fn shows(&self, states: &[FragmentState<L::Body>]) -> bool {
+        self.fragments.iter().zip(states).all(|states| match states {
+            (FragmentState::Current(one), FragmentState::Current(other)) => {
                 one.version == other.version && one.claim == other.claim
             }
             _ => false,
@@ -221,49 +230,54 @@ impl<C: Composer> Entry<C> {
         self.read.swap(READ, Ordering::Relaxed) == UNREAD
     }
 
-    /// Proves the page, or says what is in doubt first; and dates it by its oldest part (rule 10).
-    pub(crate) fn check(&self, proof: &Proof<'_>, tactic: &dyn Tactic) -> PageVerdict {
-        let mut page = PageVerdict {
-            doubt: None,
-            complete_until: proof.now(),
+    /// Checks every fragment: says what is stale first, and dates the page by its oldest fragment (rule 10).
+    pub(crate) fn freshness(&self, check: &FreshnessCheck<'_>, policy: &dyn Policy) -> PageFreshness {
+        let mut page = PageFreshness {
+            stale: None,
+            complete_until: check.now(),
         };
-        for (index, state) in self.parts.iter().enumerate() {
-            let part = self.check_part(index, state, proof, tactic);
-            page.doubt = page.doubt.or(part.doubt);
-            page.complete_until = page.complete_until.min(proof.tell(part.complete_until));
+        for (index, state) in self.fragments.iter().enumerate() {
+            let fragment = self.fragment_freshness(index, state, check, policy);
+            page.stale = page.stale.or(fragment.stale);
+            page.complete_until = page.complete_until.min(check.tell(fragment.complete_until));
         }
         page
     }
 
-    fn check_part(
+    fn fragment_freshness(
         &self,
         index: usize,
-        state: &PartState<C::Body>,
-        proof: &Proof<'_>,
-        tactic: &dyn Tactic,
-    ) -> Verdict {
-        // For a while a source that failed is not asked again, or its readers would do nothing else.
-        let retry = self.rest(index, proof).is_none().then_some(Doubt::Degraded);
-        let Some(part) = state.part() else {
+        state: &FragmentState<L::Body>,
+        check: &FreshnessCheck<'_>,
+        policy: &dyn Policy,
+    ) -> Freshness {
+        // For a while a source that failed is not called again, or its readers would do nothing else.
+        let retry = self
+            .backoff(index, check)
+            .is_none()
+            .then_some(StaleReason::Degraded);
+        let Some(fragment) = state.fragment() else {
             // Nothing is shown of it, so nothing can be out of date but the statement that it is missing.
-            return Verdict {
-                doubt: retry,
+            return Freshness {
+                stale: retry,
                 complete_until: self.composed,
             };
         };
         let mark = &self.marks[index];
-        let slot = &mark.slot;
-        let verdict = tactic.check(proof, *slot, part.evidence());
-        let latest = self.latest(index).max(verdict.complete_until);
+        let fence = mark.fence;
+        let freshness = policy.freshness(check, fence, fragment.meta());
+        let latest = self.latest(index).max(freshness.complete_until);
         mark.note(latest);
-        let doubt = match state {
-            // What was heard to be deleted is not shown, marked or not (rule 12).
-            PartState::Stale { .. } if proof.ledger().deleted(*slot, part.position) => Some(Doubt::Degraded),
-            PartState::Stale { .. } => retry,
-            PartState::Current(_) | PartState::Missing { .. } => verdict.doubt,
+        let reason = match state {
+            // What was deleted by an applied event is not shown, marked or not (rule 12).
+            FragmentState::Stale { .. } if check.feed().deleted(fence, fragment.position) => {
+                Some(StaleReason::Degraded)
+            }
+            FragmentState::Stale { .. } => retry,
+            FragmentState::Current(_) | FragmentState::Missing { .. } => freshness.stale,
         };
-        Verdict {
-            doubt,
+        Freshness {
+            stale: reason,
             complete_until: latest,
         }
     }
@@ -274,7 +288,7 @@ impl<C: Composer> Entry<C> {
 }
 
 impl Mark {
-    // Relaxed, here and below: each date is true of a part that never changes, whoever reads it when.
+    // Relaxed, here and below: each date is true of a fragment that never changes, whoever reads it when.
     fn latest(&self) -> Date {
         Date {
             monotonic: Duration::from_micros(self.monotonic.load(Ordering::Relaxed)),
@@ -295,113 +309,24 @@ impl Mark {
 
 /// What a check of a whole page found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct PageVerdict {
-    /// Nothing: proven.
-    pub(crate) doubt: Option<Doubt>,
-    /// What is told: the page reflects everything its sources committed before this moment, proven or not.
+pub(crate) struct PageFreshness {
+    /// Why the page is stale; `None`: it is fresh.
+    pub(crate) stale: Option<StaleReason>,
+    /// What is told: the page reflects everything its sources committed before this moment, fresh or not.
     pub(crate) complete_until: Moment,
 }
 
-/// What a reader gets.
-pub struct Answer<C: Composer> {
-    /// The page and its parts.
-    pub entry: Arc<Entry<C>>,
-    /// The page reflects everything its sources committed before this moment; to be rounded down where it is printed.
-    pub fresh_as_of: Moment,
-    /// How the answer came about.
-    pub outcome: Outcome,
-    /// The requests of the flight that the reader waited for; empty for a hit.
-    pub fetches: Box<[Fetch]>,
-    /// When the page was rendered, or last found to be the same as before.
-    pub composed: Moment,
-    /// How long before this answer that was.
-    pub age: Duration,
-    /// The sources of which the reader knows a later state than the page shows, though they were asked (rule 13). An answer
-    /// with any is to be marked.
-    pub behind: Vec<SourceId>,
-}
-
-impl<C: Composer> Answer<C> {
-    /// The parts that are stale or missing: the source, and why. An answer with any is to be marked.
-    pub fn degraded(&self) -> impl Iterator<Item = (SourceId, &str)> {
-        self.entry.degraded()
-    }
-}
-
-/// How an answer came about, in the terms of RFC 9211.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// The resident page was proven.
-    Hit,
-    /// A flight was waited for.
-    Forwarded {
-        /// Why.
-        why: Forward,
-        /// Whether another reader had asked for that flight before.
-        collapsed: bool,
-        /// Whether its page was kept; it is not if it weighs more than the whole cache.
-        stored: bool,
-    },
-}
-
-/// Why a reader was not answered by the resident page.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Forward {
-    /// There was none.
-    Miss,
-    /// It could not be proven.
-    Stale,
-    /// The cache keeps nothing: [`Strategy::None`](crate::Strategy::None).
-    Bypass,
-    /// The reader demanded more than the resident page: a fresh composition, or a version that it does not reflect.
-    Request,
-}
-
-/// One request of a flight.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Fetch {
-    /// Who was asked.
-    pub source: SourceId,
-    /// From the wait for a permit to the answer.
-    pub took: Duration,
-    /// What came of it.
-    pub brought: Brought,
-}
-
-/// What came of a request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Brought {
-    /// A full answer.
-    New,
-    /// The known part, confirmed.
-    NotModified,
-    /// No answer, or none that could be believed.
-    Failure,
-}
-
-impl<C: Composer> fmt::Debug for Entry<C> {
+impl<L: Loader> fmt::Debug for CachedPage<L> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let versions: Vec<_> = self
-            .parts
+            .fragments
             .iter()
-            .map(|state| state.part().map(|part| part.version))
+            .map(|state| state.fragment().map(|fragment| fragment.version))
             .collect();
         formatter
-            .debug_struct("Entry")
+            .debug_struct("CachedPage")
             .field("versions", &versions)
             .field("composed", &self.composed)
-            .finish_non_exhaustive()
-    }
-}
-
-impl<C: Composer> fmt::Debug for Answer<C> {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter
-            .debug_struct("Answer")
-            .field("entry", &self.entry)
-            .field("fresh_as_of", &self.fresh_as_of)
-            .field("outcome", &self.outcome)
-            .field("fetches", &self.fetches)
             .finish_non_exhaustive()
     }
 }

@@ -4,42 +4,42 @@ use std::sync::Arc;
 
 use moka::notification::RemovalCause;
 
+use crate::answer::Forward;
 use crate::counter::Counter;
-use crate::fragment::PartState;
-use crate::freshness::Doubt;
-use crate::page::Forward;
+use crate::fragment::FragmentState;
+use crate::freshness::StaleReason;
 
 /// What happened in a cache since it was made.
 ///
-/// Reads are `hits + misses + stale + bypasses + requests`; of those that were not hits, `collapsed` shared a flight that another
+/// Reads are `hits + misses + stale + bypasses + requests`; of those that were not hits, `collapsed` joined a load that another
 /// reader had begun.
 #[derive(Debug, Default)]
 pub struct Stats {
-    /// Reads answered by a resident page that was proven.
+    /// Reads answered by a resident page that was fresh.
     pub hits: Counter,
     /// Reads that found no page.
     pub misses: Counter,
-    /// Reads that found a page that could not be proven.
+    /// Reads that found a page that was not fresh.
     pub stale: Counter,
     /// Reads of a cache that keeps nothing.
     pub bypasses: Counter,
-    /// Reads that demanded more than the resident page.
+    /// Reads that asked for more than the resident page.
     pub requests: Counter,
-    /// Reads that shared a flight begun for another reader.
+    /// Reads that joined a load begun for another reader.
     pub collapsed: Counter,
-    /// Resident pages not proven because an event or a loss was heard.
+    /// Resident pages not fresh because an event or a loss was applied.
     pub rejected_by_fence: Counter,
-    /// Resident pages not proven because the answer of a source no longer held by itself.
-    pub rejected_by_time: Counter,
-    /// Resident pages not proven because a source was not trusted.
-    pub rejected_by_distrust: Counter,
-    /// Resident pages not proven because a part was stale or missing already.
+    /// Resident pages not fresh because the answer of a source was no longer valid by itself.
+    pub rejected_as_expired: Counter,
+    /// Resident pages not fresh because a source was not trusted.
+    pub rejected_as_untrusted: Counter,
+    /// Resident pages not fresh because a fragment was stale or missing already.
     pub rejected_as_degraded: Counter,
-    /// Compositions.
-    pub flights: Counter,
-    /// Of these, those that rendered a page; the others found that nothing had changed.
-    pub renders: Counter,
-    /// Of these, those that an event or a loss overtook in flight: what they brought is kept, and proves nothing.
+    /// Loads of pages.
+    pub loads: Counter,
+    /// Of these, those that composed a page; the others found that nothing had changed.
+    pub compositions: Counter,
+    /// Of these, those that an event or a loss overtook in flight: what they brought is kept, and is stale.
     pub overtaken: Counter,
     /// Requests that were admitted to a source.
     pub fetches: Counter,
@@ -49,15 +49,15 @@ pub struct Stats {
     pub failures: Counter,
     /// Answers not believed, because their revision was below one that was known (rule 15).
     pub regressions: Counter,
-    /// Parts shown marked stale, per composition.
-    pub stale_parts: Counter,
-    /// Parts missing, per composition.
-    pub missing_parts: Counter,
+    /// Fragments shown marked stale, per load.
+    pub stale_fragments: Counter,
+    /// Fragments missing, per load.
+    pub missing_fragments: Counter,
     /// Answers that fell short of the version their reader knew of (rule 13).
     pub behind: Counter,
     /// Pages that had to go, or were not let in, because there was no room for all. Shared with the store, which decides it.
     pub evicted: Arc<Counter>,
-    /// Pages that were dropped on purpose: too heavy to be kept, found to lie, or forgotten by hand.
+    /// Pages that were dropped on purpose: too heavy to be kept, found to be wrong, or evicted by hand.
     pub dropped: Arc<Counter>,
     /// Events looked at for pages to be refreshed.
     pub announced: Counter,
@@ -71,15 +71,15 @@ pub struct Stats {
     pub refreshes_degraded: Counter,
     /// Refreshed pages that nobody had read when they were replaced.
     pub refreshes_wasted: Counter,
-    /// Parts taken from events instead of asking for them (rule 17).
-    pub carried: Counter,
+    /// Fragments taken from events instead of asking for them (rule 17).
+    pub event_fragments: Counter,
     /// Pages compared with their sources.
     pub audits: Counter,
     /// Of these, those whose source had something newer, which may be on its way.
-    pub suspicions: Counter,
+    pub mismatches: Counter,
     /// Of these, those that a second later still claimed to be complete.
-    pub lies: Counter,
-    /// Panics of the composer.
+    pub confirmed_mismatches: Counter,
+    /// Panics of the loader.
     pub panics: Counter,
 }
 
@@ -102,21 +102,21 @@ impl Stats {
         }
     }
 
-    pub(crate) fn count_doubt(&self, doubt: Doubt) {
-        match doubt {
-            Doubt::Passed => self.rejected_by_fence.add(),
-            Doubt::Expired => self.rejected_by_time.add(),
-            Doubt::Distrusted => self.rejected_by_distrust.add(),
-            Doubt::Degraded => self.rejected_as_degraded.add(),
-            Doubt::Unasked => {}
+    pub(crate) fn count_stale(&self, stale: StaleReason) {
+        match stale {
+            StaleReason::Overtaken => self.rejected_by_fence.add(),
+            StaleReason::Expired => self.rejected_as_expired.add(),
+            StaleReason::Untrusted => self.rejected_as_untrusted.add(),
+            StaleReason::Degraded => self.rejected_as_degraded.add(),
+            StaleReason::Unconfirmed => {}
         }
     }
 
-    pub(crate) fn count_state<B>(&self, state: &PartState<B>) {
+    pub(crate) fn count_state<B>(&self, state: &FragmentState<B>) {
         match state {
-            PartState::Current(_) => {}
-            PartState::Stale { .. } => self.stale_parts.add(),
-            PartState::Missing { .. } => self.missing_parts.add(),
+            FragmentState::Current(_) => {}
+            FragmentState::Stale { .. } => self.stale_fragments.add(),
+            FragmentState::Missing { .. } => self.missing_fragments.add(),
         }
     }
 }

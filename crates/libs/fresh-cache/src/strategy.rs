@@ -1,8 +1,8 @@
 //! The strategies, next to each other: what each of them decides. Everything else is common to all.
 //!
 //! They are the steps that a page service usually takes, in this order, each to mend what the one before it
-//! lacks. Only what can differ is here: when a known part may be shown, what is asked of a source, and what an event
-//! does besides being heard.
+//! lacks. Only what can differ is here: when a known fragment may be shown, what is asked of a source, and what an event
+//! does besides raising a fence.
 
 mod invalidate;
 mod none;
@@ -12,9 +12,10 @@ mod versioned;
 
 use std::time::Duration;
 
-use crate::feed::state::{Ledger, Position, Slot};
-use crate::fragment::Evidence;
-use crate::freshness::{Proof, Verdict};
+use crate::feed::ids::{FenceIndex, Position};
+use crate::feed::state::FeedState;
+use crate::fragment::FragmentMeta;
+use crate::freshness::{Freshness, FreshnessCheck};
 
 /// How a cache keeps its pages fresh.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -23,7 +24,7 @@ pub enum Strategy {
     None,
     /// Show a page until it is this old: common practice. Fast, and wrong in between, without a mark.
     Ttl(Duration),
-    /// Ask every source, at every read, whether its part still is the answer: correct, and never cheaper than the sources.
+    /// Ask every source, at every read, whether its fragment still is the answer: correct, and never cheaper than the sources.
     Versioned,
     /// Show a page while no event came that touched it.
     #[default]
@@ -33,9 +34,9 @@ pub enum Strategy {
 }
 
 /// What a strategy decides.
-pub(crate) trait Tactic: Send + Sync {
-    /// Whether a part that is known may be shown without asking, and up to when it is complete.
-    fn check(&self, proof: &Proof<'_>, slot: Slot, part: Evidence) -> Verdict;
+pub(crate) trait Policy: Send + Sync {
+    /// Whether a fragment that is known is shown without asking, and up to when it is complete.
+    fn freshness(&self, check: &FreshnessCheck<'_>, fence: FenceIndex, meta: FragmentMeta) -> Freshness;
 
     /// Whether a page is kept for those who read it later.
     fn keeps_pages(&self) -> bool {
@@ -48,7 +49,7 @@ pub(crate) trait Tactic: Send + Sync {
     }
 
     /// Whether a reader who arrives now may have the answer to a request that went out at this position.
-    fn shares(&self, ledger: &Ledger, slot: Slot, position: Position) -> bool;
+    fn shares(&self, feed: &FeedState, fence: FenceIndex, position: Position) -> bool;
 
     /// Whether an event makes its pages be composed anew.
     fn refreshes(&self) -> bool {
@@ -57,12 +58,12 @@ pub(crate) trait Tactic: Send + Sync {
 }
 
 impl Strategy {
-    pub(crate) fn tactic(self) -> Box<dyn Tactic> {
+    pub(crate) fn policy(self) -> Box<dyn Policy> {
         match self {
             Self::None => Box::new(none::ComposeAlways),
             Self::Ttl(ttl) => Box::new(ttl::ShowUntilOld { ttl }),
             Self::Versioned => Box::new(versioned::AskAlways),
-            Self::Invalidate => Box::new(invalidate::ShowWhileProven),
+            Self::Invalidate => Box::new(invalidate::ShowWhileFresh),
             Self::Prepopulate => Box::new(prepopulate::RefreshOnEvent),
         }
     }

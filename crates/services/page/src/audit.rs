@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use fresh_cache::{Audit, FreshCache, Lie};
+use fresh_cache::{Audit, ConfirmedMismatch, FreshCache};
 use jiff::Timestamp;
 use opentelemetry::metrics::Counter;
 use opentelemetry::{KeyValue, global};
@@ -44,7 +44,7 @@ impl Auditor {
             .u64_counter("page.audit.checks")
             .with_description("Pages compared with their sources, by what was found; `lie` is never to be seen. Are we truthful?")
             .build();
-        // From zero on: what appears at its first increment has no increase, and the first lie would not be seen.
+        // The label `lie` is a confirmed mismatch. From zero on: what appears at its first increment has no increase, and the first confirmed mismatch would not be seen.
         for result in RESULTS {
             checks.add(0, &[KeyValue::new("result", result)]);
         }
@@ -84,14 +84,14 @@ impl Auditor {
     async fn look(&self, key: &PageKey) {
         let found = self.cache.audit(key).await;
         self.count(&found);
-        let Audit::Suspicious(suspicion) = found else {
+        let Audit::Mismatch(mismatch) = found else {
             return;
         };
         sleep(SECOND_LOOK).await;
-        let found = self.cache.audit_again(suspicion).await;
+        let found = self.cache.audit_again(mismatch).await;
         self.count(&found);
-        if let Audit::Lies(lie) = found {
-            report(&lie);
+        if let Audit::Confirmed(confirmed) = found {
+            report(&confirmed);
         }
     }
 
@@ -99,8 +99,8 @@ impl Auditor {
         let result = match found {
             Audit::Skipped => "skipped",
             Audit::Agrees => "agrees",
-            Audit::Suspicious(_) => "suspicious",
-            Audit::Lies(_) => "lie",
+            Audit::Mismatch(_) => "suspicious",
+            Audit::Confirmed(_) => "lie",
         };
         self.checks.add(1, &[KeyValue::new("result", result)]);
         if !matches!(found, Audit::Skipped) {
@@ -111,17 +111,17 @@ impl Auditor {
 }
 
 /// Both traces: this log line is of the audit's own, and names the one in which the page was composed.
-fn report(lie: &Lie<Upstreams>) {
-    let suspicion = &lie.suspicion;
+fn report(confirmed: &ConfirmedMismatch<Upstreams>) {
+    let mismatch = &confirmed.mismatch;
     tracing::error!(
-        account = %suspicion.key.account,
-        window = suspicion.key.window.as_str(),
-        source = %Source::ALL[suspicion.source.0],
-        shown = lie.shown.revision,
-        found = suspicion.found.revision,
-        claimed = %timestamp(lie.claimed),
-        seen = %timestamp(suspicion.seen.moment),
-        composed_in_trace = lie.entry.page().trace_id().unwrap_or_default(),
+        account = %mismatch.key.account,
+        window = mismatch.key.window.as_str(),
+        source = %Source::ALL[mismatch.source.0],
+        shown = confirmed.shown.revision,
+        found = mismatch.found.revision,
+        claimed = %timestamp(confirmed.claimed),
+        seen = %timestamp(mismatch.seen.moment),
+        composed_in_trace = confirmed.page.content().trace_id().unwrap_or_default(),
         "a page was older than it claimed; it was dropped"
     );
 }

@@ -1,10 +1,10 @@
 //! The cache, or one per strategy where requests may choose.
 //!
-//! They hear the same feed and share nothing else: a page that one strategy would not have had by now must not
+//! They read the same feed and share nothing else: a page that one strategy would not have had by now must not
 //! make another look better than it is.
 
 use axum::http::{HeaderMap, HeaderName};
-use fresh_cache::{CacheOptions, FreshCache, Ledger, Strategy};
+use fresh_cache::{CacheOptions, FeedReader, FreshCache, Strategy};
 use std::sync::Arc;
 
 use crate::loader::Upstreams;
@@ -19,7 +19,7 @@ pub enum StrategyName {
     None,
     /// Show a page until it is `--ttl-seconds` old.
     Ttl,
-    /// Ask every source at every read whether its part still is the answer.
+    /// Ask every source at every read whether its fragment still is the answer.
     Versioned,
     /// Show a page while no event came that touched it.
     Invalidate,
@@ -70,17 +70,16 @@ impl StrategyName {
 }
 
 impl Caches {
-    /// Caches over what `ledger` hears, made by `options` of each strategy that can be read by.
+    /// Caches over `feed`, made by `options` of each strategy that can be read by.
     pub(crate) fn new(
         upstreams: &Upstreams,
-        ledger: &Arc<Ledger>,
+        feed: &FeedReader,
         default: StrategyName,
         all: bool,
         options: impl Fn(StrategyName) -> CacheOptions,
     ) -> Self {
         let cache = |name| {
-            (all || name == default)
-                .then(|| FreshCache::new(upstreams.clone(), Arc::clone(ledger), options(name)))
+            (all || name == default).then(|| FreshCache::new(upstreams.clone(), feed.clone(), options(name)))
         };
         Self {
             default,

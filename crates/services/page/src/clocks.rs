@@ -56,7 +56,7 @@ impl Clocks {
     }
 
     /// Takes note of a source's word for the time.
-    pub(crate) fn heard(&mut self, source: usize, complete_until: Timestamp) {
+    pub(crate) fn compare(&mut self, source: usize, complete_until: Timestamp) {
         let now = Timestamp::now();
         let difference = now.duration_since(complete_until);
         let compared = &mut self.sources[source];
@@ -70,7 +70,7 @@ impl Clocks {
     }
 }
 
-/// Notices within a second that the clock of this machine was set, whether or not anything is heard.
+/// Notices within a second that the clock of this machine was set, whether or not anything is received.
 pub(crate) async fn watch_own_clock() {
     let steps = global::meter("page")
         .u64_counter("page.clock.steps")

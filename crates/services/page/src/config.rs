@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use event_bus::{NatsConfig, StreamReplicas};
-use fresh_cache::Refresh;
+use fresh_cache::RefreshScope;
 use http_edge::AllowedHosts;
 use telemetry::TelemetryConfig;
 use url::Url;
@@ -63,7 +63,7 @@ pub struct Config {
     pub upstream_waiting: u16,
 
     /// How long such a request waits if its reader has nothing to see without it; the source's deadline begins after that. With
-    /// what is known of the part, it waits as long as an answer may take. A reader is sent away after ten seconds.
+    /// what is known of the fragment, it waits as long as an answer may take. A reader is sent away after ten seconds.
     #[arg(long, env = "UPSTREAM_TURN_WITHIN_MS", default_value_t = 8000)]
     #[arg(value_parser = clap::value_parser!(u16).range(..=9000))]
     pub upstream_turn_within_ms: u16,
@@ -115,7 +115,7 @@ pub struct Config {
     #[arg(long, env = "CACHE_BYTES", default_value_t = 128 * 1024 * 1024)]
     pub cache_bytes: u64,
 
-    /// For how long the last known part is shown, marked, while its source does not answer (rule 12).
+    /// For how long the last known fragment is shown, marked, while its source does not answer (rule 12).
     #[arg(long, env = "MAX_STALE_SECONDS", default_value_t = 3600)]
     pub max_stale_seconds: u32,
 
@@ -174,7 +174,7 @@ pub enum RefreshName {
     All,
 }
 
-impl From<RefreshName> for Refresh {
+impl From<RefreshName> for RefreshScope {
     fn from(name: RefreshName) -> Self {
         match name {
             RefreshName::Read => Self::Read,

@@ -1,11 +1,9 @@
-//! What the feed says, applied to the cache's ledger: one call per message, in constant time, waiting for
-//! nothing (rule 5).
+//! The consumer of the feed: applies each message to what the caches read, in constant time, waiting for nothing (rule 5).
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use event_bus::{Cause, Change, ChangeKind, Claimed, Event, Heard, Loss, Watermark};
-use fresh_cache::{Announcement, Carried, Claim, Hearing, Ledger, SourceId, Version};
+use fresh_cache::{Announcement, Claim, EventFragment, FeedReader, FeedWriter, SourceId, Version};
 use opentelemetry::metrics::{Counter, Histogram, Meter};
 use opentelemetry::{KeyValue, global};
 
@@ -33,10 +31,10 @@ const CAUSES: [Cause; 7] = [
 /// A claim that no answer states.
 const UNCLAIMED: Claim = Claim(u64::MAX);
 
-/// The one who applies the feed: the only writer of the ledger.
+/// Consumes the feed: the only writer of what the caches read.
 #[derive(Debug)]
-pub(crate) struct Hearer {
-    hearing: Hearing,
+pub(crate) struct FeedConsumer {
+    writer: FeedWriter,
     clocks: Clocks,
     caches: Caches,
     events: Counter<u64>,
@@ -45,18 +43,18 @@ pub(crate) struct Hearer {
     delay: Histogram<f64>,
 }
 
-impl Hearer {
-    /// Takes over the writing of `ledger`, and reports on it from now on; tells the caches of every event.
-    pub(crate) fn new(hearing: Hearing, ledger: &Arc<Ledger>, skew: Duration, caches: Caches) -> Self {
+impl FeedConsumer {
+    /// Takes over the writing end of `feed`, and reports on it from now on; tells the caches of every event.
+    pub(crate) fn new(writer: FeedWriter, feed: &FeedReader, skew: Duration, caches: Caches) -> Self {
         let meter = global::meter("page");
-        observe(&meter, ledger);
-        let hearer = Self {
-            hearing,
+        observe(&meter, feed);
+        let consumer = Self {
+            writer,
             clocks: Clocks::new(&meter, skew),
             caches,
             events: meter
                 .u64_counter("page.events")
-                .with_description("Events heard, by source and by what came of them. How much changes, and how often is it told twice?")
+                .with_description("Events received, by source and by what came of them. How much changes, and how often is it told twice?")
                 .build(),
             losses: meter
                 .u64_counter("page.losses")
@@ -73,8 +71,8 @@ impl Hearer {
                 .with_boundaries(DELAY_BOUNDS.to_vec())
                 .build(),
         };
-        hearer.count_from_zero();
-        hearer
+        consumer.count_from_zero();
+        consumer
     }
 
     /// What appears at its first increment has no increase, and the first loss would not be seen.
@@ -99,50 +97,50 @@ impl Hearer {
         }
     }
 
-    /// Applies one thing heard.
-    pub(crate) fn hear(&mut self, heard: Heard) {
-        match heard {
-            Heard::Change(change) => self.hear_change(&change),
+    /// Applies one message.
+    pub(crate) fn apply(&mut self, message: Heard) {
+        match message {
+            Heard::Change(change) => self.apply_change(&change),
             Heard::Watermark(Watermark {
                 source,
                 complete_until,
             }) => {
-                self.hearing.watermark(SourceId(source), moment(complete_until));
-                self.clocks.heard(source, complete_until);
+                self.writer.watermark(SourceId(source), moment(complete_until));
+                self.clocks.compare(source, complete_until);
             }
-            Heard::Loss(Loss { source, cause }) => self.hear_loss(source, cause),
+            Heard::Loss(Loss { source, cause }) => self.apply_loss(source, cause),
             Heard::Claimed(Claimed { source, claim }) => {
                 // A program of before claims were made has answers that state none: nothing of it is vouched for.
                 let claim = claim.map_or(UNCLAIMED, |claim| Claim(claim.0));
-                self.hearing.claimed(SourceId(source), claim);
+                self.writer.claimed(SourceId(source), claim);
             }
             Heard::Foreign { source } => self.foreign.add(1, &[source_label(source)]),
         }
     }
 
-    fn hear_change(&mut self, change: &Change) {
+    fn apply_change(&mut self, change: &Change) {
         let (source, event) = (SourceId(change.source), &change.event);
         let Ok(account) = event.entity.parse::<u64>() else {
             // It says whose it is, but not what changed: anything of that source may have (rule 7).
-            self.hear_loss(Some(change.source), Cause::Unreadable);
+            self.apply_loss(Some(change.source), Cause::Unreadable);
             return;
         };
         let position = if is_deletion(change.source, event) {
-            // With the account goes every part of its page, also what the other sources said of it.
-            let parts = Source::ALL.map(|part| self.hearing.deleted(SourceId(part.index()), account));
-            parts[change.source]
+            // With the account goes every fragment of its page, also what the other sources said of it.
+            let positions = Source::ALL.map(|of| self.writer.deleted(SourceId(of.index()), account));
+            positions[change.source]
         } else {
-            self.hearing.changed(source, account)
+            self.writer.changed(source, account)
         };
         // From here on the event is applied. What follows is work saved for readers, and never waits (rule 16).
         if let Some(cache) = self.caches.prepopulated() {
             // What a repeat carries is older than its position, and what a former publisher carries is not believed (rule 17).
-            let carried = (change.kind == ChangeKind::New).then(|| carried(event));
+            let fragment = (change.kind == ChangeKind::New).then(|| event_fragment(event));
             cache.announce(Announcement {
                 source,
                 entity: account,
                 position,
-                carried,
+                fragment,
             });
         }
         let labels = [
@@ -156,11 +154,11 @@ impl Hearer {
         }
     }
 
-    fn hear_loss(&mut self, source: Option<usize>, cause: Cause) {
+    fn apply_loss(&mut self, source: Option<usize>, cause: Cause) {
         match source {
-            Some(source) if cause == Cause::NewIncarnation => self.hearing.replaced(SourceId(source)),
-            Some(source) => self.hearing.lost(SourceId(source)),
-            None => self.hearing.lost_all(),
+            Some(source) if cause == Cause::NewIncarnation => self.writer.replaced(SourceId(source)),
+            Some(source) => self.writer.lost(SourceId(source)),
+            None => self.writer.lost_all(),
         }
         let source = source.map_or_else(|| KeyValue::new("source", "all"), source_label);
         self.losses
@@ -168,9 +166,9 @@ impl Hearer {
     }
 }
 
-/// What the event may carry of its source's answer. To read it is another's work.
-pub(crate) fn carried(event: &Event) -> Carried {
-    Carried {
+/// What the event may carry of its source's answer. It is read later, by the loader.
+pub(crate) fn event_fragment(event: &Event) -> EventFragment {
+    EventFragment {
         version: Version {
             incarnation: event.incarnation.0,
             revision: event.revision,
@@ -184,14 +182,14 @@ pub(crate) fn carried(event: &Event) -> Carried {
 
 /// Whether not even a marked stale page may show this account any more (rule 12).
 ///
-/// Only accounts can say so: the other sources delete theirs because they heard of it.
+/// Only accounts can say so: the other sources delete theirs because they received its event.
 pub(crate) fn is_deletion(source: usize, event: &Event) -> bool {
     source == Source::Accounts.index() && event.kind.ends_with("account.deleted.v1")
 }
 
 /// Reports, at every look at the metrics, what each source last vouched for.
-fn observe(meter: &Meter, ledger: &Arc<Ledger>) {
-    let heard = Arc::clone(ledger);
+fn observe(meter: &Meter, feed: &FeedReader) {
+    let applied = feed.clone();
     meter
         .f64_observable_gauge("page.watermark.age")
         .with_description(
@@ -200,7 +198,7 @@ fn observe(meter: &Meter, ledger: &Arc<Ledger>) {
         .with_unit("s")
         .with_callback(move |gauge| {
             for source in Source::ALL {
-                let Some(complete_until) = heard.watermark(SourceId(source.index())) else {
+                let Some(complete_until) = applied.watermark(SourceId(source.index())) else {
                     continue;
                 };
                 let complete_until = timestamp(complete_until);
@@ -208,13 +206,13 @@ fn observe(meter: &Meter, ledger: &Arc<Ledger>) {
             }
         })
         .build();
-    let heard = Arc::clone(ledger);
+    let applied = feed.clone();
     meter
         .u64_observable_gauge("page.source.trusted")
         .with_description("Whether pages are served on the source's word, 1, or by asking it, 0. Does the cache work as it should?")
         .with_callback(move |gauge| {
             for source in Source::ALL {
-                let trusted = heard.trusted(SourceId(source.index()));
+                let trusted = applied.trusted(SourceId(source.index()));
                 gauge.observe(trusted.into(), &[source_label(source.index())]);
             }
         })

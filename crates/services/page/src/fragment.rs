@@ -1,10 +1,10 @@
 //! Fragments: what a source answered about one account, read once and kept with the bytes it came in.
 //!
 //! A fragment that does not fit its question (another account, another window, a share above one) is refused
-//! here, so that it costs its part of the page and nothing behind this file has to doubt what it draws.
+//! here, so that it costs its fragment of the page, and nothing behind this file has to check what it draws.
 
 use bytes::Bytes;
-use fresh_cache::Carried;
+use fresh_cache::EventFragment;
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -208,7 +208,7 @@ struct Carrying<'a> {
 }
 
 impl Fragment {
-    /// Reads what `source` answered when it was asked for its part of `key`'s page.
+    /// Reads what `source` answered when it was asked for its fragment of `key`'s page.
     ///
     /// Accounts says in its answer which life the account has; the others say beside theirs whose it is.
     pub(crate) fn parse(
@@ -236,29 +236,29 @@ impl Fragment {
     }
 
     /// Reads what an event of `source` carries; nothing, if it carries none.
-    pub(crate) fn carried(
+    pub(crate) fn from_event(
         source: Source,
         key: &PageKey,
-        carried: &Carried,
+        event: &EventFragment,
     ) -> Result<Option<Self>, FragmentError> {
         let Carrying {
             fragment,
             form,
             account_life,
-        } = read(&carried.data)?;
+        } = read(&event.data)?;
         let life = account_life.and_then(Life::parse);
         let Some(form) = form else {
             return Ok(None);
         };
         // Copied: the event is a slice of all that the broker's client read with it, and the fragment outlives both.
         let json = fragment.map(|fragment| Bytes::copy_from_slice(fragment.get().as_bytes()));
-        json.map(|json| Self::parse(source, key, Tag::of(carried.version, form), life, json))
+        json.map(|json| Self::parse(source, key, Tag::of(event.version, form), life, json))
             .transpose()
     }
 
     /// Whether an event carries a fragment.
-    pub(crate) fn is_carried(carried: &Carried) -> bool {
-        read(&carried.data).is_ok_and(|Carrying { fragment, form, .. }| fragment.is_some() && form.is_some())
+    pub(crate) fn is_in(event: &EventFragment) -> bool {
+        read(&event.data).is_ok_and(|Carrying { fragment, form, .. }| fragment.is_some() && form.is_some())
     }
 
     /// Whether two answers say the same, however they are written.
@@ -333,7 +333,7 @@ pub(crate) enum FragmentError {
     /// The body is not UTF-8.
     #[error("its answer is not UTF-8")]
     NotUtf8,
-    /// The body is not the JSON of this part.
+    /// The body is not the JSON of this fragment.
     #[error("its answer is not the JSON expected")]
     Json {
         /// Where, and what instead.
@@ -410,14 +410,14 @@ mod tests {
     fn what_an_event_carries_has_the_tag_of_the_answer_in_that_form() {
         let carrying = |form: &str| {
             let fragment = r#"{"id":1,"name":"a","description":""}"#;
-            let carried = Carried {
+            let event = EventFragment {
                 version: Tag::parse(TAG).unwrap().version,
                 claim: None,
                 data: format!(r#"{{"account_id":1{form},"fragment":{fragment}}}"#).into(),
                 committed: fresh_cache::Moment::default(),
             };
-            let carried = Fragment::carried(Source::Accounts, &key(), &carried).unwrap();
-            carried.map(|fragment| fragment.tag.text)
+            let fragment = Fragment::from_event(Source::Accounts, &key(), &event).unwrap();
+            fragment.map(|fragment| fragment.tag.text)
         };
         assert_eq!(carrying(r#","form":1"#).as_deref(), Some(TAG));
         assert_eq!(carrying(r#","form":2"#), Some(TAG.replace("-v1", "-v2")));

@@ -19,7 +19,7 @@ pub(crate) const SERVER_TIMING: HeaderName = HeaderName::from_static("server-tim
 
 /// Whether a request wants a page composed for it: `Cache-Control: no-cache`, or `max-age=0`, which no page satisfies that was
 /// composed before (RFC 9111, sections 5.2.1.1 and 5.2.1.4).
-pub(crate) fn wants_afresh(headers: &HeaderMap) -> bool {
+pub(crate) fn wants_full_consistency(headers: &HeaderMap) -> bool {
     let lines = headers
         .get_all(header::CACHE_CONTROL)
         .iter()
@@ -39,20 +39,20 @@ pub(crate) fn wants_afresh(headers: &HeaderMap) -> bool {
 
 const WHITESPACE: [char; 2] = [' ', '\t'];
 
-/// The elements of a list; a comma within quotes parts none.
+/// The elements of a list; a comma within quotes separates none.
 fn directives(line: &str) -> impl Iterator<Item = &str> {
     let (mut quoted, mut escaped) = (false, false);
     line.split(move |character| {
-        let parts = character == ',' && !quoted;
+        let separates = character == ',' && !quoted;
         quoted ^= character == '"' && !escaped;
         escaped = quoted && character == '\\' && !escaped;
-        parts
+        separates
     })
 }
 
 /// `Cache-Status`, such as `page; fwd=miss; stored; detail="metrics missing"`.
 ///
-/// `degraded` says which parts are missing or stale; empty when all is well. It must not hold quotes.
+/// `degraded` says which fragments are missing or stale; empty when all is well. It must not hold quotes.
 pub(crate) fn cache_status(outcome: Outcome, degraded: &str) -> Cow<'static, str> {
     if outcome == Outcome::Hit && degraded.is_empty() {
         return Cow::Borrowed("page; hit");
@@ -165,12 +165,12 @@ mod tests {
     }
 
     #[test]
-    fn no_cache_and_max_age_0_are_heard_among_other_directives_and_nothing_else_is() {
-        let demanded = |lines: &[&str]| {
+    fn no_cache_and_max_age_0_are_found_among_other_directives_and_nothing_else_is() {
+        let asked_for = |lines: &[&str]| {
             let lines = lines
                 .iter()
                 .map(|line| (header::CACHE_CONTROL, line.parse().unwrap()));
-            wants_afresh(&lines.collect())
+            wants_full_consistency(&lines.collect())
         };
         for line in [
             "no-cache",
@@ -184,9 +184,9 @@ mod tests {
             "x=\"a\\\", b\",max-age=0",
             ",,no-cache,",
         ] {
-            assert!(demanded(&[line]), "{line}");
+            assert!(asked_for(&[line]), "{line}");
         }
-        assert!(demanded(&["max-stale", "max-age=0"]), "over two lines");
+        assert!(asked_for(&["max-stale", "max-age=0"]), "over two lines");
         for line in [
             "",
             "x-no-cache",
@@ -203,9 +203,9 @@ mod tests {
             "x=\"a, no-cache\"",
             "x=\"\\\", max-age=0\"",
         ] {
-            assert!(!demanded(&[line]), "{line}");
+            assert!(!asked_for(&[line]), "{line}");
         }
-        assert!(!demanded(&[]));
+        assert!(!asked_for(&[]));
     }
 
     #[test]

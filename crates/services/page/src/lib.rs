@@ -34,14 +34,14 @@ use std::time::Duration;
 use axum::Router;
 use event_bus::history::{Bounds, History};
 use event_bus::{Broker, Feed, Heard, Topology};
-use fresh_cache::{CacheOptions, Ledger, LedgerOptions, RefreshOptions};
+use fresh_cache::{CacheOptions, FeedOptions, RefreshOptions, feed};
 use http_edge::{Background, EdgeOptions, Readiness, ServeOptions};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::audit::Auditor;
 use crate::caches::Caches;
-use crate::consumer::Hearer;
+use crate::consumer::FeedConsumer;
 use crate::loader::Upstreams;
 use crate::respond::Traces;
 use crate::routes::App;
@@ -55,7 +55,7 @@ const PAST: Bounds = Bounds {
 
 /// Runs the service until `stop`.
 ///
-/// Ready as soon as it listens: before it hears the feed, and while it does not, it serves by asking the
+/// Ready as soon as it listens: before it receives the feed, and while it does not, it serves by asking the
 /// sources (rule 19).
 pub async fn run(config: Config, listener: TcpListener, stop: CancellationToken) -> Result<(), RunError> {
     Service::start(config, &stop).await?.serve(listener).await
@@ -66,7 +66,7 @@ pub async fn run(config: Config, listener: TcpListener, stop: CancellationToken)
 pub struct Service {
     router: Router,
     options: ServeOptions,
-    /// What must go on for as long as pages are served: a replica that cannot hear, refresh or audit any more must not look
+    /// What must go on for as long as pages are served: a replica that cannot consume the feed, refresh or audit any more must not look
     /// as if all were well.
     background: Background,
 }
@@ -75,17 +75,11 @@ impl Service {
     /// Starts everything but the listening. All of it ends with `stop`, or with what is returned.
     pub async fn start(config: Config, stop: &CancellationToken) -> Result<Self, RunError> {
         let upstreams = Upstreams::new(config.upstreams());
-        let (ledger, hearing) = Ledger::new(Source::ALL.len(), ledger_options(&config));
+        let (feed, writer) = feed::channel(Source::ALL.len(), feed_options(&config));
         let options = |name| cache_options(name, &config);
-        let caches = Caches::new(
-            &upstreams,
-            &ledger,
-            config.strategy,
-            config.allow_override,
-            options,
-        );
-        let skew = ledger_options(&config).clock_skew;
-        let mut hearer = Hearer::new(hearing, &ledger, skew, caches.clone());
+        let caches = Caches::new(&upstreams, &feed, config.strategy, config.allow_override, options);
+        let skew = feed_options(&config).clock_skew;
+        let mut consumer = FeedConsumer::new(writer, &feed, skew, caches.clone());
         report::observe(&caches);
 
         let topology = Topology {
@@ -113,13 +107,13 @@ impl Service {
         }
         let trouble = broker.trouble().clone();
         let feed = Feed::new(broker, &Source::ALL.map(Source::name));
-        let hearing = feed.run(background.stop(), move |heard| {
-            if matches!(heard, Heard::Change(_)) {
+        let consuming = feed.run(background.stop(), move |message| {
+            if matches!(message, Heard::Change(_)) {
                 FailPoint::Hear.reach(fail_point);
             }
-            hearer.hear(heard);
+            consumer.apply(message);
         });
-        background.spawn("the feed", hearing);
+        background.spawn("the feed", consuming);
 
         let traces = Traces(config.trace_url_pattern);
         let app = App::new(caches, upstreams, traces.clone());
@@ -127,7 +121,7 @@ impl Service {
             concurrency: config.max_requests.into(),
             ..EdgeOptions::default()
         };
-        // Always: deaf, it serves by asking, and without its sources what it knows, marked. What keeps one replica from them
+        // Always: without its feed, it serves by asking, and without its sources what it knows, marked. What keeps one replica from them
         // keeps them all, as a rule, and readers who are sent away from all are served by none.
         let ready = Readiness::asking(move || {
             let words = trouble.to_string();
@@ -159,11 +153,11 @@ impl Service {
     }
 }
 
-fn ledger_options(config: &Config) -> LedgerOptions {
-    LedgerOptions {
-        slots: config.fences,
+fn feed_options(config: &Config) -> FeedOptions {
+    FeedOptions {
+        fences: config.fences,
         clock_skew: Duration::from_millis(config.clock_skew_ms.into()),
-        ..LedgerOptions::default()
+        ..FeedOptions::default()
     }
 }
 
@@ -171,7 +165,7 @@ fn cache_options(name: StrategyName, config: &Config) -> CacheOptions {
     CacheOptions {
         strategy: caches::strategy(name, Duration::from_secs(config.ttl_seconds.into())),
         refresh: RefreshOptions {
-            of: config.refresh.into(),
+            scope: config.refresh.into(),
             ..RefreshOptions::default()
         },
         max_bytes: config.cache_bytes,

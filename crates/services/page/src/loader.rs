@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use fresh_cache::{Carried, Composer, Fetched, Part as CachedPart, PartState, Position, SourceId};
+use fresh_cache::{
+    EventFragment, Fetched, Fragment as CachedFragment, FragmentState, Loader, Position, SourceId,
+};
 use opentelemetry::metrics::Histogram;
 use opentelemetry::{KeyValue, global};
 use reqwest::{StatusCode, header};
@@ -11,11 +13,11 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use crate::fragment::{Fragment, FragmentError};
 use crate::key::{AccountId, PageKey, Window};
-use crate::render::{self, Listed, Page, Part};
+use crate::render::{self, Listed, Page, ShownFragment};
 use crate::source::Source;
 use crate::upstream::{Upstream, UpstreamError, UpstreamOptions};
 
-/// Said of a source that has not heard yet that its account is gone.
+/// Said of a source that has not learned yet that its account is gone.
 const OF_ANOTHER: &str = "still tells of an account that had this id before";
 
 /// From what a source on the same machine takes to the longest deadline.
@@ -72,7 +74,7 @@ fn measure(sources: &Arc<[Upstream; 3]>) -> Histogram<f64> {
         .build();
     meter
         .f64_histogram("page.fetch.duration")
-        .with_description("How long a source takes to give its part, by source and by what it gave. Whom do readers wait for?")
+        .with_description("How long a source takes to give its fragment, by source and by what it gave. Whom do readers wait for?")
         .with_unit("s")
         .with_boundaries(FETCH_BOUNDS.to_vec())
         .build()
@@ -127,7 +129,7 @@ impl Upstreams {
         &self,
         source: Source,
         key: &PageKey,
-        known: Option<&CachedPart<Arc<Fragment>>>,
+        known: Option<&CachedFragment<Arc<Fragment>>>,
     ) -> Result<Fetched<Arc<Fragment>>, UpstreamError> {
         let upstream = &self.sources[source.index()];
         let account = key.account;
@@ -154,7 +156,7 @@ impl Upstreams {
     }
 }
 
-impl Composer for Upstreams {
+impl Loader for Upstreams {
     type Key = PageKey;
     type Body = Arc<Fragment>;
     type Page = Page;
@@ -170,7 +172,7 @@ impl Composer for Upstreams {
     async fn admit(
         &self,
         source: SourceId,
-        known: Option<&CachedPart<Arc<Fragment>>>,
+        known: Option<&CachedFragment<Arc<Fragment>>>,
     ) -> Result<Option<OwnedSemaphorePermit>, UpstreamError> {
         // What is remembered of before the start does not count: a whole page is worth more than the wait.
         let shows = known.is_some_and(|known| known.position > Position::ZERO);
@@ -181,7 +183,7 @@ impl Composer for Upstreams {
         &self,
         key: &PageKey,
         source: SourceId,
-        known: Option<&CachedPart<Arc<Fragment>>>,
+        known: Option<&CachedFragment<Arc<Fragment>>>,
     ) -> Result<Fetched<Arc<Fragment>>, UpstreamError> {
         let source = Source::ALL[source.0];
         let began = Instant::now();
@@ -204,9 +206,11 @@ impl Composer for Upstreams {
     fn conflicts(
         &self,
         _key: &PageKey,
-        parts: &[Option<&CachedPart<Arc<Fragment>>>],
+        fragments: &[Option<&CachedFragment<Arc<Fragment>>>],
     ) -> Vec<(usize, &'static str)> {
-        let mut lives = parts.iter().map(|part| part.and_then(|part| part.body.life));
+        let mut lives = fragments
+            .iter()
+            .map(|fragment| fragment.and_then(|fragment| fragment.body.life));
         let Some(account) = lives.next().flatten() else {
             return Vec::new();
         };
@@ -215,13 +219,13 @@ impl Composer for Upstreams {
         of_another.map(|(index, _)| (index, OF_ANOTHER)).collect()
     }
 
-    fn render(&self, key: &PageKey, parts: &[PartState<Arc<Fragment>>]) -> Page {
-        let part = |index: usize| Part {
-            fragment: parts[index].part().map(|part| &*part.body),
-            claim: parts[index].part().and_then(|part| part.claim),
-            trouble: parts[index].reason(),
+    fn compose(&self, key: &PageKey, fragments: &[FragmentState<Arc<Fragment>>]) -> Page {
+        let shown = |index: usize| ShownFragment {
+            fragment: fragments[index].fragment().map(|fragment| &*fragment.body),
+            claim: fragments[index].fragment().and_then(|fragment| fragment.claim),
+            trouble: fragments[index].reason(),
         };
-        render::render(key, &[part(0), part(1), part(2)])
+        render::render(key, &[shown(0), shown(1), shown(2)])
     }
 
     fn weight(&self, page: &Page) -> u32 {
@@ -236,8 +240,8 @@ impl Composer for Upstreams {
         Window::ALL.map(key).to_vec()
     }
 
-    fn read_carried(&self, key: &PageKey, source: SourceId, carried: &Carried) -> Option<Arc<Fragment>> {
-        let fragment = Fragment::carried(Source::ALL[source.0], key, carried);
+    fn read_event(&self, key: &PageKey, source: SourceId, event: &EventFragment) -> Option<Arc<Fragment>> {
+        let fragment = Fragment::from_event(Source::ALL[source.0], key, event);
         let log = |error: &FragmentError| {
             tracing::warn!(source = Source::ALL[source.0].name(), %error, "an event's fragment is of no use");
         };

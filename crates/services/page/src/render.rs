@@ -1,6 +1,6 @@
-//! Renders a page from its parts: both formats at once, as bytes that every reader is then given.
+//! Renders a page from its fragments: both formats at once, as bytes that every reader is then given.
 //!
-//! What is rendered here depends on the parts alone. What differs from answer to answer (how it was served,
+//! What is rendered here depends on the fragments alone. What differs from answer to answer (how it was served,
 //! how fresh it is, which trace it was) is the foot, which [`foot`] renders per answer and which follows
 //! these bytes on the wire.
 
@@ -33,12 +33,12 @@ pub(crate) use self::json::PageJson;
 pub(crate) use self::layout::CONTENT_SECURITY_POLICY;
 pub(crate) use self::message::{Message, render_message};
 
-/// One part of a page, as far as it is known.
+/// One fragment of a page, as far as it is known.
 ///
 /// With a fragment and no trouble it is current; with both it is the last one known; with trouble alone it is
 /// missing.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Part<'a> {
+pub(crate) struct ShownFragment<'a> {
     /// What the source said, or said last.
     pub(crate) fragment: Option<&'a Fragment>,
     /// Whose feed vouches for it.
@@ -47,8 +47,8 @@ pub(crate) struct Part<'a> {
     pub(crate) trouble: Option<&'a str>,
 }
 
-/// The three parts, by [`Source::index`].
-pub(crate) type Parts<'a> = [Part<'a>; 3];
+/// The three fragments, by [`Source::index`].
+pub(crate) type ShownFragments<'a> = [ShownFragment<'a>; 3];
 
 /// A page as it is kept in the cache.
 #[derive(Debug)]
@@ -70,7 +70,7 @@ pub(crate) struct Rendered {
     pub(crate) json: Form,
     /// The versions that are shown, as a token (rule 13).
     pub(crate) tokens: HeaderValue,
-    /// The revision of each part at hand, for people: `accounts 3 · endpoints 9 · metrics 417`.
+    /// The revision of each fragment at hand, for people: `accounts 3 · endpoints 9 · metrics 417`.
     pub(crate) revisions: Markup,
     /// The trace in which it was rendered.
     trace_id: Option<String>,
@@ -121,7 +121,7 @@ impl Page {
 
     /// The memory it takes, in bytes.
     pub(crate) fn weight(&self) -> usize {
-        // What even an empty page keeps: key, entry, parts and tags, about 2.2 KiB each by measurement.
+        // What even an empty page keeps: key, page, fragments and tags, about 2.2 KiB each by measurement.
         const FLOOR: usize = 2_300;
         let content = match self {
             Self::Shown(shown) => shown.html.weight() + shown.json.weight() + shown.fragments,
@@ -132,51 +132,53 @@ impl Page {
     }
 }
 
-/// Renders the page of `key` from its parts.
-pub(crate) fn render(key: &PageKey, parts: &Parts<'_>) -> Page {
-    let account = parts[Source::Accounts.index()].fragment;
+/// Renders the page of `key` from its fragments.
+pub(crate) fn render(key: &PageKey, fragments: &ShownFragments<'_>) -> Page {
+    let account = fragments[Source::Accounts.index()].fragment;
     if account.is_some_and(|fragment| matches!(fragment.content, Content::NoAccount)) {
         return Page::NoAccount;
     }
-    let fragments = || {
+    let known = || {
         Source::ALL
             .into_iter()
-            .zip(parts)
-            .filter_map(|(source, part)| Some((source, part.fragment?)))
+            .zip(fragments)
+            .filter_map(|(source, shown)| Some((source, shown.fragment?)))
     };
-    if fragments().next().is_none() {
+    if known().next().is_none() {
         return Page::Nothing(
-            troubles(parts)
+            troubles(fragments)
                 .map(|(source, why)| format!("{source} {why}"))
                 .collect(),
         );
     }
     let form = |name, bytes: Vec<u8>| {
-        let etag = etag(name, key, parts, &bytes);
+        let etag = etag(name, key, fragments, &bytes);
         Form::new(bytes, etag)
     };
-    let shown = Source::ALL.into_iter().zip(parts).filter_map(|(source, part)| {
-        let version = part.fragment?.tag.version;
-        Some((source, version, part.claim))
-    });
-    let revisions =
-        fragments().map(|(source, fragment)| format!("{source} {}", fragment.tag.version.revision));
+    let tokens = Source::ALL
+        .into_iter()
+        .zip(fragments)
+        .filter_map(|(source, shown)| {
+            let version = shown.fragment?.tag.version;
+            Some((source, version, shown.claim))
+        });
+    let revisions = known().map(|(source, fragment)| format!("{source} {}", fragment.tag.version.revision));
     Page::Shown(Box::new(Rendered {
-        html: form("html", account::render(key, parts).into_string().into_bytes()),
-        json: form("json", json::render(parts)),
-        tokens: headers::value(token::write(key.account, shown)),
+        html: form("html", account::render(key, fragments).into_string().into_bytes()),
+        json: form("json", json::render(fragments)),
+        tokens: headers::value(token::write(key.account, tokens)),
         revisions: revisions.collect::<Vec<_>>().join(" · ").render(),
         trace_id: telemetry::current_trace_id(),
-        fragments: fragments().map(|(_, fragment)| fragment.weight()).sum(),
+        fragments: known().map(|(_, fragment)| fragment.weight()).sum(),
     }))
 }
 
 /// `W/"html-24h-3.9.417-5f2c9a0b1d3e4f60"`: the variant and the revisions for people to read, a hash for the rest.
 ///
 /// The hash is of the bytes themselves. So it covers the incarnations, what is said of missing and stale
-/// parts, and this program's own way to render.
-fn etag(form: &str, key: &PageKey, parts: &Parts<'_>, bytes: &[u8]) -> String {
-    let revisions = parts.map(|part| match (part.fragment, part.trouble) {
+/// fragments, and this program's own way to render.
+fn etag(form: &str, key: &PageKey, fragments: &ShownFragments<'_>, bytes: &[u8]) -> String {
+    let revisions = fragments.map(|shown| match (shown.fragment, shown.trouble) {
         (Some(fragment), None) => fragment.tag.version.revision.to_string(),
         (Some(fragment), Some(_)) => format!("~{}", fragment.tag.version.revision),
         (None, _) => "x".to_owned(),
@@ -194,11 +196,11 @@ fn etag(form: &str, key: &PageKey, parts: &Parts<'_>, bytes: &[u8]) -> String {
 }
 
 /// The sources that did not give a current answer, each with what it did instead.
-fn troubles<'a>(parts: &Parts<'a>) -> impl Iterator<Item = (Source, &'a str)> {
+fn troubles<'a>(fragments: &ShownFragments<'a>) -> impl Iterator<Item = (Source, &'a str)> {
     Source::ALL
         .into_iter()
-        .zip(*parts)
-        .filter_map(|(source, part)| Some((source, part.trouble?)))
+        .zip(*fragments)
+        .filter_map(|(source, shown)| Some((source, shown.trouble?)))
 }
 
 #[cfg(test)]

@@ -34,12 +34,12 @@ const REPORTS: [Report; 8] = [
     },
     Report {
         name: "page.doubts",
-        description: "Resident pages that could not be proven, by why. What makes readers wait?",
+        description: "Resident pages that were not fresh, by why. What makes readers wait?",
         label: "why",
         counters: &[
             ("event or loss", |stats| &stats.rejected_by_fence),
-            ("time", |stats| &stats.rejected_by_time),
-            ("distrust", |stats| &stats.rejected_by_distrust),
+            ("time", |stats| &stats.rejected_as_expired),
+            ("distrust", |stats| &stats.rejected_as_untrusted),
             ("degraded", |stats| &stats.rejected_as_degraded),
         ],
     },
@@ -48,8 +48,8 @@ const REPORTS: [Report; 8] = [
         description: "Pages composed, of these rendered, or overtaken by an event in flight. What does freshness cost here?",
         label: "result",
         counters: &[
-            ("all", |stats| &stats.flights),
-            ("rendered", |stats| &stats.renders),
+            ("all", |stats| &stats.loads),
+            ("rendered", |stats| &stats.compositions),
             ("collapsed readers", |stats| &stats.collapsed),
             ("overtaken", |stats| &stats.overtaken),
             ("panicked", |stats| &stats.panics),
@@ -75,7 +75,7 @@ const REPORTS: [Report; 8] = [
             ("unread", |stats| &stats.refreshes_unread),
             ("too many", |stats| &stats.refreshes_degraded),
             ("wasted", |stats| &stats.refreshes_wasted),
-            ("parts from events", |stats| &stats.carried),
+            ("parts from events", |stats| &stats.event_fragments),
         ],
     },
     Report {
@@ -98,11 +98,11 @@ const REPORTS: [Report; 8] = [
     },
     Report {
         name: "page.degraded",
-        description: "Parts that were shown stale or were missing, and answers short of a reader's token. What do outages cost readers?",
+        description: "Fragments that were shown stale or were missing, and answers short of a reader's token. What do outages cost readers?",
         label: "how",
         counters: &[
-            ("stale", |stats| &stats.stale_parts),
-            ("missing", |stats| &stats.missing_parts),
+            ("stale", |stats| &stats.stale_fragments),
+            ("missing", |stats| &stats.missing_fragments),
             ("behind", |stats| &stats.behind),
         ],
     },
@@ -122,7 +122,7 @@ const GAUGES: [Gauge; 5] = [
         name: "page.cache.entries",
         description: "Resident pages. How many pages do readers share?",
         unit: "{page}",
-        read: FreshCache::entry_count,
+        read: FreshCache::page_count,
     },
     Gauge {
         name: "page.cache.size",
@@ -134,7 +134,7 @@ const GAUGES: [Gauge; 5] = [
         name: "page.flights",
         description: "Pages being composed right now. Do readers wait for the sources?",
         unit: "{page}",
-        read: |cache| count(cache.flights()),
+        read: |cache| count(cache.loads_in_flight()),
     },
     Gauge {
         name: "page.refresh.inbox",

@@ -127,7 +127,7 @@ impl<'a> Outgoing<'a> {
     /// Answers a request that had these headers.
     pub(crate) fn respond(self, request: &HeaderMap, preconditions: &Preconditions) -> Response {
         let format = Format::preferred(request);
-        let mut response = match self.answer.entry.page() {
+        let mut response = match self.answer.page.content() {
             Page::Shown(shown) => self.show(shown, format, request, preconditions),
             Page::NoAccount => self.refuse(Refusal::NoSuchAccount(self.key.account), format),
             Page::Nothing(reasons) => self.refuse(Refusal::NothingToShow(reasons.clone()), format),
@@ -210,10 +210,10 @@ impl<'a> Outgoing<'a> {
 
     /// What the page shows, for the reader to hold us, or another replica, to (rule 13).
     fn tokens(&self) -> String {
-        let parts = Source::ALL.into_iter().zip(self.answer.entry.parts());
-        let shown = parts.filter_map(|(source, part)| {
-            let part = part.part()?;
-            Some((source, part.version, part.claim))
+        let fragments = Source::ALL.into_iter().zip(self.answer.page.fragments());
+        let shown = fragments.filter_map(|(source, state)| {
+            let fragment = state.fragment()?;
+            Some((source, fragment.version, fragment.claim))
         });
         token::write(self.key.account, shown)
     }
@@ -234,11 +234,11 @@ fn degraded(answer: &Answer<Upstreams>) -> String {
     if answer.degraded().next().is_none() && answer.behind.is_empty() {
         return String::new();
     }
-    let parts = Source::ALL
+    let states = Source::ALL
         .iter()
-        .zip(answer.entry.parts())
-        .filter(|(_, part)| part.reason().is_some());
-    let words = parts.map(|(source, part)| match part.part() {
+        .zip(answer.page.fragments())
+        .filter(|(_, state)| state.reason().is_some());
+    let words = states.map(|(source, state)| match state.fragment() {
         Some(_) => format!("{source} stale"),
         None => format!("{source} missing"),
     });

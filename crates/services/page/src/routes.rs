@@ -8,7 +8,7 @@ use axum::extract::{FromRequest, FromRequestParts as _, Request, State};
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use fresh_cache::{Answer, Demand, FreshCache};
+use fresh_cache::{Answer, Consistency, FreshCache};
 use http_edge::conditional::Preconditions;
 use http_edge::document::{self, ProblemForm};
 use http_edge::{Json, Path, Problem, Query};
@@ -24,7 +24,7 @@ use utoipa_axum::routes;
 use crate::accept::Format;
 use crate::caches::Caches;
 use crate::error::Refusal;
-use crate::headers::{OUTCOMES, outcome_name, wants_afresh};
+use crate::headers::{OUTCOMES, outcome_name, wants_full_consistency};
 use crate::key::{AccountId, PageKey, Window};
 use crate::loader::{AccountList, Upstreams};
 use crate::render::{PageJson, Served, render_accounts};
@@ -54,15 +54,15 @@ impl App {
         }
     }
 
-    /// Reads a page; a span of its own, because a flight belongs to the trace of the reader it began with.
+    /// Reads a page; a span of its own, because a load belongs to the trace of the reader who began it.
     async fn read(
         &self,
         cache: &FreshCache<Upstreams>,
         key: &PageKey,
-        demand: Demand<'_>,
+        consistency: Consistency<'_>,
     ) -> Answer<Upstreams> {
         let span = tracing::info_span!("read page", window = key.window.as_str(), outcome = Empty);
-        let answer = cache.read(key, demand).instrument(span.clone()).await;
+        let answer = cache.read(key, consistency).instrument(span.clone()).await;
         span.record("outcome", outcome_name(answer.outcome));
         self.answers.count(&answer);
         answer
@@ -86,8 +86,8 @@ const AGE_BOUNDS: [f64; 16] = [
     0.01, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.75, 1.0, 2.5, 10.0, 60.0, 300.0, 3600.0,
 ];
 
-/// The answers by their outcome, and whether a part is stale or missing; and how old they were. All bound beforehand, because
-/// looking a label up costs as much as proving a page.
+/// The answers by their outcome, and whether a fragment is stale or missing; and how old they were. All bound beforehand, because
+/// looking a label up costs as much as checking a page.
 #[derive(Debug)]
 struct Answers {
     outcomes: Vec<(&'static str, [BoundCounter<u64>; 2])>,
@@ -235,12 +235,12 @@ async fn show_page(State(app): State<Arc<App>>, question: Question) -> Response 
         headers,
     } = &question;
     let began = Instant::now();
-    let demand = if wants_afresh(headers) {
-        Demand::Afresh(&tokens.0)
+    let consistency = if wants_full_consistency(headers) {
+        Consistency::FullyConsistent(&tokens.0)
     } else {
-        Demand::AtLeast(&tokens.0)
+        Consistency::AtLeastAsFresh(&tokens.0)
     };
-    let answer = app.read(cache, key, demand).await;
+    let answer = app.read(cache, key, consistency).await;
     Outgoing::new(*key, &answer, began.elapsed(), &app.traces).respond(headers, preconditions)
 }
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// A service that owns a part of the page.
+/// A service that owns a fragment of the page.
 ///
 /// The discriminants are the indexes by which the cache, the feed and the arrays of this crate know a source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -1,6 +1,6 @@
 //! One source, asked within bounds: how many requests it gets at once, how long one may take, how much it may bring.
 //!
-//! What breaks a bound costs the source's part of the page, never the page.
+//! What breaks a bound costs the source's fragment of the page, never the page.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use axum::http::HeaderName;
 use bytes::{Bytes, BytesMut};
-use fresh_cache::{Claim, Fetched, Part};
+use fresh_cache::{Claim, Fetched, Fragment as CachedFragment};
 use reqwest::{RequestBuilder, Response, StatusCode, header};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
@@ -25,8 +25,8 @@ const FEED_CLAIM: HeaderName = HeaderName::from_static("feed-claim");
 const ACCOUNT_LIFE: HeaderName = HeaderName::from_static("account-life");
 /// States for how many seconds an answer holds unless something changes: metrics', until its window ends.
 const VALID_FOR: HeaderName = HeaderName::from_static("valid-for");
-/// How long a source that let a deadline pass is left alone, from the start of the request that found out.
-const REST: Duration = Duration::from_secs(1);
+/// How long a source that let a deadline pass is not called, from the start of the request that found out.
+const BACKOFF: Duration = Duration::from_secs(1);
 
 /// Where a source is, and what it may cost.
 #[derive(Clone, Debug)]
@@ -64,7 +64,7 @@ pub(crate) struct Upstream {
 struct Liveness {
     /// When it last answered, whatever it said.
     answered: Option<Instant>,
-    /// The start of the last request whose deadline it let pass, if it answered nothing meanwhile, nor since.
+    /// The start of the last request whose deadline it let pass, if it answered nothing in that time, nor since.
     let_pass: Option<Instant>,
 }
 
@@ -73,7 +73,7 @@ struct Liveness {
 enum Leave {
     /// As far as is known it answers.
     Given,
-    /// Its rest is over, and this request finds out how it is.
+    /// Its backoff is over, and this request finds out how it is.
     ToProbe,
 }
 
@@ -123,8 +123,8 @@ impl Upstream {
 
     /// Waits for a turn, first come, first served; `shows` is whether the reader has something to see without it.
     ///
-    /// A source that has just let a deadline pass is given a rest: its readers get what is known at once, instead of waiting
-    /// for it one by one. So do those who wait for their turn by then.
+    /// A source that has just let a deadline pass is not called for a while: its readers get what is known at once, instead of
+    /// waiting for it one by one. So do those who wait for their turn by then.
     pub(crate) async fn admit(&self, shows: bool) -> Result<OwnedSemaphorePermit, UpstreamError> {
         let leave = self.ask_leave()?;
         if let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() {
@@ -172,13 +172,13 @@ impl Upstream {
             .map_err(|error| self.transport(&error))
     }
 
-    /// Whether the source is not left alone for now. When its rest is over, the request that learns so finds out how it is,
-    /// and for the others a rest begins anew: they wait for what that one finds.
+    /// Whether the source may be called now. When its backoff is over, the request that learns so probes the source, and for the
+    /// others a new backoff begins: they wait for what the probe finds.
     fn ask_leave(&self) -> Result<Leave, UpstreamError> {
         let mut liveness = self.liveness();
         match liveness.let_pass {
             None => Ok(Leave::Given),
-            Some(at) if at.elapsed() < REST => Err(UpstreamError::Resting {
+            Some(at) if at.elapsed() < BACKOFF => Err(UpstreamError::BackingOff {
                 deadline: self.options.deadline,
             }),
             Some(_) => {
@@ -193,9 +193,9 @@ impl Upstream {
         let mut liveness = self.liveness();
         match error {
             Some(UpstreamError::TooSlow { .. }) => {
-                // Who answers others meanwhile is slow, and not gone: a crowd would take one late answer for an outage.
+                // A source that answers others in that time is slow, and not gone: a crowd would take one late answer for an outage.
                 if liveness.answered.is_none_or(|answered| answered <= began) {
-                    // Counted from the request's start: what it waited is a part of the rest.
+                    // Counted from the request's start: what it waited counts for the backoff.
                     liveness.let_pass = Some(began);
                 }
             }
@@ -211,15 +211,15 @@ impl Upstream {
         self.liveness.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Makes a part of an answer.
+    /// Makes a fragment of an answer.
     pub(crate) async fn take(
         &self,
         key: &PageKey,
-        known: Option<&Part<Arc<Fragment>>>,
+        known: Option<&CachedFragment<Arc<Fragment>>>,
         response: Response,
     ) -> Result<Fetched<Arc<Fragment>>, UpstreamError> {
         let status = response.status();
-        let holds_for = valid_for(response.headers());
+        let valid_for = valid_for(response.headers());
         let claim = claim(response.headers());
         let life = life(response.headers());
         if let Some(known) = known.filter(|_| status == StatusCode::NOT_MODIFIED) {
@@ -232,9 +232,9 @@ impl Upstream {
                         life,
                         ..Fragment::clone(&known.body)
                     }),
-                    holds_for,
+                    valid_for,
                 },
-                _ => Fetched::NotModified { claim, holds_for },
+                _ => Fetched::NotModified { claim, valid_for },
             });
         }
         let tag = response
@@ -254,7 +254,7 @@ impl Upstream {
             version: body.tag.version,
             claim,
             body: Arc::new(body),
-            holds_for,
+            valid_for,
         })
     }
 
@@ -348,7 +348,7 @@ fn max_age(headers: &header::HeaderMap) -> Option<Duration> {
     seconds?.parse().ok().map(Duration::from_secs)
 }
 
-/// Why a source did not give its part, in words that follow its name: "metrics did not answer within 900 ms".
+/// Why a source did not give its fragment, in words that follow its name: "metrics did not answer within 900 ms".
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum UpstreamError {
     /// Nobody listens.
@@ -360,9 +360,9 @@ pub(crate) enum UpstreamError {
         /// How long was waited.
         deadline: Duration,
     },
-    /// A deadline passed a moment ago, and it is left alone since.
-    #[error("is left alone for a moment, because it did not answer within {} ms", deadline.as_millis())]
-    Resting {
+    /// A deadline passed a moment ago, and it is not called since.
+    #[error("is not called for the moment: it did not answer within {} ms", deadline.as_millis())]
+    BackingOff {
         /// How long was waited then.
         deadline: Duration,
     },
@@ -479,7 +479,7 @@ mod tests {
             upstream.observe(Instant::now(), Some(&UpstreamError::TooSlow { deadline }));
             drop(first);
         });
-        assert!(matches!(second, Err(UpstreamError::Resting { .. })));
+        assert!(matches!(second, Err(UpstreamError::BackingOff { .. })));
     }
 
     #[tokio::test]
@@ -492,7 +492,10 @@ mod tests {
         upstream.observe(began, Some(&late));
         assert_eq!(upstream.ask_leave().unwrap(), Leave::Given);
         upstream.observe(Instant::now(), Some(&late)); // and nothing since
-        assert!(matches!(upstream.ask_leave(), Err(UpstreamError::Resting { .. })));
+        assert!(matches!(
+            upstream.ask_leave(),
+            Err(UpstreamError::BackingOff { .. })
+        ));
         upstream.observe(Instant::now(), None);
         assert_eq!(upstream.ask_leave().unwrap(), Leave::Given);
     }

@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use event_bus::{Event, history::History};
-use fresh_cache::{Carried, SourceId};
+use fresh_cache::{EventFragment, SourceId};
 
 use crate::caches::Caches;
 use crate::config::FailPoint;
-use crate::consumer::{carried, is_deletion};
+use crate::consumer::{event_fragment, is_deletion};
 use crate::fragment::Fragment;
 use crate::source::Source;
 
@@ -54,7 +54,7 @@ pub(crate) async fn warm(
         Some(reason) => tracing::warn!(
             changes = history.told(),
             reason = reason as &dyn std::error::Error,
-            "warmed up from a part of the stream"
+            "warmed up from one section of the stream"
         ),
     }
 }
@@ -68,14 +68,14 @@ fn forget(caches: &Caches, account: u64) {
 }
 
 fn remember(caches: &Caches, source: usize, account: u64, event: &Event) {
-    let carried = carried(event);
-    if !Fragment::is_carried(&carried) {
+    let fragment = event_fragment(event);
+    if !Fragment::is_in(&fragment) {
         return;
     }
     // Copied, because the event is a slice of all that the broker's client read with it; once for all caches.
-    let data = Bytes::copy_from_slice(&carried.data);
-    let carried = Carried { data, ..carried };
+    let data = Bytes::copy_from_slice(&fragment.data);
+    let fragment = EventFragment { data, ..fragment };
     for (_, cache) in caches.all() {
-        cache.remember(SourceId(source), account, carried.clone());
+        cache.remember(SourceId(source), account, fragment.clone());
     }
 }

@@ -66,11 +66,11 @@ const WARM: &[Action] = &[
     Action::Publish { process: 0 },
     Action::BeginRound { process: 0 },
     Action::Publish { process: 0 },
-    Action::Hear,
-    Action::Hear,
+    Action::Receive,
+    Action::Receive,
     Action::Read { account: 0 },
     Action::Answer { load: 0 },
-    Action::Land { load: 0 },
+    Action::Finish { load: 0 },
 ];
 /// As before, and a copy is started beside it.
 const COPIED: &[Action] = &[
@@ -79,11 +79,11 @@ const COPIED: &[Action] = &[
     Action::Publish { process: 0 },
     Action::BeginRound { process: 0 },
     Action::Publish { process: 0 },
-    Action::Hear,
-    Action::Hear,
+    Action::Receive,
+    Action::Receive,
     Action::Read { account: 0 },
     Action::Answer { load: 0 },
-    Action::Land { load: 0 },
+    Action::Finish { load: 0 },
     Action::Copy,
 ];
 /// As before, after two writes; and there is a backup that is older than both, and than the first claim.
@@ -98,13 +98,13 @@ const OLD_BACKUP: &[Action] = &[
     Action::Publish { process: 0 },
     Action::Publish { process: 0 },
     Action::Publish { process: 0 },
-    Action::Hear,
-    Action::Hear,
-    Action::Hear,
-    Action::Hear,
+    Action::Receive,
+    Action::Receive,
+    Action::Receive,
+    Action::Receive,
     Action::Read { account: 0 },
     Action::Answer { load: 0 },
-    Action::Land { load: 0 },
+    Action::Finish { load: 0 },
 ];
 
 /// One publisher has claimed; then a backup; then two writes, and a page that shows them.
@@ -121,14 +121,14 @@ const BACKUP: &[Action] = &[
     Action::Publish { process: 0 },
     Action::Publish { process: 0 },
     Action::Publish { process: 0 },
-    Action::Hear,
-    Action::Hear,
-    Action::Hear,
-    Action::Hear,
-    Action::Hear,
+    Action::Receive,
+    Action::Receive,
+    Action::Receive,
+    Action::Receive,
+    Action::Receive,
     Action::Read { account: 0 },
     Action::Answer { load: 0 },
-    Action::Land { load: 0 },
+    Action::Finish { load: 0 },
 ];
 /// The original has published the first of two events when its copy claims.
 const COPY_CLAIMS: &[Action] = &[
@@ -137,11 +137,11 @@ const COPY_CLAIMS: &[Action] = &[
     Action::Publish { process: 0 },
     Action::BeginRound { process: 0 },
     Action::Publish { process: 0 },
-    Action::Hear,
-    Action::Hear,
+    Action::Receive,
+    Action::Receive,
     Action::Read { account: 0 },
     Action::Answer { load: 0 },
-    Action::Land { load: 0 },
+    Action::Finish { load: 0 },
     Action::Write { process: 0, account: 0 },
     Action::Copy,
     Action::Write { process: 0, account: 0 },
@@ -162,11 +162,11 @@ const COPY_BEHIND: &[Action] = &[
     Action::Publish { process: 0 },
     Action::BeginRound { process: 0 },
     Action::Publish { process: 0 },
-    Action::Hear,
-    Action::Hear,
+    Action::Receive,
+    Action::Receive,
     Action::Read { account: 0 },
     Action::Answer { load: 0 },
-    Action::Land { load: 0 },
+    Action::Finish { load: 0 },
     Action::Copy,
     Action::Write { process: 0, account: 0 },
     Action::BeginRound { process: 0 },
@@ -183,7 +183,7 @@ const COPY_BEHIND: &[Action] = &[
 pub const CASES: &[Case] = &[
     Case {
         name: "start",
-        about: "A source starts, is read before it is heard, writes; one message does not reach the replica.",
+        about: "A source starts, is read before its first message arrives, writes; one message does not reach the replica.",
         carries: true,
         budget: Budget { writes: 2, rounds: 1, claims: 1, loads: 2, reads: 2, losses: 1, ..NONE },
         states: 100_483,
@@ -198,7 +198,7 @@ pub const CASES: &[Case] = &[
     },
     Case {
         name: "pauses",
-        about: "Readers pause between the watermark and the proof.",
+        about: "Readers pause between the watermark and the check.",
         carries: true,
         pauses: true,
         before: WARM,
@@ -208,7 +208,7 @@ pub const CASES: &[Case] = &[
     },
     Case {
         name: "accounts",
-        about: "Two accounts, carried fragments, one message lost.",
+        about: "Two accounts, fragments in events, one message lost.",
         carries: true,
         before: WARM,
         accounts: 2,
@@ -290,7 +290,7 @@ pub const CASES: &[Case] = &[
         ..ONE
     },
     Case {
-        name: "rollback-carried",
+        name: "rollback-event-fragment",
         about: "The same with fragments in events.",
         before: BACKUP,
         carries: true,
@@ -413,7 +413,7 @@ pub const CASES: &[Case] = &[
     },
     Case {
         name: "copy-claims",
-        about: "A copy has claimed, while the rest of the original's events is under way; one message is lost.",
+        about: "A copy has claimed, while the remainder of the original's events is under way; one message is lost.",
         processes: &[0, 1],
         before: COPY_CLAIMS,
         budget: Budget { writes: 1, rounds: 1, claims: 1, loads: 1, reads: 2, losses: 1, ..NONE },

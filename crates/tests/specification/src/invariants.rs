@@ -14,7 +14,7 @@ impl State {
 
 impl Specification {
     /// An answer is given: it is held against the present history of the database that answered.
-    /// I1: it reflects every deletion that was heard before its reader arrived. I2: unmarked, it reflects all that was
+    /// I1: it reflects every deletion that was applied before its reader arrived. I2: unmarked, it reflects all that was
     /// shown before. I3: it reflects every mutation that was acknowledged before its date.
     pub(crate) fn show(
         state: &mut State,
@@ -28,7 +28,7 @@ impl Specification {
         let lacks = |mutations: Mutations| mutations & present & !fragment.state.content != 0;
         let shown = state.shown[usize::from(account)].filter(|(database, _)| *database == fragment.database);
         let back = unmarked && shown.is_some_and(|(_, content)| lacks(content));
-        state.breaks_if(lacks(deletions), "I1: no resurrection after a deletion that was heard");
+        state.breaks_if(lacks(deletions), "I1: no resurrection after a deletion that was applied");
         state.breaks_if(
             lacks(bit(date) - 1),
             "I3: an answer reflects all that was acknowledged before its date",
@@ -78,7 +78,7 @@ impl Specification {
         }
     }
 
-    /// I5: where everything was published and heard, the feed speaks for the publisher (unless the stream was cut), and
+    /// I5: where everything was published and applied, the feed speaks for the publisher (unless the stream was cut), and
     /// what it vouches for equals the source.
     pub(crate) fn settled_pages_are_equal(&self, state: &State) -> bool {
         let Process { up, database, ref relay, .. } = state.processes[state.address];
@@ -90,8 +90,8 @@ impl Specification {
             return true;
         };
         let holds = matches!(relay, Relay::Holding { claim, round: None, .. } if claim == last);
-        let heard = replica.cursor == stream.end() && replica.created == stream.created;
-        if !up || !holds || !heard || usize::from(*sequence) != nonces.len() {
+        let applied = replica.cursor == stream.end() && replica.created == stream.created;
+        if !up || !holds || !applied || usize::from(*sequence) != nonces.len() {
             return true;
         }
         let speaks = replica.live == Some(*last) && replica.watermark.is_some();

@@ -72,12 +72,12 @@ pub enum Action {
     LoseTail { length: usize },
     RecreateStream,
     Notice,
-    Hear,
+    Receive,
     Read { account: u8 },
     LookUp,
     Ask { account: u8 },
     Answer { load: usize },
-    Land { load: usize },
+    Finish { load: usize },
     TimeOut { load: usize },
 }
 
@@ -271,7 +271,7 @@ impl Model for Specification {
         let same = state.replica.created == state.stream.created;
         let (cursor, end) = (state.replica.cursor, state.stream.end());
         actions.extend((!same || cursor > end).then_some(Action::Notice));
-        actions.extend((same && cursor < end).then_some(Action::Hear));
+        actions.extend((same && cursor < end).then_some(Action::Receive));
         match state.replica.reader {
             None if left.reads > 0 => {
                 for account in 0..self.case.accounts {
@@ -286,7 +286,7 @@ impl Model for Specification {
         for (load, noted) in state.replica.loads.iter().enumerate() {
             let up = state.processes[state.address].up;
             match noted.answer {
-                Some(_) => actions.push(Action::Land { load }),
+                Some(_) => actions.push(Action::Finish { load }),
                 None => actions.extend(up.then_some(Action::Answer { load })),
             }
             actions.extend((left.timeouts > 0).then_some(Action::TimeOut { load }));
@@ -311,7 +311,7 @@ impl Model for Specification {
             Action::BeginRound { process } => Self::begin_round(s, process)?,
             Action::Publish { process } => self.publish(s, process)?,
             Action::Notice => Self::notice(s),
-            Action::Hear => self.hear(s),
+            Action::Receive => self.receive(s),
             Action::Read { account } => {
                 self.arrive(s, account)?;
                 if !self.case.pauses {
@@ -324,7 +324,7 @@ impl Model for Specification {
                 self.look_up(s, false)?;
             }
             Action::Answer { load } => self.answer(s, load),
-            Action::Land { load } => self.land(s, load)?,
+            Action::Finish { load } => self.finish(s, load)?,
             Action::TimeOut { load } => Self::time_out(s, load)?,
             fault => self.fault(s, fault)?,
         }

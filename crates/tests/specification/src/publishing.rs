@@ -77,7 +77,7 @@ impl Specification {
         Some(())
     }
 
-    /// P2: a relay without tenure reads the last word on its subject. Its own last claim, or nothing though it has held
+    /// P2: a relay without tenure reads the last message on its subject. Its own last claim, or nothing though it has held
     /// a claim: it claims. A foreign word behind its own last one: another publisher deposed it. Else it listens.
     pub(crate) fn look(&self, state: &mut State, process: usize) -> Option<()> {
         let Process { database, minted, accepted, .. } = state.processes[process];
@@ -241,7 +241,7 @@ impl Specification {
         Some(())
     }
 
-    /// The broker: refuses what expects another last word (10071), drops what repeats a message id, stores the rest.
+    /// The broker: refuses what expects another last message (10071), drops what repeats a message id, stores the rest.
     pub(crate) fn store(&self, state: &mut State, message: Message, expected: Option<u8>) -> bool {
         if expected.is_some_and(|expected| expected != state.stream.last_position()) {
             return false;

@@ -1,4 +1,4 @@
-//! Hearing: one task applies the stream, in order (rules 5–8, 17, P4).
+//! Receiving: one task applies the stream, in order (rules 5–8, 17, P4).
 
 use crate::rule::Rule;
 use crate::state::{Account, Fragment, Kind, Message, Replica, State};
@@ -22,7 +22,7 @@ impl Specification {
     }
 
     /// Rule 5: the next message is applied, whatever else goes on.
-    pub(crate) fn hear(&self, state: &mut State) {
+    pub(crate) fn receive(&self, state: &mut State) {
         let message = state.stream.messages[usize::from(state.replica.cursor)];
         let replica = &mut state.replica;
         replica.cursor += 1;
@@ -41,7 +41,7 @@ impl Specification {
         }
     }
 
-    /// P4: the feed speaks for the last claim it heard, in a word of whatever kind, and counts anew under it. A claim
+    /// P4: the feed speaks for the last claim it received, in a message of whatever kind, and counts anew under it. A claim
     /// that was left never comes back.
     fn adopt(&self, replica: &mut Replica, message: Message) -> bool {
         let ordered = replica.cursor > replica.claimed || self.keeps(Rule::ClaimsAreNotOrdered);
@@ -50,22 +50,22 @@ impl Specification {
             replica.retired |= replica.live.map_or(0, bit);
             replica.live = Some(message.claim);
             replica.watermark = None;
-            replica.heard = replica.heard.filter(|_| !self.keeps(Rule::ClaimCountsAnew));
+            replica.applied = replica.applied.filter(|_| !self.keeps(Rule::ClaimCountsAnew));
         }
         replica.live == Some(message.claim)
     }
 
-    /// Rule 7: the first word, and a count that is not the one heard, are a loss; only then does T count.
+    /// Rule 7: the first message, and a count that is not the one applied, are a loss; only then does T count.
     fn watermark(&self, replica: &mut Replica, message: Message, date: u8) {
         let said = (message.incarnation, message.sequence);
-        let as_heard = match replica.heard {
+        let as_applied = match replica.applied {
             None => !self.keeps(Rule::FirstWordIsLoss),
-            Some(heard) => heard == said || !self.keeps(Rule::OtherCountIsLoss),
+            Some(applied) => applied == said || !self.keeps(Rule::OtherCountIsLoss),
         };
-        if !as_heard {
+        if !as_applied {
             replica.lose();
         }
-        replica.heard = Some(said);
+        replica.applied = Some(said);
         replica.watermark = Some(date);
     }
 
@@ -84,8 +84,10 @@ impl Specification {
             return;
         }
         let said = (message.incarnation, message.sequence);
-        let (next, repeat) = match replica.heard {
-            Some((incarnation, heard)) if incarnation == said.0 => (said.1 == heard + 1, said.1 <= heard),
+        let (next, repeat) = match replica.applied {
+            Some((incarnation, applied)) if incarnation == said.0 => {
+                (said.1 == applied + 1, said.1 <= applied)
+            }
             _ => (false, false),
         };
         if repeat {
@@ -94,7 +96,7 @@ impl Specification {
         if !next && self.keeps(Rule::JumpIsLoss) {
             replica.lose();
         }
-        replica.heard = Some(said);
+        replica.applied = Some(said);
         self.carry(replica, message, account, state);
     }
 
@@ -105,17 +107,17 @@ impl Specification {
             return;
         };
         let claim = Some(message.claim);
-        if self.case.carries && (known.claim == claim || !self.keeps(Rule::CarriedWithinClaim)) {
-            let carried = Fragment {
+        if self.case.carries && (known.claim == claim || !self.keeps(Rule::EventWithinClaim)) {
+            let brought = Fragment {
                 state,
                 claim,
                 position,
                 start: None,
                 complete: 0,
-                landed: 0,
+                finished: 0,
                 database: message.database,
             };
-            *known = self.merge(*known, carried);
+            *known = self.merge(*known, brought);
         }
     }
 }

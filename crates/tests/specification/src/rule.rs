@@ -19,7 +19,7 @@ macro_rules! rules {
 }
 
 rules! {
-    /// Every mutation draws a nonce, which is part of version, `ETag` and message id.
+    /// Every mutation draws a nonce, which belongs to version, `ETag` and message id.
     NoncePerMutation = "P1-nonce-per-mutation",
     /// The last word is of this history only if the database knows its nonce, not if its count is not ahead.
     HistoryByNonce = "P2-history-by-nonce",
@@ -45,51 +45,51 @@ rules! {
     EventFences = "6-event-fences",
     /// A jump of the sequence is a loss.
     JumpIsLoss = "7-jump-is-loss",
-    /// A count that is not the one heard is a loss.
+    /// A count that is not the one applied is a loss.
     OtherCountIsLoss = "7-other-count-is-loss",
     /// Claims are told apart by their ids, not ordered by their positions in the stream.
     ClaimsAreNotOrdered = "P4-claims-are-not-ordered",
     /// A new claim forgets what was counted under the former.
     ClaimCountsAnew = "P4-claim-counts-anew",
-    /// The first word that is heard is a loss.
+    /// The first message that is received is a loss.
     FirstWordIsLoss = "7-first-word-is-loss",
     /// Events of other claims fence and do no more.
     EventsOfOtherClaimsFenceOnly = "P4-events-of-other-claims-fence-only",
     /// A load notes its position before its request goes out.
     PositionBeforeRequest = "9-position-before-request",
-    /// The proof looks at the floor.
+    /// The check looks at the floor.
     FloorChecked = "9-floor-checked",
-    /// What lands is merged with what is known.
-    LandingMerges = "11-landing-merges",
+    /// What is loaded is merged with what is known.
+    LoadMerges = "11-load-merges",
     /// Of two answers that cross and do not merge, neither is known to be newer: the source is asked once more.
     CrossedAnswersAskAgain = "11-crossed-answers-ask-again",
-    /// Only fragments of one claim merge by parts.
+    /// Only fragments of one claim merge field by field.
     MergeWithinClaim = "P5-merge-within-claim",
-    /// Two fragments without a claim do not merge by parts.
+    /// Two fragments without a claim do not merge field by field.
     NoClaimMergesWithNone = "P5-no-claim-merges-with-none",
     /// Only the process that holds a claim states it.
     OnlyHolderStatesClaim = "P5-only-holder-states-claim",
     /// A watermark vouches only for fragments of its own claim.
     VouchesForItsClaim = "P5-vouches-for-its-claim",
-    /// The watermark is loaded before the proof.
-    WatermarkBeforeProof = "10-watermark-before-proof",
-    /// A reader does not join a load that began before something was heard.
+    /// The watermark is loaded before the check.
+    WatermarkBeforeCheck = "10-watermark-before-check",
+    /// A reader does not join a load that began before something was applied.
     JoinsNoEarlierLoad = "11-joins-no-earlier-load",
     /// A kept fragment reflects a token by revision only if both are of one claim.
     TokenWithinClaim = "13-token-within-claim",
     /// Where a load's answer lost against what was kept, tokens are judged as for what was kept.
     LostAnswerShowsKept = "13-lost-answer-shows-kept",
-    /// No marked answer after a deletion that was heard.
+    /// No marked answer after a deletion that was applied.
     DeletionFences = "12-deletion-fences",
     /// A fragment in an event counts only beside a fragment of its claim.
-    CarriedWithinClaim = "17-carried-within-claim",
+    EventWithinClaim = "17-event-within-claim",
 }
 
 impl Rule {
     /// The case in which the checker finds what the rule is for.
     pub const fn case(self) -> &'static str {
         match self {
-            Self::LandingMerges | Self::CrossedAnswersAskAgain | Self::CarriedWithinClaim => "start",
+            Self::LoadMerges | Self::CrossedAnswersAskAgain | Self::EventWithinClaim => "start",
             Self::MomentBeforeSnapshot
             | Self::EventAdvancesPosition
             | Self::EventFences
@@ -98,12 +98,12 @@ impl Rule {
             | Self::PositionBeforeRequest
             | Self::FloorChecked => "lost-words",
             Self::JumpIsLoss => "accounts",
-            Self::WatermarkBeforeProof => "pauses",
+            Self::WatermarkBeforeCheck => "pauses",
             Self::JoinsNoEarlierLoad | Self::DeletionFences => "deletion",
             Self::ClaimStoredFirst | Self::ExpectedLastWord => "restart-cold",
             Self::NoncePerMutation | Self::NoClaimMergesWithNone => "rollback-cold",
             Self::HistoryByNonce | Self::MergeWithinClaim | Self::TokenWithinClaim => "rollback-own",
-            Self::LostAnswerShowsKept => "rollback-carried",
+            Self::LostAnswerShowsKept => "rollback-event-fragment",
             Self::LastEventRead => "rollback",
             Self::RenewAfterForeignClaim => "rollback-old",
             Self::DeposedOnlyFromBehind | Self::AliveTakesTwoWords => "rollback-tail",

@@ -1,4 +1,4 @@
-//! Filling and serving: loads, merges, proofs, dates (rules 9–14, P1, P5).
+//! Loading and serving: loads, merges, checks, dates (rules 9–14, P1, P5).
 
 use crate::Specification;
 use crate::rule::Rule;
@@ -7,7 +7,7 @@ use crate::state::{
 };
 
 impl Replica {
-    /// Rule 9: whether nothing was heard of the account, and nothing lost, since this position.
+    /// Rule 9: whether no event of the account was applied, and nothing lost, since this position.
     fn passes(&self, spec: &Specification, account: u8, position: u8) -> bool {
         let fence = self.fences[usize::from(account)];
         fence <= position && (self.floor <= position || !spec.keeps(Rule::FloorChecked))
@@ -21,7 +21,7 @@ fn recency(fragment: Fragment) -> (u8, Option<(u8, Moment)>) {
 
 impl Specification {
     /// Rules 9 and 11: a load notes position and date before its request goes out.
-    fn begin(state: &mut State, account: u8, heard: Mutations) -> Option<()> {
+    fn begin(state: &mut State, account: u8, applied: Mutations) -> Option<()> {
         state.spend(|left| &mut left.loads)?;
         let number = state.fresh[2];
         state.fresh[2] += 1;
@@ -34,7 +34,7 @@ impl Specification {
             start: state.now,
             asked,
             answer: None,
-            heard,
+            applied,
         });
         Some(())
     }
@@ -53,29 +53,29 @@ impl Specification {
         let complete = asked.map_or(start, |asked| asked.complete.max(start));
         let start = Some((number, start));
         let found = asked.map_or(found, |asked| asked.state);
-        let answer = Fragment { state: found, claim, position, start, complete, landed: 0, database };
+        let answer = Fragment { state: found, claim, position, start, complete, finished: 0, database };
         state.replica.loads[load].answer = Some(answer);
     }
 
     /// Rules 9 and 11: an answer is merged with what is known by now, kept, and shown to who waited for it, dated by
     /// its start alone. Of two answers that crossed and do not merge, neither is known to be newer: ask once more.
-    pub(crate) fn land(&self, state: &mut State, load: usize) -> Option<()> {
-        let Load { account, number, start, heard, answer, .. } = state.replica.loads.remove(load);
-        let mut new = Fragment { landed: state.fresh[2], ..answer? };
+    pub(crate) fn finish(&self, state: &mut State, load: usize) -> Option<()> {
+        let Load { account, number, start, applied, answer, .. } = state.replica.loads.remove(load);
+        let mut new = Fragment { finished: state.fresh[2], ..answer? };
         if !self.keeps(Rule::PositionBeforeRequest) {
             new.position = state.replica.position;
         }
-        let known = state.replica.cache[usize::from(account)].filter(|_| self.keeps(Rule::LandingMerges));
+        let known = state.replica.cache[usize::from(account)].filter(|_| self.keeps(Rule::LoadMerges));
         let crossed = known.is_some_and(|known| {
-            number < known.landed && !self.one_history(known, new) && recency(new) > recency(known)
+            number < known.finished && !self.one_history(known, new) && recency(new) > recency(known)
         });
         if crossed && self.keeps(Rule::CrossedAnswersAskAgain) {
-            return Self::begin(state, account, heard);
+            return Self::begin(state, account, applied);
         }
         let merged = known.map_or(new, |known| self.merge(known, new));
         state.replica.cache[usize::from(account)] = Some(merged);
         let date = merged.start.map_or(0, |(_, date)| date);
-        Self::show(state, account, merged, date, heard, true);
+        Self::show(state, account, merged, date, applied, true);
         let lost = merged.state != new.state && known.is_some_and(|known| !self.one_history(known, new));
         let asked_since = !lost || !self.keeps(Rule::LostAnswerShowsKept);
         self.show_by_token(state, account, merged, start, asked_since);
@@ -102,7 +102,7 @@ impl Specification {
             && (before.revision != after.revision || before.nonce == after.nonce)
     }
 
-    /// Rule 9, P5: two fragments of one history merge by parts; else the one asked for later wins whole.
+    /// Rule 9, P5: two fragments of one history merge field by field; else the one asked for later wins whole.
     pub(crate) fn merge(&self, known: Fragment, new: Fragment) -> Fragment {
         if !self.one_history(known, new) {
             return if recency(new) > recency(known) { new } else { known };
@@ -112,14 +112,14 @@ impl Specification {
             position: known.position.max(new.position),
             start: known.start.max(new.start),
             complete: known.complete.max(new.complete),
-            landed: known.landed.max(new.landed),
+            finished: known.finished.max(new.finished),
             ..if newer { new } else { known }
         }
     }
 
-    /// Rules 8, 9, 12, P5: the date up to which a kept fragment is proven: by the watermark of its own claim, or for a
+    /// Rules 8, 9, 12, P5: the date up to which a kept fragment is fresh: by the watermark of its own claim, or for a
     /// moment by its own request; none if it is not.
-    fn proven(
+    fn freshness(
         &self,
         replica: &Replica,
         account: u8,
@@ -135,31 +135,31 @@ impl Specification {
         watermark.max(own)
     }
 
-    /// Rule 10: a reader loads the watermark first, and looks at the proof second.
+    /// Rule 10: a reader loads the watermark first, and checks the fragment second.
     pub(crate) fn arrive(&self, state: &mut State, account: u8) -> Option<()> {
         state.spend(|left| &mut left.reads)?;
         let replica = &mut state.replica;
         let watermark = replica.live.zip(replica.watermark);
-        let proven = replica.cache[usize::from(account)];
-        let proven = proven.filter(|f| self.proven(replica, account, watermark, *f).is_some());
-        replica.reader = Some(Reader { account, watermark, proven, heard: state.deleted });
+        let kept_fresh = replica.cache[usize::from(account)];
+        let kept_fresh = kept_fresh.filter(|f| self.freshness(replica, account, watermark, *f).is_some());
+        replica.reader = Some(Reader { account, watermark, kept_fresh, applied: state.deleted });
         Some(())
     }
 
-    /// Rules 8, 10 and 11: what is proven, by a source that is trusted, is shown, dated; else the reader joins a load that began after all that was
-    /// heard of the account, or begins one.
+    /// Rules 8, 10 and 11: what is fresh, by a source that is trusted, is shown, dated; else the reader joins a load that began after all that was
+    /// applied of the account, or begins one.
     pub(crate) fn look_up(&self, state: &mut State, trusts: bool) -> Option<()> {
-        let Reader { account, mut watermark, proven, heard } = state.replica.reader.take()?;
+        let Reader { account, mut watermark, kept_fresh, applied } = state.replica.reader.take()?;
         let replica = &state.replica;
         let mut kept = replica.cache[usize::from(account)];
-        if !self.keeps(Rule::WatermarkBeforeProof) {
-            (watermark, kept) = (replica.live.zip(replica.watermark), proven);
+        if !self.keeps(Rule::WatermarkBeforeCheck) {
+            (watermark, kept) = (replica.live.zip(replica.watermark), kept_fresh);
         }
-        let date = kept.filter(|_| trusts).and_then(|f| self.proven(replica, account, watermark, f));
+        let date = kept.filter(|_| trusts).and_then(|f| self.freshness(replica, account, watermark, f));
         if let Some((fragment, date)) = kept.zip(date) {
             let complete = fragment.complete.max(date);
             state.replica.cache[usize::from(account)] = Some(Fragment { complete, ..fragment });
-            Self::show(state, account, fragment, date, heard, true);
+            Self::show(state, account, fragment, date, applied, true);
             let now = state.now;
             self.show_by_token(state, account, fragment, now, false);
             return Some(());
@@ -167,20 +167,20 @@ impl Specification {
         let joins =
             |l: &Load| replica.passes(self, account, l.position) || !self.keeps(Rule::JoinsNoEarlierLoad);
         match replica.loads.iter().position(|l| l.account == account && joins(l)) {
-            Some(load) => state.replica.loads[load].heard |= heard,
-            None => Self::begin(state, account, heard)?,
+            Some(load) => state.replica.loads[load].applied |= applied,
+            None => Self::begin(state, account, applied)?,
         }
         Some(())
     }
 
-    /// Rule 12: a source that does not answer: the last known fragment is shown, marked, unless a deletion was heard.
+    /// Rule 12: a source that does not answer: the last known fragment is shown, marked, unless a deletion was applied.
     pub(crate) fn time_out(state: &mut State, load: usize) -> Option<()> {
         state.spend(|left| &mut left.timeouts)?;
-        let Load { account, heard, .. } = state.replica.loads.remove(load);
+        let Load { account, applied, .. } = state.replica.loads.remove(load);
         let deleted = state.replica.deletions[usize::from(account)];
         let known = state.replica.cache[usize::from(account)].filter(|known| deleted <= known.position);
         if let Some(known) = known {
-            Self::show(state, account, known, known.complete, heard, false);
+            Self::show(state, account, known, known.complete, applied, false);
         }
         Some(())
     }

@@ -54,7 +54,7 @@ pub enum Relay {
     /// It has no tenure and has not looked at the stream: a start, a new connection, a refusal.
     #[default]
     Away,
-    /// It has read the last word on its subject and listens for another; it may have heard one of a foreign claim.
+    /// It has read the last message on its subject and listens for another; it may have received one of a foreign claim.
     Listening { last: u8, foreign: bool, spoken: bool },
     /// It has stored a claim and publishes it next.
     Claiming { claim: Claim, expected: u8 },
@@ -72,7 +72,7 @@ pub struct Round {
     pub rows: Vec<Row>,
     pub count: u8,
     pub nonce: Mutation,
-    /// Whether an event of this round was accepted, so that the rest goes out unguarded.
+    /// Whether an event of this round was accepted, so that the remainder goes out unguarded.
     pub guarded: bool,
 }
 
@@ -123,11 +123,11 @@ pub struct Fragment {
     pub state: Account,
     pub claim: Option<Claim>,
     pub position: u8,
-    /// The start of its latest request: the load's number orders requests, the date is what it proves.
+    /// The start of its latest request: the load's number orders requests, the date is what it reflects.
     pub start: Option<(u8, Moment)>,
     pub complete: Moment,
-    /// The number of the first load that began after this landed.
-    pub landed: u8,
+    /// The number of the first load that began after this finished.
+    pub finished: u8,
     /// Which database answered. Only the invariants look at it.
     pub database: usize,
 }
@@ -141,8 +141,8 @@ pub struct Load {
     pub start: Moment,
     pub asked: Option<Fragment>,
     pub answer: Option<Fragment>,
-    /// The deletions that had been heard when the last of its readers arrived. Only I1 looks at it.
-    pub heard: Mutations,
+    /// The deletions that had been applied when the last of its readers arrived. Only I1 looks at it.
+    pub applied: Mutations,
 }
 
 /// A reader between its two looks (rule 10).
@@ -150,8 +150,8 @@ pub struct Load {
 pub struct Reader {
     pub account: u8,
     pub watermark: Option<(Claim, Moment)>,
-    pub proven: Option<Fragment>,
-    pub heard: Mutations,
+    pub kept_fresh: Option<Fragment>,
+    pub applied: Mutations,
 }
 
 /// What a writer gets: the version that its mutation made, and the claim that was stated with it (rule 13).
@@ -163,7 +163,7 @@ pub struct Token {
     pub mutation: Mutation,
 }
 
-/// A replica of the page: what it heard, what it keeps, what it is loading.
+/// A replica of the page: what it applied, what it keeps, what it is loading.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Replica {
     pub created: u8,
@@ -173,10 +173,10 @@ pub struct Replica {
     pub deletions: Vec<u8>,
     pub floor: u8,
     pub live: Option<Claim>,
-    /// Where it was heard, for those who would order claims by that.
+    /// Where it was received, for those who would order claims by that.
     pub claimed: u8,
     pub retired: u16,
-    pub heard: Option<(u8, u8)>,
+    pub applied: Option<(u8, u8)>,
     pub watermark: Option<Moment>,
     pub cache: Vec<Option<Fragment>>,
     pub loads: Vec<Load>,
@@ -206,7 +206,7 @@ pub struct State {
     /// What was ever published as (incarnation, sequence, nonce), and last shown of each account. Only the invariants look.
     pub named: Vec<(u8, u8, Mutation)>,
     pub shown: Vec<Option<(usize, Mutations)>>,
-    /// The deletions that the replica has heard.
+    /// The deletions that the replica has applied.
     pub deleted: Mutations,
     /// The invariant that was broken on the way here.
     pub broken: Option<&'static str>,

@@ -1,12 +1,11 @@
-//! What the task that hears the feed spends on an event: the same, whatever is resident.
+//! What the task that applies the feed spends on an event: the same, whatever is resident.
 
 use std::cell::Cell;
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use divan::{Bencher, black_box};
-use fresh_cache::{Announcement, FreshCache, Hearing, Ledger, LedgerOptions, SourceId, Strategy};
+use fresh_cache::{Announcement, FeedOptions, FeedWriter, FreshCache, SourceId, Strategy, feed};
 use tokio::runtime::Builder;
 
 use crate::pages::{Pages, SOURCES, fill};
@@ -42,25 +41,21 @@ impl fmt::Display for Filled {
     }
 }
 
-/// A replica that hears events.
+/// A replica that applies events.
 struct Replica {
     pages: Pages,
     cache: FreshCache<Pages>,
-    hearing: Hearing,
+    writer: FeedWriter,
 }
 
 impl Replica {
     fn new(Filled { accounts, variants }: Filled) -> Self {
-        let (ledger, mut hearing) = Ledger::new(SOURCES, LedgerOptions::default());
-        hearing.lost_all();
+        let (feed, mut writer) = feed::channel(SOURCES, FeedOptions::default());
+        writer.lost_all();
         let pages = Pages::new(SOURCES, variants);
-        let cache = pages.cache(Strategy::Prepopulate, Arc::clone(&ledger));
+        let cache = pages.cache(Strategy::Prepopulate, feed.clone());
         fill(&cache, pages.keys(accounts));
-        Self {
-            pages,
-            cache,
-            hearing,
-        }
+        Self { pages, cache, writer }
     }
 }
 
@@ -87,7 +82,7 @@ fn changed(bencher: Bencher<'_, '_>, filled: Filled) {
     let mut events = Events(1);
     bencher.bench_local(|| {
         replica
-            .hearing
+            .writer
             .changed(SourceId(0), black_box(events.next_account()))
     });
 }
@@ -98,7 +93,7 @@ fn announced(bencher: Bencher<'_, '_>, filled: Filled) {
     let Replica {
         pages,
         cache,
-        mut hearing,
+        mut writer,
     } = Replica::new(filled);
     let runtime = Builder::new_current_thread()
         .build()
@@ -111,12 +106,12 @@ fn announced(bencher: Bencher<'_, '_>, filled: Filled) {
         .with_inputs(|| {
             runtime.block_on(looked_at(&pages, announced.get()));
             let entity = events.next_account();
-            let position = hearing.changed(SourceId(0), entity);
+            let position = writer.changed(SourceId(0), entity);
             Announcement {
                 source: SourceId(0),
                 entity,
                 position,
-                carried: None,
+                fragment: None,
             }
         })
         .bench_local_values(|announcement| {

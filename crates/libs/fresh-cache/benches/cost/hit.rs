@@ -1,11 +1,11 @@
-//! A hit, beside a `get` of the store underneath: what the proof, the date and the answer add.
+//! A hit, beside a `get` of the store underneath: what the check, the date and the answer add.
 
 use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use divan::{Bencher, black_box};
-use fresh_cache::{Demand, FreshCache, Outcome};
+use fresh_cache::{Consistency, FreshCache, Outcome};
 use futures::FutureExt as _;
 use moka::sync::Cache;
 
@@ -17,9 +17,11 @@ const ACCOUNTS: [u64; 3] = [1 << 6, 1 << 14, 1 << 20];
 /// Events per millisecond while pages are read; in the end, more than anybody can apply.
 const EVENTS: [usize; 3] = [0, 100, 1_000_000];
 
-/// Reads a page that is proven.
+/// Reads a page that is fresh.
 fn read(cache: &FreshCache<Pages>, key: Key) {
-    let answer = cache.read(black_box(&key), Demand::Any).now_or_never();
+    let answer = cache
+        .read(black_box(&key), Consistency::MinimizeLatency)
+        .now_or_never();
     let answer = black_box(answer).expect("a hit waits for nothing");
     assert_eq!(answer.outcome, Outcome::Hit);
 }
@@ -49,10 +51,10 @@ fn one_page_bare(bencher: Bencher<'_, '_>) {
     bencher.bench_local(|| get(&resident.bare, HOT));
 }
 
-/// The difference of two parts is twice the proof of one.
+/// The difference of two fragments is twice the check of one.
 #[divan::bench(sample_size = 1000, sample_count = 200, args = [1, SOURCES])]
-fn one_page_of_parts(bencher: Bencher<'_, '_>, parts: usize) {
-    let resident = Resident::of(parts, 1);
+fn one_page_of_parts(bencher: Bencher<'_, '_>, fragments: usize) {
+    let resident = Resident::of(fragments, 1);
     bencher.bench_local(|| read(&resident.cache, HOT));
 }
 

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use fresh_cache::{
-    CacheOptions, Claim, Composer, Demand, Fetched, FreshCache, Ledger, Part, PartState, RefreshOptions,
-    SourceId, Strategy, Version,
+    CacheOptions, Claim, Consistency, FeedReader, Fetched, Fragment, FragmentState, FreshCache, Loader,
+    RefreshOptions, SourceId, Strategy, Version,
 };
 use moka::sync::Cache;
 use tokio::runtime::Builder;
 
-/// The most parts that a page has here, of one source each.
+/// The most fragments that a page has here, of one source each.
 pub(crate) const SOURCES: usize = 3;
 
 /// Which page: of an account, in one of its variants.
@@ -21,11 +21,11 @@ pub(crate) struct Key {
     pub(crate) variant: u8,
 }
 
-/// Composes them: empty, of empty parts.
+/// Composes them: empty, of empty fragments.
 #[derive(Clone, Debug)]
 pub(crate) struct Pages {
-    /// How many parts a page has.
-    pub(crate) parts: usize,
+    /// How many fragments a page has.
+    pub(crate) fragments: usize,
     /// How many pages an account has.
     pub(crate) variants: u8,
     /// How many events were looked at to refresh their pages.
@@ -33,16 +33,16 @@ pub(crate) struct Pages {
 }
 
 impl Pages {
-    pub(crate) fn new(parts: usize, variants: u8) -> Self {
+    pub(crate) fn new(fragments: usize, variants: u8) -> Self {
         Self {
-            parts,
+            fragments,
             variants,
             looked_at: Arc::default(),
         }
     }
 
     /// A cache of these that evicts nothing.
-    pub(crate) fn cache(&self, strategy: Strategy, ledger: Arc<Ledger>) -> FreshCache<Self> {
+    pub(crate) fn cache(&self, strategy: Strategy, feed: FeedReader) -> FreshCache<Self> {
         let options = CacheOptions {
             strategy,
             max_bytes: u64::MAX,
@@ -52,7 +52,7 @@ impl Pages {
             },
             ..CacheOptions::default()
         };
-        FreshCache::new(self.clone(), ledger, options)
+        FreshCache::new(self.clone(), feed, options)
     }
 
     /// Every page of so many accounts, all variants of one account after those of the other.
@@ -66,12 +66,12 @@ impl Pages {
 pub(crate) fn fill(cache: &FreshCache<Pages>, keys: impl Iterator<Item = Key>) {
     block_on(async {
         for key in keys {
-            cache.read(&key, Demand::Any).await;
+            cache.read(&key, Consistency::MinimizeLatency).await;
         }
     });
 }
 
-/// Runs what may need a flight.
+/// Runs what may need a load.
 pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
     let runtime = Builder::new_current_thread().build();
     runtime.expect("a runtime needs nothing here").block_on(future)
@@ -86,18 +86,18 @@ pub(crate) fn fill_bare(keys: impl Iterator<Item = Key>) -> Cache<Key, Arc<()>> 
     bare
 }
 
-impl Composer for Pages {
+impl Loader for Pages {
     type Key = Key;
     type Body = ();
     type Page = ();
     type Error = Infallible;
 
     fn dependencies(&self, key: &Key) -> Vec<(SourceId, u64)> {
-        let sources = (0..self.parts).map(SourceId);
+        let sources = (0..self.fragments).map(SourceId);
         sources.map(|source| (source, key.account)).collect()
     }
 
-    async fn fetch(&self, _: &Key, _: SourceId, _: Option<&Part<()>>) -> Result<Fetched<()>, Infallible> {
+    async fn fetch(&self, _: &Key, _: SourceId, _: Option<&Fragment<()>>) -> Result<Fetched<()>, Infallible> {
         let version = Version {
             incarnation: 1,
             revision: 1,
@@ -107,11 +107,11 @@ impl Composer for Pages {
             version,
             claim: Some(Claim::default()),
             body: (),
-            holds_for: None,
+            valid_for: None,
         })
     }
 
-    fn render(&self, _: &Key, _: &[PartState<()>]) {}
+    fn compose(&self, _: &Key, _: &[FragmentState<()>]) {}
 
     fn weight(&self, (): &()) -> u32 {
         1

@@ -6,7 +6,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use fresh_cache::{
-    Clock as _, Demand, FreshCache, Hearing, Ledger, LedgerOptions, Outcome, SourceId, Strategy, SystemClock,
+    Clock as _, Consistency, FeedOptions, FeedWriter, FreshCache, Outcome, SourceId, Strategy, SystemClock,
+    feed,
 };
 use moka::sync::Cache;
 
@@ -30,16 +31,16 @@ pub(crate) struct Resident {
 }
 
 impl Resident {
-    /// Fills a cache with one page of so many parts per account, and hears its feed from then on.
-    fn new(parts: usize, accounts: u64) -> &'static Self {
-        let (ledger, mut hearing) = Ledger::new(SOURCES, LedgerOptions::default());
-        hearing.lost_all(); // now, because the first word of a source leaves nothing proven
-        let pages = Pages::new(parts, 1);
-        let cache = pages.cache(Strategy::Invalidate, Arc::clone(&ledger));
+    /// Fills a cache with one page of so many fragments per account, and applies its feed from then on.
+    fn new(fragments: usize, accounts: u64) -> &'static Self {
+        let (feed, mut writer) = feed::channel(SOURCES, FeedOptions::default());
+        writer.lost_all(); // now, because the first message of a source leaves nothing fresh
+        let pages = Pages::new(fragments, 1);
+        let cache = pages.cache(Strategy::Invalidate, feed.clone());
         fill(&cache, pages.keys(accounts));
         let bare = fill_bare(pages.keys(accounts));
         let strangers = if accounts == 1 {
-            strangers(&cache, &mut hearing)
+            strangers(&cache, &mut writer)
         } else {
             Vec::new()
         };
@@ -48,36 +49,36 @@ impl Resident {
             bare,
             events: AtomicUsize::new(0),
         }));
-        thread::spawn(move || hear(hearing, &strangers, &resident.events));
-        while !(0..SOURCES).all(|source| ledger.trusted(SourceId(source))) {
+        thread::spawn(move || apply(writer, &strangers, &resident.events));
+        while !(0..SOURCES).all(|source| feed.trusted(SourceId(source))) {
             thread::yield_now();
         }
         resident
     }
 
     /// The same, made once, because a million pages take a while.
-    pub(crate) fn of(parts: usize, accounts: u64) -> &'static Self {
+    pub(crate) fn of(fragments: usize, accounts: u64) -> &'static Self {
         static MADE: Mutex<Vec<(usize, u64, &Resident)>> = Mutex::new(Vec::new());
         let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
         let found = made
             .iter()
-            .find(|(of, count, _)| (*of, *count) == (parts, accounts));
+            .find(|(of, count, _)| (*of, *count) == (fragments, accounts));
         if let Some((_, _, resident)) = found {
             return resident;
         }
-        let resident = Self::new(parts, accounts);
-        made.push((parts, accounts, resident));
+        let resident = Self::new(fragments, accounts);
+        made.push((fragments, accounts, resident));
         resident
     }
 }
 
 /// Accounts that share no fence with the hot page, the only one there is: it is still a hit after an event of theirs.
-fn strangers(cache: &FreshCache<Pages>, hearing: &mut Hearing) -> Vec<u64> {
+fn strangers(cache: &FreshCache<Pages>, writer: &mut FeedWriter) -> Vec<u64> {
     let mut strangers = Vec::new();
     block_on(async {
         for account in 1..=4096 {
-            hearing.changed(SourceId(0), account);
-            if cache.read(&HOT, Demand::Any).await.outcome == Outcome::Hit {
+            writer.changed(SourceId(0), account);
+            if cache.read(&HOT, Consistency::MinimizeLatency).await.outcome == Outcome::Hit {
                 strangers.push(account);
             }
         }
@@ -86,17 +87,17 @@ fn strangers(cache: &FreshCache<Pages>, hearing: &mut Hearing) -> Vec<u64> {
 }
 
 /// The task that applies the feed.
-fn hear(mut hearing: Hearing, strangers: &[u64], rate: &AtomicUsize) {
+fn apply(mut writer: FeedWriter, strangers: &[u64], rate: &AtomicUsize) {
     let mut events = strangers.iter().cycle();
     loop {
         for source in 0..SOURCES {
-            hearing.watermark(SourceId(source), SystemClock::new().now());
+            writer.watermark(SourceId(source), SystemClock::new().now());
         }
         let next = Instant::now() + BETWEEN;
         while Instant::now() < next {
             let rate = rate.load(Ordering::Relaxed);
             for &account in events.by_ref().take(rate.min(1000)) {
-                hearing.changed(SourceId(0), account);
+                writer.changed(SourceId(0), account);
             }
             if rate <= 1000 {
                 thread::sleep(Duration::from_millis(1));

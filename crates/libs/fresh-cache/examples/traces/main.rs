@@ -6,16 +6,20 @@ mod replay;
 
 use std::time::Duration;
 
-use fresh_cache::{Refresh, Strategy};
+use fresh_cache::{RefreshScope, Strategy};
 use replay::{CLOUDPHYSICS, TWITTER, Trace, percent, replay};
 
-const STRATEGIES: [(&str, Strategy, Refresh); 6] = [
-    ("none", Strategy::None, Refresh::Read),
-    ("ttl 60 s", Strategy::Ttl(Duration::from_mins(1)), Refresh::Read),
-    ("versioned", Strategy::Versioned, Refresh::Read),
-    ("invalidate", Strategy::Invalidate, Refresh::Read),
-    ("prepopulate all", Strategy::Prepopulate, Refresh::All),
-    ("prepopulate read", Strategy::Prepopulate, Refresh::Read),
+const STRATEGIES: [(&str, Strategy, RefreshScope); 6] = [
+    ("none", Strategy::None, RefreshScope::Read),
+    (
+        "ttl 60 s",
+        Strategy::Ttl(Duration::from_mins(1)),
+        RefreshScope::Read,
+    ),
+    ("versioned", Strategy::Versioned, RefreshScope::Read),
+    ("invalidate", Strategy::Invalidate, RefreshScope::Read),
+    ("prepopulate all", Strategy::Prepopulate, RefreshScope::All),
+    ("prepopulate read", Strategy::Prepopulate, RefreshScope::Read),
 ];
 
 const TRACES: [(&str, &str, &str); 2] = [
@@ -60,7 +64,10 @@ fn show(name: &str, title: &str) {
     );
     for (strategy, of, refresh) in STRATEGIES {
         let tally = replay(&trace, of, refresh);
-        assert_eq!(tally.lies, 0, "an answer lacked a write from before its own date");
+        assert_eq!(
+            tally.false_dates, 0,
+            "an answer lacked a write from before its own date"
+        );
         println!(
             "| {strategy:16} | {:4.1} % | {:6} ({:4.1} %) | {:9.3} s | {:7} | {:8} | {:16} |",
             tally.hit_percent(),

@@ -1,6 +1,6 @@
 //! The replay: a trace's keys are the pages of one source, its writes are changes there, and time is simulated.
 //!
-//! A write is committed, heard and, where the strategy refreshes, refreshed before the next request: what is counted is
+//! A write is committed, applied and, where the strategy refreshes, refreshed before the next request: what is counted is
 //! what a strategy decides, not how fast a machine is. Requests of one second are told apart by their order alone.
 
 use std::collections::HashMap;
@@ -12,9 +12,9 @@ use std::time::Duration;
 
 use flate2::read::GzDecoder;
 use fresh_cache::{
-    Announcement, CacheOptions, Claim, Clock as _, Composer, Demand, Fetched, FreshCache, Hearing, Ledger,
-    LedgerOptions, ManualClock, Moment, Outcome, Part, PartState, Refresh, RefreshOptions, SourceId,
-    Strategy, Version,
+    Announcement, CacheOptions, Claim, Clock as _, Consistency, FeedOptions, FeedWriter, Fetched, Fragment,
+    FragmentState, FreshCache, Loader, ManualClock, Moment, Outcome, RefreshOptions, RefreshScope, SourceId,
+    Strategy, Version, feed,
 };
 
 /// 88 minutes of a production cache at Twitter: few writes, inferred.
@@ -47,7 +47,7 @@ pub(crate) struct Tally {
     /// Answers that lack a write which came before them in the trace.
     pub(crate) stale: usize,
     /// Answers that lack a write from before the date that they tell.
-    pub(crate) lies: usize,
+    pub(crate) false_dates: usize,
     /// The age of the oldest date that was told.
     pub(crate) oldest: Duration,
     pub(crate) renders: u64,
@@ -101,12 +101,12 @@ impl Tally {
     clippy::cast_precision_loss,
     reason = "a trace is shorter than a float is precise"
 )]
-pub(crate) fn percent(part: usize, whole: usize) -> f64 {
-    100.0 * part as f64 / whole as f64
+pub(crate) fn percent(count: usize, whole: usize) -> f64 {
+    100.0 * count as f64 / whole as f64
 }
 
 /// Replays a trace on a new cache; `refresh` says which pages an event refreshes, where the strategy does that at all.
-pub(crate) fn replay(trace: &Trace, strategy: Strategy, refresh: Refresh) -> Tally {
+pub(crate) fn replay(trace: &Trace, strategy: Strategy, refresh: RefreshScope) -> Tally {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .start_paused(true)
@@ -115,32 +115,38 @@ pub(crate) fn replay(trace: &Trace, strategy: Strategy, refresh: Refresh) -> Tal
     runtime.block_on(Replica::new(strategy, refresh).replay(trace))
 }
 
-/// A cache that hears of one source.
+/// A cache over the feed of one source.
 struct Replica {
     clock: ManualClock,
     /// Since the trace began.
     time: Duration,
     next_watermark: Duration,
     source: Source,
-    hearing: Hearing,
+    writer: FeedWriter,
     cache: FreshCache<Pages>,
     tally: Tally,
 }
 
 impl Replica {
-    fn new(strategy: Strategy, refresh: Refresh) -> Self {
+    fn new(strategy: Strategy, refresh: RefreshScope) -> Self {
         let clock = ManualClock::at(Moment::from_micros(1_700_000_000_000_000));
-        let ledger_options = LedgerOptions {
+        let ledger_options = FeedOptions {
             // So many that hardly two keys share a fence: what is measured are the strategies.
-            slots: 1 << 20,
-            ..LedgerOptions::default()
+            fences: 1 << 20,
+            ..FeedOptions::default()
         };
-        let (ledger, hearing) = Ledger::with_clock(1, ledger_options, Arc::new(clock.clone()));
+        let (feed, writer) = feed::channel(
+            1,
+            FeedOptions {
+                clock: Arc::new(clock.clone()),
+                ..ledger_options
+            },
+        );
         let source = Source::default();
         let options = CacheOptions {
             strategy,
             refresh: RefreshOptions {
-                of: refresh,
+                scope: refresh,
                 ..RefreshOptions::default()
             },
             ..CacheOptions::default()
@@ -149,9 +155,9 @@ impl Replica {
             clock,
             time: Duration::ZERO,
             next_watermark: Duration::ZERO,
-            cache: FreshCache::new(Pages(source.clone()), ledger, options),
+            cache: FreshCache::new(Pages(source.clone()), feed, options),
             source,
-            hearing,
+            writer,
             tally: Tally::default(),
         }
     }
@@ -170,7 +176,7 @@ impl Replica {
         refreshing.abort();
         let stats = self.cache.stats();
         Tally {
-            renders: stats.renders.get(),
+            renders: stats.compositions.get(),
             fetches: stats.fetches.get(),
             wasted: stats.refreshes_wasted.get(),
             ..self.tally
@@ -181,7 +187,7 @@ impl Replica {
     fn live_until(&mut self, at: Duration) {
         while self.next_watermark <= at {
             self.advance_to(self.next_watermark);
-            self.hearing.watermark(SOURCE, self.clock.now());
+            self.writer.watermark(SOURCE, self.clock.now());
             self.next_watermark += BETWEEN_WATERMARKS;
         }
         self.advance_to(at);
@@ -194,25 +200,25 @@ impl Replica {
 
     async fn write(&mut self, key: u64) {
         self.source.commit(key, self.clock.now());
-        let position = self.hearing.changed(SOURCE, key);
+        let position = self.writer.changed(SOURCE, key);
         self.cache.announce(Announcement {
             source: SOURCE,
             entity: key,
             position,
-            carried: None,
+            fragment: None,
         });
         // The runtime's time is paused: it passes only when every task, the refresh too, waits for something.
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
 
     async fn read(&mut self, key: u64) {
-        let answer = self.cache.read(&key, Demand::Any).await;
+        let answer = self.cache.read(&key, Consistency::MinimizeLatency).await;
         let tally = &mut self.tally;
         tally.reads += 1;
         tally.hits += usize::from(answer.outcome == Outcome::Hit);
-        if let Some(unseen) = self.source.first_after(key, *answer.entry.page()) {
+        if let Some(unseen) = self.source.first_after(key, *answer.page.content()) {
             tally.stale += 1;
-            tally.lies += usize::from(unseen < answer.fresh_as_of);
+            tally.false_dates += usize::from(unseen < answer.fresh_as_of);
         }
         let age = self.clock.now().saturating_since(answer.fresh_as_of);
         tally.oldest = tally.oldest.max(age);
@@ -241,10 +247,10 @@ impl Source {
     }
 }
 
-/// Pages of one part, which show its revision.
+/// Pages of one fragment, which show its revision.
 struct Pages(Source);
 
-impl Composer for Pages {
+impl Loader for Pages {
     type Key = u64;
     type Body = usize;
     type Page = usize;
@@ -258,13 +264,13 @@ impl Composer for Pages {
         &self,
         key: &u64,
         _source: SourceId,
-        known: Option<&Part<usize>>,
+        known: Option<&Fragment<usize>>,
     ) -> Result<Fetched<usize>, Infallible> {
         let revision = self.0.revision(*key);
-        if known.is_some_and(|part| part.body == revision) {
+        if known.is_some_and(|fragment| fragment.body == revision) {
             return Ok(Fetched::NotModified {
                 claim: Some(Claim::default()),
-                holds_for: None,
+                valid_for: None,
             });
         }
         let version = Version {
@@ -276,13 +282,13 @@ impl Composer for Pages {
             version,
             claim: Some(Claim::default()),
             body: revision,
-            holds_for: None,
+            valid_for: None,
         })
     }
 
-    fn render(&self, _key: &u64, parts: &[PartState<usize>]) -> usize {
-        let part = parts[0].part().expect("the source always answers");
-        part.body
+    fn compose(&self, _key: &u64, fragments: &[FragmentState<usize>]) -> usize {
+        let fragment = fragments[0].fragment().expect("the source always answers");
+        fragment.body
     }
 
     fn weight(&self, _page: &usize) -> u32 {

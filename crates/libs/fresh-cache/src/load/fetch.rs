@@ -1,4 +1,4 @@
-//! One part's share of a flight: the request, and what is believed of its answer (rules 9 and 15).
+//! One fragment's share of a load: the request, and what is believed of its answer (rules 9 and 15).
 
 use std::any::Any;
 use std::error::Error;
@@ -7,50 +7,31 @@ use std::panic::AssertUnwindSafe;
 
 use futures::FutureExt as _;
 
-use crate::cache::Inner;
-use crate::feed::state::{Position, Slot};
-use crate::fragment::{Claim, Fetched, Part, Version};
-use crate::loader::Composer;
-use crate::page::{Brought, Fetch, Rest};
+use super::plan::FragmentPlan;
+use crate::answer::{Brought, Fetch};
+use crate::feed::ids::{Claim, FenceIndex, Position};
+use crate::fragment::{Fetched, Fragment};
+use crate::loader::Loader;
+use crate::page::Backoff;
+use crate::shared::Shared;
+use crate::version::Version;
 
-/// What a flight does about one part of its page.
-pub(crate) enum Leg<B> {
-    /// The part was proven when the flight began.
-    Keep(Part<B>),
-    /// The source is asked.
-    Ask {
-        /// What is known of the part by then.
-        known: Option<Part<B>>,
-        /// Whether to ask about it, or for a full answer.
-        conditional: bool,
-        /// The answer will reflect the events up to this position at the least.
-        position: Position,
-    },
-    /// The source has just failed, and is not asked again yet.
-    Rest {
-        /// What is known of the part.
-        known: Option<Part<B>>,
-        /// How it failed, and for how long it rests.
-        rest: Rest,
-    },
-}
-
-/// How one leg ended.
-pub(crate) struct Arrival<B> {
-    /// What was known of the part when the flight began.
-    pub(crate) known: Option<Part<B>>,
-    /// The part, or why there is none.
-    pub(crate) part: Result<Part<B>, String>,
+/// What came of one fragment's plan.
+pub(crate) struct FragmentResult<B> {
+    /// What was known of the fragment when the load started.
+    pub(crate) known: Option<Fragment<B>>,
+    /// The fragment, or why there is none.
+    pub(crate) fragment: Result<Fragment<B>, String>,
     /// The request, if one was made.
     pub(crate) fetch: Option<Fetch>,
-    /// How long the source is not to be asked again for this page, if it failed.
-    pub(crate) rest: Option<Rest>,
+    /// Until when the source is not called again for this page, if it failed.
+    pub(crate) backoff: Option<Backoff>,
 }
 
-impl<B> Arrival<B> {
+impl<B> FragmentResult<B> {
     /// What there is to show, for now.
-    pub(crate) fn part(&self) -> Option<&Part<B>> {
-        self.part.as_ref().ok().or(self.known.as_ref())
+    pub(crate) fn fragment(&self) -> Option<&Fragment<B>> {
+        self.fragment.as_ref().ok().or(self.known.as_ref())
     }
 }
 
@@ -67,101 +48,103 @@ impl Failure {
     }
 }
 
-impl<C: Composer> Inner<C> {
-    /// Flies one leg, whatever happens on it.
-    pub(crate) async fn arrive(&self, key: &C::Key, leg: &Leg<C::Body>, slot: Slot) -> Arrival<C::Body> {
-        match leg {
-            Leg::Keep(part) => Arrival {
+impl<L: Loader> Shared<L> {
+    /// Carries out the plan for one fragment, whatever comes of it.
+    pub(crate) async fn carry_out(
+        &self,
+        key: &L::Key,
+        plan: &FragmentPlan<L::Body>,
+        fence: FenceIndex,
+    ) -> FragmentResult<L::Body> {
+        match plan {
+            FragmentPlan::Keep(fragment) => FragmentResult {
                 known: None,
-                part: Ok(part.clone()),
+                fragment: Ok(fragment.clone()),
                 fetch: None,
-                rest: None,
+                backoff: None,
             },
-            Leg::Rest { known, rest } => Arrival {
+            FragmentPlan::BackOff { known, backoff } => FragmentResult {
                 known: known.clone(),
-                part: Err(rest.reason.to_string()),
+                fragment: Err(backoff.reason.to_string()),
                 fetch: None,
-                rest: Some(rest.clone()),
+                backoff: Some(backoff.clone()),
             },
-            Leg::Ask {
+            FragmentPlan::Fetch {
                 known,
                 conditional,
                 position,
             } => {
-                self.fly_leg(key, slot, known.clone(), *conditional, *position)
+                self.fetch_fragment(key, fence, known.clone(), *conditional, *position)
                     .await
             }
         }
     }
 
-    async fn fly_leg(
+    async fn fetch_fragment(
         &self,
-        key: &C::Key,
-        slot: Slot,
-        known: Option<Part<C::Body>>,
+        key: &L::Key,
+        fence: FenceIndex,
+        known: Option<Fragment<L::Body>>,
         conditional: bool,
         position: Position,
-    ) -> Arrival<C::Body> {
-        let clock = self.ledger.clock();
+    ) -> FragmentResult<L::Body> {
+        let clock = self.feed.clock();
         let began = clock.monotonic();
-        let asked = AssertUnwindSafe(self.ask(key, slot, known.as_ref(), conditional))
+        let asked = AssertUnwindSafe(self.ask(key, fence, known.as_ref(), conditional))
             .catch_unwind()
             .await;
         let asked = asked.unwrap_or_else(|panic| {
             self.stats.panics.add();
             Err(Failure::of_a_request(format!("panicked: {}", message(&*panic))))
         });
-        let (part, brought, rest) = match asked {
-            Ok((part, brought)) => (Ok(part), brought, None),
+        let (fragment, brought, backoff) = match asked {
+            Ok((fragment, brought)) => (Ok(fragment), brought, None),
             Err(Failure { reason, asked }) => {
                 self.stats.failures.add();
-                // Who was not let through has cost the source nothing, and may try again soon.
+                // A request that was not let through has cost the source nothing, and may be tried again soon.
                 let share = if asked { 1 } else { 10 };
                 let until = began.saturating_add(self.options.retry_after / share);
-                let rest = Rest {
+                let backoff = Backoff {
                     reason: reason.as_str().into(),
                     until,
                     position,
                 };
-                (Err(reason), Brought::Failure, Some(rest))
+                (Err(reason), Brought::Failure, Some(backoff))
             }
         };
         let fetch = Fetch {
-            source: slot.source(),
+            source: fence.source(),
             took: clock.monotonic().saturating_sub(began),
             brought,
         };
-        Arrival {
+        FragmentResult {
             known,
-            part,
+            fragment,
             fetch: Some(fetch),
-            rest,
+            backoff,
         }
     }
 
     async fn ask(
         &self,
-        key: &C::Key,
-        slot: Slot,
-        known: Option<&Part<C::Body>>,
+        key: &L::Key,
+        fence: FenceIndex,
+        known: Option<&Fragment<L::Body>>,
         conditional: bool,
-    ) -> Result<(Part<C::Body>, Brought), Failure> {
-        let Inner {
-            composer,
-            ledger,
-            stats,
-            ..
+    ) -> Result<(Fragment<L::Body>, Brought), Failure> {
+        let Shared {
+            loader, feed, stats, ..
         } = self;
-        let source = slot.source();
-        let _permit = composer.admit(source, known).await.map_err(|error| Failure {
+        let source = fence.source();
+        let _permit = loader.admit(source, known).await.map_err(|error| Failure {
             reason: chain(&error),
             asked: false,
         })?;
         // Position and time after the wait for a permit, before the request goes out (rule 9).
-        let stamp = ledger.stamp();
+        let start = feed.start_request();
         stats.fetches.add();
         let asked_about = known.filter(|_| conditional);
-        let fetched = composer
+        let fetched = loader
             .fetch(key, source, asked_about)
             .await
             .map_err(|error| Failure::of_a_request(chain(&error)))?;
@@ -170,24 +153,24 @@ impl<C: Composer> Inner<C> {
                 version,
                 claim,
                 body,
-                holds_for,
+                valid_for,
             } => {
                 self.believe(key, known, version, claim)
                     .map_err(Failure::of_a_request)?;
                 Ok((
-                    Part::answered(source, stamp, version, claim, body, holds_for),
+                    Fragment::answered(source, start, version, claim, body, valid_for),
                     Brought::New,
                 ))
             }
-            // It confirms the part that was asked about, not what may be resident by now (rule 9).
-            Fetched::NotModified { claim, holds_for } => {
+            // It confirms the fragment that was asked about, not what may be resident by now (rule 9).
+            Fetched::NotModified { claim, valid_for } => {
                 let unasked =
                     || "said that nothing was modified, though it was not asked about anything".to_owned();
                 let known = asked_about
                     .ok_or_else(|| Failure::of_a_request(unasked()))?
                     .clone();
                 stats.not_modified.add();
-                Ok((known.confirmed(stamp, claim, holds_for), Brought::NotModified))
+                Ok((known.confirmed(start, claim, valid_for), Brought::NotModified))
             }
         }
     }
@@ -196,8 +179,8 @@ impl<C: Composer> Inner<C> {
     /// answer is not believed (rule 15). From another publisher it is: its database may have been set back.
     fn believe(
         &self,
-        key: &C::Key,
-        known: Option<&Part<C::Body>>,
+        key: &L::Key,
+        known: Option<&Fragment<L::Body>>,
         answered: Version,
         claim: Option<Claim>,
     ) -> Result<(), String> {

@@ -1,7 +1,7 @@
-//! Who flies and who waits: at most one flight of a page in the air, at most one more boarding (rule 11).
+//! Who loads and who waits: at most one load of a page in flight, at most one more waiting to start (rule 11).
 //!
-//! A mutex over a map, touched by readers that miss and by the flights themselves, never by the feed. Nothing is
-//! awaited and nothing of the composer is called while it is held.
+//! A mutex over a map, touched by readers that miss and by the loads themselves, never by the feed. Nothing is
+//! awaited and nothing of the loader is called while it is held.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -11,212 +11,176 @@ use std::time::Duration;
 use telemetry::TaskContext;
 use tokio::sync::watch;
 
-use crate::fragment::Part;
-use crate::load::fetch::Leg;
-use crate::loader::Composer;
-use crate::page::{Entry, Fetch};
+use super::plan::{FragmentPlan, LoadRequest, Plan};
+use crate::answer::Fetch;
+use crate::loader::Loader;
+use crate::page::CachedPage;
 
-/// What a flight brought, or the message of the composer's panic.
-pub(crate) type Landing<C> = Result<Landed<C>, Arc<str>>;
-type Sender<C> = watch::Sender<Option<Landing<C>>>;
-type Receiver<C> = watch::Receiver<Option<Landing<C>>>;
+/// What a load brought, or the message of the loader's panic.
+pub(crate) type LoadResult<L> = Result<Loaded<L>, Arc<str>>;
+type Sender<L> = watch::Sender<Option<LoadResult<L>>>;
+type Receiver<L> = watch::Receiver<Option<LoadResult<L>>>;
 
-/// What a flight brought.
-pub(crate) struct Landed<C: Composer> {
-    pub(crate) entry: Arc<Entry<C>>,
+/// What a load brought.
+pub(crate) struct Loaded<L: Loader> {
+    pub(crate) page: Arc<CachedPage<L>>,
     pub(crate) fetches: Arc<[Fetch]>,
     pub(crate) stored: bool,
 }
 
-impl<C: Composer> Clone for Landed<C> {
+impl<L: Loader> Clone for Loaded<L> {
     fn clone(&self) -> Self {
         let Self {
-            entry,
+            page,
             fetches,
             stored,
         } = self;
         Self {
-            entry: Arc::clone(entry),
+            page: Arc::clone(page),
             fetches: Arc::clone(fetches),
             stored: *stored,
         }
     }
 }
 
-/// A reader's place in a flight.
-pub(crate) struct Ticket<C: Composer> {
-    pub(crate) landing: Receiver<C>,
-    /// What the flight belongs to, if somebody else asked for it.
+/// A reader who waits for a load.
+pub(crate) struct Waiter<L: Loader> {
+    pub(crate) result: Receiver<L>,
+    /// What the load belongs to, if somebody else began it.
     pub(crate) begun_by: Option<TaskContext>,
-    /// Whether the reader opened the slot, and so must start the task that flies.
+    /// Whether nobody loads the page yet, so that the reader must start the task that does.
     pub(crate) first: bool,
 }
 
-/// A flight that has just begun.
-pub(crate) struct Departure<C: Composer> {
-    pub(crate) legs: Arc<[Leg<C::Body>]>,
-    pub(crate) landing: Sender<C>,
-    /// Of the reader who asked for the flight, so that its requests belong to that reader's trace, or to none.
+/// A load that has just started.
+pub(crate) struct StartedLoad<L: Loader> {
+    pub(crate) plan: Plan<L::Body>,
+    pub(crate) result: Sender<L>,
+    /// Of the reader who began the load, so that its requests belong to that reader's trace, or to none.
     pub(crate) context: TaskContext,
 }
 
-/// What somebody wants of the flight that is boarded.
-#[derive(Clone)]
-pub(crate) struct Wish<B> {
-    /// That every source is asked, for a full answer.
-    pub(crate) afresh: bool,
-    /// The parts, by their place, that are asked for even if they are proven (rule 13).
-    pub(crate) ask: Vec<usize>,
-    /// What an event brought, by its place (rule 17).
-    pub(crate) carried: Vec<(usize, Part<B>)>,
+/// The loads of all pages that are being composed.
+pub(crate) struct InFlight<L: Loader> {
+    pages: Mutex<HashMap<L::Key, PageLoads<L>>>,
 }
 
-impl<B> Wish<B> {
-    /// Any page will do that is proven, or composed from now on.
-    pub(crate) const fn any() -> Self {
-        Self {
-            afresh: false,
-            ask: Vec::new(),
-            carried: Vec::new(),
-        }
-    }
-
-    /// Takes over what somebody else wants too.
-    pub(crate) fn absorb(&mut self, other: Self) {
-        self.afresh |= other.afresh;
-        self.ask.extend(other.ask);
-        self.ask.sort_unstable();
-        self.ask.dedup();
-        self.carried.extend(other.carried);
-    }
-
-    /// Whether a flight that is in the air may be good enough.
-    const fn may_share(&self) -> bool {
-        !self.afresh && self.ask.is_empty()
-    }
+/// One page's loads. Exists while a task runs them, so its memory is bounded by the pages being asked for.
+struct PageLoads<L: Loader> {
+    running: Option<Running<L>>,
+    next: Option<NextLoad<L>>,
 }
 
-/// The slots of all pages that are being composed.
-pub(crate) struct Slots<C: Composer> {
-    slots: Mutex<HashMap<C::Key, FlightSlot<C>>>,
-}
-
-/// One page's flights. Exists while a task flies them, so its memory is bounded by the pages being asked for.
-struct FlightSlot<C: Composer> {
-    running: Option<Running<C>>,
-    boarding: Option<Boarding<C>>,
-}
-
-/// The flight in the air.
-struct Running<C: Composer> {
-    legs: Arc<[Leg<C::Body>]>,
-    /// When it began, on the monotonic clock.
-    departed: Duration,
-    landing: Receiver<C>,
+/// The load in flight.
+struct Running<L: Loader> {
+    plan: Plan<L::Body>,
+    /// When it started, on the monotonic clock.
+    started_at: Duration,
+    result: Receiver<L>,
     context: TaskContext,
 }
 
-/// The flight that begins next. Whoever boards it arrived before it begins.
-struct Boarding<C: Composer> {
-    landing: Sender<C>,
-    wish: Wish<C::Body>,
+/// The load that starts next. Whoever waits for it arrived before it starts.
+struct NextLoad<L: Loader> {
+    result: Sender<L>,
+    request: LoadRequest<L::Body>,
     context: TaskContext,
 }
 
-impl<C: Composer> Slots<C> {
+impl<L: Loader> InFlight<L> {
     pub(crate) fn new() -> Self {
         Self {
-            slots: Mutex::new(HashMap::new()),
+            pages: Mutex::new(HashMap::new()),
         }
     }
 
-    /// Boards a flight of this page: the one in the air if it `suffices` and began after `since`, else the next.
-    /// One that hangs would bring its latest passengers an answer of the time it began.
-    pub(crate) fn board(
+    /// Joins a load of this page: the one in flight if it `suffices` and started after `since`, else the next.
+    /// One that hangs would bring the latest who join it an answer of the time it started.
+    pub(crate) fn join(
         &self,
-        key: &C::Key,
-        wish: Wish<C::Body>,
+        key: &L::Key,
+        request: LoadRequest<L::Body>,
         since: Duration,
-        suffices: impl FnOnce(&[Leg<C::Body>]) -> bool,
-    ) -> Ticket<C> {
-        let mut slots = self.lock();
-        let first = !slots.contains_key(key);
-        let slot = slots.entry(key.clone()).or_insert(FlightSlot {
+        suffices: impl FnOnce(&[FragmentPlan<L::Body>]) -> bool,
+    ) -> Waiter<L> {
+        let mut pages = self.lock();
+        let first = !pages.contains_key(key);
+        let loads = pages.entry(key.clone()).or_insert(PageLoads {
             running: None,
-            boarding: None,
+            next: None,
         });
-        // A flight that was in the air before the reader arrived cannot have asked for it.
-        if let Some(running) = slot
+        // A load that was in flight before the reader arrived cannot have fetched what the reader asks for.
+        if let Some(running) = loads
             .running
             .as_ref()
-            .filter(|running| wish.may_share() && running.departed > since && suffices(&running.legs))
+            .filter(|running| request.may_share() && running.started_at > since && suffices(&running.plan))
         {
-            return Ticket {
-                landing: running.landing.clone(),
+            return Waiter {
+                result: running.result.clone(),
                 begun_by: Some(running.context.clone()),
                 first,
             };
         }
-        let begun_by = slot.boarding.as_ref().map(|boarding| boarding.context.clone());
-        let boarding = slot.boarding.get_or_insert_with(Boarding::new);
-        boarding.wish.absorb(wish);
-        Ticket {
-            landing: boarding.landing.subscribe(),
+        let begun_by = loads.next.as_ref().map(|next| next.context.clone());
+        let next = loads.next.get_or_insert_with(NextLoad::new);
+        next.request.absorb(request);
+        Waiter {
+            result: next.result.subscribe(),
             begun_by,
             first,
         }
     }
 
-    /// Begins the boarding flight. `plan` is made under the lock, after the last passenger boarded: what was heard before
-    /// any of them arrived is heard by the plan.
-    pub(crate) fn depart(
+    /// Starts the next load. `plan` is made under the lock, after the last reader joined: what was applied before any of
+    /// them arrived is seen by the plan.
+    pub(crate) fn start(
         &self,
-        key: &C::Key,
-        departed: Duration,
-        plan: impl FnOnce(Wish<C::Body>) -> Arc<[Leg<C::Body>]>,
-    ) -> Departure<C> {
-        let mut slots = self.lock();
-        let slot = slots
+        key: &L::Key,
+        started_at: Duration,
+        plan: impl FnOnce(LoadRequest<L::Body>) -> Plan<L::Body>,
+    ) -> StartedLoad<L> {
+        let mut pages = self.lock();
+        let loads = pages
             .get_mut(key)
-            .expect("a slot lives as long as the task that flies for it");
-        let Boarding {
-            landing,
-            wish,
+            .expect("a page's loads exist as long as the task that runs them");
+        let NextLoad {
+            result,
+            request,
             context,
-        } = slot
-            .boarding
+        } = loads
+            .next
             .take()
-            .expect("the task flies only while somebody boards");
-        let legs = plan(wish);
-        slot.running = Some(Running {
-            legs: Arc::clone(&legs),
-            departed,
-            landing: landing.subscribe(),
+            .expect("the task runs only while somebody waits for a load");
+        let plan = plan(request);
+        loads.running = Some(Running {
+            plan: Arc::clone(&plan),
+            started_at,
+            result: result.subscribe(),
             context: context.clone(),
         });
-        Departure {
-            legs,
-            landing,
+        StartedLoad {
+            plan,
+            result,
             context,
         }
     }
 
-    /// Ends the running flight; whether another one waits. If none does, the slot is gone.
-    pub(crate) fn land(&self, key: &C::Key) -> bool {
-        let mut slots = self.lock();
-        let slot = slots
+    /// Ends the load in flight; whether another one waits. If none does, the page's loads are gone.
+    pub(crate) fn finish(&self, key: &L::Key) -> bool {
+        let mut pages = self.lock();
+        let loads = pages
             .get_mut(key)
-            .expect("a slot lives as long as the task that flies for it");
-        slot.running = None;
-        let more = slot.boarding.is_some();
+            .expect("a page's loads exist as long as the task that runs them");
+        loads.running = None;
+        let more = loads.next.is_some();
         if !more {
-            slots.remove(key);
+            pages.remove(key);
         }
         more
     }
 
-    /// Gives up a slot whose task was ended from outside; whoever waits is told by the closed channel.
-    pub(crate) fn abandon(&self, key: &C::Key) {
+    /// Gives up a page's loads whose task was ended from outside; whoever waits is told by the closed channel.
+    pub(crate) fn abandon(&self, key: &L::Key) {
         self.lock().remove(key);
     }
 
@@ -225,26 +189,26 @@ impl<C: Composer> Slots<C> {
         self.lock().len()
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<C::Key, FlightSlot<C>>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<L::Key, PageLoads<L>>> {
         // No section above leaves the map half changed, so a panic inside of one spoils nothing.
-        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
+        self.pages.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl<C: Composer> Boarding<C> {
+impl<L: Loader> NextLoad<L> {
     fn new() -> Self {
         Self {
-            landing: watch::Sender::new(None),
-            wish: Wish::any(),
+            result: watch::Sender::new(None),
+            request: LoadRequest::any(),
             context: TaskContext::current(),
         }
     }
 }
 
-impl<C: Composer> fmt::Debug for Slots<C> {
+impl<L: Loader> fmt::Debug for InFlight<L> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter
-            .debug_struct("Slots")
+            .debug_struct("InFlight")
             .field("len", &self.len())
             .finish_non_exhaustive()
     }

@@ -1,22 +1,23 @@
-//! Invalidation by events: a page is shown while nothing was heard that touched it, and the feed is alive.
+//! Invalidation by events: a page is shown while no event was applied that touched it, and the feed is alive.
 //!
-//! Nothing is removed when an event comes. The event raises a fence, and the proof of a page that was fetched before it
-//! fails from then on (rules 6 and 9).
+//! Nothing is removed when an event comes. The event raises a fence, and a page that was fetched before it is stale from
+//! then on (rules 6 and 9).
 
-use super::Tactic;
-use crate::feed::state::{Ledger, Position, Slot};
-use crate::fragment::Evidence;
-use crate::freshness::{Proof, Verdict};
+use super::Policy;
+use crate::feed::ids::{FenceIndex, Position};
+use crate::feed::state::FeedState;
+use crate::fragment::FragmentMeta;
+use crate::freshness::{Freshness, FreshnessCheck};
 
-pub(crate) struct ShowWhileProven;
+pub(crate) struct ShowWhileFresh;
 
-impl Tactic for ShowWhileProven {
-    fn check(&self, proof: &Proof<'_>, slot: Slot, part: Evidence) -> Verdict {
-        proof.check(slot, part)
+impl Policy for ShowWhileFresh {
+    fn freshness(&self, check: &FreshnessCheck<'_>, fence: FenceIndex, meta: FragmentMeta) -> Freshness {
+        check.freshness_of(fence, meta)
     }
 
-    /// Whoever arrives after an event never joins a request that went out before it (rule 11).
-    fn shares(&self, ledger: &Ledger, slot: Slot, position: Position) -> bool {
-        !ledger.passed(slot, position)
+    /// A reader that arrives after an event never joins a request that went out before it (rule 11).
+    fn shares(&self, feed: &FeedState, fence: FenceIndex, position: Position) -> bool {
+        !feed.overtaken(fence, position)
     }
 }

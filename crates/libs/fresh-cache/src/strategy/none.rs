@@ -1,18 +1,19 @@
 //! No cache: every reader waits for every source. What the others are compared with.
 
-use super::Tactic;
-use crate::feed::state::{Ledger, Position, Slot};
-use crate::fragment::Evidence;
-use crate::freshness::{Doubt, Proof, Verdict};
+use super::Policy;
+use crate::feed::ids::{FenceIndex, Position};
+use crate::feed::state::FeedState;
+use crate::fragment::FragmentMeta;
+use crate::freshness::{Freshness, FreshnessCheck, StaleReason};
 
 pub(crate) struct ComposeAlways;
 
-impl Tactic for ComposeAlways {
+impl Policy for ComposeAlways {
     /// Dated by the requests it was composed of, like every answer; never shown twice.
-    fn check(&self, _proof: &Proof<'_>, _slot: Slot, part: Evidence) -> Verdict {
-        Verdict {
-            doubt: Some(Doubt::Unasked),
-            complete_until: part.complete_until,
+    fn freshness(&self, _check: &FreshnessCheck<'_>, _fence: FenceIndex, meta: FragmentMeta) -> Freshness {
+        Freshness {
+            stale: Some(StaleReason::Unconfirmed),
+            complete_until: meta.complete_until,
         }
     }
 
@@ -24,7 +25,7 @@ impl Tactic for ComposeAlways {
         false
     }
 
-    fn shares(&self, _ledger: &Ledger, _slot: Slot, _position: Position) -> bool {
+    fn shares(&self, _feed: &FeedState, _fence: FenceIndex, _position: Position) -> bool {
         false
     }
 }

@@ -1,23 +1,24 @@
 //! Pre-populating: invalidation, and then the page is composed anew before anybody asks for it.
 //!
-//! The event is heard as for invalidation, at once and in constant time; composing is the work of other tasks, with
-//! bounds (`refresh.rs`, rules 16 to 18). So whatever happens to a refresh, no page is shown that an event has passed.
+//! The event is applied as for invalidation, at once and in constant time; composing is the work of other tasks, with
+//! bounds (`refresh.rs`, rules 16 to 18). So whatever happens to a refresh, no page is shown that an event has overtaken.
 
-use super::Tactic;
-use super::invalidate::ShowWhileProven;
-use crate::feed::state::{Ledger, Position, Slot};
-use crate::fragment::Evidence;
-use crate::freshness::{Proof, Verdict};
+use super::Policy;
+use super::invalidate::ShowWhileFresh;
+use crate::feed::ids::{FenceIndex, Position};
+use crate::feed::state::FeedState;
+use crate::fragment::FragmentMeta;
+use crate::freshness::{Freshness, FreshnessCheck};
 
 pub(crate) struct RefreshOnEvent;
 
-impl Tactic for RefreshOnEvent {
-    fn check(&self, proof: &Proof<'_>, slot: Slot, part: Evidence) -> Verdict {
-        ShowWhileProven.check(proof, slot, part)
+impl Policy for RefreshOnEvent {
+    fn freshness(&self, check: &FreshnessCheck<'_>, fence: FenceIndex, meta: FragmentMeta) -> Freshness {
+        ShowWhileFresh.freshness(check, fence, meta)
     }
 
-    fn shares(&self, ledger: &Ledger, slot: Slot, position: Position) -> bool {
-        ShowWhileProven.shares(ledger, slot, position)
+    fn shares(&self, feed: &FeedState, fence: FenceIndex, position: Position) -> bool {
+        ShowWhileFresh.shares(feed, fence, position)
     }
 
     fn refreshes(&self) -> bool {

@@ -1,27 +1,28 @@
-//! A time to live: a page is shown until it is old, whatever happened to its sources meanwhile.
+//! A time to live: a page is shown until it is old, whatever happened to its sources in between.
 //!
 //! Common practice, and here for comparison. Its date stays true, because it claims no more than the start of the
 //! requests; but nothing marks a page as stale, and it is, for up to the TTL.
 
 use std::time::Duration;
 
-use super::Tactic;
-use crate::feed::state::{Ledger, Position, Slot};
-use crate::fragment::Evidence;
-use crate::freshness::{Doubt, Proof, Verdict};
+use super::Policy;
+use crate::feed::ids::{FenceIndex, Position};
+use crate::feed::state::FeedState;
+use crate::fragment::FragmentMeta;
+use crate::freshness::{Freshness, FreshnessCheck, StaleReason};
 
 pub(crate) struct ShowUntilOld {
     pub(crate) ttl: Duration,
 }
 
-impl Tactic for ShowUntilOld {
-    fn check(&self, proof: &Proof<'_>, _slot: Slot, part: Evidence) -> Verdict {
-        let young = part
+impl Policy for ShowUntilOld {
+    fn freshness(&self, check: &FreshnessCheck<'_>, _fence: FenceIndex, meta: FragmentMeta) -> Freshness {
+        let young = meta
             .started
-            .is_some_and(|started| proof.monotonic().saturating_sub(started.monotonic) < self.ttl);
-        Verdict {
-            doubt: (!young).then_some(Doubt::Expired),
-            complete_until: part.complete_until,
+            .is_some_and(|started| check.monotonic().saturating_sub(started.monotonic) < self.ttl);
+        Freshness {
+            stale: (!young).then_some(StaleReason::Expired),
+            complete_until: meta.complete_until,
         }
     }
 
@@ -29,8 +30,8 @@ impl Tactic for ShowUntilOld {
         false
     }
 
-    /// Whoever comes while a page is composed waits for it, as behind any such cache.
-    fn shares(&self, _ledger: &Ledger, _slot: Slot, _position: Position) -> bool {
+    /// A reader that arrives while a page is composed waits for it, as behind any such cache.
+    fn shares(&self, _feed: &FeedState, _fence: FenceIndex, _position: Position) -> bool {
         true
     }
 }

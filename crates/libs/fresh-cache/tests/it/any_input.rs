@@ -1,13 +1,14 @@
-//! Whatever a caller says, nothing panics and nothing hangs; and what the ledger does not know is never taken for proven.
+//! Whatever a caller says, nothing panics and nothing hangs; and what the feed does not know is never taken for fresh.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use fresh_cache::{
-    Announcement, Audit, CacheOptions, Carried, Claim, Clock as _, Composer, Demand, Fetched, FreshCache,
-    Hearing, Ledger, LedgerOptions, ManualClock, Moment, Outcome, Part, PartState, Position, Refresh,
-    RefreshOptions, SourceId, Strategy as Keeping, Token, Version,
+    Announcement, Audit, CacheOptions, Claim, Clock as _, Consistency, EventFragment, FeedOptions,
+    FeedReader, FeedState, FeedWriter, Fetched, Fragment, FragmentState, FreshCache, Loader, ManualClock,
+    Moment, Outcome, Position, RefreshOptions, RefreshScope, SourceId, Strategy as Keeping, Token, Version,
+    feed,
 };
 use proptest::collection::vec;
 use proptest::option;
@@ -26,12 +27,12 @@ enum Call {
     Watermark(SourceId, Moment),
     Read(u64, Wanted),
     Announce(Announcement),
-    Remember(SourceId, u64, Carried),
+    Remember(SourceId, u64, EventFragment),
     ForgetRemembered(SourceId, u64),
     Forget(u64),
     Audit(u64),
     Sample(usize),
-    Look(SourceId, u64),
+    Look(SourceId),
     Advance(Duration),
     Step(Moment),
 }
@@ -39,7 +40,7 @@ enum Call {
 #[derive(Clone, Debug)]
 enum Wanted {
     Any,
-    Afresh(Vec<Token>),
+    Full(Vec<Token>),
     AtLeast(Vec<Token>),
 }
 
@@ -52,7 +53,7 @@ enum Reply {
     Panic,
 }
 
-/// A composer that says anything; it even names other parts each time it is asked.
+/// A loader that says anything; it even names other fragments each time it is asked.
 struct Anything {
     dependencies: Vec<Vec<(SourceId, u64)>>,
     replies: Vec<Reply>,
@@ -65,7 +66,7 @@ impl Anything {
     }
 }
 
-impl Composer for Anything {
+impl Loader for Anything {
     type Key = u64;
     type Body = u64;
     type Page = usize;
@@ -79,26 +80,26 @@ impl Composer for Anything {
         &self,
         _key: &u64,
         _source: SourceId,
-        _known: Option<&Part<u64>>,
+        _known: Option<&Fragment<u64>>,
     ) -> Result<Fetched<u64>, std::io::Error> {
         match *self.next(&self.replies) {
-            Reply::New(version, holds_for) => Ok(Fetched::New {
+            Reply::New(version, valid_for) => Ok(Fetched::New {
                 version,
                 claim: Some(Claim::default()),
                 body: version.revision,
-                holds_for,
+                valid_for,
             }),
-            Reply::NotModified(holds_for) => Ok(Fetched::NotModified {
+            Reply::NotModified(valid_for) => Ok(Fetched::NotModified {
                 claim: Some(Claim::default()),
-                holds_for,
+                valid_for,
             }),
             Reply::Failure => Err(std::io::Error::other("out of order")),
             Reply::Panic => std::panic::resume_unwind(Box::new("the source's client panicked")),
         }
     }
 
-    fn render(&self, _key: &u64, parts: &[PartState<u64>]) -> usize {
-        parts.len()
+    fn compose(&self, _key: &u64, fragments: &[FragmentState<u64>]) -> usize {
+        fragments.len()
     }
 
     fn weight(&self, page: &usize) -> u32 {
@@ -109,8 +110,8 @@ impl Composer for Anything {
         vec![entity, entity / 2]
     }
 
-    fn read_carried(&self, _key: &u64, _source: SourceId, carried: &Carried) -> Option<u64> {
-        Some(carried.version.revision)
+    fn read_event(&self, _key: &u64, _source: SourceId, event: &EventFragment) -> Option<u64> {
+        Some(event.version.revision)
     }
 }
 
@@ -118,7 +119,7 @@ impl Composer for Anything {
 #[derive(Clone, Debug)]
 struct Setting {
     sources: usize,
-    ledger: LedgerOptions,
+    feed: FeedOptions,
     cache: CacheOptions,
     now: Moment,
     dependencies: Vec<Vec<(SourceId, u64)>>,
@@ -151,8 +152,8 @@ fn version() -> impl Strategy<Value = Version> {
     })
 }
 
-fn carried() -> impl Strategy<Value = Carried> {
-    (version(), moment()).prop_map(|(version, committed)| Carried {
+fn event_fragment() -> impl Strategy<Value = EventFragment> {
+    (version(), moment()).prop_map(|(version, committed)| EventFragment {
         version,
         claim: Some(Claim::default()),
         data: "said".into(),
@@ -169,18 +170,20 @@ fn wanted() -> impl Strategy<Value = Wanted> {
     };
     prop_oneof![
         3 => Just(Wanted::Any),
-        1 => known().prop_map(Wanted::Afresh),
+        1 => known().prop_map(Wanted::Full),
         1 => known().prop_map(Wanted::AtLeast),
     ]
 }
 
 fn call() -> impl Strategy<Value = Call> {
     let announcement =
-        (source(), entity(), option::of(carried())).prop_map(|(source, entity, carried)| Announcement {
-            source,
-            entity,
-            position: Position::ZERO,
-            carried,
+        (source(), entity(), option::of(event_fragment())).prop_map(|(source, entity, fragment)| {
+            Announcement {
+                source,
+                entity,
+                position: Position::ZERO,
+                fragment,
+            }
         });
     prop_oneof![
         1 => (source(), entity()).prop_map(|(source, entity)| Call::Changed(source, entity)),
@@ -191,22 +194,23 @@ fn call() -> impl Strategy<Value = Call> {
         1 => (source(), moment()).prop_map(|(source, until)| Call::Watermark(source, until)),
         8 => (entity(), wanted()).prop_map(|(key, wanted)| Call::Read(key, wanted)),
         1 => announcement.prop_map(Call::Announce),
-        1 => (source(), entity(), carried()).prop_map(|(source, of, carried)| Call::Remember(source, of, carried)),
+        1 => (source(), entity(), event_fragment()).prop_map(|(source, of, carried)| Call::Remember(source, of, carried)),
         1 => (source(), entity()).prop_map(|(source, entity)| Call::ForgetRemembered(source, entity)),
         1 => entity().prop_map(Call::Forget),
         1 => entity().prop_map(Call::Audit),
         1 => prop_oneof![0..4_usize, any::<usize>(), Just(usize::MAX)].prop_map(Call::Sample),
-        1 => (source(), entity()).prop_map(|(source, entity)| Call::Look(source, entity)),
+        1 => source().prop_map(Call::Look),
         2 => duration().prop_map(Call::Advance),
         1 => moment().prop_map(Call::Step),
     ]
 }
 
-fn ledger_options() -> impl Strategy<Value = LedgerOptions> {
-    (0..5_000_usize, duration(), duration()).prop_map(|(slots, trust, clock_skew)| LedgerOptions {
-        slots,
+fn ledger_options() -> impl Strategy<Value = FeedOptions> {
+    (0..5_000_usize, duration(), duration()).prop_map(|(fences, trust, clock_skew)| FeedOptions {
+        fences,
         trust,
         clock_skew,
+        ..FeedOptions::default()
     })
 }
 
@@ -222,8 +226,16 @@ fn strategy() -> impl Strategy<Value = Keeping> {
 
 fn refresh_options() -> impl Strategy<Value = RefreshOptions> {
     let size = || prop_oneof![0..3_usize, Just(usize::MAX)];
-    let of = prop_oneof![Just(Refresh::Read), Just(Refresh::Resident), Just(Refresh::All)];
-    (of, size(), size()).prop_map(|(of, waiting, at_once)| RefreshOptions { of, waiting, at_once })
+    let scope = prop_oneof![
+        Just(RefreshScope::Read),
+        Just(RefreshScope::Resident),
+        Just(RefreshScope::All)
+    ];
+    (scope, size(), size()).prop_map(|(scope, waiting, at_once)| RefreshOptions {
+        scope,
+        waiting,
+        at_once,
+    })
 }
 
 fn cache_options() -> impl Strategy<Value = CacheOptions> {
@@ -260,42 +272,48 @@ fn reply() -> impl Strategy<Value = Reply> {
 prop_compose! {
     fn setting()(
         sources in prop_oneof![4 => 0..8_usize, 1 => Just(usize::MAX)],
-        ledger in ledger_options(),
+        feed in ledger_options(),
         cache in cache_options(),
         now in moment(),
         dependencies in vec(vec((source(), entity()), 0..4), 1..3),
         replies in vec(reply(), 1..6),
     ) -> Setting {
-        Setting { sources, ledger, cache, now, dependencies, replies }
+        Setting { sources, feed, cache, now, dependencies, replies }
     }
 }
 
-/// A ledger and a cache over it, made as a setting says.
+/// A feed and a cache over it, made as a setting says.
 struct Stage {
     sources: usize,
     clock: ManualClock,
-    ledger: Arc<Ledger>,
-    hearing: Hearing,
+    feed: FeedReader,
+    writer: FeedWriter,
     cache: FreshCache<Anything>,
 }
 
 impl Stage {
     fn new(setting: Setting) -> Self {
         let clock = ManualClock::at(setting.now);
-        let (ledger, hearing) = Ledger::with_clock(setting.sources, setting.ledger, Arc::new(clock.clone()));
-        let composer = Anything {
+        let (feed, writer) = feed::channel(
+            setting.sources,
+            FeedOptions {
+                clock: Arc::new(clock.clone()),
+                ..setting.feed
+            },
+        );
+        let loader = Anything {
             dependencies: setting.dependencies,
             replies: setting.replies,
             turn: AtomicUsize::new(0),
         };
-        let cache = FreshCache::new(composer, Arc::clone(&ledger), setting.cache);
+        let cache = FreshCache::new(loader, feed.clone(), setting.cache);
         let refreshing = cache.clone();
         tokio::spawn(async move { refreshing.refresh().await });
         Self {
-            sources: setting.sources.min(Ledger::MAX_SOURCES),
+            sources: setting.sources.min(FeedState::MAX_SOURCES),
             clock,
-            ledger,
-            hearing,
+            feed,
+            writer,
             cache,
         }
     }
@@ -303,20 +321,20 @@ impl Stage {
     async fn make(&mut self, call: Call) {
         match call {
             Call::Changed(source, entity) => {
-                let position = self.hearing.changed(source, entity);
-                assert_eq!(self.ledger.position(), position);
+                let position = self.writer.changed(source, entity);
+                assert_eq!(self.feed.position(), position);
             }
             Call::Deleted(source, entity) => {
-                let position = self.hearing.deleted(source, entity);
-                assert_eq!(self.ledger.position(), position);
+                let position = self.writer.deleted(source, entity);
+                assert_eq!(self.feed.position(), position);
             }
-            Call::Lost(source) => self.hearing.lost(source),
-            Call::Replaced(source) => self.hearing.replaced(source),
-            Call::LostAll => self.hearing.lost_all(),
-            Call::Watermark(source, until) => self.hearing.watermark(source, until),
+            Call::Lost(source) => self.writer.lost(source),
+            Call::Replaced(source) => self.writer.replaced(source),
+            Call::LostAll => self.writer.lost_all(),
+            Call::Watermark(source, until) => self.writer.watermark(source, until),
             Call::Read(key, wanted) => self.read(key, &wanted).await,
             Call::Announce(announcement) => {
-                let position = self.ledger.position();
+                let position = self.feed.position();
                 self.cache.announce(Announcement {
                     position,
                     ..announcement
@@ -324,14 +342,14 @@ impl Stage {
             }
             Call::Remember(source, entity, carried) => self.cache.remember(source, entity, carried),
             Call::ForgetRemembered(source, entity) => self.cache.forget_remembered(source, entity),
-            Call::Forget(key) => self.cache.forget(&key),
+            Call::Forget(key) => self.cache.evict(&key),
             Call::Audit(key) => {
-                if let Audit::Suspicious(suspicion) = self.cache.audit(&key).await {
-                    self.cache.audit_again(suspicion).await;
+                if let Audit::Mismatch(mismatch) = self.cache.audit(&key).await {
+                    self.cache.audit_again(mismatch).await;
                 }
             }
             Call::Sample(count) => assert!(self.cache.sample(count).len() <= count),
-            Call::Look(source, entity) => self.look(source, entity),
+            Call::Look(source) => self.look(source),
             Call::Advance(duration) => self.clock.advance(duration),
             Call::Step(now) => self.clock.step_to(now),
         }
@@ -339,13 +357,13 @@ impl Stage {
 
     async fn read(&self, key: u64, wanted: &Wanted) {
         let answer = match wanted {
-            Wanted::Any => self.cache.read(&key, Demand::Any).await,
-            Wanted::Afresh(known) => self.cache.read(&key, Demand::Afresh(known)).await,
-            Wanted::AtLeast(known) => self.cache.read(&key, Demand::AtLeast(known)).await,
+            Wanted::Any => self.cache.read(&key, Consistency::MinimizeLatency).await,
+            Wanted::Full(known) => self.cache.read(&key, Consistency::FullyConsistent(known)).await,
+            Wanted::AtLeast(known) => self.cache.read(&key, Consistency::AtLeastAsFresh(known)).await,
         };
         assert!(answer.fresh_as_of <= self.clock.now(), "{answer:?}");
-        let shown = answer.entry.parts().iter().filter_map(PartState::part);
-        let mut unknown = shown.filter(|part| part.source.0 >= self.sources);
+        let shown = answer.page.fragments().iter().filter_map(FragmentState::fragment);
+        let mut unknown = shown.filter(|fragment| fragment.source.0 >= self.sources);
         if answer.outcome == Outcome::Hit && !self.heeds_no_event() {
             let degraded = answer.degraded().count() > 0;
             assert!(unknown.next().is_none() || degraded, "{answer:?}");
@@ -357,12 +375,10 @@ impl Stage {
         format!("{:?}", self.cache).contains("Ttl(")
     }
 
-    fn look(&self, source: SourceId, entity: u64) {
-        assert_eq!(self.ledger.slot(source, entity).source(), source);
-        let (trusted, watermark) = (self.ledger.trusted(source), self.ledger.watermark(source));
+    fn look(&self, source: SourceId) {
+        let (trusted, watermark) = (self.feed.trusted(source), self.feed.watermark(source));
         if source.0 >= self.sources {
             assert!(!trusted && watermark.is_none());
-            assert!(self.ledger.unknown_sources() > 0);
         }
     }
 }

@@ -2,26 +2,26 @@
 
 use std::time::Duration;
 
-use fresh_cache::{Audit, Outcome, Strategy, Suspicion};
+use fresh_cache::{Audit, Mismatch, Outcome, Strategy};
 
-use crate::held_sources::{Pages, Trouble};
-use crate::replica::{ACCOUNTS, METRICS, PAGE, Rig, TICK, asked_in_full, revision, version};
+use crate::held_sources::{Fault, Pages};
+use crate::replica::{ACCOUNTS, METRICS, PAGE, Replica, TICK, asked_in_full, revision, version};
 
 const SECOND: Duration = Duration::from_secs(1);
 
 /// A page on a living feed.
-async fn read_once(strategy: Strategy) -> Rig {
-    let rig = Rig::of(strategy);
-    rig.read().await;
-    rig.world.take_requests();
-    rig
+async fn read_once(strategy: Strategy) -> Replica {
+    let replica = Replica::of(strategy);
+    replica.read().await;
+    replica.sources.take_requests();
+    replica
 }
 
-/// The suspicion that an audit is to find.
-async fn suspicion(rig: &Rig) -> Suspicion<u64> {
-    match rig.cache.audit(&PAGE).await {
-        Audit::Suspicious(suspicion) => suspicion,
-        other => panic!("it is suspicious: {other:?}"),
+/// The mismatch that an audit is to find.
+async fn mismatch(replica: &Replica) -> Mismatch<u64> {
+    match replica.cache.audit(&PAGE).await {
+        Audit::Mismatch(mismatch) => mismatch,
+        other => panic!("it is a mismatch: {other:?}"),
     }
 }
 
@@ -35,178 +35,199 @@ fn skipped(audit: &Audit<Pages>) -> bool {
 
 #[tokio::test]
 async fn a_page_that_is_what_its_sources_say_agrees_after_asking_them_in_full() {
-    let rig = read_once(Strategy::Invalidate).await;
-    assert!(agrees(&rig.cache.audit(&PAGE).await));
-    assert_eq!(rig.world.take_requests(), [ACCOUNTS, METRICS].map(asked_in_full));
-    assert_eq!(rig.cache.stats().audits.get(), 1);
+    let replica = read_once(Strategy::Invalidate).await;
+    assert!(agrees(&replica.cache.audit(&PAGE).await));
+    assert_eq!(
+        replica.sources.take_requests(),
+        [ACCOUNTS, METRICS].map(asked_in_full)
+    );
+    assert_eq!(replica.cache.stats().audits.get(), 1);
 }
 
 #[tokio::test]
 async fn a_source_that_changes_without_an_event_is_found_and_the_page_repaired() {
-    let mut rig = read_once(Strategy::Invalidate).await;
-    rig.world.mutate(METRICS, PAGE); // no event of it will ever come
-    let suspicion = suspicion(&rig).await;
-    let seen = rig.clock_now();
+    let mut replica = read_once(Strategy::Invalidate).await;
+    replica.sources.mutate(METRICS, PAGE); // no event of it will ever come
+    let mismatch = mismatch(&replica).await;
+    let seen = replica.clock_now();
     assert_eq!(
         (
-            suspicion.key,
-            suspicion.source,
-            suspicion.found,
-            suspicion.seen.moment
+            mismatch.key,
+            mismatch.source,
+            mismatch.found,
+            mismatch.seen.moment
         ),
         (PAGE, METRICS, version(2), seen)
     );
-    rig.live(SECOND); // and yet the source says that nothing is under way
-    let Audit::Lies(lie) = rig.cache.audit_again(suspicion).await else {
-        panic!("it is a lie");
+    replica.live(SECOND); // and yet the source says that nothing is under way
+    let Audit::Confirmed(confirmed) = replica.cache.audit_again(mismatch).await else {
+        panic!("it is confirmed");
     };
-    assert_eq!((lie.shown, lie.claimed), (version(1), rig.clock_now()));
-    assert_eq!(lie.entry.page(), &[Some(1), Some(1)]);
-    let answer = rig.read().await;
+    assert_eq!(
+        (confirmed.shown, confirmed.claimed),
+        (version(1), replica.clock_now())
+    );
+    assert_eq!(confirmed.page.content(), &[Some(1), Some(1)]);
+    let answer = replica.read().await;
     assert_eq!(
         (answer.outcome, revision(&answer, METRICS)),
         (Outcome::Hit, Some(2))
     );
-    let stats = rig.cache.stats();
-    assert_eq!((stats.suspicions.get(), stats.lies.get()), (1, 1));
+    let stats = replica.cache.stats();
+    assert_eq!((stats.mismatches.get(), stats.confirmed_mismatches.get()), (1, 1));
 }
 
 #[tokio::test]
 async fn an_event_under_way_is_suspicious_once() {
-    let mut rig = read_once(Strategy::Invalidate).await;
-    rig.world.mutate(ACCOUNTS, PAGE);
-    let suspicion = suspicion(&rig).await;
-    rig.clock.advance(Duration::from_millis(900));
-    rig.hearing.changed(ACCOUNTS, PAGE);
-    rig.hear_watermarks();
+    let mut replica = read_once(Strategy::Invalidate).await;
+    replica.sources.mutate(ACCOUNTS, PAGE);
+    let mismatch = mismatch(&replica).await;
+    replica.clock.advance(Duration::from_millis(900));
+    replica.writer.changed(ACCOUNTS, PAGE);
+    replica.apply_watermarks();
     assert!(
-        agrees(&rig.cache.audit_again(suspicion.clone()).await),
+        agrees(&replica.cache.audit_again(mismatch.clone()).await),
         "it claims nothing now"
     );
-    rig.read().await;
+    replica.read().await;
     assert!(
-        agrees(&rig.cache.audit_again(suspicion).await),
+        agrees(&replica.cache.audit_again(mismatch).await),
         "it shows what was found"
     );
-    assert_eq!(rig.cache.stats().lies.get(), 0);
+    assert_eq!(replica.cache.stats().confirmed_mismatches.get(), 0);
 }
 
 #[tokio::test]
 async fn an_event_that_is_late_is_no_lie_while_the_watermarks_are() {
-    let rig = read_once(Strategy::Invalidate).await;
-    rig.world.mutate(ACCOUNTS, PAGE);
-    let suspicion = suspicion(&rig).await;
-    rig.clock.advance(Duration::from_millis(900));
+    let replica = read_once(Strategy::Invalidate).await;
+    replica.sources.mutate(ACCOUNTS, PAGE);
+    let mismatch = mismatch(&replica).await;
+    replica.clock.advance(Duration::from_millis(900));
     assert!(
-        agrees(&rig.cache.audit_again(suspicion).await),
+        agrees(&replica.cache.audit_again(mismatch).await),
         "it claims no more than before"
     );
 }
 
 #[tokio::test]
-async fn a_page_that_is_not_proven_is_not_looked_at() {
-    let mut rig = Rig::new();
-    assert!(skipped(&rig.cache.audit(&PAGE).await), "not resident");
-    rig.read().await;
-    rig.change(ACCOUNTS);
-    rig.world.take_requests();
-    assert!(skipped(&rig.cache.audit(&PAGE).await), "overtaken");
-    rig.world
-        .set(ACCOUNTS, |source| source.trouble = Some(Trouble::Down));
-    rig.read().await;
-    rig.world.take_requests();
-    assert!(skipped(&rig.cache.audit(&PAGE).await), "marked");
-    assert!(rig.world.take_requests().is_empty(), "nobody was asked for it");
-    assert_eq!(rig.cache.stats().audits.get(), 0);
+async fn a_page_that_is_not_fresh_is_not_looked_at() {
+    let mut replica = Replica::new();
+    assert!(skipped(&replica.cache.audit(&PAGE).await), "not resident");
+    replica.read().await;
+    replica.change(ACCOUNTS);
+    replica.sources.take_requests();
+    assert!(skipped(&replica.cache.audit(&PAGE).await), "overtaken");
+    replica
+        .sources
+        .set(ACCOUNTS, |source| source.fault = Some(Fault::Down));
+    replica.read().await;
+    replica.sources.take_requests();
+    assert!(skipped(&replica.cache.audit(&PAGE).await), "marked");
+    assert!(
+        replica.sources.take_requests().is_empty(),
+        "nobody was asked for it"
+    );
+    assert_eq!(replica.cache.stats().audits.get(), 0);
 }
 
 #[tokio::test]
 async fn a_marked_page_is_not_looked_at_even_while_its_source_rests() {
-    let mut rig = Rig::with(fresh_cache::CacheOptions::default());
-    rig.read().await;
-    rig.change(ACCOUNTS);
-    rig.world
-        .set(ACCOUNTS, |source| source.trouble = Some(Trouble::Down));
-    rig.read().await;
-    assert_eq!(rig.read().await.outcome, Outcome::Hit);
-    assert!(skipped(&rig.cache.audit(&PAGE).await));
+    let mut replica = Replica::with(fresh_cache::CacheOptions::default());
+    replica.read().await;
+    replica.change(ACCOUNTS);
+    replica
+        .sources
+        .set(ACCOUNTS, |source| source.fault = Some(Fault::Down));
+    replica.read().await;
+    assert_eq!(replica.read().await.outcome, Outcome::Hit);
+    assert!(skipped(&replica.cache.audit(&PAGE).await));
 }
 
 #[tokio::test]
 async fn sources_that_cannot_be_asked_prove_nothing() {
-    let rig = read_once(Strategy::Invalidate).await;
+    let replica = read_once(Strategy::Invalidate).await;
     for source in [ACCOUNTS, METRICS] {
-        rig.world
-            .set(source, |source| source.trouble = Some(Trouble::Down));
+        replica
+            .sources
+            .set(source, |source| source.fault = Some(Fault::Down));
     }
-    assert!(skipped(&rig.cache.audit(&PAGE).await));
-    rig.world.set(METRICS, |source| source.trouble = None);
+    assert!(skipped(&replica.cache.audit(&PAGE).await));
+    replica.sources.set(METRICS, |source| source.fault = None);
     assert!(
-        agrees(&rig.cache.audit(&PAGE).await),
+        agrees(&replica.cache.audit(&PAGE).await),
         "one of them suffices to say something"
     );
 }
 
 #[tokio::test]
 async fn a_source_that_says_something_else_under_the_same_version_is_found() {
-    let mut rig = read_once(Strategy::Invalidate).await;
-    rig.world.set(ACCOUNTS, |source| source.text = "something else");
-    let suspicion = suspicion(&rig).await;
-    assert_eq!(suspicion.found, version(1));
-    rig.live(SECOND);
+    let mut replica = read_once(Strategy::Invalidate).await;
+    replica
+        .sources
+        .set(ACCOUNTS, |source| source.text = "something else");
+    let mismatch = mismatch(&replica).await;
+    assert_eq!(mismatch.found, version(1));
+    replica.live(SECOND);
     assert!(matches!(
-        rig.cache.audit_again(suspicion.clone()).await,
-        Audit::Lies(_)
+        replica.cache.audit_again(mismatch.clone()).await,
+        Audit::Confirmed(_)
     ));
-    rig.read().await;
-    assert!(agrees(&rig.cache.audit_again(suspicion).await));
+    replica.read().await;
+    assert!(agrees(&replica.cache.audit_again(mismatch).await));
 }
 
 #[tokio::test]
-async fn another_incarnation_of_which_nothing_is_heard_is_found() {
-    let mut rig = read_once(Strategy::Invalidate).await;
-    rig.world.set(ACCOUNTS, |source| source.incarnation = 2);
-    let suspicion = suspicion(&rig).await;
-    rig.live(SECOND);
-    assert!(matches!(rig.cache.audit_again(suspicion).await, Audit::Lies(_)));
+async fn another_incarnation_of_which_nothing_is_received_is_found() {
+    let mut replica = read_once(Strategy::Invalidate).await;
+    replica.sources.set(ACCOUNTS, |source| source.incarnation = 2);
+    let mismatch = mismatch(&replica).await;
+    replica.live(SECOND);
+    assert!(matches!(
+        replica.cache.audit_again(mismatch).await,
+        Audit::Confirmed(_)
+    ));
 }
 
 #[tokio::test]
 async fn a_source_that_lags_is_no_suspicion() {
-    let mut rig = Rig::new();
-    rig.change(ACCOUNTS);
-    rig.read().await;
-    rig.world
-        .set(ACCOUNTS, |source| source.trouble = Some(Trouble::Lags(1)));
-    assert!(agrees(&rig.cache.audit(&PAGE).await));
+    let mut replica = Replica::new();
+    replica.change(ACCOUNTS);
+    replica.read().await;
+    replica
+        .sources
+        .set(ACCOUNTS, |source| source.fault = Some(Fault::Lags(1)));
+    assert!(agrees(&replica.cache.audit(&PAGE).await));
 }
 
 #[tokio::test]
 async fn a_ttl_shows_the_past_and_does_not_lie_about_it() {
-    let mut rig = read_once(Strategy::Ttl(Duration::from_mins(1))).await;
-    rig.live(TICK);
-    rig.change(ACCOUNTS);
+    let mut replica = read_once(Strategy::Ttl(Duration::from_mins(1))).await;
+    replica.live(TICK);
+    replica.change(ACCOUNTS);
     for _ in 0..3 {
-        let suspicion = suspicion(&rig).await;
-        rig.live(SECOND);
-        assert_eq!(revision(&rig.read().await, ACCOUNTS), Some(1));
-        assert!(agrees(&rig.cache.audit_again(suspicion).await));
+        let mismatch = mismatch(&replica).await;
+        replica.live(SECOND);
+        assert_eq!(revision(&replica.read().await, ACCOUNTS), Some(1));
+        assert!(agrees(&replica.cache.audit_again(mismatch).await));
     }
 }
 
 #[tokio::test]
 async fn a_sample_is_of_resident_pages_each_once() {
-    let rig = Rig::new();
+    let replica = Replica::new();
     for page in 0..20 {
-        rig.cache.read(&page, fresh_cache::Demand::Any).await;
+        replica
+            .cache
+            .read(&page, fresh_cache::Consistency::MinimizeLatency)
+            .await;
     }
-    assert!(rig.cache.sample(0).is_empty());
-    let mut all = rig.cache.sample(100);
+    assert!(replica.cache.sample(0).is_empty());
+    let mut all = replica.cache.sample(100);
     all.sort_unstable();
     assert_eq!(all, (0..20).collect::<Vec<_>>());
     let mut seen = std::collections::HashSet::new();
     for _ in 0..100 {
-        let sample = rig.cache.sample(5);
+        let sample = replica.cache.sample(5);
         assert_eq!(sample.iter().collect::<std::collections::HashSet<_>>().len(), 5);
         seen.extend(sample);
     }

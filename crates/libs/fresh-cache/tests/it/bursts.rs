@@ -2,135 +2,141 @@
 
 use std::collections::HashSet;
 
-use fresh_cache::{Demand, Outcome, Refresh, RefreshOptions};
+use fresh_cache::{Consistency, Outcome, RefreshOptions, RefreshScope};
 use proptest::prelude::{ProptestConfig, prop, prop_assert, prop_assert_eq, proptest};
 use proptest::strategy::Strategy;
 
 use crate::held_sources::Step;
-use crate::replica::{ACCOUNTS, METRICS, PAGE, Rig, revision};
+use crate::replica::{ACCOUNTS, METRICS, PAGE, Replica, revision};
 
 const OTHER_PAGE: u64 = 7;
 
 #[tokio::test]
 async fn a_burst_of_events_is_one_refresh_that_shows_the_last() {
-    let mut rig = Rig::refreshing_read(Refresh::Read).await;
+    let mut replica = Replica::refreshing_read(RefreshScope::Read).await;
     for _ in 0..1_000 {
-        rig.change_carried(ACCOUNTS);
+        replica.change_carried(ACCOUNTS);
     }
-    rig.settle().await;
-    let answer = rig.read().await;
+    replica.settle().await;
+    let answer = replica.read().await;
     assert_eq!(
         (answer.outcome, revision(&answer, ACCOUNTS)),
         (Outcome::Hit, Some(1_001))
     );
-    assert_eq!(rig.cache.stats().refreshes.get(), 1);
-    assert_eq!(rig.cache.stats().renders.get(), 2);
-    assert!(rig.world.take_requests().is_empty());
+    assert_eq!(replica.cache.stats().refreshes.get(), 1);
+    assert_eq!(replica.cache.stats().compositions.get(), 2);
+    assert!(replica.sources.take_requests().is_empty());
 }
 
 #[tokio::test]
 async fn a_burst_during_a_refresh_is_one_more() {
-    let mut rig = Rig::refreshing_read(Refresh::Resident).await;
-    rig.world.stop(METRICS, Step::Answer).hold();
-    rig.change_announced(METRICS, PAGE);
-    rig.world.stop(METRICS, Step::Answer).arrived().await;
+    let mut replica = Replica::refreshing_read(RefreshScope::Resident).await;
+    replica.sources.stop(METRICS, Step::Answer).hold();
+    replica.change_announced(METRICS, PAGE);
+    replica.sources.stop(METRICS, Step::Answer).arrived().await;
     for _ in 0..1_000 {
-        rig.change_announced(METRICS, PAGE);
+        replica.change_announced(METRICS, PAGE);
         tokio::task::yield_now().await;
     }
-    rig.world.stop(METRICS, Step::Answer).release();
-    rig.settle().await;
-    assert_eq!(rig.cache.stats().refreshes.get(), 2);
-    assert_eq!(revision(&rig.read().await, METRICS), Some(1_002));
-    assert_eq!(rig.world.take_requests().len(), 2);
+    replica.sources.stop(METRICS, Step::Answer).release();
+    replica.settle().await;
+    assert_eq!(replica.cache.stats().refreshes.get(), 2);
+    assert_eq!(revision(&replica.read().await, METRICS), Some(1_002));
+    assert_eq!(replica.sources.take_requests().len(), 2);
 }
 
 #[tokio::test]
 async fn a_refresh_that_is_held_open_delays_neither_the_hearing_nor_another_page() {
-    let mut rig = Rig::refreshing_read(Refresh::Resident).await;
-    rig.cache.read(&OTHER_PAGE, Demand::Any).await;
-    rig.world.stop(ACCOUNTS, Step::Ask).hold();
-    rig.change_announced(ACCOUNTS, PAGE);
-    rig.world.stop(ACCOUNTS, Step::Ask).arrived().await;
-    rig.world.stop(ACCOUNTS, Step::Ask).let_others_pass();
+    let mut replica = Replica::refreshing_read(RefreshScope::Resident).await;
+    replica
+        .cache
+        .read(&OTHER_PAGE, Consistency::MinimizeLatency)
+        .await;
+    replica.sources.stop(ACCOUNTS, Step::Ask).hold();
+    replica.change_announced(ACCOUNTS, PAGE);
+    replica.sources.stop(ACCOUNTS, Step::Ask).arrived().await;
+    replica.sources.stop(ACCOUNTS, Step::Ask).let_others_pass();
     // Nothing here waits, so that none of it can be delayed: more events of that page than may be refreshed at once.
     for _ in 0..10 {
-        rig.change_announced(ACCOUNTS, PAGE);
-        rig.settle().await;
+        replica.change_announced(ACCOUNTS, PAGE);
+        replica.settle().await;
     }
-    rig.change_announced(ACCOUNTS, OTHER_PAGE);
-    rig.settle().await;
-    let other = rig.cache.read(&OTHER_PAGE, Demand::Any).await;
+    replica.change_announced(ACCOUNTS, OTHER_PAGE);
+    replica.settle().await;
+    let other = replica
+        .cache
+        .read(&OTHER_PAGE, Consistency::MinimizeLatency)
+        .await;
     assert_eq!(
         (other.outcome, revision(&other, ACCOUNTS)),
         (Outcome::Hit, Some(2))
     );
-    let reading = rig.waiting(Demand::Any).await;
-    rig.world.stop(ACCOUNTS, Step::Ask).release();
+    let reading = replica.waiting(Consistency::MinimizeLatency).await;
+    replica.sources.stop(ACCOUNTS, Step::Ask).release();
     assert_eq!(revision(&reading.await, ACCOUNTS), Some(12));
 }
 
 #[tokio::test]
 async fn only_so_many_pages_are_refreshed_at_once_and_the_others_later() {
-    let mut rig = Rig::refreshing_within(RefreshOptions {
-        of: Refresh::All,
+    let mut replica = Replica::refreshing_within(RefreshOptions {
+        scope: RefreshScope::All,
         at_once: 2,
         ..RefreshOptions::default()
     });
-    rig.world.stop(ACCOUNTS, Step::Admit).hold();
+    replica.sources.stop(ACCOUNTS, Step::Admit).hold();
     for page in 0..5 {
-        rig.change_announced(ACCOUNTS, page);
+        replica.change_announced(ACCOUNTS, page);
     }
-    rig.settle().await;
-    assert_eq!(rig.cache.flights(), 2);
-    rig.world.stop(ACCOUNTS, Step::Admit).release();
-    rig.world.stop(ACCOUNTS, Step::Admit).release();
-    rig.settle().await;
-    assert_eq!(rig.cache.sample(10).len(), 5);
+    replica.settle().await;
+    assert_eq!(replica.cache.loads_in_flight(), 2);
+    replica.sources.stop(ACCOUNTS, Step::Admit).release();
+    replica.sources.stop(ACCOUNTS, Step::Admit).release();
+    replica.settle().await;
+    assert_eq!(replica.cache.sample(10).len(), 5);
 }
 
 #[tokio::test]
 async fn events_beyond_the_limit_are_invalidations_and_counted() {
     // Nothing takes the events out of the inbox while the test does not wait.
-    let mut rig = Rig::refreshing_within(RefreshOptions {
+    let mut replica = Replica::refreshing_within(RefreshOptions {
         waiting: 2,
         ..RefreshOptions::default()
     });
-    rig.read().await;
+    replica.read().await;
     for _ in 0..10 {
-        rig.change_carried(ACCOUNTS);
+        replica.change_carried(ACCOUNTS);
     }
-    assert_eq!(rig.cache.stats().refreshes_degraded.get(), 8);
-    rig.settle().await;
-    assert_eq!(revision(&rig.read().await, ACCOUNTS), Some(11));
-    assert_eq!(rig.read().await.outcome, Outcome::Hit);
+    assert_eq!(replica.cache.stats().refreshes_degraded.get(), 8);
+    replica.settle().await;
+    assert_eq!(revision(&replica.read().await, ACCOUNTS), Some(11));
+    assert_eq!(replica.read().await.outcome, Outcome::Hit);
 }
 
 #[tokio::test]
 async fn pages_beyond_the_limit_are_invalidated_and_counted() {
-    let mut rig = Rig::refreshing_within(RefreshOptions {
-        of: Refresh::Read,
+    let mut replica = Replica::refreshing_within(RefreshOptions {
+        scope: RefreshScope::Read,
         waiting: 2,
         at_once: 1,
     });
     for page in 0..5 {
-        rig.cache.read(&page, Demand::Any).await;
+        replica.cache.read(&page, Consistency::MinimizeLatency).await;
     }
-    rig.world.stop(ACCOUNTS, Step::Ask).hold();
+    replica.sources.stop(ACCOUNTS, Step::Ask).hold();
     for page in 0..5 {
-        rig.change_announced(ACCOUNTS, page);
-        rig.settle().await;
+        replica.change_announced(ACCOUNTS, page);
+        replica.settle().await;
     }
     assert_eq!(
-        rig.cache.stats().refreshes_degraded.get(),
+        replica.cache.stats().refreshes_degraded.get(),
         2,
-        "one flies, two wait"
+        "one is refreshed, two wait"
     );
-    rig.world.stop(ACCOUNTS, Step::Ask).release();
-    rig.settle().await;
-    assert_eq!(rig.cache.stats().refreshes.get(), 3);
+    replica.sources.stop(ACCOUNTS, Step::Ask).release();
+    replica.settle().await;
+    assert_eq!(replica.cache.stats().refreshes.get(), 3);
     for page in 0..5 {
-        let answer = rig.cache.read(&page, Demand::Any).await;
+        let answer = replica.cache.read(&page, Consistency::MinimizeLatency).await;
         assert_eq!(revision(&answer, ACCOUNTS), Some(2), "page {page}");
         assert_eq!(answer.outcome == Outcome::Hit, page < 3, "page {page}");
     }
@@ -156,7 +162,7 @@ fn happening() -> impl Strategy<Value = Happening> {
 
 /// Lets it happen; the refreshes that were of use to nobody, the reads, and the pages created without one.
 async fn run(happenings: &[Happening]) -> (u64, u64, usize) {
-    let mut rig = Rig::refreshing(Refresh::Read);
+    let mut replica = Replica::refreshing(RefreshScope::Read);
     let mut reads = 0;
     let mut read = HashSet::new();
     for &happening in happenings {
@@ -164,25 +170,25 @@ async fn run(happenings: &[Happening]) -> (u64, u64, usize) {
             Happening::Read(page) => {
                 reads += 1;
                 read.insert(page);
-                let latest = rig.world.version(ACCOUNTS, page).revision;
-                let answer = rig.cache.read(&page, Demand::Any).await;
+                let latest = replica.sources.version(ACCOUNTS, page).revision;
+                let answer = replica.cache.read(&page, Consistency::MinimizeLatency).await;
                 assert_eq!(revision(&answer, ACCOUNTS), Some(latest));
             }
-            Happening::Event(page) => rig.change_announced(ACCOUNTS, page),
-            Happening::Evict(page) => rig.cache.forget(&page),
-            Happening::Settle => rig.settle().await,
+            Happening::Event(page) => replica.change_announced(ACCOUNTS, page),
+            Happening::Evict(page) => replica.cache.evict(&page),
+            Happening::Settle => replica.settle().await,
         }
-        let wasted = rig.cache.stats().refreshes_wasted.get();
-        let refreshes = rig.cache.stats().refreshes.get();
+        let wasted = replica.cache.stats().refreshes_wasted.get();
+        let refreshes = replica.cache.stats().refreshes.get();
         assert!(
             wasted <= reads,
             "{wasted} of {refreshes} wasted for {reads} reads"
         );
     }
-    rig.settle().await;
-    let created = rig.cache.sample(10);
+    replica.settle().await;
+    let created = replica.cache.sample(10);
     let unasked = created.iter().filter(|page| !read.contains(*page)).count();
-    (rig.cache.stats().refreshes.get(), reads, unasked)
+    (replica.cache.stats().refreshes.get(), reads, unasked)
 }
 
 proptest! {

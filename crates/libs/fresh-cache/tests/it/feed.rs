@@ -1,11 +1,11 @@
-//! What one replica hears of one source: a channel that loses, repeats and delays, and what the feed makes of it.
+//! What one replica receives of one source: a channel that loses, repeats and delays, and what the feed makes of it.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use fresh_cache::{Announcement, FreshCache, Hearing, Moment, SourceId};
+use fresh_cache::{Announcement, FeedWriter, FreshCache, Moment, SourceId};
 
-use crate::random_sources::{CARRYING, Dice, ENTITIES, Sea, Ships, State, carried};
+use crate::random_sources::{CARRYING, Dice, ENTITIES, Pages, RandomSources, State, event_fragment};
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Message {
@@ -41,7 +41,7 @@ pub(crate) struct Channel {
     pub(crate) under_way: VecDeque<Message>,
     /// For duplicates.
     delivered: Vec<Message>,
-    heard: (u128, u64),
+    applied_up_to: (u128, u64),
     /// Of every entity, the latest state that an event was applied of, and the latest deletion.
     pub(crate) applied: [usize; ENTITIES],
     pub(crate) deleted: [usize; ENTITIES],
@@ -53,7 +53,7 @@ impl Channel {
             source,
             under_way: VecDeque::new(),
             delivered: Vec::new(),
-            heard: (0, 0),
+            applied_up_to: (0, 0),
             applied: [0; ENTITIES],
             deleted: [0; ENTITIES],
         }
@@ -74,13 +74,18 @@ impl Channel {
         self.under_way.drain(..lost);
     }
 
-    /// The replica hears one message (rules 6, 7, 16 and 17); whether there was one.
-    pub(crate) fn hear(&mut self, hearing: &mut Hearing, sea: &Sea, cache: &FreshCache<Ships>) -> bool {
+    /// The replica applies one message (rules 6, 7, 16 and 17); whether there was one.
+    pub(crate) fn apply(
+        &mut self,
+        writer: &mut FeedWriter,
+        sources: &RandomSources,
+        cache: &FreshCache<Pages>,
+    ) -> bool {
         let Some(message) = self.under_way.pop_front() else {
             return false;
         };
         self.delivered.push(message);
-        let vouch = |at| sea.sources[self.source.0].lock().unwrap().vouch(at);
+        let vouch = |at| sources.sources[self.source.0].lock().unwrap().vouch(at);
         match message {
             Message::Event {
                 entity,
@@ -90,19 +95,19 @@ impl Channel {
                 committed,
             } => {
                 vouch(committed.at);
-                let repeat = self.note(hearing, committed.version.incarnation, sequence, sequence - 1);
+                let repeat = self.note(writer, committed.version.incarnation, sequence, sequence - 1);
                 self.applied[entity] = self.applied[entity].max(state);
                 let position = if deleted {
                     self.deleted[entity] = self.deleted[entity].max(state);
-                    hearing.deleted(self.source, entity as u64)
+                    writer.deleted(self.source, entity as u64)
                 } else {
-                    hearing.changed(self.source, entity as u64)
+                    writer.changed(self.source, entity as u64)
                 };
                 cache.announce(Announcement {
                     source: self.source,
                     entity: entity as u64,
                     position,
-                    carried: (self.source == CARRYING && !repeat).then(|| carried(state, committed)),
+                    fragment: (self.source == CARRYING && !repeat).then(|| event_fragment(state, committed)),
                 });
             }
             Message::Watermark {
@@ -112,26 +117,26 @@ impl Channel {
                 incarnation,
             } => {
                 vouch(at);
-                self.note(hearing, incarnation, sequence, sequence);
-                hearing.watermark(self.source, complete_until);
+                self.note(writer, incarnation, sequence, sequence);
+                writer.watermark(self.source, complete_until);
             }
         }
         true
     }
 
-    /// Compares with what was heard before: reports a loss, and answers whether this is a repeat.
-    fn note(&mut self, hearing: &mut Hearing, incarnation: u128, sequence: u64, needed: u64) -> bool {
-        let (of, heard) = self.heard;
+    /// Compares with what was applied before: reports a loss, and answers whether this is a repeat.
+    fn note(&mut self, writer: &mut FeedWriter, incarnation: u128, sequence: u64, needed: u64) -> bool {
+        let (of, last) = self.applied_up_to;
         if of != incarnation {
-            hearing.replaced(self.source);
-        } else if heard < needed {
-            hearing.lost(self.source);
+            writer.replaced(self.source);
+        } else if last < needed {
+            writer.lost(self.source);
         }
         if of == incarnation {
-            self.heard.1 = heard.max(sequence);
-            sequence <= heard
+            self.applied_up_to.1 = last.max(sequence);
+            sequence <= last
         } else {
-            self.heard = (incarnation, sequence);
+            self.applied_up_to = (incarnation, sequence);
             false
         }
     }

@@ -4,11 +4,11 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Waker};
 
-use fresh_cache::{Answer, Clock as _, Demand, Moment, Outcome};
+use fresh_cache::{Answer, Clock as _, Consistency, Moment, Outcome};
 use futures::future::MaybeDone;
 
 use crate::held_sources::{Pages, Step};
-use crate::replica::{ACCOUNTS, PAGE, Reading, Rig, TICK, revision};
+use crate::replica::{ACCOUNTS, PAGE, Reading, Replica, TICK, revision};
 
 /// The steps of a fill between which something can happen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -38,13 +38,13 @@ struct Schedule {
     mutation: Stage,
     event: Stage,
     /// When the second reader arrives: not before the event.
-    arrival: Stage,
+    result: Stage,
 }
 
 /// One run: the first reader's fill is held at every stage, and things happen there.
 struct Run {
     schedule: Schedule,
-    rig: Rig,
+    replica: Replica,
     mutated: Option<Moment>,
     second: Option<Pin<Box<MaybeDone<Reading>>>>,
 }
@@ -55,24 +55,26 @@ impl Run {
         let Schedule {
             mutation,
             event,
-            arrival,
+            result,
             ..
         } = self.schedule;
-        self.rig.clock.advance(TICK);
+        self.replica.clock.advance(TICK);
         if stage == mutation {
-            self.rig.world.mutate(ACCOUNTS, PAGE);
-            self.mutated = Some(self.rig.clock.now());
+            self.replica.sources.mutate(ACCOUNTS, PAGE);
+            self.mutated = Some(self.replica.clock.now());
         }
         if stage == event {
-            self.rig.hearing.changed(ACCOUNTS, PAGE);
+            self.replica.writer.changed(ACCOUNTS, PAGE);
         }
-        self.rig.clock.advance(TICK);
+        self.replica.clock.advance(TICK);
         // The feed never says more than it may: between the mutation and its event, no watermark.
         if stage < mutation || stage >= event {
-            self.rig.hear_watermarks();
+            self.replica.apply_watermarks();
         }
-        if stage == arrival {
-            let mut second = Box::pin(futures::future::maybe_done(self.rig.reading(Demand::Any)));
+        if stage == result {
+            let mut second = Box::pin(futures::future::maybe_done(
+                self.replica.reading(Consistency::MinimizeLatency),
+            ));
             let _ = second.as_mut().poll(&mut Context::from_waker(Waker::noop()));
             self.second = Some(second);
         }
@@ -83,7 +85,7 @@ impl Run {
         let schedule = self.schedule;
         let mutated = self.mutated.expect("the run is over");
         assert!(
-            answer.fresh_as_of <= self.rig.clock.now(),
+            answer.fresh_as_of <= self.replica.clock.now(),
             "{schedule:?}: a date in the future"
         );
         if revision(answer, ACCOUNTS) == Some(1) {
@@ -96,21 +98,21 @@ impl Run {
 }
 
 async fn run(schedule: Schedule) {
-    let mut rig = Rig::new();
+    let mut replica = Replica::new();
     if schedule.resident {
-        rig.read().await;
-        rig.hearing.changed(ACCOUNTS, PAGE); // a repeat of an old event
-        rig.live(TICK);
+        replica.read().await;
+        replica.writer.changed(ACCOUNTS, PAGE); // a repeat of an old event
+        replica.live(TICK);
     }
-    let world = Arc::clone(&rig.world);
-    let stops = [Step::Admit, Step::Ask, Step::Answer].map(|step| world.stop(ACCOUNTS, step));
+    let sources = Arc::clone(&replica.sources);
+    let stops = [Step::Admit, Step::Ask, Step::Answer].map(|step| sources.stop(ACCOUNTS, step));
     for stop in stops {
         stop.hold();
     }
-    let first = rig.reading(Demand::Any);
+    let first = replica.reading(Consistency::MinimizeLatency);
     let run = Arc::new(Mutex::new(Run {
         schedule,
-        rig,
+        replica,
         mutated: None,
         second: None,
     }));
@@ -121,13 +123,13 @@ async fn run(schedule: Schedule) {
         stop.arrived().await;
         run.lock().unwrap().pass(*stage);
         if *stage == Stage::DuringTheRequest {
-            let rendering = Arc::clone(&run);
-            world.on_next_render(move || rendering.lock().unwrap().pass(Stage::AfterTheAnswer));
+            let composing = Arc::clone(&run);
+            sources.on_next_compose(move || composing.lock().unwrap().pass(Stage::AfterTheAnswer));
         }
         stop.release();
     }
     let first = first.await.unwrap();
-    world.unless_rendered(); // a page that was found to be the same is not rendered again
+    sources.unless_composed(); // a page that was found to be the same is not composed again
     run.lock().unwrap().pass(Stage::AfterTheLanding);
 
     let mut second = run
@@ -148,17 +150,17 @@ async fn run(schedule: Schedule) {
     assert_eq!(
         revision(&second, ACCOUNTS),
         Some(2),
-        "{schedule:?}: a reader after the event got the old flight"
+        "{schedule:?}: a reader after the event got the old load"
     );
-    let third = run.rig.read().await;
+    let third = run.replica.read().await;
     run.assert_true(&third);
     assert_eq!(
         revision(&third, ACCOUNTS),
         Some(2),
         "{schedule:?}: the event left an old page behind"
     );
-    run.rig.live(TICK);
-    let fourth = run.rig.read().await;
+    run.replica.live(TICK);
+    let fourth = run.replica.read().await;
     assert_eq!(
         fourth.outcome,
         Outcome::Hit,
@@ -166,7 +168,7 @@ async fn run(schedule: Schedule) {
     );
     assert_eq!(
         (revision(&fourth, ACCOUNTS), fourth.fresh_as_of),
-        (Some(2), run.rig.clock.now())
+        (Some(2), run.replica.clock.now())
     );
 }
 
@@ -176,12 +178,12 @@ async fn a_fill_held_open_while_the_event_passes_leaves_no_old_page_behind() {
     for resident in [false, true] {
         for mutation in STAGES {
             for event in STAGES.into_iter().filter(|&event| event >= mutation) {
-                for arrival in STAGES.into_iter().filter(|&arrival| arrival >= event) {
+                for result in STAGES.into_iter().filter(|&result| result >= event) {
                     run(Schedule {
                         resident,
                         mutation,
                         event,
-                        arrival,
+                        result,
                     })
                     .await;
                     runs += 1;

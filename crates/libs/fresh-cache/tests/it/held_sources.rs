@@ -1,11 +1,11 @@
-//! Two sources in memory that a test stops at every step, and the composer over them.
+//! Two sources in memory that a test stops at every step, and the loader over them.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use fresh_cache::{Carried, Claim, Composer, Fetched, Part, PartState, SourceId, Version};
+use fresh_cache::{Claim, EventFragment, Fetched, Fragment, FragmentState, Loader, SourceId, Version};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::replica::{ACCOUNTS, METRICS};
@@ -17,7 +17,7 @@ pub(crate) const UNREADABLE: &[u8] = b"unreadable";
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Shown {
     pub(crate) version: Version,
-    pub(crate) holds_for: Option<Duration>,
+    pub(crate) valid_for: Option<Duration>,
     /// What the source says beside the version: two of one version agree if they are the same.
     pub(crate) text: &'static str,
 }
@@ -50,7 +50,7 @@ pub(crate) struct Stop {
 
 /// The sources' side.
 #[derive(Debug)]
-pub(crate) struct World {
+pub(crate) struct HeldSources {
     sources: Mutex<[Source; 2]>,
     stops: [[Stop; 3]; 2],
     pub(crate) requests: Mutex<Vec<Request>>,
@@ -59,7 +59,7 @@ pub(crate) struct World {
     /// Of every page.
     pub(crate) weight: AtomicU32,
     /// Called by the next render.
-    on_render: Mutex<Option<Hook>>,
+    on_compose: Mutex<Option<Hook>>,
 }
 
 struct Hook(Box<dyn FnOnce() + Send>);
@@ -70,14 +70,14 @@ pub(crate) struct Source {
     pub(crate) claim: Option<Claim>,
     pub(crate) incarnation: u128,
     pub(crate) revisions: HashMap<u64, u64>,
-    pub(crate) holds_for: Option<Duration>,
+    pub(crate) valid_for: Option<Duration>,
     pub(crate) text: &'static str,
-    pub(crate) trouble: Option<Trouble>,
+    pub(crate) fault: Option<Fault>,
 }
 
 /// What is wrong with a source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Trouble {
+pub(crate) enum Fault {
     Down,
     Panics,
     /// Answers this revision, whatever it has.
@@ -91,19 +91,19 @@ pub(crate) enum Trouble {
 #[error("is down")]
 pub(crate) struct Down;
 
-/// The composer over a [`World`].
+/// The loader over a [`HeldSources`].
 #[derive(Debug)]
-pub(crate) struct Pages(pub(crate) Arc<World>);
+pub(crate) struct Pages(pub(crate) Arc<HeldSources>);
 
-impl World {
+impl HeldSources {
     pub(crate) fn new() -> Self {
         let source = Source {
             claim: Some(Claim::default()),
             incarnation: 1,
             revisions: HashMap::new(),
-            holds_for: None,
+            valid_for: None,
             text: "",
-            trouble: None,
+            fault: None,
         };
         Self {
             sources: Mutex::new([source.clone(), source]),
@@ -111,7 +111,7 @@ impl World {
             requests: Mutex::default(),
             spans: Mutex::default(),
             weight: AtomicU32::new(1),
-            on_render: Mutex::default(),
+            on_compose: Mutex::default(),
         }
     }
 
@@ -131,13 +131,13 @@ impl World {
         *revision
     }
 
-    pub(crate) fn on_next_render(&self, hook: impl FnOnce() + Send + 'static) {
-        *self.on_render.lock().unwrap() = Some(Hook(Box::new(hook)));
+    pub(crate) fn on_next_compose(&self, hook: impl FnOnce() + Send + 'static) {
+        *self.on_compose.lock().unwrap() = Some(Hook(Box::new(hook)));
     }
 
     /// Calls what the next render would have called.
-    pub(crate) fn unless_rendered(&self) {
-        let hook = self.on_render.lock().unwrap().take();
+    pub(crate) fn unless_composed(&self) {
+        let hook = self.on_compose.lock().unwrap().take();
         if let Some(Hook(hook)) = hook {
             hook();
         }
@@ -169,14 +169,14 @@ impl World {
         let Source {
             incarnation,
             ref revisions,
-            holds_for,
+            valid_for,
             text,
-            trouble,
+            fault,
             ..
         } = sources[source.0];
-        let revision = match trouble {
-            Some(Trouble::Lags(revision)) => revision,
-            Some(Trouble::Down) => return Err(Down),
+        let revision = match fault {
+            Some(Fault::Lags(revision)) => revision,
+            Some(Fault::Down) => return Err(Down),
             _ => revisions.get(&entity).copied().unwrap_or(1),
         };
         Ok(Shown {
@@ -185,7 +185,7 @@ impl World {
                 revision,
                 nonce: 0,
             },
-            holds_for,
+            valid_for,
             text,
         })
     }
@@ -194,12 +194,12 @@ impl World {
         self.sources.lock().unwrap()[source.0].claim
     }
 
-    fn trouble(&self, source: SourceId) -> Option<Trouble> {
-        self.sources.lock().unwrap()[source.0].trouble
+    fn fault(&self, source: SourceId) -> Option<Fault> {
+        self.sources.lock().unwrap()[source.0].fault
     }
 }
 
-impl Composer for Pages {
+impl Loader for Pages {
     type Key = u64;
     type Body = Shown;
     type Page = Vec<Option<u64>>;
@@ -212,7 +212,7 @@ impl Composer for Pages {
     async fn admit(
         &self,
         source: SourceId,
-        _known: Option<&Part<Shown>>,
+        _known: Option<&Fragment<Shown>>,
     ) -> Result<Option<OwnedSemaphorePermit>, Down> {
         self.0.stop(source, Step::Admit).pass().await;
         Ok(None)
@@ -222,42 +222,43 @@ impl Composer for Pages {
         &self,
         key: &u64,
         source: SourceId,
-        known: Option<&Part<Shown>>,
+        known: Option<&Fragment<Shown>>,
     ) -> Result<Fetched<Shown>, Down> {
-        let world = &self.0;
-        world.stop(source, Step::Ask).pass().await;
-        world.requests.lock().unwrap().push(Request {
+        let sources = &self.0;
+        sources.stop(source, Step::Ask).pass().await;
+        sources.requests.lock().unwrap().push(Request {
             source,
-            known: known.map(|part| part.version.revision),
+            known: known.map(|fragment| fragment.version.revision),
         });
-        world
+        sources
             .spans
             .lock()
             .unwrap()
             .extend(tracing::Span::current().metadata().map(tracing::Metadata::name));
-        let (claim, trouble) = (world.claim(source), world.trouble(source));
-        assert_ne!(trouble, Some(Trouble::Panics), "the source's client");
-        let shown = world.look(source, *key)?;
-        world.stop(source, Step::Answer).pass().await;
+        let (claim, fault) = (sources.claim(source), sources.fault(source));
+        assert_ne!(fault, Some(Fault::Panics), "the source's client");
+        let shown = sources.look(source, *key)?;
+        sources.stop(source, Step::Answer).pass().await;
         let Shown {
-            version, holds_for, ..
+            version, valid_for, ..
         } = shown;
-        if trouble == Some(Trouble::SaysNotModified) || known.is_some_and(|part| part.version == version) {
-            return Ok(Fetched::NotModified { claim, holds_for });
+        if fault == Some(Fault::SaysNotModified) || known.is_some_and(|fragment| fragment.version == version)
+        {
+            return Ok(Fetched::NotModified { claim, valid_for });
         }
         Ok(Fetched::New {
             version,
             claim,
             body: shown,
-            holds_for,
+            valid_for,
         })
     }
 
-    fn render(&self, _key: &u64, parts: &[PartState<Shown>]) -> Vec<Option<u64>> {
-        self.0.unless_rendered();
-        parts
+    fn compose(&self, _key: &u64, fragments: &[FragmentState<Shown>]) -> Vec<Option<u64>> {
+        self.0.unless_composed();
+        fragments
             .iter()
-            .map(|part| part.part().map(|part| part.body.version.revision))
+            .map(|fragment| fragment.fragment().map(|fragment| fragment.body.version.revision))
             .collect()
     }
 
@@ -269,10 +270,10 @@ impl Composer for Pages {
         vec![entity]
     }
 
-    fn read_carried(&self, _key: &u64, _source: SourceId, carried: &Carried) -> Option<Shown> {
-        (carried.data != UNREADABLE).then_some(Shown {
-            version: carried.version,
-            holds_for: None,
+    fn read_event(&self, _key: &u64, _source: SourceId, event: &EventFragment) -> Option<Shown> {
+        (event.data != UNREADABLE).then_some(Shown {
+            version: event.version,
+            valid_for: None,
             text: "",
         })
     }

@@ -1,4 +1,4 @@
-//! Random histories of writers, a lossy feed, readers, flights, refreshes, evictions, outages, resets and clocks that are
+//! Random histories of writers, a lossy feed, readers, loads, refreshes, evictions, outages, resets and clocks that are
 //! set back, and the invariants of the design on every answer: no resurrection (I1), never back in time (I2), true dates
 //! (I3), no trust without evidence (I4), convergence (I5).
 
@@ -8,13 +8,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fresh_cache::{
-    CacheOptions, Demand, FreshCache, Hearing, Ledger, LedgerOptions, ManualClock, Moment, SourceId, Stats,
-    Strategy,
+    CacheOptions, Consistency, FeedOptions, FeedWriter, FreshCache, ManualClock, Moment, SourceId, Stats,
+    Strategy, feed,
 };
 use futures::FutureExt as _;
 
 use crate::feed::Channel;
-use crate::random_sources::{CARRYING, Dice, ENTITIES, Sea, Ships, carried};
+use crate::random_sources::{CARRYING, Dice, ENTITIES, Pages, RandomSources, event_fragment};
 use crate::truth::{Floor, ShownSoFar, Token, Witness};
 
 const STEPS: u64 = 400;
@@ -24,12 +24,12 @@ struct History {
     seed: u64,
     strategy: Strategy,
     dice: Dice,
-    sea: Arc<Sea>,
+    sources: Arc<RandomSources>,
     channels: [Channel; 2],
-    hearing: Hearing,
-    /// Whether the replica's hearer stands still.
+    writer: FeedWriter,
+    /// Whether the replica's consumer stands still.
     paused: bool,
-    cache: FreshCache<Ships>,
+    cache: FreshCache<Pages>,
     shown: Rc<RefCell<ShownSoFar>>,
     readers: Vec<tokio::task::JoinHandle<()>>,
 }
@@ -37,13 +37,19 @@ struct History {
 impl History {
     fn new(seed: u64, strategy: Strategy) -> Self {
         let clock = ManualClock::at(Moment::from_micros(1_700_000_000_000_000));
-        // So few slots that entities share them. Which do is drawn anew for every ledger: a seed fixes all but that.
-        let options = LedgerOptions {
-            slots: 4,
-            ..LedgerOptions::default()
+        // So few fences that entities share them. Which do is drawn anew for every feed: a seed fixes all but that.
+        let options = FeedOptions {
+            fences: 4,
+            ..FeedOptions::default()
         };
-        let (ledger, hearing) = Ledger::with_clock(2, options, Arc::new(clock.clone()));
-        let sea = Arc::new(Sea::held(clock));
+        let (feed, writer) = feed::channel(
+            2,
+            FeedOptions {
+                clock: Arc::new(clock.clone()),
+                ..options
+            },
+        );
+        let sources = Arc::new(RandomSources::held(clock));
         let options = CacheOptions {
             strategy,
             max_stale: Duration::from_secs(20),
@@ -54,10 +60,10 @@ impl History {
             strategy,
             dice: Dice(seed),
             channels: [0, 1].map(|source| Channel::new(SourceId(source))),
-            hearing,
+            writer,
             paused: false,
-            cache: FreshCache::new(Ships(Arc::clone(&sea)), ledger, options),
-            sea,
+            cache: FreshCache::new(Pages(Arc::clone(&sources)), feed, options),
+            sources,
             shown: Rc::default(),
             readers: Vec::new(),
         }
@@ -75,23 +81,23 @@ impl History {
         refreshing.abort();
     }
 
-    /// What the replica is told of the past before it hears anything: any state, the latest or not.
+    /// What the replica is told of the past before it receives anything: any state, the latest or not.
     fn remember(&mut self) {
         for entity in 0..ENTITIES {
             let (state, committed) = {
-                let mut source = self.sea.sources[CARRYING.0].lock().unwrap();
+                let mut source = self.sources.sources[CARRYING.0].lock().unwrap();
                 for _ in 0..self.dice.below(4) {
-                    source.mutate(entity, false, &self.sea.clock);
-                    self.sea.clock.advance(Duration::from_secs(2));
+                    source.mutate(entity, false, &self.sources.clock);
+                    self.sources.clock.advance(Duration::from_secs(2));
                 }
-                source.publish(&self.sea.clock);
+                source.publish(&self.sources.clock);
                 let state = self.dice.below(source.states[entity].len());
                 let committed = source.states[entity][state];
                 source.vouch(committed.at);
                 (state, committed)
             };
             self.cache
-                .remember(CARRYING, entity as u64, carried(state, committed));
+                .remember(CARRYING, entity as u64, event_fragment(state, committed));
         }
     }
 
@@ -100,40 +106,46 @@ impl History {
         match self.dice.below(200) {
             0..12 => self.mutate(source, entity),
             12..36 => self.publish(source, true),
-            36..70 => self.hear(source),
+            36..70 => self.apply(source),
             70..73 => self.channels[source].duplicate(&mut self.dice),
             73..75 => self.channels[source].truncate(&mut self.dice),
             75 => self.recreate_stream(),
             76 => self.paused = !self.paused,
-            77..81 => self.sea.sources[source].lock().unwrap().down = self.dice.one_in(4),
-            81 if self.dice.one_in(3) => self.sea.sources[source].lock().unwrap().reset(&self.sea.clock),
-            82 if self.dice.one_in(3) => self.sea.set_the_clock_back(),
+            77..81 => self.sources.sources[source].lock().unwrap().down = self.dice.one_in(4),
+            81 if self.dice.one_in(3) => self.sources.sources[source]
+                .lock()
+                .unwrap()
+                .reset(&self.sources.clock),
+            82 if self.dice.one_in(3) => self.sources.set_the_clock_back(),
             83..103 => self.pass_time(),
-            103..109 => self.cache.forget(&entity),
+            103..109 => self.cache.evict(&entity),
             109..143 if self.readers.len() < READERS => self.arrive(entity),
-            _ => _ = self.sea.step_a_fetch(&mut self.dice),
+            _ => _ = self.sources.step_a_fetch(&mut self.dice),
         }
     }
 
     fn mutate(&mut self, source: usize, entity: usize) {
         let deleted = self.dice.one_in(5);
-        let mut source = self.sea.sources[source].lock().unwrap();
-        source.mutate(entity, deleted, &self.sea.clock);
+        let mut source = self.sources.sources[source].lock().unwrap();
+        source.mutate(entity, deleted, &self.sources.clock);
     }
 
     /// The relay publishes; some of it is lost on the way.
     fn publish(&mut self, source: usize, losses: bool) {
-        let messages = self.sea.sources[source].lock().unwrap().publish(&self.sea.clock);
+        let messages = self.sources.sources[source]
+            .lock()
+            .unwrap()
+            .publish(&self.sources.clock);
         let arrive = messages.into_iter().filter(|_| !(losses && self.dice.one_in(8)));
         self.channels[source].under_way.extend(arrive);
     }
 
-    fn hear(&mut self, source: usize) {
-        // Who was paused has a backlog, and hears it as fast as it can.
+    fn apply(&mut self, source: usize) {
+        // A replica that was paused has a backlog, and applies it as fast as it can.
         let messages = 1 + self.dice.below(3);
         for _ in 0..messages {
             if !self.paused {
-                self.channels[source].hear(&mut self.hearing, &self.sea, &self.cache);
+                self.channels[source].apply(&mut self.writer, &self.sources, &self.cache);
             }
         }
     }
@@ -143,35 +155,39 @@ impl History {
         self.channels
             .iter_mut()
             .for_each(|channel| channel.under_way.clear());
-        self.hearing.lost_all();
+        self.writer.lost_all();
     }
 
     fn pass_time(&mut self) {
         let longest = if self.dice.one_in(10) { 3_000 } else { 200 };
         let time = Duration::from_millis(1 + self.dice.below(longest) as u64);
-        self.sea.clock.advance(time);
+        self.sources.clock.advance(time);
     }
 
     /// A reader arrives, and checks what it gets.
     fn arrive(&mut self, entity: usize) {
-        let afresh = self.dice.one_in(10);
+        let full = self.dice.one_in(10);
         let tokens = self.tokens(entity);
-        let floor = Floor::of(entity, &self.sea, &self.channels, &self.shown.borrow());
-        let (cache, sea, shown) = (self.cache.clone(), Arc::clone(&self.sea), Rc::clone(&self.shown));
+        let floor = Floor::of(entity, &self.sources, &self.channels, &self.shown.borrow());
+        let (cache, sources, shown) = (
+            self.cache.clone(),
+            Arc::clone(&self.sources),
+            Rc::clone(&self.shown),
+        );
         let (place, strategy) = (format!("history {}", self.seed), self.strategy);
         self.readers.push(tokio::task::spawn_local(async move {
             let versions: Vec<_> = tokens
                 .iter()
                 .map(|&(source, version, _)| fresh_cache::Token::of(source, version))
                 .collect();
-            let demand = match versions.as_slice() {
-                versions if afresh => Demand::Afresh(versions),
-                [] => Demand::Any,
-                versions => Demand::AtLeast(versions),
+            let consistency = match versions.as_slice() {
+                versions if full => Consistency::FullyConsistent(versions),
+                [] => Consistency::MinimizeLatency,
+                versions => Consistency::AtLeastAsFresh(versions),
             };
-            let answer = cache.read(&entity, demand).await;
+            let answer = cache.read(&entity, consistency).await;
             let witness = Witness {
-                sea: &sea,
+                sources: &sources,
                 strategy,
                 entity,
                 floor,
@@ -180,8 +196,8 @@ impl History {
                 place,
             };
             witness.check();
-            for (latest, part) in shown.borrow_mut()[entity].iter_mut().zip(answer.entry.page()) {
-                *latest = part.map_or(*latest, |part| part.state.max(*latest));
+            for (latest, fragment) in shown.borrow_mut()[entity].iter_mut().zip(answer.page.content()) {
+                *latest = fragment.map_or(*latest, |fragment| fragment.state.max(*latest));
             }
         }));
     }
@@ -193,14 +209,14 @@ impl History {
             if !self.dice.one_in(4) {
                 continue;
             }
-            let at = self.sea.sources[source].lock().unwrap();
+            let at = self.sources.sources[source].lock().unwrap();
             let state = at.states[entity].len() - 1 - self.dice.below(at.states[entity].len().min(2));
             let mut version = at.states[entity][state].version;
-            let lie = self.dice.one_in(8);
-            if lie {
+            let made_up = self.dice.one_in(8);
+            if made_up {
                 version.revision += 1_000;
             }
-            tokens.push((SourceId(source), version, (!lie).then_some(state)));
+            tokens.push((SourceId(source), version, (!made_up).then_some(state)));
         }
         tokens
     }
@@ -208,18 +224,18 @@ impl History {
     /// The faults stop: within a moment, every page is a hit, and the latest (I5).
     async fn come_to_rest(&mut self) {
         // What had failed is asked again after a second.
-        self.sea.clock.advance(Duration::from_secs(1));
+        self.sources.clock.advance(Duration::from_secs(1));
         self.paused = false;
         for source in 0..2 {
-            self.sea.sources[source].lock().unwrap().down = false;
+            self.sources.sources[source].lock().unwrap().down = false;
             self.publish(source, false);
-            while self.channels[source].hear(&mut self.hearing, &self.sea, &self.cache) {}
+            while self.channels[source].apply(&mut self.writer, &self.sources, &self.cache) {}
         }
-        // The first readers may board what was in the air; the second find every page in order, or put it in order.
+        // The first readers may join what was in flight; the second find every page in order, or put it in order.
         for _ in 0..2 {
             (0..ENTITIES).for_each(|entity| self.arrive(entity));
-            while !self.readers.is_empty() || self.cache.flights() > 0 {
-                self.sea.step_a_fetch(&mut self.dice);
+            while !self.readers.is_empty() || self.cache.loads_in_flight() > 0 {
+                self.sources.step_a_fetch(&mut self.dice);
                 self.settle().await;
             }
         }
@@ -228,7 +244,7 @@ impl History {
         }
     }
 
-    /// Lets every task take the steps it can take, and hears what the readers found.
+    /// Lets every task take the steps it can take, and collects what the readers found.
     async fn settle(&mut self) {
         for _ in 0..8 {
             tokio::task::yield_now().await;
@@ -240,18 +256,21 @@ impl History {
 
     fn assert_converged(&self) {
         for entity in 0..ENTITIES {
-            let answer = self.cache.read(&entity, Demand::Any).now_or_never();
+            let answer = self
+                .cache
+                .read(&entity, Consistency::MinimizeLatency)
+                .now_or_never();
             let answer = answer.unwrap_or_else(|| panic!("history {}: {entity} is not a hit", self.seed));
             for source in 0..2 {
-                let latest = self.sea.sources[source].lock().unwrap().states[entity].len() - 1;
-                let state = answer.entry.page()[source].map(|part| part.state);
+                let latest = self.sources.sources[source].lock().unwrap().states[entity].len() - 1;
+                let state = answer.page.content()[source].map(|fragment| fragment.state);
                 assert_eq!(state, Some(latest), "history {}, source {source}", self.seed);
             }
         }
     }
 }
 
-fn run(seed: u64, strategy: Strategy) -> FreshCache<Ships> {
+fn run(seed: u64, strategy: Strategy) -> FreshCache<Pages> {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let mut history = History::new(seed, strategy);
     tokio::task::LocalSet::new().block_on(&runtime, history.run());
@@ -261,7 +280,7 @@ fn run(seed: u64, strategy: Strategy) -> FreshCache<Ships> {
 }
 
 /// Runs histories. What is counted happens at least once in each of them on the average: one in which nothing happens
-/// proves nothing.
+/// shows nothing.
 fn run_all(seeds: std::ops::Range<u64>, strategy: Strategy, count: impl Fn(&Stats) -> Vec<u64>) {
     let histories = seeds.end - seeds.start;
     let counts = seeds.map(|seed| count(run(seed, strategy).stats()));
@@ -278,11 +297,11 @@ fn common(stats: &Stats) -> Vec<u64> {
         stats.requests.get(),
         stats.collapsed.get(),
         stats.not_modified.get(),
-        stats.stale_parts.get(),
-        stats.missing_parts.get(),
+        stats.stale_fragments.get(),
+        stats.missing_fragments.get(),
         stats.rejected_by_fence.get(),
-        stats.rejected_by_time.get(),
-        stats.rejected_by_distrust.get(),
+        stats.rejected_as_expired.get(),
+        stats.rejected_as_untrusted.get(),
     ]
 }
 
@@ -294,7 +313,7 @@ fn every_answer_of_every_history_is_true_while_events_invalidate() {
 #[test]
 fn every_answer_of_every_history_is_true_while_events_refresh() {
     run_all(150..300, Strategy::Prepopulate, |stats| {
-        let refreshed = [&stats.refreshes, &stats.carried, &stats.behind];
+        let refreshed = [&stats.refreshes, &stats.event_fragments, &stats.behind];
         let refreshed = refreshed.into_iter().map(fresh_cache::Counter::get);
         common(stats).into_iter().chain(refreshed).collect()
     });

@@ -1,13 +1,13 @@
-//! One flight per page, at most one more waiting, begun late enough for whoever boards it.
+//! One load per page, at most one more waiting, begun late enough for every reader who joins it.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use fresh_cache::{Demand, Forward, Outcome};
+use fresh_cache::{Consistency, Forward, Outcome};
 use futures::future::join_all;
 
 use crate::held_sources::Step;
-use crate::replica::{ACCOUNTS, METRICS, PAGE, Rig, TICK, asked_in_full, revision};
+use crate::replica::{ACCOUNTS, METRICS, PAGE, Replica, TICK, asked_in_full, revision};
 
 const FIRST_FLIGHT: Outcome = Outcome::Forwarded {
     why: Forward::Miss,
@@ -21,13 +21,13 @@ const SHARED_FLIGHT: Outcome = Outcome::Forwarded {
 };
 
 #[tokio::test]
-async fn a_thousand_readers_share_one_flight() {
-    let rig = Rig::new();
-    let stop = rig.world.stop(ACCOUNTS, Step::Answer);
+async fn a_thousand_readers_share_one_load() {
+    let replica = Replica::new();
+    let stop = replica.sources.stop(ACCOUNTS, Step::Answer);
     stop.hold();
-    let early = rig.many_waiting(500).await;
+    let early = replica.many_waiting(500).await;
     stop.arrived().await;
-    let late = rig.many_waiting(500).await;
+    let late = replica.many_waiting(500).await;
     stop.release();
 
     let answers = join_all(early.into_iter().chain(late)).await;
@@ -36,40 +36,43 @@ async fn a_thousand_readers_share_one_flight() {
     assert!(
         answers
             .iter()
-            .all(|answer| Arc::ptr_eq(&answer.entry, &answers[0].entry))
+            .all(|answer| Arc::ptr_eq(&answer.page, &answers[0].page))
     );
-    assert_eq!(rig.world.take_requests().len(), 2, "one per source");
-    assert_eq!(rig.cache.stats().flights.get(), 1);
+    assert_eq!(replica.sources.take_requests().len(), 2, "one per source");
+    assert_eq!(replica.cache.stats().loads.get(), 1);
     assert_eq!(
-        (rig.cache.stats().misses.get(), rig.cache.stats().collapsed.get()),
+        (
+            replica.cache.stats().misses.get(),
+            replica.cache.stats().collapsed.get()
+        ),
         (1_000, 999)
     );
-    assert_eq!(rig.read().await.outcome, Outcome::Hit);
-    assert_eq!(rig.cache.flights(), 0, "no slot is left behind");
+    assert_eq!(replica.read().await.outcome, Outcome::Hit);
+    assert_eq!(replica.cache.loads_in_flight(), 0, "no fence is left behind");
 }
 
 #[tokio::test]
-async fn however_many_events_pass_at_most_one_flight_waits() {
-    let mut rig = Rig::new();
-    let stop = rig.world.stop(ACCOUNTS, Step::Answer);
+async fn however_many_events_come_at_most_one_load_waits() {
+    let mut replica = Replica::new();
+    let stop = replica.sources.stop(ACCOUNTS, Step::Answer);
     stop.hold();
-    let first = rig.waiting(Demand::Any).await;
+    let first = replica.waiting(Consistency::MinimizeLatency).await;
     stop.arrived().await;
-    rig.live(TICK);
-    let departed = rig.clock_now();
+    replica.live(TICK);
+    let started_at = replica.clock_now();
     let mut readers = Vec::new();
     for _ in 0..10 {
-        rig.live(TICK);
-        rig.change(ACCOUNTS);
-        readers.extend(rig.many_waiting(10).await);
+        replica.live(TICK);
+        replica.change(ACCOUNTS);
+        readers.extend(replica.many_waiting(10).await);
     }
-    rig.world.stop(ACCOUNTS, Step::Answer).release();
+    replica.sources.stop(ACCOUNTS, Step::Answer).release();
 
     let first = first.await;
     assert_eq!(revision(&first, ACCOUNTS), Some(1));
     assert!(
-        first.fresh_as_of < departed,
-        "a flight that an event overtook is dated by its start alone"
+        first.fresh_as_of < started_at,
+        "a load that an event overtook is dated by its start alone"
     );
     let answers = join_all(readers).await;
     assert!(
@@ -77,7 +80,7 @@ async fn however_many_events_pass_at_most_one_flight_waits() {
             .iter()
             .all(|answer| revision(answer, ACCOUNTS) == Some(11))
     );
-    assert_eq!(rig.cache.stats().flights.get(), 2);
+    assert_eq!(replica.cache.stats().loads.get(), 2);
     assert_eq!(
         answers
             .iter()
@@ -88,33 +91,33 @@ async fn however_many_events_pass_at_most_one_flight_waits() {
 }
 
 #[tokio::test]
-async fn a_part_that_is_overtaken_keeps_a_reader_out_of_the_flight_that_kept_it() {
-    let mut rig = Rig::new();
-    rig.read().await;
-    // A flight for the sake of metrics keeps the part of accounts; then that is overtaken.
-    rig.change(METRICS);
-    let stop = rig.world.stop(METRICS, Step::Answer);
+async fn a_fragment_that_is_overtaken_keeps_a_reader_out_of_the_load_that_kept_it() {
+    let mut replica = Replica::new();
+    replica.read().await;
+    // A load for the sake of metrics keeps the fragment of accounts; then that is overtaken.
+    replica.change(METRICS);
+    let stop = replica.sources.stop(METRICS, Step::Answer);
     stop.hold();
-    let first = rig.waiting(Demand::Any).await;
+    let first = replica.waiting(Consistency::MinimizeLatency).await;
     stop.arrived().await;
-    rig.change(ACCOUNTS);
-    let second = rig.waiting(Demand::Any).await;
-    rig.world.stop(METRICS, Step::Answer).release();
+    replica.change(ACCOUNTS);
+    let second = replica.waiting(Consistency::MinimizeLatency).await;
+    replica.sources.stop(METRICS, Step::Answer).release();
     assert_eq!(revision(&first.await, ACCOUNTS), Some(1));
     assert_eq!(revision(&second.await, ACCOUNTS), Some(2));
 }
 
 #[tokio::test]
 async fn an_event_during_the_wait_for_a_permit_costs_no_second_request() {
-    let mut rig = Rig::new();
-    rig.world.stop(ACCOUNTS, Step::Admit).hold();
-    let reading = rig.waiting(Demand::Any).await;
-    rig.world.stop(ACCOUNTS, Step::Admit).arrived().await;
-    rig.live(TICK);
-    rig.change(ACCOUNTS);
-    rig.world.stop(ACCOUNTS, Step::Admit).release();
+    let mut replica = Replica::new();
+    replica.sources.stop(ACCOUNTS, Step::Admit).hold();
+    let reading = replica.waiting(Consistency::MinimizeLatency).await;
+    replica.sources.stop(ACCOUNTS, Step::Admit).arrived().await;
+    replica.live(TICK);
+    replica.change(ACCOUNTS);
+    replica.sources.stop(ACCOUNTS, Step::Admit).release();
     assert_eq!(revision(&reading.await, ACCOUNTS), Some(2));
-    let next = rig.read().await;
+    let next = replica.read().await;
     assert_eq!(
         next.outcome,
         Outcome::Hit,
@@ -123,17 +126,18 @@ async fn an_event_during_the_wait_for_a_permit_costs_no_second_request() {
 }
 
 #[tokio::test]
-async fn a_reader_who_wants_it_afresh_gets_a_flight_that_begins_after_it_arrived_and_asks_everybody() {
-    let rig = Rig::new();
-    rig.read().await;
-    rig.world.take_requests();
-    let stop = rig.world.stop(ACCOUNTS, Step::Answer);
+async fn a_reader_who_wants_full_consistency_gets_a_load_that_starts_after_it_arrived_and_asks_every_source()
+{
+    let replica = Replica::new();
+    replica.read().await;
+    replica.sources.take_requests();
+    let stop = replica.sources.stop(ACCOUNTS, Step::Answer);
     stop.hold();
-    let first = rig.waiting(Demand::Afresh(&[])).await;
+    let first = replica.waiting(Consistency::FullyConsistent(&[])).await;
     stop.arrived().await;
-    rig.world.mutate(ACCOUNTS, PAGE); // nobody has heard of it yet
-    let second = rig.waiting(Demand::Afresh(&[])).await;
-    let third = rig.waiting(Demand::Afresh(&[])).await;
+    replica.sources.mutate(ACCOUNTS, PAGE); // its event has not come yet
+    let second = replica.waiting(Consistency::FullyConsistent(&[])).await;
+    let third = replica.waiting(Consistency::FullyConsistent(&[])).await;
     stop.release();
 
     let why = Forward::Request;
@@ -165,8 +169,8 @@ async fn a_reader_who_wants_it_afresh_gets_a_flight_that_begins_after_it_arrived
     );
     assert_eq!(revision(&second, ACCOUNTS), Some(2));
     let requests = [ACCOUNTS, METRICS, ACCOUNTS, METRICS].map(asked_in_full);
-    assert_eq!(rig.world.take_requests(), requests);
-    let next = rig.read().await;
+    assert_eq!(replica.sources.take_requests(), requests);
+    let next = replica.read().await;
     assert_eq!(
         (next.outcome, revision(&next, ACCOUNTS)),
         (Outcome::Hit, Some(2)),
@@ -175,35 +179,38 @@ async fn a_reader_who_wants_it_afresh_gets_a_flight_that_begins_after_it_arrived
 }
 
 #[tokio::test]
-async fn a_reader_who_wants_it_afresh_turns_the_waiting_flight_into_one_that_asks_everybody() {
-    let mut rig = Rig::new();
-    rig.read().await;
-    rig.change(ACCOUNTS);
-    rig.world.stop(ACCOUNTS, Step::Answer).hold();
-    let first = rig.waiting(Demand::Any).await;
-    rig.world.stop(ACCOUNTS, Step::Answer).arrived().await;
-    rig.change(ACCOUNTS);
-    let second = rig.waiting(Demand::Any).await;
-    rig.world.take_requests();
-    let third = rig.waiting(Demand::Afresh(&[])).await;
-    let fourth = rig.waiting(Demand::Any).await;
-    rig.world.stop(ACCOUNTS, Step::Answer).release();
+async fn a_reader_who_wants_full_consistency_turns_the_waiting_load_into_one_that_asks_every_source() {
+    let mut replica = Replica::new();
+    replica.read().await;
+    replica.change(ACCOUNTS);
+    replica.sources.stop(ACCOUNTS, Step::Answer).hold();
+    let first = replica.waiting(Consistency::MinimizeLatency).await;
+    replica.sources.stop(ACCOUNTS, Step::Answer).arrived().await;
+    replica.change(ACCOUNTS);
+    let second = replica.waiting(Consistency::MinimizeLatency).await;
+    replica.sources.take_requests();
+    let third = replica.waiting(Consistency::FullyConsistent(&[])).await;
+    let fourth = replica.waiting(Consistency::MinimizeLatency).await;
+    replica.sources.stop(ACCOUNTS, Step::Answer).release();
     join_all([first, second, third, fourth]).await;
-    assert_eq!(rig.world.take_requests(), [ACCOUNTS, METRICS].map(asked_in_full));
-    assert_eq!(rig.cache.stats().flights.get(), 3);
+    assert_eq!(
+        replica.sources.take_requests(),
+        [ACCOUNTS, METRICS].map(asked_in_full)
+    );
+    assert_eq!(replica.cache.stats().loads.get(), 3);
 }
 
 #[tokio::test]
-async fn a_reader_does_not_join_a_flight_that_has_been_in_the_air_for_a_second() {
-    let mut rig = Rig::new();
-    rig.world.stop(ACCOUNTS, Step::Answer).hold();
-    let first = rig.waiting(Demand::Any).await;
-    rig.world.stop(ACCOUNTS, Step::Answer).arrived().await;
-    rig.live(Duration::from_millis(999));
-    let second = rig.waiting(Demand::Any).await;
-    rig.live(TICK);
-    let third = rig.waiting(Demand::Any).await;
-    rig.world.stop(ACCOUNTS, Step::Answer).release();
+async fn a_reader_does_not_join_a_load_that_has_been_in_load_for_a_second() {
+    let mut replica = Replica::new();
+    replica.sources.stop(ACCOUNTS, Step::Answer).hold();
+    let first = replica.waiting(Consistency::MinimizeLatency).await;
+    replica.sources.stop(ACCOUNTS, Step::Answer).arrived().await;
+    replica.live(Duration::from_millis(999));
+    let second = replica.waiting(Consistency::MinimizeLatency).await;
+    replica.live(TICK);
+    let third = replica.waiting(Consistency::MinimizeLatency).await;
+    replica.sources.stop(ACCOUNTS, Step::Answer).release();
     let answers = join_all([first, second, third]).await;
     let collapsed = answers.iter().map(|answer| answer.outcome).map(|outcome| {
         let Outcome::Forwarded { collapsed, .. } = outcome else {
@@ -212,5 +219,5 @@ async fn a_reader_does_not_join_a_flight_that_has_been_in_the_air_for_a_second()
         collapsed
     });
     assert_eq!(collapsed.collect::<Vec<_>>(), [false, true, false]);
-    assert_eq!(rig.cache.stats().flights.get(), 2);
+    assert_eq!(replica.cache.stats().loads.get(), 2);
 }

@@ -1,10 +1,10 @@
-//! Readers that leave, pages that are evicted, panics, and runtimes that end: none of it spoils a flight for the others.
+//! Readers that leave, pages that are evicted, panics, and runtimes that end: none of it spoils a load for the others.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 
-use fresh_cache::{CacheOptions, Demand, Forward, Outcome};
+use fresh_cache::{CacheOptions, Consistency, Forward, Outcome};
 use futures::FutureExt as _;
 use tracing::span::Id;
 use tracing::{Instrument as _, Subscriber};
@@ -12,55 +12,56 @@ use tracing_subscriber::Layer;
 use tracing_subscriber::layer::{Context, SubscriberExt as _};
 use tracing_subscriber::registry::LookupSpan;
 
-use crate::held_sources::{Request, Step, Trouble};
-use crate::replica::{ACCOUNTS, METRICS, PAGE, Rig, revision};
+use crate::held_sources::{Fault, Request, Step};
+use crate::replica::{ACCOUNTS, METRICS, PAGE, Replica, revision};
 
 #[tokio::test]
 async fn readers_that_go_away_cancel_nothing() {
-    let rig = Rig::new();
-    let stop = rig.world.stop(ACCOUNTS, Step::Answer);
+    let replica = Replica::new();
+    let stop = replica.sources.stop(ACCOUNTS, Step::Answer);
     stop.hold();
-    let readers = rig.many_waiting(3).await;
+    let readers = replica.many_waiting(3).await;
     stop.arrived().await;
     drop(readers);
     stop.release();
-    rig.landed().await;
-    assert_eq!(rig.read().await.outcome, Outcome::Hit);
-    assert_eq!(rig.world.take_requests().len(), 2);
+    replica.loaded().await;
+    assert_eq!(replica.read().await.outcome, Outcome::Hit);
+    assert_eq!(replica.sources.take_requests().len(), 2);
 }
 
 #[tokio::test]
 async fn readers_that_boarded_and_went_away_cancel_nothing_either() {
-    let mut rig = Rig::new();
-    rig.world.stop(ACCOUNTS, Step::Answer).hold();
-    let first = rig.waiting(Demand::Any).await;
-    rig.world.stop(ACCOUNTS, Step::Answer).arrived().await;
-    rig.change(ACCOUNTS);
-    drop(rig.waiting(Demand::Any).await);
-    rig.world.stop(ACCOUNTS, Step::Answer).release();
+    let mut replica = Replica::new();
+    replica.sources.stop(ACCOUNTS, Step::Answer).hold();
+    let first = replica.waiting(Consistency::MinimizeLatency).await;
+    replica.sources.stop(ACCOUNTS, Step::Answer).arrived().await;
+    replica.change(ACCOUNTS);
+    drop(replica.waiting(Consistency::MinimizeLatency).await);
+    replica.sources.stop(ACCOUNTS, Step::Answer).release();
     assert_eq!(revision(&first.await, ACCOUNTS), Some(1));
-    rig.landed().await;
-    let next = rig.read().await;
+    replica.loaded().await;
+    let next = replica.read().await;
     assert_eq!((next.outcome, revision(&next, ACCOUNTS)), (Outcome::Hit, Some(2)));
 }
 
 #[tokio::test]
-async fn a_flight_knows_what_landed_before_it_in_the_same_slot_though_it_was_evicted() {
+async fn a_load_knows_what_was_loaded_before_it_by_the_same_task_though_it_was_evicted() {
     // A cache that keeps nothing evicts everything at once.
-    let mut rig = Rig::with(CacheOptions {
+    let mut replica = Replica::with(CacheOptions {
         max_bytes: 0,
         ..CacheOptions::default()
     });
-    rig.world.mutate(ACCOUNTS, PAGE);
-    rig.world.stop(ACCOUNTS, Step::Answer).hold();
-    let first = rig.waiting(Demand::Any).await;
-    rig.world.stop(ACCOUNTS, Step::Answer).arrived().await;
-    rig.hearing.changed(ACCOUNTS, PAGE);
-    let second = rig.waiting(Demand::Any).await;
-    rig.world
-        .set(ACCOUNTS, |source| source.trouble = Some(Trouble::Lags(1)));
-    rig.world.take_requests();
-    rig.world.stop(ACCOUNTS, Step::Answer).release();
+    replica.sources.mutate(ACCOUNTS, PAGE);
+    replica.sources.stop(ACCOUNTS, Step::Answer).hold();
+    let first = replica.waiting(Consistency::MinimizeLatency).await;
+    replica.sources.stop(ACCOUNTS, Step::Answer).arrived().await;
+    replica.writer.changed(ACCOUNTS, PAGE);
+    let second = replica.waiting(Consistency::MinimizeLatency).await;
+    replica
+        .sources
+        .set(ACCOUNTS, |source| source.fault = Some(Fault::Lags(1)));
+    replica.sources.take_requests();
+    replica.sources.stop(ACCOUNTS, Step::Answer).release();
 
     let first = first.await;
     assert_eq!(revision(&first, ACCOUNTS), Some(2));
@@ -78,9 +79,9 @@ async fn a_flight_knows_what_landed_before_it_in_the_same_slot_though_it_was_evi
         second.degraded().next(),
         Some((ACCOUNTS, "answered with revision 1, after revision 2"))
     );
-    // Metrics was not overtaken: its part is kept, though it is resident nowhere.
+    // Metrics was not overtaken: its fragment is kept, though it is resident nowhere.
     assert_eq!(
-        rig.world.take_requests(),
+        replica.sources.take_requests(),
         [Request {
             source: ACCOUNTS,
             known: Some(2)
@@ -90,26 +91,26 @@ async fn a_flight_knows_what_landed_before_it_in_the_same_slot_though_it_was_evi
 
 #[tokio::test]
 async fn a_page_too_heavy_to_be_kept_removes_the_older_one() {
-    let rig = Rig::with(CacheOptions {
+    let replica = Replica::with(CacheOptions {
         max_bytes: 10,
         ..CacheOptions::default()
     });
-    rig.read().await;
-    rig.world.mutate(ACCOUNTS, PAGE); // nobody has heard of it yet, so the resident page is proven
-    rig.world.weight.store(11, Ordering::SeqCst);
-    let afresh = rig.reading(Demand::Afresh(&[])).await;
+    replica.read().await;
+    replica.sources.mutate(ACCOUNTS, PAGE); // its event has not come yet, so the resident page is fresh
+    replica.sources.weight.store(11, Ordering::SeqCst);
+    let full = replica.reading(Consistency::FullyConsistent(&[])).await;
     let why = Forward::Request;
     assert_eq!(
-        afresh.outcome,
+        full.outcome,
         Outcome::Forwarded {
             why,
             collapsed: false,
             stored: false
         }
     );
-    assert_eq!(revision(&afresh, ACCOUNTS), Some(2));
+    assert_eq!(revision(&full, ACCOUNTS), Some(2));
     assert_eq!(
-        revision(&rig.read().await, ACCOUNTS),
+        revision(&replica.read().await, ACCOUNTS),
         Some(2),
         "it went back in time"
     );
@@ -117,45 +118,46 @@ async fn a_page_too_heavy_to_be_kept_removes_the_older_one() {
 
 #[tokio::test]
 async fn a_page_evicted_during_its_revalidation_is_whole_again_after_it() {
-    let mut rig = Rig::new();
-    rig.read().await;
-    rig.hearing.changed(ACCOUNTS, PAGE);
-    rig.world.stop(ACCOUNTS, Step::Ask).hold();
-    let reading = rig.waiting(Demand::Any).await;
-    rig.world.stop(ACCOUNTS, Step::Ask).arrived().await;
-    rig.cache.forget(&PAGE);
-    rig.world.stop(ACCOUNTS, Step::Ask).release();
+    let mut replica = Replica::new();
+    replica.read().await;
+    replica.writer.changed(ACCOUNTS, PAGE);
+    replica.sources.stop(ACCOUNTS, Step::Ask).hold();
+    let reading = replica.waiting(Consistency::MinimizeLatency).await;
+    replica.sources.stop(ACCOUNTS, Step::Ask).arrived().await;
+    replica.cache.evict(&PAGE);
+    replica.sources.stop(ACCOUNTS, Step::Ask).release();
     let answer = reading.await;
-    assert_eq!(answer.entry.page(), &[Some(1), Some(1)]);
-    assert_eq!(rig.cache.stats().not_modified.get(), 1);
-    assert_eq!(rig.read().await.outcome, Outcome::Hit);
+    assert_eq!(answer.page.content(), &[Some(1), Some(1)]);
+    assert_eq!(replica.cache.stats().not_modified.get(), 1);
+    assert_eq!(replica.read().await.outcome, Outcome::Hit);
 }
 
 #[tokio::test]
-async fn a_panic_in_a_fetch_costs_its_part_alone() {
-    let rig = Rig::new();
-    rig.world
-        .set(METRICS, |source| source.trouble = Some(Trouble::Panics));
-    let answer = rig.read().await;
-    assert_eq!(answer.entry.page(), &[Some(1), None]);
+async fn a_panic_in_a_fetch_costs_its_fragment_alone() {
+    let replica = Replica::new();
+    replica
+        .sources
+        .set(METRICS, |source| source.fault = Some(Fault::Panics));
+    let answer = replica.read().await;
+    assert_eq!(answer.page.content(), &[Some(1), None]);
     let (source, reason) = answer.degraded().next().expect("it is said");
     assert_eq!(source, METRICS);
     assert!(reason.starts_with("panicked: "), "{reason}");
-    rig.world.set(METRICS, |source| source.trouble = None);
-    assert_eq!(rig.read().await.entry.page(), &[Some(1), Some(1)]);
-    assert_eq!(rig.cache.stats().panics.get(), 1);
+    replica.sources.set(METRICS, |source| source.fault = None);
+    assert_eq!(replica.read().await.page.content(), &[Some(1), Some(1)]);
+    assert_eq!(replica.cache.stats().panics.get(), 1);
 }
 
 #[tokio::test]
-async fn a_panic_in_render_reaches_every_reader_and_wedges_nothing() {
-    let mut rig = Rig::new();
-    rig.world.stop(ACCOUNTS, Step::Answer).hold();
-    let readers = rig.many_waiting(3).await;
-    rig.world.stop(ACCOUNTS, Step::Answer).arrived().await;
-    rig.change(ACCOUNTS);
-    let next = rig.waiting(Demand::Any).await;
-    rig.world.on_next_render(|| panic!("no ink"));
-    rig.world.stop(ACCOUNTS, Step::Answer).release();
+async fn a_panic_in_compose_reaches_every_reader_and_wedges_nothing() {
+    let mut replica = Replica::new();
+    replica.sources.stop(ACCOUNTS, Step::Answer).hold();
+    let readers = replica.many_waiting(3).await;
+    replica.sources.stop(ACCOUNTS, Step::Answer).arrived().await;
+    replica.change(ACCOUNTS);
+    let next = replica.waiting(Consistency::MinimizeLatency).await;
+    replica.sources.on_next_compose(|| panic!("no ink"));
+    replica.sources.stop(ACCOUNTS, Step::Answer).release();
 
     for reader in readers {
         let panic = AssertUnwindSafe(reader)
@@ -164,57 +166,59 @@ async fn a_panic_in_render_reaches_every_reader_and_wedges_nothing() {
             .expect_err("it is passed on");
         assert_eq!(
             panic.downcast_ref::<String>().expect("a message"),
-            "the composer panicked: no ink"
+            "the loader panicked: no ink"
         );
     }
     assert_eq!(
         revision(&next.await, ACCOUNTS),
         Some(2),
-        "the flight that waited flies all the same"
+        "the load that waited starts all the same"
     );
-    assert_eq!(rig.cache.flights(), 0);
-    assert_eq!(rig.read().await.outcome, Outcome::Hit);
+    assert_eq!(replica.cache.loads_in_flight(), 0);
+    assert_eq!(replica.read().await.outcome, Outcome::Hit);
 }
 
 #[test]
-fn a_flight_that_dies_with_its_runtime_is_flown_again_on_the_readers_own() {
+fn a_load_that_dies_with_its_runtime_is_started_again_on_the_readers_own() {
     let runtime = || tokio::runtime::Builder::new_current_thread().build().unwrap();
     let (doomed, alive) = (runtime(), runtime());
-    let rig = Rig::new();
-    rig.world.stop(ACCOUNTS, Step::Answer).hold();
-    let mut reader = rig.reading(Demand::Any);
+    let replica = Replica::new();
+    replica.sources.stop(ACCOUNTS, Step::Answer).hold();
+    let mut reader = replica.reading(Consistency::MinimizeLatency);
     doomed.block_on(async {
         assert!(futures::poll!(&mut reader).is_pending());
-        rig.world.stop(ACCOUNTS, Step::Answer).arrived().await;
+        replica.sources.stop(ACCOUNTS, Step::Answer).arrived().await;
     });
     drop(doomed);
-    rig.world.stop(ACCOUNTS, Step::Answer).release();
+    replica.sources.stop(ACCOUNTS, Step::Answer).release();
     let answer = alive.block_on(reader);
-    assert_eq!(answer.entry.page(), &[Some(1), Some(1)]);
-    assert_eq!(rig.cache.flights(), 0);
+    assert_eq!(answer.page.content(), &[Some(1), Some(1)]);
+    assert_eq!(replica.cache.loads_in_flight(), 0);
 }
 
 #[tokio::test]
-async fn the_requests_of_a_flight_belong_to_the_span_of_the_reader_who_asked_for_it() {
+async fn the_requests_of_a_load_belong_to_the_span_of_the_reader_who_began_it() {
     let _default = tracing::subscriber::set_default(tracing_subscriber::registry());
-    let mut rig = Rig::new();
-    rig.world.stop(ACCOUNTS, Step::Answer).hold();
+    let mut replica = Replica::new();
+    replica.sources.stop(ACCOUNTS, Step::Answer).hold();
     let mut first = Box::pin(
-        rig.reading(Demand::Any)
+        replica
+            .reading(Consistency::MinimizeLatency)
             .instrument(tracing::info_span!("first reader")),
     );
     assert!(futures::poll!(&mut first).is_pending());
-    rig.world.stop(ACCOUNTS, Step::Answer).arrived().await;
-    rig.change(ACCOUNTS);
+    replica.sources.stop(ACCOUNTS, Step::Answer).arrived().await;
+    replica.change(ACCOUNTS);
     let mut second = Box::pin(
-        rig.reading(Demand::Any)
+        replica
+            .reading(Consistency::MinimizeLatency)
             .instrument(tracing::info_span!("second reader")),
     );
     assert!(futures::poll!(&mut second).is_pending());
-    rig.world.stop(ACCOUNTS, Step::Answer).release();
+    replica.sources.stop(ACCOUNTS, Step::Answer).release();
     first.await;
     second.await;
-    let spans = rig.world.spans.lock().unwrap().clone();
+    let spans = replica.sources.spans.lock().unwrap().clone();
     assert_eq!(spans, ["first reader", "first reader", "second reader"]);
 }
 
@@ -230,27 +234,52 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Follows {
 }
 
 #[tokio::test]
-async fn the_span_of_a_reader_follows_from_the_flight_of_another_and_never_from_itself() {
+async fn the_span_of_a_reader_follows_from_the_load_of_another_and_never_from_itself() {
     let follows = Follows::default();
     let _default = tracing::subscriber::set_default(tracing_subscriber::registry().with(follows.clone()));
-    let mut rig = Rig::new();
-    rig.world.stop(ACCOUNTS, Step::Answer).hold();
+    let mut replica = Replica::new();
+    replica.sources.stop(ACCOUNTS, Step::Answer).hold();
     let [first, second] = [
         tracing::info_span!("first reader"),
         tracing::info_span!("second reader"),
     ];
     let mut readers = Vec::new();
-    readers.push(rig.waiting(Demand::Any).instrument(first.clone()).await);
-    rig.world.stop(ACCOUNTS, Step::Answer).arrived().await;
-    // These join the flight in the air: one of the same span, one of another, one of none.
-    readers.push(rig.waiting(Demand::Any).instrument(first.clone()).await);
-    readers.push(rig.waiting(Demand::Any).instrument(second.clone()).await);
-    readers.push(rig.waiting(Demand::Any).await);
+    readers.push(
+        replica
+            .waiting(Consistency::MinimizeLatency)
+            .instrument(first.clone())
+            .await,
+    );
+    replica.sources.stop(ACCOUNTS, Step::Answer).arrived().await;
+    // These join the load in flight: one of the same span, one of another, one of none.
+    readers.push(
+        replica
+            .waiting(Consistency::MinimizeLatency)
+            .instrument(first.clone())
+            .await,
+    );
+    readers.push(
+        replica
+            .waiting(Consistency::MinimizeLatency)
+            .instrument(second.clone())
+            .await,
+    );
+    readers.push(replica.waiting(Consistency::MinimizeLatency).await);
     // The second reader begins what the first joins before it is in the air.
-    rig.change(ACCOUNTS);
-    readers.push(rig.waiting(Demand::Any).instrument(second.clone()).await);
-    readers.push(rig.waiting(Demand::Any).instrument(first.clone()).await);
-    rig.world.stop(ACCOUNTS, Step::Answer).release();
+    replica.change(ACCOUNTS);
+    readers.push(
+        replica
+            .waiting(Consistency::MinimizeLatency)
+            .instrument(second.clone())
+            .await,
+    );
+    readers.push(
+        replica
+            .waiting(Consistency::MinimizeLatency)
+            .instrument(first.clone())
+            .await,
+    );
+    replica.sources.stop(ACCOUNTS, Step::Answer).release();
     futures::future::join_all(readers).await;
     let expected = [
         ["second reader", "first reader"],

@@ -4,22 +4,22 @@ use std::sync::Arc;
 
 use moka::future::Cache;
 
-use crate::held_sources::{Pages, Step, World};
+use crate::held_sources::{HeldSources, Pages, Step};
 use crate::replica::{ACCOUNTS, PAGE};
-use fresh_cache::{Composer as _, Fetched};
+use fresh_cache::{Fetched, Loader as _};
 
 /// What everybody writes: `get_with` to fill, `invalidate` when the event comes.
 #[derive(Clone)]
 struct Naive {
     pages: Cache<u64, u64>,
-    world: Arc<World>,
+    sources: Arc<HeldSources>,
 }
 
 impl Naive {
     async fn read(&self) -> u64 {
-        let composer = Pages(Arc::clone(&self.world));
+        let loader = Pages(Arc::clone(&self.sources));
         let fill = async move {
-            match composer.fetch(&PAGE, ACCOUNTS, None).await {
+            match loader.fetch(&PAGE, ACCOUNTS, None).await {
                 Ok(Fetched::New { version, .. }) => version.revision,
                 other => panic!("the source answers in full: {other:?}"),
             }
@@ -34,23 +34,23 @@ impl Naive {
 
 #[tokio::test]
 async fn get_with_and_invalidate_keep_the_old_page_for_good() {
-    let world = Arc::new(World::new());
+    let sources = Arc::new(HeldSources::new());
     let naive = Naive {
         pages: Cache::new(100),
-        world: Arc::clone(&world),
+        sources: Arc::clone(&sources),
     };
-    world.stop(ACCOUNTS, Step::Answer).hold();
+    sources.stop(ACCOUNTS, Step::Answer).hold();
     let first = tokio::spawn({
         let naive = naive.clone();
         async move { naive.read().await }
     });
-    world.stop(ACCOUNTS, Step::Answer).arrived().await;
+    sources.stop(ACCOUNTS, Step::Answer).arrived().await;
 
-    world.mutate(ACCOUNTS, PAGE);
+    sources.mutate(ACCOUNTS, PAGE);
     naive.hear_event().await;
     let mut after_the_event = Box::pin(naive.read());
     assert!(futures::poll!(&mut after_the_event).is_pending());
-    world.stop(ACCOUNTS, Step::Answer).release();
+    sources.stop(ACCOUNTS, Step::Answer).release();
 
     assert_eq!(first.await.unwrap(), 1);
     assert_eq!(

@@ -1,62 +1,68 @@
-//! The same history heard by two replicas, by one as it was published, by the other repeated and permuted across entities:
+//! The same history applied by two replicas, by one as it was published, by the other repeated and permuted across entities:
 //! both show the same pages (I6).
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use fresh_cache::{
-    CacheOptions, Demand, FreshCache, Hearing, Ledger, LedgerOptions, ManualClock, Moment, Outcome, SourceId,
-    Strategy,
+    CacheOptions, Consistency, FeedOptions, FeedWriter, FreshCache, ManualClock, Moment, Outcome, SourceId,
+    Strategy, feed,
 };
 
 use crate::feed::{Channel, Message};
-use crate::random_sources::{Dice, ENTITIES, Sea, Ships, Shown};
+use crate::random_sources::{Dice, ENTITIES, Pages, RandomSources, Shown};
 use crate::truth::{Floor, ShownSoFar, Witness};
 
 const HISTORIES: u64 = 100;
 const STEPS: usize = 200;
 
 struct Replica {
-    sea: Arc<Sea>,
+    sources: Arc<RandomSources>,
     channels: [Channel; 2],
-    hearing: Hearing,
-    cache: FreshCache<Ships>,
+    writer: FeedWriter,
+    cache: FreshCache<Pages>,
     shown: ShownSoFar,
     place: String,
 }
 
 impl Replica {
     /// A replica that pre-populates, for as long as the test's runtime lives.
-    fn new(sea: &Arc<Sea>, place: String) -> Self {
-        let clock = Arc::new(sea.clock.clone());
-        let (ledger, hearing) = Ledger::with_clock(2, LedgerOptions::default(), clock);
+    fn new(sources: &Arc<RandomSources>, place: String) -> Self {
+        let clock = Arc::new(sources.clock.clone());
+        let (feed, writer) = feed::channel(
+            2,
+            FeedOptions {
+                clock,
+                ..FeedOptions::default()
+            },
+        );
         let options = CacheOptions {
             strategy: Strategy::Prepopulate,
             ..CacheOptions::default()
         };
-        let cache = FreshCache::new(Ships(Arc::clone(sea)), ledger, options);
+        let cache = FreshCache::new(Pages(Arc::clone(sources)), feed, options);
         let refreshing = cache.clone();
         tokio::spawn(async move { refreshing.refresh().await });
         Self {
-            sea: Arc::clone(sea),
+            sources: Arc::clone(sources),
             channels: [0, 1].map(|source| Channel::new(SourceId(source))),
-            hearing,
+            writer,
             cache,
             shown: ShownSoFar::default(),
             place,
         }
     }
 
-    fn hear(&mut self, source: usize) -> bool {
-        self.channels[source].hear(&mut self.hearing, &self.sea, &self.cache)
+    fn apply(&mut self, source: usize) -> bool {
+        self.channels[source].apply(&mut self.writer, &self.sources, &self.cache)
     }
 
     /// Reads a page, and checks it; what it shows, and whether it did so without asking anybody.
     async fn read(&mut self, entity: usize) -> (Vec<Option<Shown>>, Moment, bool) {
-        let floor = Floor::of(entity, &self.sea, &self.channels, &self.shown);
-        let answer = self.cache.read(&entity, Demand::Any).await;
+        let floor = Floor::of(entity, &self.sources, &self.channels, &self.shown);
+        let answer = self.cache.read(&entity, Consistency::MinimizeLatency).await;
         let witness = Witness {
-            sea: &self.sea,
+            sources: &self.sources,
             strategy: Strategy::Prepopulate,
             entity,
             floor,
@@ -65,9 +71,9 @@ impl Replica {
             place: self.place.clone(),
         };
         witness.check();
-        let page = answer.entry.page().clone();
-        for (latest, part) in self.shown[entity].iter_mut().zip(&page) {
-            *latest = part.map_or(*latest, |part| part.state.max(*latest));
+        let page = answer.page.content().clone();
+        for (latest, fragment) in self.shown[entity].iter_mut().zip(&page) {
+            *latest = fragment.map_or(*latest, |fragment| fragment.state.max(*latest));
         }
         (page, answer.fresh_as_of, answer.outcome == Outcome::Hit)
     }
@@ -86,20 +92,20 @@ fn permute(mut messages: Vec<Message>, dice: &mut Dice) -> Vec<Message> {
 
 async fn run(seed: u64) {
     let mut dice = Dice(seed);
-    let sea = Arc::new(Sea::free(ManualClock::at(Moment::from_micros(
+    let sources = Arc::new(RandomSources::free(ManualClock::at(Moment::from_micros(
         1_700_000_000_000_000,
     ))));
-    let mut ordered = Replica::new(&sea, format!("history {seed}, in order"));
-    let mut permuted = Replica::new(&sea, format!("history {seed}, permuted"));
+    let mut ordered = Replica::new(&sources, format!("history {seed}, in order"));
+    let mut permuted = Replica::new(&sources, format!("history {seed}, permuted"));
     for _ in 0..STEPS {
         let (source, entity) = (dice.below(2), dice.below(ENTITIES));
         match dice.below(20) {
-            0..7 => sea.sources[source]
+            0..7 => sources.sources[source]
                 .lock()
                 .unwrap()
-                .mutate(entity, dice.one_in(5), &sea.clock),
+                .mutate(entity, dice.one_in(5), &sources.clock),
             7..9 => {
-                let messages = sea.sources[source].lock().unwrap().publish(&sea.clock);
+                let messages = sources.sources[source].lock().unwrap().publish(&sources.clock);
                 ordered.channels[source]
                     .under_way
                     .extend(messages.iter().copied());
@@ -108,21 +114,23 @@ async fn run(seed: u64) {
                     .extend(permute(messages, &mut dice));
             }
             9..11 => permuted.channels[source].duplicate(&mut dice),
-            11..14 => _ = ordered.hear(source),
-            14..17 => _ = permuted.hear(source),
+            11..14 => _ = ordered.apply(source),
+            14..17 => _ = permuted.apply(source),
             17 => _ = ordered.read(entity).await,
             18 => _ = permuted.read(entity).await,
-            _ => sea.clock.advance(Duration::from_millis(dice.below(300) as u64)),
+            _ => sources
+                .clock
+                .advance(Duration::from_millis(dice.below(300) as u64)),
         }
         tokio::task::yield_now().await;
     }
     for source in 0..2 {
-        let messages = sea.sources[source].lock().unwrap().publish(&sea.clock);
+        let messages = sources.sources[source].lock().unwrap().publish(&sources.clock);
         for replica in [&mut ordered, &mut permuted] {
             replica.channels[source]
                 .under_way
                 .extend(messages.iter().copied());
-            while replica.hear(source) {}
+            while replica.apply(source) {}
         }
     }
     for entity in 0..ENTITIES {

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use fresh_cache::{
-    Carried, Claim, Clock as _, Composer, Fetched, ManualClock, Moment, Part, PartState, SourceId, Version,
+    Claim, Clock as _, EventFragment, Fetched, Fragment, FragmentState, Loader, ManualClock, Moment,
+    SourceId, Version,
 };
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
@@ -68,7 +69,7 @@ pub(crate) struct Source {
 
 /// Everything outside of the cache.
 #[derive(Debug)]
-pub(crate) struct Sea {
+pub(crate) struct RandomSources {
     pub(crate) clock: ManualClock,
     pub(crate) sources: [Mutex<Source>; 2],
     /// When the wall clock was last set back, by the one that nobody sets.
@@ -77,7 +78,7 @@ pub(crate) struct Sea {
     waiting: Option<Mutex<Vec<oneshot::Sender<()>>>>,
 }
 
-impl Sea {
+impl RandomSources {
     /// Sources whose fetches take a step when the test says so.
     pub(crate) fn held(clock: ManualClock) -> Self {
         Self {
@@ -88,16 +89,16 @@ impl Sea {
 
     /// Sources that answer at once.
     pub(crate) fn free(clock: ManualClock) -> Self {
-        let sea = Self {
+        let sources = Self {
             clock,
             sources: Default::default(),
             set_back: Mutex::default(),
             waiting: None,
         };
-        for source in &sea.sources {
-            source.lock().unwrap().reset(&sea.clock);
+        for source in &sources.sources {
+            source.lock().unwrap().reset(&sources.clock);
         }
-        sea
+        sources
     }
 
     /// By more than any message is delayed: the date of one that was written before cannot be told from a later one.
@@ -120,7 +121,7 @@ impl Sea {
         }
         let count = waiting.len();
         let index = dice.below(count);
-        // The flight may have died with a failed sibling's panic; nobody waits then.
+        // The load may have died with a failed sibling's panic; nobody waits then.
         let _ = waiting.swap_remove(index).send(());
         true
     }
@@ -143,7 +144,7 @@ impl Sea {
     }
 
     /// How long the answer of a source holds that is given now.
-    fn holds_for(&self, source: SourceId) -> Option<Duration> {
+    fn valid_for(&self, source: SourceId) -> Option<Duration> {
         (source == BY_THE_CLOCK).then(|| Duration::from_micros(BUCKET - self.micros() % BUCKET))
     }
 
@@ -212,8 +213,8 @@ impl Source {
 }
 
 /// What an event of this state carries.
-pub(crate) fn carried(state: usize, committed: State) -> Carried {
-    Carried {
+pub(crate) fn event_fragment(state: usize, committed: State) -> EventFragment {
+    EventFragment {
         version: committed.version,
         claim: Some(Claim::default()),
         data: Bytes::from(state.to_string()),
@@ -221,16 +222,16 @@ pub(crate) fn carried(state: usize, committed: State) -> Carried {
     }
 }
 
-/// The composer over a [`Sea`].
+/// The loader over a [`RandomSources`].
 #[derive(Debug)]
-pub(crate) struct Ships(pub(crate) Arc<Sea>);
+pub(crate) struct Pages(pub(crate) Arc<RandomSources>);
 
 /// A source's failure.
 #[derive(Debug, thiserror::Error)]
 #[error("is down")]
 pub(crate) struct Down;
 
-impl Composer for Ships {
+impl Loader for Pages {
     type Key = usize;
     type Body = Shown;
     type Page = Vec<Option<Shown>>;
@@ -243,7 +244,7 @@ impl Composer for Ships {
     async fn admit(
         &self,
         _source: SourceId,
-        _known: Option<&Part<Shown>>,
+        _known: Option<&Fragment<Shown>>,
     ) -> Result<Option<OwnedSemaphorePermit>, Down> {
         self.0.turn().await;
         Ok(None)
@@ -253,7 +254,7 @@ impl Composer for Ships {
         &self,
         key: &usize,
         source: SourceId,
-        known: Option<&Part<Shown>>,
+        known: Option<&Fragment<Shown>>,
     ) -> Result<Fetched<Shown>, Down> {
         self.0.turn().await;
         let (version, shown) = {
@@ -269,26 +270,26 @@ impl Composer for Ships {
             };
             (looked_at.latest(*key).version, shown)
         };
-        let holds_for = self.0.holds_for(source);
+        let valid_for = self.0.valid_for(source);
         self.0.turn().await;
-        if known.is_some_and(|part| part.version == version && part.body.bucket == shown.bucket) {
+        if known.is_some_and(|fragment| fragment.version == version && fragment.body.bucket == shown.bucket) {
             return Ok(Fetched::NotModified {
                 claim: Some(Claim::default()),
-                holds_for,
+                valid_for,
             });
         }
         Ok(Fetched::New {
             version,
             claim: Some(Claim::default()),
             body: shown,
-            holds_for,
+            valid_for,
         })
     }
 
-    fn render(&self, _key: &usize, parts: &[PartState<Shown>]) -> Vec<Option<Shown>> {
-        parts
+    fn compose(&self, _key: &usize, fragments: &[FragmentState<Shown>]) -> Vec<Option<Shown>> {
+        fragments
             .iter()
-            .map(|part| part.part().map(|part| part.body))
+            .map(|fragment| fragment.fragment().map(|fragment| fragment.body))
             .collect()
     }
 
@@ -300,8 +301,8 @@ impl Composer for Ships {
         vec![usize::try_from(entity).expect("there are few")]
     }
 
-    fn read_carried(&self, _key: &usize, _source: SourceId, carried: &Carried) -> Option<Shown> {
-        let state = std::str::from_utf8(&carried.data).ok()?.parse().ok()?;
+    fn read_event(&self, _key: &usize, _source: SourceId, event: &EventFragment) -> Option<Shown> {
+        let state = std::str::from_utf8(&event.data).ok()?.parse().ok()?;
         Some(Shown { state, bucket: 0 })
     }
 }

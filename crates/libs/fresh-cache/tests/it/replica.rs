@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use fresh_cache::{
-    Announcement, Answer, CacheOptions, Carried, Claim, Clock, Demand, FreshCache, Hearing, Ledger,
-    LedgerOptions, ManualClock, Moment, Position, Refresh, RefreshOptions, SourceId, Strategy, Version,
+    Announcement, Answer, CacheOptions, Claim, Clock as _, Consistency, EventFragment, FeedOptions,
+    FeedReader, FeedWriter, FreshCache, ManualClock, Moment, Position, RefreshOptions, RefreshScope,
+    SourceId, Strategy, Version, feed,
 };
 
-use crate::held_sources::{Pages, Request, World};
+use crate::held_sources::{HeldSources, Pages, Request};
 
 pub(crate) const ACCOUNTS: SourceId = SourceId(0);
 pub(crate) const METRICS: SourceId = SourceId(1);
@@ -20,15 +21,15 @@ pub(crate) const TICK: Duration = Duration::from_millis(1);
 pub(crate) type Reading = Pin<Box<dyn Future<Output = Answer<Pages>> + Send>>;
 
 /// Everything a test needs.
-pub(crate) struct Rig {
+pub(crate) struct Replica {
     pub(crate) clock: ManualClock,
-    pub(crate) ledger: Arc<Ledger>,
-    pub(crate) hearing: Hearing,
-    pub(crate) world: Arc<World>,
+    pub(crate) feed: FeedReader,
+    pub(crate) writer: FeedWriter,
+    pub(crate) sources: Arc<HeldSources>,
     pub(crate) cache: FreshCache<Pages>,
 }
 
-impl Rig {
+impl Replica {
     /// Sources that failed are asked again by the next reader: what that spares them is tested by itself.
     pub(crate) fn new() -> Self {
         Self::with(CacheOptions {
@@ -38,9 +39,9 @@ impl Rig {
     }
 
     pub(crate) fn with(options: CacheOptions) -> Self {
-        let mut rig = Self::deaf(options);
-        rig.hear_watermarks();
-        rig
+        let mut replica = Self::silent(options);
+        replica.apply_watermarks();
+        replica
     }
 
     pub(crate) fn of(strategy: Strategy) -> Self {
@@ -52,43 +53,49 @@ impl Rig {
     }
 
     /// A cache that refreshes these pages, with its task running, which ends with the test's runtime.
-    pub(crate) fn refreshing(of: Refresh) -> Self {
+    pub(crate) fn refreshing(scope: RefreshScope) -> Self {
         Self::refreshing_within(RefreshOptions {
-            of,
+            scope,
             ..RefreshOptions::default()
         })
     }
 
     pub(crate) fn refreshing_within(refresh: RefreshOptions) -> Self {
-        let rig = Self::with(CacheOptions {
+        let replica = Self::with(CacheOptions {
             strategy: Strategy::Prepopulate,
             retry_after: Duration::ZERO,
             refresh,
             ..CacheOptions::default()
         });
-        rig.start_refreshing();
-        rig
+        replica.start_refreshing();
+        replica
     }
 
     /// The same, and the page was read.
-    pub(crate) async fn refreshing_read(of: Refresh) -> Self {
-        let rig = Self::refreshing(of);
-        rig.read().await;
-        rig.world.take_requests();
-        rig
+    pub(crate) async fn refreshing_read(scope: RefreshScope) -> Self {
+        let replica = Self::refreshing(scope);
+        replica.read().await;
+        replica.sources.take_requests();
+        replica
     }
 
-    /// A replica that has not heard of anybody yet.
-    pub(crate) fn deaf(options: CacheOptions) -> Self {
+    /// A replica that has not received anything yet.
+    pub(crate) fn silent(options: CacheOptions) -> Self {
         let clock = ManualClock::at(Moment::from_micros(1_700_000_000_000_000));
-        let (ledger, hearing) = Ledger::with_clock(2, LedgerOptions::default(), Arc::new(clock.clone()));
-        let world = Arc::new(World::new());
-        let cache = FreshCache::new(Pages(Arc::clone(&world)), Arc::clone(&ledger), options);
+        let (feed, writer) = feed::channel(
+            2,
+            FeedOptions {
+                clock: Arc::new(clock.clone()),
+                ..FeedOptions::default()
+            },
+        );
+        let sources = Arc::new(HeldSources::new());
+        let cache = FreshCache::new(Pages(Arc::clone(&sources)), feed.clone(), options);
         Self {
             clock,
-            ledger,
-            hearing,
-            world,
+            feed,
+            writer,
+            sources,
             cache,
         }
     }
@@ -97,51 +104,51 @@ impl Rig {
         self.clock.now()
     }
 
-    /// Both sources say that everything was heard. A test that holds back an event must not call it.
-    pub(crate) fn hear_watermarks(&mut self) {
+    /// Both sources say that everything was published. A test that holds back an event must not call it.
+    pub(crate) fn apply_watermarks(&mut self) {
         let now = self.clock.now();
-        self.hearing.watermark(ACCOUNTS, now);
-        self.hearing.watermark(METRICS, now);
+        self.writer.watermark(ACCOUNTS, now);
+        self.writer.watermark(METRICS, now);
     }
 
-    /// Changes an entity and lets the replica hear of it.
+    /// Changes an entity and lets the replica apply its event.
     pub(crate) fn change(&mut self, source: SourceId) {
-        self.world.mutate(source, PAGE);
-        self.hearing.changed(source, PAGE);
+        self.sources.mutate(source, PAGE);
+        self.writer.changed(source, PAGE);
     }
 
     /// What an event of this page would carry now.
-    pub(crate) fn carried(&self, source: SourceId) -> Carried {
-        let version = self.world.version(source, PAGE);
-        carried(version, self.clock.now())
+    pub(crate) fn event_fragment(&self, source: SourceId) -> EventFragment {
+        let version = self.sources.version(source, PAGE);
+        event_fragment(version, self.clock.now())
     }
 
-    /// Tells the cache of an event that was heard.
-    pub(crate) fn announce(&self, source: SourceId, position: Position, carried: Option<Carried>) {
+    /// Tells the cache of an event that was applied.
+    pub(crate) fn announce(&self, source: SourceId, position: Position, fragment: Option<EventFragment>) {
         self.cache.announce(Announcement {
             source,
             entity: PAGE,
             position,
-            carried,
+            fragment,
         });
     }
 
-    /// Changes the page's entity; the replica hears of it by an event that carries the source's new answer.
+    /// Changes the page's entity; the replica is told by an event that carries the source's new answer.
     pub(crate) fn change_carried(&mut self, source: SourceId) {
-        self.world.mutate(source, PAGE);
-        let position = self.hearing.changed(source, PAGE);
-        self.announce(source, position, Some(self.carried(source)));
+        self.sources.mutate(source, PAGE);
+        let position = self.writer.changed(source, PAGE);
+        self.announce(source, position, Some(self.event_fragment(source)));
     }
 
-    /// Changes an entity; the replica hears of it by an event that says no more than that.
+    /// Changes an entity; the replica is told by an event that says no more than that.
     pub(crate) fn change_announced(&mut self, source: SourceId, entity: u64) {
-        self.world.mutate(source, entity);
-        let position = self.hearing.changed(source, entity);
+        self.sources.mutate(source, entity);
+        let position = self.writer.changed(source, entity);
         self.cache.announce(Announcement {
             source,
             entity,
             position,
-            carried: None,
+            fragment: None,
         });
     }
 
@@ -161,38 +168,38 @@ impl Rig {
     /// Lets time pass on a living feed.
     pub(crate) fn live(&mut self, duration: Duration) {
         self.clock.advance(duration);
-        self.hear_watermarks();
+        self.apply_watermarks();
     }
 
     /// A read that has not begun.
-    pub(crate) fn reading(&self, demand: Demand<'static>) -> Reading {
+    pub(crate) fn reading(&self, consistency: Consistency<'static>) -> Reading {
         let cache = self.cache.clone();
-        Box::pin(async move { cache.read(&PAGE, demand).await })
+        Box::pin(async move { cache.read(&PAGE, consistency).await })
     }
 
-    /// A read that waits for a flight.
-    pub(crate) async fn waiting(&self, demand: Demand<'static>) -> Reading {
-        let mut reading = self.reading(demand);
+    /// A read that waits for a load.
+    pub(crate) async fn waiting(&self, consistency: Consistency<'static>) -> Reading {
+        let mut reading = self.reading(consistency);
         assert!(futures::poll!(&mut reading).is_pending(), "it was to wait");
         reading
     }
 
-    /// Reads that wait for a flight, in the order in which they arrived.
+    /// Reads that wait for a load, in the order in which they arrived.
     pub(crate) async fn many_waiting(&self, count: usize) -> Vec<Reading> {
         let mut readings = Vec::new();
         for _ in 0..count {
-            readings.push(self.waiting(Demand::Any).await);
+            readings.push(self.waiting(Consistency::MinimizeLatency).await);
         }
         readings
     }
 
     pub(crate) async fn read(&self) -> Answer<Pages> {
-        self.reading(Demand::Any).await
+        self.reading(Consistency::MinimizeLatency).await
     }
 
     /// Waits until nothing is in the air.
-    pub(crate) async fn landed(&self) {
-        while self.cache.flights() > 0 {
+    pub(crate) async fn loaded(&self) {
+        while self.cache.loads_in_flight() > 0 {
             tokio::task::yield_now().await;
         }
     }
@@ -200,7 +207,7 @@ impl Rig {
 
 /// The revision of one source that an answer shows.
 pub(crate) fn revision(answer: &Answer<Pages>, source: SourceId) -> Option<u64> {
-    answer.entry.page()[source.0]
+    answer.page.content()[source.0]
 }
 
 /// The version with this revision, in the incarnation that sources begin with.
@@ -213,8 +220,8 @@ pub(crate) const fn version(revision: u64) -> Version {
 }
 
 /// A fragment as an event carries it.
-pub(crate) fn carried(version: Version, committed: Moment) -> Carried {
-    Carried {
+pub(crate) fn event_fragment(version: Version, committed: Moment) -> EventFragment {
+    EventFragment {
         version,
         claim: Some(Claim::default()),
         data: Bytes::from_static(b"readable"),

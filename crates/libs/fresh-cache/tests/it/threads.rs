@@ -4,8 +4,8 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use fresh_cache::{
-    CacheOptions, Claim, Clock as _, Composer, Demand, Fetched, FreshCache, Hearing, Ledger, LedgerOptions,
-    Moment, Outcome, Part, PartState, SourceId, SystemClock, Version,
+    CacheOptions, Claim, Clock as _, Consistency, FeedOptions, FeedWriter, Fetched, Fragment, FragmentState,
+    FreshCache, Loader, Moment, Outcome, SourceId, SystemClock, Version, feed,
 };
 
 const SOURCE: SourceId = SourceId(0);
@@ -30,7 +30,7 @@ struct Shared {
 #[derive(Debug)]
 struct Source(Arc<Shared>);
 
-impl Composer for Source {
+impl Loader for Source {
     type Key = u64;
     type Body = usize;
     type Page = usize;
@@ -44,15 +44,15 @@ impl Composer for Source {
         &self,
         _key: &u64,
         _source: SourceId,
-        known: Option<&Part<usize>>,
+        known: Option<&Fragment<usize>>,
     ) -> Result<Fetched<usize>, Self::Error> {
         tokio::task::yield_now().await;
         let revision = *self.0.revision.lock().unwrap();
         tokio::task::yield_now().await;
-        if known.is_some_and(|part| part.body == revision) {
+        if known.is_some_and(|fragment| fragment.body == revision) {
             return Ok(Fetched::NotModified {
                 claim: Some(Claim::default()),
-                holds_for: None,
+                valid_for: None,
             });
         }
         let version = Version {
@@ -64,12 +64,12 @@ impl Composer for Source {
             version,
             claim: Some(Claim::default()),
             body: revision,
-            holds_for: None,
+            valid_for: None,
         })
     }
 
-    fn render(&self, _key: &u64, parts: &[PartState<usize>]) -> usize {
-        parts[0].part().expect("the source never fails").body
+    fn compose(&self, _key: &u64, fragments: &[FragmentState<usize>]) -> usize {
+        fragments[0].fragment().expect("the source never fails").body
     }
 
     fn weight(&self, _page: &usize) -> u32 {
@@ -88,17 +88,17 @@ fn write(shared: &Shared) {
 }
 
 /// Relay and feed in one: T first, then the snapshot, its events, and T at last (rule 3).
-fn relay(shared: &Shared, hearing: &mut Hearing) {
-    let mut heard = 0;
-    while heard < MUTATIONS {
+fn relay(shared: &Shared, writer: &mut FeedWriter) {
+    let mut relayed = 0;
+    while relayed < MUTATIONS {
         let complete_until = shared.clock.now();
         let committed = *shared.revision.lock().unwrap();
-        while heard < committed {
-            heard += 1;
-            hearing.changed(SOURCE, ENTITY);
-            shared.applied.store(heard, Ordering::SeqCst);
+        while relayed < committed {
+            relayed += 1;
+            writer.changed(SOURCE, ENTITY);
+            shared.applied.store(relayed, Ordering::SeqCst);
         }
-        hearing.watermark(SOURCE, complete_until);
+        writer.watermark(SOURCE, complete_until);
         std::thread::yield_now();
     }
 }
@@ -108,8 +108,8 @@ async fn read(shared: Arc<Shared>, cache: FreshCache<Source>) -> usize {
     loop {
         let applied = shared.applied.load(Ordering::SeqCst);
         let shown = shared.shown.load(Ordering::SeqCst);
-        let answer = cache.read(&ENTITY, Demand::Any).await;
-        let revision = *answer.entry.page();
+        let answer = cache.read(&ENTITY, Consistency::MinimizeLatency).await;
+        let revision = *answer.page.content();
         assert!(
             revision >= applied,
             "I1: event {applied} was applied, then revision {revision} shown"
@@ -139,7 +139,13 @@ async fn read(shared: Arc<Shared>, cache: FreshCache<Source>) -> usize {
 #[tokio::test(flavor = "multi_thread", worker_threads = 3)]
 async fn every_answer_is_true_while_threads_race() {
     let clock = SystemClock::new();
-    let (ledger, mut hearing) = Ledger::with_clock(1, LedgerOptions::default(), Arc::new(clock));
+    let (feed, mut writer) = feed::channel(
+        1,
+        FeedOptions {
+            clock: Arc::new(clock),
+            ..FeedOptions::default()
+        },
+    );
     let shared = Arc::new(Shared {
         clock,
         revision: Mutex::new(0),
@@ -147,26 +153,23 @@ async fn every_answer_is_true_while_threads_race() {
         applied: AtomicUsize::new(0),
         shown: AtomicUsize::new(0),
     });
-    let cache = FreshCache::new(Source(Arc::clone(&shared)), ledger, CacheOptions::default());
+    let cache = FreshCache::new(Source(Arc::clone(&shared)), feed, CacheOptions::default());
     let readers: Vec<_> = (0..READERS)
         .map(|_| tokio::spawn(read(Arc::clone(&shared), cache.clone())))
         .collect();
-    let writer = std::thread::spawn({
+    let mutating = std::thread::spawn({
         let shared = Arc::clone(&shared);
         move || write(&shared)
     });
-    let feed = std::thread::spawn({
+    let relaying = std::thread::spawn({
         let shared = Arc::clone(&shared);
-        move || relay(&shared, &mut hearing)
+        move || relay(&shared, &mut writer)
     });
     let mut hits = 0;
     for reader in readers {
         hits += reader.await.expect("the checks hold");
     }
-    writer.join().expect("it only writes");
-    feed.join().expect("it only speaks");
-    assert!(
-        hits > 0 && cache.stats().flights.get() > 0,
-        "both ways were taken"
-    );
+    mutating.join().expect("it only writes");
+    relaying.join().expect("it only speaks");
+    assert!(hits > 0 && cache.stats().loads.get() > 0, "both ways were taken");
 }

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use fresh_cache::{Refresh, Strategy};
+use fresh_cache::{RefreshScope, Strategy};
 
 use replay::{CLOUDPHYSICS, TWITTER, Tally, Trace, replay};
 
@@ -16,19 +16,19 @@ const TTL: Strategy = Strategy::Ttl(Duration::from_mins(1));
 #[test]
 fn few_writes_cost_invalidation_one_hit_in_a_hundred_and_a_ttl_fourteen() {
     let trace = Trace::read(TWITTER);
-    let invalidate = replay(&trace, Strategy::Invalidate, Refresh::Read);
+    let invalidate = replay(&trace, Strategy::Invalidate, RefreshScope::Read);
     assert_hits(&invalidate, 88.8);
     assert_fresh(&invalidate);
-    let ttl = replay(&trace, TTL, Refresh::Read);
+    let ttl = replay(&trace, TTL, RefreshScope::Read);
     assert_hits(&ttl, 75.1);
     assert_near(ttl.stale, 14_331);
-    assert_eq!(ttl.lies, 0, "its dates are true all the same");
+    assert_eq!(ttl.false_dates, 0, "its dates are true all the same");
 }
 
 #[test]
 fn few_writes_cost_pre_populating_no_hit() {
     let trace = Trace::read(TWITTER);
-    let all = replay(&trace, Strategy::Prepopulate, Refresh::All);
+    let all = replay(&trace, Strategy::Prepopulate, RefreshScope::All);
     assert_hits(&all, 89.5);
     assert_fresh(&all);
 }
@@ -36,26 +36,26 @@ fn few_writes_cost_pre_populating_no_hit() {
 #[test]
 fn many_writes_make_a_ttl_wrong_and_invalidation_slow() {
     let trace = Trace::read(CLOUDPHYSICS);
-    let none = replay(&trace, Strategy::None, Refresh::Read);
+    let none = replay(&trace, Strategy::None, RefreshScope::Read);
     assert_eq!((none.hits, none.renders, none.fetches), (0, 22_327, 22_327));
-    let ttl = replay(&trace, TTL, Refresh::Read);
+    let ttl = replay(&trace, TTL, RefreshScope::Read);
     assert_hits(&ttl, 68.2);
     assert_near(ttl.stale, 2_542);
-    assert_eq!(ttl.lies, 0, "its dates are true all the same");
-    let invalidate = replay(&trace, Strategy::Invalidate, Refresh::Read);
+    assert_eq!(ttl.false_dates, 0, "its dates are true all the same");
+    let invalidate = replay(&trace, Strategy::Invalidate, RefreshScope::Read);
     assert_hits(&invalidate, 62.8);
     assert_eq!(invalidate.renders, 8_300);
     assert_fresh(&invalidate);
 }
 
 #[test]
-fn under_many_writes_refreshing_what_was_read_saves_three_renders_in_four() {
+fn under_many_writes_refreshing_what_was_read_saves_three_compositions_in_four() {
     let trace = Trace::read(CLOUDPHYSICS);
-    let all = replay(&trace, Strategy::Prepopulate, Refresh::All);
+    let all = replay(&trace, Strategy::Prepopulate, RefreshScope::All);
     assert_hits(&all, 90.7);
     assert_eq!(all.renders, 35_664, "more than no cache at all");
     assert_fresh(&all);
-    let read = replay(&trace, Strategy::Prepopulate, Refresh::Read);
+    let read = replay(&trace, Strategy::Prepopulate, RefreshScope::Read);
     assert_hits(&read, 64.8);
     assert_eq!(read.renders, 9_325);
     assert_fresh(&read);

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use fresh_cache::{Answer, Brought, Clock as _, Fetch, Outcome, PartState, SourceId, Strategy, Version};
+use fresh_cache::{Answer, Brought, Clock as _, Fetch, FragmentState, Outcome, SourceId, Strategy, Version};
 
 use crate::feed::Channel;
-use crate::random_sources::{ENTITIES, Sea, Ships, State};
+use crate::random_sources::{ENTITIES, Pages, RandomSources, State};
 
 const SOURCES: [SourceId; 2] = [SourceId(0), SourceId(1)];
 
@@ -22,9 +22,14 @@ pub(crate) struct Floor {
 }
 
 impl Floor {
-    pub(crate) fn of(entity: usize, sea: &Sea, channels: &[Channel; 2], shown: &ShownSoFar) -> Self {
+    pub(crate) fn of(
+        entity: usize,
+        sources: &RandomSources,
+        channels: &[Channel; 2],
+        shown: &ShownSoFar,
+    ) -> Self {
         Self {
-            arrived: sea.clock.monotonic(),
+            arrived: sources.clock.monotonic(),
             applied: [0, 1].map(|source| channels[source].applied[entity]),
             deleted: [0, 1].map(|source| channels[source].deleted[entity]),
             shown: shown[entity],
@@ -37,12 +42,12 @@ pub(crate) type Token = (SourceId, Version, Option<usize>);
 
 /// One answer, and everything it is held against.
 pub(crate) struct Witness<'a> {
-    pub(crate) sea: &'a Sea,
+    pub(crate) sources: &'a RandomSources,
     pub(crate) strategy: Strategy,
     pub(crate) entity: usize,
     pub(crate) floor: Floor,
     pub(crate) tokens: &'a [Token],
-    pub(crate) answer: &'a Answer<Ships>,
+    pub(crate) answer: &'a Answer<Pages>,
     /// Which history this is.
     pub(crate) place: String,
 }
@@ -54,12 +59,12 @@ impl Witness<'_> {
             self.check_age();
         }
         for source in SOURCES {
-            if let Some(part) = self.answer.entry.page()[source.0] {
+            if let Some(fragment) = self.answer.page.content()[source.0] {
                 self.check_evidence(source);
-                self.check_truth(source, part.state);
+                self.check_truth(source, fragment.state);
                 if matches!(self.strategy, Strategy::Invalidate | Strategy::Prepopulate) {
-                    self.check_order(source, part.state);
-                    self.check_bucket(source, part.bucket);
+                    self.check_order(source, fragment.state);
+                    self.check_bucket(source, fragment.bucket);
                 }
             }
         }
@@ -68,7 +73,7 @@ impl Witness<'_> {
 
     /// The date of the answer, on the clock that nobody sets.
     fn date(&self) -> Duration {
-        let clock = &self.sea.clock;
+        let clock = &self.sources.clock;
         let age = clock.now().saturating_since(self.answer.fresh_as_of);
         clock.monotonic().saturating_sub(age)
     }
@@ -79,10 +84,10 @@ impl Witness<'_> {
 
     /// I3: the date is none of the future, and that of a hit is of the last second.
     fn check_date(&self) {
-        let (now, date) = (self.sea.clock.now(), self.answer.fresh_as_of);
+        let (now, date) = (self.sources.clock.now(), self.answer.fresh_as_of);
         assert!(date <= now, "{}: a date in the future", self.place);
-        let proves = !matches!(self.strategy, Strategy::Ttl(_));
-        if self.answer.outcome == Outcome::Hit && self.unmarked() && proves {
+        let by_events = !matches!(self.strategy, Strategy::Ttl(_));
+        if self.answer.outcome == Outcome::Hit && self.unmarked() && by_events {
             let age = now.saturating_since(date);
             assert!(
                 age < Duration::from_secs(1),
@@ -92,12 +97,12 @@ impl Witness<'_> {
         }
     }
 
-    /// I3: who waited for an answer that is not marked does not get one of long before: the flight that was joined had
-    /// begun within the second before, and what it kept was proven within the second before that. Unless the clock was set
+    /// I3: who waited for an answer that is not marked does not get one of long before: the load that was joined had
+    /// begun within the second before, and what it kept was fresh within the second before that. Unless the clock was set
     /// back, which leaves of the dates before it no more than the starts of requests.
     fn check_age(&self) {
         let (arrived, date) = (self.floor.arrived, self.date());
-        let set_back = *self.sea.set_back.lock().unwrap();
+        let set_back = *self.sources.set_back.lock().unwrap();
         assert!(
             !self.unmarked()
                 || date.saturating_add(Duration::from_secs(2)) > arrived
@@ -109,18 +114,18 @@ impl Witness<'_> {
 
     /// I4: no answer is dated after the last word of any of its sources.
     fn check_evidence(&self, source: SourceId) {
-        let vouched = self.sea.sources[source.0].lock().unwrap().vouched;
+        let vouched = self.sources.sources[source.0].lock().unwrap().vouched;
         let date = self.date();
         assert!(
             date <= vouched,
-            "{}, {source:?}, I4: dated {date:?}, last heard or asked of {vouched:?}",
+            "{}, {source:?}, I4: dated {date:?}, last received or asked of {vouched:?}",
             self.place
         );
     }
 
     /// I3: what was committed before the date is shown.
     fn check_truth(&self, source: SourceId, shown: usize) {
-        let next = self.sea.sources[source.0].lock().unwrap().states[self.entity]
+        let next = self.sources.sources[source.0].lock().unwrap().states[self.entity]
             .get(shown + 1)
             .copied();
         if let Some(State { at, .. }) = next {
@@ -133,14 +138,14 @@ impl Witness<'_> {
         }
     }
 
-    /// I1 and I2: neither what was heard nor what was shown is undone; not even marked, if it was heard to be deleted.
+    /// I1 and I2: neither what was applied nor what was shown is undone; not even marked, if its deletion was applied.
     fn check_order(&self, source: SourceId, shown: usize) {
         let (floor, place) = (&self.floor, &self.place);
         assert!(
             shown >= floor.deleted[source.0],
-            "{place}, {source:?}: shows what was heard to be deleted"
+            "{place}, {source:?}: shows what an applied event deleted"
         );
-        if matches!(self.answer.entry.parts()[source.0], PartState::Current(_)) {
+        if matches!(self.answer.page.fragments()[source.0], FragmentState::Current(_)) {
             assert!(
                 shown >= floor.applied[source.0],
                 "{place}, {source:?}, I1: an event that was applied is undone"
@@ -153,7 +158,7 @@ impl Witness<'_> {
     }
 
     fn check_bucket(&self, source: SourceId, shown: u64) {
-        let bucket = self.sea.bucket(source);
+        let bucket = self.sources.bucket(source);
         assert!(
             self.answer.outcome != Outcome::Hit || !self.unmarked() || shown == bucket,
             "{}, {source:?}: past its time",
@@ -165,7 +170,7 @@ impl Witness<'_> {
     fn check_token(&self, &(source, version, state): &Token) {
         let Self { answer, place, .. } = self;
         let named = answer.behind.contains(&source);
-        let shown = answer.entry.page()[source.0].map(|part| part.state);
+        let shown = answer.page.content()[source.0].map(|fragment| fragment.state);
         if !named {
             assert!(
                 state.is_some() && shown >= state,
@@ -173,15 +178,15 @@ impl Witness<'_> {
             );
             return;
         }
-        let source_now = self.sea.sources[source.0].lock().unwrap();
-        // It rested when the reader arrived, or when the flight began that the reader joined.
-        let rests = source_now.failed[self.entity]
+        let source_now = self.sources.sources[source.0].lock().unwrap();
+        // It was in backoff when the reader arrived, or when the load began that the reader joined.
+        let backoffs = source_now.failed[self.entity]
             .is_some_and(|failed| self.floor.arrived.saturating_sub(failed) < Duration::from_secs(2));
         let failed = |fetch: &Fetch| fetch.source == source && fetch.brought == Brought::Failure;
         assert!(
             state.is_none()
                 || version.incarnation != source_now.incarnation
-                || rests
+                || backoffs
                 || answer.fetches.iter().any(failed),
             "{place}, {source:?}: {version:?} was not asked for"
         );

@@ -5,12 +5,12 @@ use maud::{Markup, html};
 use super::layout::{self, state_name};
 use super::numbers::{count, grouped, percent};
 use super::rows::{self, Row};
-use super::{Part, Parts, troubles};
+use super::{ShownFragment, ShownFragments, troubles};
 use crate::fragment::{Account, Content, Endpoints, Metrics, State, Summary};
 use crate::key::{PageKey, Window};
 use crate::source::Source;
 
-/// What the three parts say, as far as they are known.
+/// What the three fragments say, as far as they are known.
 struct Known<'a> {
     account: Option<&'a Account>,
     endpoints: Option<&'a Endpoints>,
@@ -18,13 +18,16 @@ struct Known<'a> {
 }
 
 impl<'a> Known<'a> {
-    fn of(parts: &Parts<'a>) -> Self {
+    fn of(fragments: &ShownFragments<'a>) -> Self {
         let mut known = Self {
             account: None,
             endpoints: None,
             metrics: None,
         };
-        for fragment in parts.iter().filter_map(|part: &Part<'a>| part.fragment) {
+        for fragment in fragments
+            .iter()
+            .filter_map(|shown: &ShownFragment<'a>| shown.fragment)
+        {
             match &fragment.content {
                 Content::Account(account) => known.account = Some(account),
                 Content::Endpoints(endpoints) => known.endpoints = Some(endpoints),
@@ -37,8 +40,8 @@ impl<'a> Known<'a> {
 }
 
 /// Renders the page of `key`.
-pub(super) fn render(key: &PageKey, parts: &Parts<'_>) -> Markup {
-    let known = Known::of(parts);
+pub(super) fn render(key: &PageKey, fragments: &ShownFragments<'_>) -> Markup {
+    let known = Known::of(fragments);
     let rows = rows::join(known.endpoints, known.metrics);
     let worst = rows.iter().filter_map(Row::state).max();
     let name = known.account.map_or_else(
@@ -48,7 +51,7 @@ pub(super) fn render(key: &PageKey, parts: &Parts<'_>) -> Markup {
     let main = html! {
         (render_head(&name, known.account, key))
         (render_tiles(&rows, known.metrics.is_some(), key.window))
-        (render_troubles(parts))
+        (render_troubles(fragments))
         @if rows.is_empty() {
             p { @if known.endpoints.is_some() { "This account monitors nothing yet." } }
         } @else {
@@ -163,21 +166,21 @@ fn slowest(rows: &[Row<'_>]) -> Option<(String, u32)> {
         .map(|(row, p95_ms)| (row.name(), p95_ms))
 }
 
-/// Says what is missing or old, where the reader sees it: a page that looks whole but is not would lie.
-fn render_troubles(parts: &Parts<'_>) -> Markup {
+/// Says what is missing or old, where the reader sees it: a page that looks whole must be whole.
+fn render_troubles(fragments: &ShownFragments<'_>) -> Markup {
     html! {
-        @if parts.iter().any(|part| part.trouble.is_some()) {
+        @if fragments.iter().any(|shown| shown.trouble.is_some()) {
             div.note role="status" {
-                @for (source, why) in troubles(parts) {
-                    p { strong { (source.name()) } " " (why) ". " (consequence(source, parts[source.index()])) }
+                @for (source, why) in troubles(fragments) {
+                    p { strong { (source.name()) } " " (why) ". " (consequence(source, fragments[source.index()])) }
                 }
             }
         }
     }
 }
 
-fn consequence(source: Source, part: Part<'_>) -> String {
-    match (part.fragment, source) {
+fn consequence(source: Source, shown: ShownFragment<'_>) -> String {
+    match (shown.fragment, source) {
         (Some(fragment), _) => format!(
             "What it last said, revision {}, is shown.",
             fragment.tag.version.revision

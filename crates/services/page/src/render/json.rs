@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
-use super::{Part, Parts};
+use super::{ShownFragment, ShownFragments};
 use crate::source::Source;
 
 /// One account's page.
@@ -19,13 +19,13 @@ pub(crate) struct PageJson<'a> {
     /// What metrics answers to `GET /accounts/{id}/metrics`; null while it is missing.
     #[schema(value_type = Option<Object>)]
     metrics: Option<&'a RawValue>,
-    /// The parts that are not there, and why.
+    /// The fragments that are not there, and why.
     missing: Vec<TroubleJson<'a>>,
-    /// The parts that are the last ones known, and why there is nothing newer.
+    /// The fragments that are the last ones known, and why there is nothing newer.
     stale: Vec<TroubleJson<'a>>,
 }
 
-/// Why a part is not as it should be.
+/// Why a fragment is not as it should be.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct TroubleJson<'a> {
     /// `accounts`, `endpoints` or `metrics`.
@@ -35,11 +35,11 @@ pub(crate) struct TroubleJson<'a> {
 }
 
 /// Renders the page.
-pub(super) fn render(parts: &Parts<'_>) -> Vec<u8> {
+pub(super) fn render(fragments: &ShownFragments<'_>) -> Vec<u8> {
     let (mut missing, mut stale) = (Vec::new(), Vec::new());
-    for (source, part) in Source::ALL.into_iter().zip(parts) {
-        let Some(reason) = part.trouble else { continue };
-        let which = if part.fragment.is_some() {
+    for (source, shown) in Source::ALL.into_iter().zip(fragments) {
+        let Some(reason) = shown.trouble else { continue };
+        let which = if shown.fragment.is_some() {
             &mut stale
         } else {
             &mut missing
@@ -49,7 +49,7 @@ pub(super) fn render(parts: &Parts<'_>) -> Vec<u8> {
             reason,
         });
     }
-    let [account, endpoints, metrics] = parts.map(raw);
+    let [account, endpoints, metrics] = fragments.map(raw);
     let page = PageJson {
         account,
         endpoints,
@@ -61,6 +61,6 @@ pub(super) fn render(parts: &Parts<'_>) -> Vec<u8> {
 }
 
 /// The source's own bytes, as the JSON they were found to be when the fragment was read.
-fn raw(part: Part<'_>) -> Option<&RawValue> {
-    serde_json::from_slice(&part.fragment?.json).ok()
+fn raw(shown: ShownFragment<'_>) -> Option<&RawValue> {
+    serde_json::from_slice(&shown.fragment?.json).ok()
 }

@@ -9,7 +9,7 @@ use super::numbers::{count, grouped, percent, short};
 use super::sparkline;
 use crate::fragment::{Endpoint, Endpoints, Metrics, State, Summary};
 
-/// One endpoint, as far as the parts at hand know it.
+/// One endpoint, as far as the fragments at hand know it.
 pub(super) struct Row<'a> {
     id: u64,
     endpoint: Option<&'a Endpoint>,

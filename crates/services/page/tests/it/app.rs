@@ -32,7 +32,7 @@ pub(crate) struct TestApp {
 }
 
 impl TestApp {
-    /// A page service that hears no feed: it serves by asking.
+    /// A page service without a feed: it serves by asking.
     pub(crate) async fn spawn() -> Self {
         Self::spawn_with(&[]).await
     }
@@ -41,7 +41,7 @@ impl TestApp {
         Self::spawn_between(Self::sources().await, None, flags).await
     }
 
-    /// A page service that hears its sources over a real broker, and trusts them by now.
+    /// A page service that receives its feed over a real broker, and trusts them by now.
     pub(crate) async fn spawn_hearing() -> Self {
         Self::spawn_hearing_with(&[]).await
     }

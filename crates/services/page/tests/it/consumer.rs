@@ -115,7 +115,7 @@ async fn until_status(app: &TestApp, status: u16) {
 }
 
 #[tokio::test]
-async fn a_deletion_that_was_heard_is_believed_of_every_part_even_if_sources_are_down() {
+async fn a_deletion_that_was_applied_is_believed_of_every_fragment_even_if_sources_are_down() {
     let app = TestApp::spawn_hearing().await;
     app.accounts.behave(Behaviour::Status(500));
     app.metrics.behave(Behaviour::Status(500));
@@ -126,7 +126,7 @@ async fn a_deletion_that_was_heard_is_believed_of_every_part_even_if_sources_are
         .as_array()
         .unwrap()
         .iter()
-        .map(|part| &part["source"])
+        .map(|fragment| &fragment["source"])
         .collect();
     assert_eq!(missing, ["accounts", "metrics"], "and not stale: {page}");
 }
@@ -145,7 +145,7 @@ async fn without_the_broker_pages_are_served_by_asking() {
 }
 
 #[tokio::test]
-async fn what_was_heard_is_counted() {
+async fn what_was_received_is_counted() {
     start_telemetry();
     let app = TestApp::spawn_hearing().await;
     rename(&app, "Fjord & Sons").await;

@@ -1,4 +1,4 @@
-//! Sources that are down, slow, wrong or talkative: each costs its part of the page, never the page.
+//! Sources that are down, slow, wrong or talkative: each costs its fragment of the page, never the page.
 
 use std::time::Duration;
 
@@ -67,7 +67,7 @@ async fn a_source_that_is_too_slow_costs_its_part() {
     app.metrics.behave(Behaviour::Never);
     assert_metrics_missing(&app, "did not answer within 50 ms").await;
     let other = app.get("/accounts/1?window=1h").await.text().await.unwrap();
-    let why = "is left alone for a moment, because it did not answer within 50 ms";
+    let why = "is not called for the moment: it did not answer within 50 ms";
     assert!(other.contains(why), "{why} is not in {other}");
 }
 
@@ -89,7 +89,7 @@ async fn a_source_that_is_not_there_costs_its_part() {
 }
 
 #[tokio::test]
-async fn without_the_account_the_rest_is_shown() {
+async fn without_the_account_the_others_are_shown() {
     let app = TestApp::spawn().await;
     app.accounts.behave(Behaviour::Status(503));
     let page = app.html().await;
@@ -112,7 +112,7 @@ async fn without_the_list_the_measurements_are_shown_under_their_ids() {
 }
 
 #[tokio::test]
-async fn the_last_known_part_is_shown_and_marked() {
+async fn the_last_known_fragment_is_shown_and_marked() {
     let app = TestApp::spawn().await;
     app.metrics.hold_for(0);
     let whole = app.get("/accounts/1").await;

@@ -78,7 +78,7 @@ async fn one_account_that_a_source_cannot_answer_about_costs_the_others_nothing(
         _ => Ok(()),
     })
     .await;
-    // Its source answers others meanwhile.
+    // Its source answers others in that time.
     assert_whole(&read(&app, 2).await);
     let (_, page) = hanging.await.unwrap();
     assert_eq!(page["missing"][0]["source"], "metrics");

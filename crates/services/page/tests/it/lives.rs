@@ -23,7 +23,7 @@ async fn until_named(app: &TestApp, name: &str) -> Value {
     .await
 }
 
-/// The former account is gone, the latter has its id; accounts has it from its database, the others have heard of it.
+/// The former account is gone, the latter has its id; accounts has it from its database, the others have its event.
 fn replace_account(app: &TestApp) -> u64 {
     for source in [&app.accounts, &app.endpoints, &app.metrics] {
         source.belong_to(LATTER);
@@ -62,7 +62,7 @@ async fn an_answer_that_was_not_modified_may_be_of_another_account_by_now() {
 }
 
 #[tokio::test]
-async fn what_is_proven_is_asked_about_once_it_contradicts_the_account() {
+async fn what_is_fresh_is_asked_about_once_it_contradicts_the_account() {
     let (sources, nats) = TestApp::announcing_sources().await;
     for source in &sources {
         source.belong_to(FORMER);

@@ -85,14 +85,14 @@ async fn a_page_that_was_not_read_since_its_last_refresh_is_not_refreshed_again(
         app.endpoints.announce(ADDED, revision).await;
     }
     app.endpoints.until_published().await;
-    // What comes behind them in the stream has been heard only after them.
+    // What comes behind them in the stream has been applied only after them.
     rename_elsewhere(&app).await;
     let refreshes = asked() - before;
     assert!(refreshes <= 1, "{refreshes} refreshes of a page that nobody read");
     assert_eq!(app.json().await["endpoints"]["revision"], 21);
 }
 
-/// Waits until an event of another account has been heard, without a read of account 1.
+/// Waits until an event of another account has been applied, without a read of account 1.
 async fn rename_elsewhere(app: &TestApp) {
     let other = "/accounts/2?window=1h";
     app.get(other).await;
@@ -155,7 +155,7 @@ async fn a_fragment_that_is_of_no_use_costs_a_request_and_not_the_page() {
 }
 
 #[tokio::test]
-async fn a_refresh_whose_source_is_down_costs_its_part_and_the_next_event_mends_it() {
+async fn a_refresh_whose_source_is_down_costs_its_fragment_and_the_next_event_mends_it() {
     let app = prepopulating().await;
     app.accounts.behave(Behaviour::Status(500));
     let revision = app

@@ -187,7 +187,7 @@ async fn a_person_who_reloads_sees_how_this_answer_was_served() {
 }
 
 #[tokio::test]
-async fn no_cache_composes_afresh_and_asks_unconditionally() {
+async fn no_cache_composes_anew_and_asks_unconditionally() {
     let app = TestApp::spawn().await;
     let old = app.get("/accounts/1").await;
     app.accounts
@@ -211,7 +211,7 @@ async fn no_cache_composes_afresh_and_asks_unconditionally() {
 }
 
 #[tokio::test]
-async fn max_age_0_composes_afresh_too_and_a_page_of_some_age_is_not_promised() {
+async fn max_age_0_composes_anew_too_and_a_page_of_some_age_is_not_promised() {
     let app = TestApp::spawn().await;
     app.get("/accounts/1").await;
     let read = async |directive| {

@@ -85,7 +85,7 @@ async fn a_token_of_another_incarnation_is_one_that_nothing_satisfies() {
 }
 
 #[tokio::test]
-async fn a_page_composed_afresh_is_held_to_the_token_too() {
+async fn a_page_composed_anew_is_held_to_the_token_too() {
     let app = TestApp::spawn().await;
     for (revision, behind) in [(1, false), (99, true)] {
         let request = app.request("/accounts/1").header("cache-control", "no-cache");
@@ -186,7 +186,7 @@ async fn a_page_hands_out_the_versions_that_it_shows_and_takes_them_back() {
 }
 
 #[tokio::test]
-async fn a_part_that_is_missing_has_no_token_and_a_missing_account_has_one() {
+async fn a_fragment_that_is_missing_has_no_token_and_a_missing_account_has_one() {
     let app = TestApp::spawn().await;
     app.metrics.behave(Behaviour::Status(500));
     let page = app.get("/accounts/1").await;

@@ -70,7 +70,7 @@ async fn with_every_source_down_a_new_replica_shows_what_the_stream_tells_marked
     assert_eq!(page["metrics"], Value::Null);
     let marked = |list: &Value| {
         let list = list.as_array().unwrap().iter();
-        list.map(|part| part["source"].as_str().unwrap().to_owned())
+        list.map(|fragment| fragment["source"].as_str().unwrap().to_owned())
             .collect::<Vec<_>>()
     };
     assert_eq!(marked(&page["stale"]), ["accounts", "endpoints"]);

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use event_bus::{Broker, ChangeKind, Feed, Heard, Topology};
-use fresh_cache::{Hearing, Ledger, LedgerOptions, Moment, SourceId};
+use fresh_cache::{FeedOptions, FeedState, FeedWriter, Moment, SourceId, feed};
 use jiff::Timestamp;
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
@@ -51,7 +51,7 @@ impl Applied {
             prefix: "events".to_owned(),
         };
         let broker = Broker::connect(nats_url, "lab-measure", topology).await?;
-        let (ledger, mut hearing) = Ledger::new(1, LedgerOptions::default());
+        let (state, mut writer) = feed::channel(1, FeedOptions::default());
         let (write, heard) = watch::channel(HeardSoFar {
             since_dated: Latency::new(),
             at: BTreeMap::new(),
@@ -59,9 +59,9 @@ impl Applied {
         let stop = CancellationToken::new();
         let feed = Feed::new(broker, &["accounts"]);
         tokio::spawn(feed.run(stop.clone(), move |message| {
-            apply(&mut hearing, &message, account, &write);
+            apply(&mut writer, &message, account, &write);
         }));
-        timeout(Duration::from_secs(10), until_trusted(&ledger)).await.with_context(|| {
+        timeout(Duration::from_secs(10), until_trusted(&state)).await.with_context(|| {
             format!("no watermark of the accounts service was heard at {nats_url}: is the stack up (scripts/up)?")
         })?;
         Ok(Self {
@@ -77,23 +77,23 @@ impl Applied {
     }
 }
 
-async fn until_trusted(ledger: &Ledger) {
-    while !ledger.trusted(ACCOUNTS) {
+async fn until_trusted(feed: &FeedState) {
+    while !feed.trusted(ACCOUNTS) {
         sleep(Duration::from_millis(10)).await;
     }
 }
 
-/// What a replica does on hearing, and then a look at the clock.
-fn apply(hearing: &mut Hearing, message: &Heard, account: AccountId, write: &watch::Sender<HeardSoFar>) {
+/// What a replica does with a message, and then a look at the clock.
+fn apply(writer: &mut FeedWriter, message: &Heard, account: AccountId, write: &watch::Sender<HeardSoFar>) {
     match message {
-        Heard::Loss(_) => hearing.lost(ACCOUNTS),
-        Heard::Watermark(watermark) => hearing.watermark(ACCOUNTS, moment(watermark.complete_until)),
+        Heard::Loss(_) => writer.lost(ACCOUNTS),
+        Heard::Watermark(watermark) => writer.watermark(ACCOUNTS, moment(watermark.complete_until)),
         Heard::Claimed(_) | Heard::Foreign { .. } => {}
         Heard::Change(change) => {
             let Ok(entity) = change.event.entity.parse::<u64>() else {
-                return hearing.lost(ACCOUNTS);
+                return writer.lost(ACCOUNTS);
             };
-            hearing.changed(ACCOUNTS, entity);
+            writer.changed(ACCOUNTS, entity);
             let (now, since_dated) = (Instant::now(), Timestamp::now().duration_since(change.event.time));
             if entity == account && change.kind == ChangeKind::New {
                 write.send_modify(|heard| {

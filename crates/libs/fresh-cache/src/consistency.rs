@@ -1,0 +1,66 @@
+//! What a reader asks of a page: any that is fresh, one that reflects what the reader knows of, or one composed just now.
+
+use crate::feed::ids::{Claim, SourceId};
+use crate::fragment::Fragment;
+use crate::version::Version;
+
+/// How fresh a page must be for its reader.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/pages.rs"));
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// # let (feed, _writer) = feed::channel(1, FeedOptions::default());
+/// # let accounts = Accounts::default();
+/// # let cache = FreshCache::new(accounts.clone(), feed, CacheOptions::default());
+/// cache.read(&7, Consistency::MinimizeLatency).await;
+/// let written = accounts.change(); // its event may still be under way
+///
+/// let tokens = [Token::of(ACCOUNTS, written)];
+/// let answer = cache.read(&7, Consistency::AtLeastAsFresh(&tokens)).await;
+/// assert_eq!(answer.page.content(), "account 7: revision 1");
+/// assert!(answer.behind.is_empty());
+/// # }
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Consistency<'a> {
+    /// A page that is fresh by the feed, or composed for this read.
+    MinimizeLatency,
+    /// A page that reflects at least these versions: the reader's own writes (rule 13). What falls short of one is fetched
+    /// once, after this read began; if it still does, [`Answer::behind`](crate::Answer::behind) says so.
+    AtLeastAsFresh(&'a [Token]),
+    /// A page composed after this read began, every source asked unconditionally (`Cache-Control: no-cache`). If it falls
+    /// short of a version that the reader knows, [`Answer::behind`](crate::Answer::behind) says so.
+    FullyConsistent(&'a [Token]),
+}
+
+/// A version that a reader knows of, such as that of its own write (rule 13).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Token {
+    /// Whose version it is.
+    pub source: SourceId,
+    /// The version.
+    pub version: Version,
+    /// Who published for the source when it was told; `None` if nobody did for certain. It says how far the revisions of a fragment
+    /// that is kept compare with it: a database may have been set back in between.
+    pub claim: Option<Claim>,
+}
+
+impl Token {
+    /// The token of a source of which there can be only one publisher.
+    pub const fn of(source: SourceId, version: Version) -> Self {
+        Self {
+            source,
+            version,
+            claim: Some(Claim(0)),
+        }
+    }
+
+    /// Whether a fragment that was fetched before the token was shown to us reflects it.
+    pub(crate) fn is_reflected_by_kept<B>(&self, fragment: &Fragment<B>) -> bool {
+        fragment.version == self.version
+            || (self.claim.is_some()
+                && fragment.claim == self.claim
+                && fragment.version.reflects(self.version))
+    }
+}

@@ -1,0 +1,44 @@
+//! The small values by which a feed names things: sources, positions, publishers, fences.
+
+/// A source of fragments: its place in the list whose length [`feed::channel`](crate::feed::channel) was given.
+///
+/// Nothing of a source beyond that length is ever trusted or fresh: its fragments are fetched at every read. See
+/// [`FeedState::unknown_sources`](crate::FeedState::unknown_sources).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SourceId(pub usize);
+
+/// A replica's own count of what it applied; it advances once per applied event.
+///
+/// Positions of different replicas, or of one replica before and after a restart, cannot be compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Position(pub(crate) u64);
+
+impl Position {
+    /// Before everything: a fragment at this position is never fresh, since every floor starts above it.
+    pub const ZERO: Position = Position(0);
+}
+
+/// Who publishes for a source, as its messages and its answers state it.
+///
+/// What a publisher says of its source vouches only for the answers of the same publisher: of two processes with two
+/// databases, the one may not know what the other has acknowledged. [`Claim::default`] is for a source that can have only
+/// one publisher.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Claim(pub u64);
+
+/// Where the fence of one dependency stands.
+///
+/// Fences are striped: dependencies whose keyed hashes collide share one, which costs a needless request, never
+/// a wrong answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct FenceIndex {
+    pub(crate) source: SourceId,
+    pub(crate) index: usize,
+}
+
+impl FenceIndex {
+    /// The source of the dependency.
+    pub(crate) const fn source(self) -> SourceId {
+        self.source
+    }
+}

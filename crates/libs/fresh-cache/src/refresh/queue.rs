@@ -1,0 +1,158 @@
+//! What waits to be refreshed, bounded: events that were announced, and the pages that they make due.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::hash::Hash;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use telemetry::TaskContext;
+use tokio::sync::{Mutex, MutexGuard, Semaphore, mpsc};
+
+use crate::feed::ids::{Position, SourceId};
+use crate::fragment::EventFragment;
+use crate::options::RefreshOptions;
+
+/// An event, as [`FreshCache::announce`](crate::FreshCache::announce) takes it.
+#[derive(Clone, Debug)]
+pub struct Announcement {
+    /// Whose event it is.
+    pub source: SourceId,
+    /// What changed.
+    pub entity: u64,
+    /// What [`FeedWriter::changed`](crate::FeedWriter::changed) answered, or
+    /// [`FeedWriter::deleted`](crate::FeedWriter::deleted).
+    pub position: Position,
+    /// The source's new answer, if the event carries it. To be left out of a repeated event: what it carries is older than
+    /// its position (rule 17).
+    pub fragment: Option<EventFragment>,
+}
+
+type Announced = (Announcement, TaskContext);
+
+/// Where events wait for [`FreshCache::refresh`](crate::FreshCache::refresh).
+pub(crate) struct EventQueue {
+    sender: mpsc::Sender<Announced>,
+    receiver: Mutex<mpsc::Receiver<Announced>>,
+    /// How many pages wait behind it: told by the one task that knows, for whoever wants to see it.
+    pages: AtomicUsize,
+}
+
+impl EventQueue {
+    pub(crate) fn new(options: RefreshOptions) -> Self {
+        let (sender, receiver) = mpsc::channel(options.waiting.clamp(1, Semaphore::MAX_PERMITS));
+        Self {
+            sender,
+            receiver: Mutex::new(receiver),
+            pages: AtomicUsize::new(0),
+        }
+    }
+
+    /// Adds an event; whether there was room for it.
+    pub(crate) fn push(&self, announcement: Announcement, context: TaskContext) -> bool {
+        self.sender.try_send((announcement, context)).is_ok()
+    }
+
+    /// The end that the one task takes events from.
+    pub(crate) async fn receiver(&self) -> MutexGuard<'_, mpsc::Receiver<Announced>> {
+        self.receiver.lock().await
+    }
+
+    /// How many events wait.
+    pub(crate) fn len(&self) -> usize {
+        self.sender.max_capacity() - self.sender.capacity()
+    }
+
+    // Relaxed, here and below: it stands for itself.
+    pub(crate) fn note_pages(&self, waiting: usize) {
+        self.pages.store(waiting, Ordering::Relaxed);
+    }
+
+    /// How many pages wait, as of the last note.
+    pub(crate) fn pages(&self) -> usize {
+        self.pages.load(Ordering::Relaxed)
+    }
+}
+
+/// What an event changed, where it stands in the feed, and what it carried.
+pub(crate) type LatestEvent = (SourceId, Position, Option<EventFragment>);
+
+/// One page's refresh.
+pub(crate) struct DueRefresh {
+    /// The latest event of each source: the newest state wins (rule 16).
+    pub(crate) latest: Vec<LatestEvent>,
+    pub(crate) context: TaskContext,
+}
+
+impl DueRefresh {
+    fn note(
+        &mut self,
+        source: SourceId,
+        position: Position,
+        fragment: Option<EventFragment>,
+        context: TaskContext,
+    ) {
+        self.latest.retain(|(of, ..)| *of != source);
+        self.latest.push((source, position, fragment));
+        self.context = context;
+    }
+}
+
+/// The pages that wait to be refreshed, each once.
+pub(crate) struct PageQueue<K> {
+    order: VecDeque<K>,
+    due: HashMap<K, DueRefresh>,
+    /// The pages that are being refreshed. None of them is begun a second time before it is done: one page that is stuck would
+    /// take the place of all the others.
+    refreshing: HashSet<K>,
+}
+
+impl<K: Hash + Eq + Clone> PageQueue<K> {
+    pub(crate) fn new() -> Self {
+        Self {
+            order: VecDeque::new(),
+            due: HashMap::new(),
+            refreshing: HashSet::new(),
+        }
+    }
+
+    /// Whether the page waits.
+    pub(crate) fn contains(&self, key: &K) -> bool {
+        self.due.contains_key(key)
+    }
+
+    /// How many pages wait.
+    pub(crate) fn len(&self) -> usize {
+        self.order.len()
+    }
+
+    /// Adds an event of a page, or notes it with the page that waits already; whether there was room.
+    pub(crate) fn push(&mut self, key: &K, event: LatestEvent, context: TaskContext, limit: usize) -> bool {
+        if let Some(due) = self.due.get_mut(key) {
+            let (source, position, fragment) = event;
+            due.note(source, position, fragment, context);
+        } else if self.order.len() < limit {
+            self.order.push_back(key.clone());
+            let latest = vec![event];
+            self.due.insert(key.clone(), DueRefresh { latest, context });
+        } else {
+            return false;
+        }
+        true
+    }
+
+    /// The next page to be refreshed, if there is one and it may be.
+    pub(crate) fn begin(&mut self, at_once: usize) -> Option<(K, DueRefresh)> {
+        if self.refreshing.len() >= at_once.max(1) {
+            return None;
+        }
+        let next = self.order.iter().position(|key| !self.refreshing.contains(key))?;
+        let key = self.order.remove(next)?;
+        let due = self.due.remove(&key)?;
+        self.refreshing.insert(key.clone());
+        Some((key, due))
+    }
+
+    /// Notes that a page's refresh is over.
+    pub(crate) fn end(&mut self, key: &K) {
+        self.refreshing.remove(key);
+    }
+}

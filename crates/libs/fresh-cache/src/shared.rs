@@ -1,0 +1,82 @@
+//! What the clones of a cache and its loads share: the struct, and hardly any logic.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use crossbeam_utils::CachePadded;
+use moka::sync::Cache;
+
+use crate::feed::ids::{FenceIndex, SourceId};
+use crate::feed::reader::FeedReader;
+use crate::fragment::EventFragment;
+use crate::load::in_flight::InFlight;
+use crate::loader::Loader;
+use crate::options::CacheOptions;
+use crate::page::CachedPage;
+use crate::refresh::queue::EventQueue;
+use crate::stats::{Stats, count_removals};
+use crate::strategy::Policy;
+
+/// What even an empty body that is remembered takes, with its place in the store, in bytes.
+const REMEMBERED: usize = 256;
+
+/// What clones and loads share.
+pub(crate) struct Shared<L: Loader> {
+    pub(crate) loader: L,
+    pub(crate) feed: FeedReader,
+    pub(crate) options: CacheOptions,
+    pub(crate) policy: Box<dyn Policy>,
+    /// Of a page's key only the task that loads it writes, so that plain gets and inserts do. Never `get_with`: its
+    /// load cannot be told of an event that overtakes it (see the crate's documentation).
+    pub(crate) pages: Cache<L::Key, Arc<CachedPage<L>>>,
+    /// Bodies from the past, for pages that nobody has read yet (rule 19).
+    pub(crate) remembered: Cache<(SourceId, u64), EventFragment>,
+    pub(crate) in_flight: InFlight<L>,
+    pub(crate) events: EventQueue,
+    /// Every read writes them: they share no cache line with what it reads.
+    pub(crate) stats: CachePadded<Stats>,
+}
+
+impl<L: Loader> Shared<L> {
+    pub(crate) fn new(loader: L, feed: FeedReader, options: CacheOptions) -> Self {
+        let stats = CachePadded::<Stats>::default();
+        let removed = count_removals(Arc::clone(&stats.evicted), Arc::clone(&stats.dropped));
+        let pages = Cache::builder()
+            .max_capacity(options.max_bytes)
+            .weigher(|_, page: &Arc<CachedPage<L>>| page.weight())
+            .eviction_listener(move |_, _, cause| removed(cause))
+            .build();
+        let remembered = Cache::builder()
+            .max_capacity(options.remembered_bytes)
+            .weigher(|_, event: &EventFragment| {
+                u32::try_from(REMEMBERED + event.data.len()).unwrap_or(u32::MAX)
+            })
+            .build();
+        Self {
+            loader,
+            feed,
+            options,
+            policy: options.strategy.policy(),
+            pages,
+            remembered,
+            in_flight: InFlight::new(),
+            events: EventQueue::new(options.refresh),
+            stats,
+        }
+    }
+
+    /// Where the fences of a page's dependencies stand.
+    pub(crate) fn fences_of(&self, key: &L::Key) -> Arc<[FenceIndex]> {
+        let dependencies = self.loader.dependencies(key);
+        dependencies
+            .into_iter()
+            .map(|(source, entity)| self.feed.fence_index(source, entity))
+            .collect()
+    }
+
+    /// Calls the loader where nobody waits who could be told of its panic.
+    pub(crate) fn guard<T>(&self, call: impl FnOnce() -> T) -> Option<T> {
+        let called = std::panic::catch_unwind(AssertUnwindSafe(call));
+        called.inspect_err(|_| self.stats.panics.add()).ok()
+    }
+}

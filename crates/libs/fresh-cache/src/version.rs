@@ -1,0 +1,23 @@
+//! Which state of an entity an answer shows.
+
+/// Which state of an entity an answer shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Version {
+    /// The incarnation of the source's database; versions of two incarnations cannot be compared.
+    pub incarnation: u128,
+    /// A counter that the source bumps with every change of the entity.
+    pub revision: u64,
+    /// A random number that the change drew: a database that was set back gives out its revisions again, and never this.
+    /// A source whose database cannot be set back unnoticed may leave it at 0.
+    pub nonce: u64,
+}
+
+impl Version {
+    /// Whether a fragment of this version reflects what was asked for; nothing is known between incarnations, and one revision
+    /// with two nonces is of two histories.
+    pub const fn reflects(self, other: Self) -> bool {
+        self.incarnation == other.incarnation
+            && (self.revision > other.revision
+                || (self.revision == other.revision && self.nonce == other.nonce))
+    }
+}
