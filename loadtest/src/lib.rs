@@ -18,7 +18,6 @@ pub mod output;
 pub mod plan;
 pub mod probe;
 pub mod progress;
-pub mod random;
 pub mod replay;
 pub mod report;
 pub mod results;

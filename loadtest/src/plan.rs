@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::random::Random;
+use rand::RngExt as _;
+use stack::{Random, random};
+
 use crate::source::Source;
 
 /// What happens in one turn.
@@ -36,7 +38,7 @@ pub enum What {
 }
 
 /// Makes the plans of a run, one turn after the other.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Planner {
     /// Whose page was read, read after read, as somebody recorded it; gone through again and again.
     popularity: Arc<[u32]>,
@@ -53,9 +55,9 @@ impl Planner {
     /// If the record is empty.
     pub fn new(seed: u64, popularity: Arc<[u32]>, reads_per_write: f64) -> Self {
         assert!(!popularity.is_empty(), "somebody must be read");
-        let mut random = Random::new(seed, 0);
+        let mut random = random(seed, 0);
         Self {
-            next_read: random.below(popularity.len()),
+            next_read: random.random_range(0..popularity.len()),
             next_source: 0,
             popularity,
             reads_per_write,
@@ -66,18 +68,23 @@ impl Planner {
     /// The next turn: arrivals that know nothing of each other, as those of many readers do, `rate` per second on average.
     pub fn turn(&mut self, rate: f64, lasting: Duration) -> Plan {
         let mut arrivals = Vec::new();
-        let mut at = self.random.wait(rate);
+        let mut at = self.wait(rate);
         while at < lasting.as_secs_f64() {
             arrivals.push(self.arrival(Duration::from_secs_f64(at)));
-            at += self.random.wait(rate);
+            at += self.wait(rate);
         }
         Plan { lasting, arrivals }
     }
 
+    /// The time until the next of events that happen `per_second` on average, in seconds: exponentially distributed.
+    fn wait(&mut self, per_second: f64) -> f64 {
+        -(1.0 - self.random.random::<f64>()).ln() / per_second
+    }
+
     fn arrival(&mut self, at: Duration) -> Arrival {
-        let of_all = self.random.fraction();
+        let of_all = self.random.random::<f64>();
         let (account, what) = if of_all * (1.0 + self.reads_per_write) < 1.0 {
-            let drawn = self.random.below(self.popularity.len());
+            let drawn = self.random.random_range(0..self.popularity.len());
             (self.popularity[drawn], What::Write(self.source()))
         } else {
             (self.read(), What::Read)

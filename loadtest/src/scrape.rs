@@ -1,19 +1,18 @@
 //! What the services have counted, and what their processes have cost: looked at before and after a turn.
 
 mod process;
-mod text;
 
 use std::collections::BTreeMap;
 
 use anyhow::{Context as _, Result};
 use reqwest::{Client, Url};
+use stack::Samples;
 
 use crate::histogram::micros;
 use crate::stack::Stack;
 use crate::strategy::Strategy;
 
 pub use process::own_cpu_time;
-use text::Samples;
 
 /// Looks at the services of a stack.
 #[derive(Clone, Debug)]

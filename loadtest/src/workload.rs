@@ -13,8 +13,6 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result};
 
-use crate::random::Random;
-
 pub use mix::Mix;
 pub use popularity::Popularity;
 pub use trace::{Request, Trace, TraceName};
@@ -28,9 +26,15 @@ fn open(path: &Path) -> Result<File> {
     })
 }
 
-/// Where a key stands in the order by which keys are left out: the same on every machine.
+/// Where a key stands in the order by which keys are left out: a hash of it, the same on every machine (`SplitMix64`, two steps).
 fn rank(key: u32) -> u64 {
-    Random::new(0, key.into()).next()
+    let step = |state: u64| {
+        let z = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    };
+    step(step(u64::from(key).wrapping_mul(0xd134_2543_de82_ef95)))
 }
 
 #[cfg(test)]

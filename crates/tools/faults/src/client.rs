@@ -9,8 +9,8 @@ use reqwest::header::{ACCEPT, CACHE_CONTROL};
 use reqwest::{Client, Response as HttpResponse};
 
 use crate::history::{ReadError, Replica, Response, Source, Version, Window};
-use crate::moment::Moment;
 use crate::recorder::Lives;
+use stack::Moment;
 
 pub use parse::{version_in_tag, versions_in_token};
 

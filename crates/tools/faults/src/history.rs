@@ -2,8 +2,8 @@
 
 mod tell;
 
-use crate::moment::Moment;
 use crate::schedule::Place;
+use stack::Moment;
 
 /// A service that owns a part of the page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

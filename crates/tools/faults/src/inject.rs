@@ -9,12 +9,12 @@ use stack::{Link, Process};
 use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::history::{Outage, Replica, Source};
-use crate::moment::Moment;
 use crate::recorder::Recorder;
 use crate::rig::{NAIVE, Rig, page_replica};
 use crate::schedule::{Action, Fault, Place, Schedule};
 use crate::world::World;
 use crate::writers::{Writer, settle};
+use stack::Moment;
 
 /// What is on its way through a link when it is broken may still get through: a chunk, by a task that runs.
 const IN_TRANSIT: Duration = Duration::from_millis(5);

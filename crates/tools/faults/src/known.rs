@@ -8,7 +8,7 @@ use std::collections::{HashMap, HashSet};
 use self::eras::Eras;
 use self::line::Line;
 use crate::history::{Incarnation, Mutation, Origin, Round, Source, Version, What};
-use crate::moment::Moment;
+use stack::Moment;
 
 /// How far a version is: which of its source's histories in the order of their births, then the revision.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

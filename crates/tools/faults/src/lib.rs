@@ -8,8 +8,6 @@ pub mod config;
 pub mod history;
 pub mod inject;
 pub mod known;
-pub mod moment;
-pub mod random;
 pub mod readers;
 pub mod recorder;
 pub mod report;

@@ -8,9 +8,10 @@ use tokio::task::JoinSet;
 
 use crate::client::{Reader, Wanted};
 use crate::history::{Arm, Replica, Window};
-use crate::random::Random;
 use crate::recorder::Recorder;
 use crate::world::World;
+use rand::RngExt as _;
+use stack::{Random, random};
 
 /// How many read from one replica side by side.
 const SIDE_BY_SIDE: u32 = 12;
@@ -34,7 +35,7 @@ impl Readers {
         let interval = Duration::from_secs(1) * SIDE_BY_SIDE / rate.max(1);
         let place = 3_000_000 + 1_000 * replica.index as u64 + 100_000 * replica.arm as u64;
         for number in 0..u64::from(SIDE_BY_SIDE) {
-            let random = Random::new(seed, place + number);
+            let random = random(seed, place + number);
             let readers = self.clone();
             tasks.spawn(readers.read_on(replica, url.to_owned(), random, interval));
         }
@@ -50,23 +51,23 @@ impl Readers {
                     Err(error) => self.recorder.failed(replica, error),
                 }
             }
-            let pause = random.between(interval / 2, interval * 3 / 2);
+            let pause = random.random_range(interval / 2..=interval * 3 / 2);
             tokio::time::sleep(pause).await;
         }
     }
 
     fn choose(&self, replica: Replica, random: &mut Random) -> Wanted {
-        let window = match random.below(6) {
+        let window = match random.random_range(0..6) {
             0 => Window::Week,
             1 | 2 => Window::Day,
             _ => Window::Hour,
         };
         // The control knows neither: its answers would fall short of what it was never asked.
         let demanding = replica.arm == Arm::Page;
-        let read_back = (demanding && random.once_in(10))
+        let read_back = (demanding && random.random_ratio(1, 10))
             .then(|| self.world.write_to_read_back(random))
             .flatten();
-        let afresh = demanding && random.once_in(50);
+        let afresh = demanding && random.random_ratio(1, 50);
         match read_back {
             Some((account, token)) => Wanted {
                 account,

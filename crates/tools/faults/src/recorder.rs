@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use crate::history::{
     Arm, Attempt, Birth, Incarnation, Mutation, Origin, Outage, ReadError, Replica, Response, Round, Source,
 };
-use crate::moment::Moment;
+use stack::Moment;
 
 /// The round that is under way.
 #[derive(Debug, Default)]

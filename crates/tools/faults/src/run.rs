@@ -13,7 +13,6 @@ use crate::client::Reader;
 use crate::config::Config;
 use crate::history::{Arm, ReadError, Source};
 use crate::inject::Injector;
-use crate::random::Random;
 use crate::readers::Readers;
 use crate::recorder::Recorder;
 use crate::report::{Report, RoundReport};
@@ -21,6 +20,8 @@ use crate::rig::Rig;
 use crate::schedule::Schedule;
 use crate::world::World;
 use crate::writers::{self, Writer};
+use rand::Rng as _;
+use stack::random;
 
 /// How many accounts there are for the whole run.
 const STEADY: u64 = 8;
@@ -33,7 +34,7 @@ const AT_THE_END: Duration = Duration::from_secs(2);
 /// A seed nobody chose.
 pub fn made_up_seed() -> u64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Random::new(u64::from(now.subsec_nanos()), now.as_secs()).next() >> 40
+    random(u64::from(now.subsec_nanos()), now.as_secs()).next_u64() >> 40
 }
 
 /// Runs until the time is over, adding to the report round by round; nothing that it started outlives the call.
@@ -78,7 +79,7 @@ impl Run<'_> {
             self.rig.note_birth(source, &self.recorder).await;
         }
         writers::settle(&self.writer).await;
-        writers::furnish(&self.writer, &mut Random::new(self.seed, 0)).await;
+        writers::furnish(&self.writer, &mut random(self.seed, 0)).await;
         // They end when this is dropped.
         let mut tasks = self.start_readers_and_writers();
         self.rig.watch_births(&mut tasks, &self.recorder);

@@ -6,7 +6,9 @@ mod tell;
 use std::time::Duration;
 
 use crate::history::Source;
-use crate::random::Random;
+use rand::RngExt as _;
+use rand::seq::SliceRandom as _;
+use stack::{Random, one_of, random};
 
 /// A process or a link. Links are between the parts as each of them would name the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -210,14 +212,14 @@ impl Schedule {
     ///
     /// The first kinds of each round are dealt from a shuffled deck, so that a lap of rounds leaves no kind out.
     pub fn of(seed: u64, round: u32, pace: &Pace) -> Self {
-        let mut random = Random::new(seed, u64::from(round) + 1);
+        let mut random = random(seed, u64::from(round) + 1);
         let mut schedule = Self::default();
         for kind in dealt(seed, round as usize, pace) {
             schedule.add(kind, pace, &mut random);
         }
-        let more = random.below(pace.most.saturating_sub(pace.fewest) + 1);
+        let more = random.random_range(0..=pace.most.saturating_sub(pace.fewest));
         for _ in 0..more {
-            let kind = random.choose(&pace.kinds);
+            let kind = one_of(&pace.kinds, &mut random);
             schedule.add(kind, pace, &mut random);
         }
         schedule.faults.sort_by_key(|fault| fault.at);
@@ -252,12 +254,12 @@ impl Schedule {
 fn dealt(seed: u64, round: usize, pace: &Pace) -> Vec<Kind> {
     let (hand, rounds) = (pace.fewest, Schedule::lap(pace));
     let lap = u64::try_from(round / rounds).unwrap_or_default();
-    let mut random = Random::new(seed, u64::MAX - lap);
+    let mut random = random(seed, u64::MAX - lap);
     let mut deck = pace.kinds.clone();
     // Two cards of a hand that want the same place would be one fault, and a lap would leave a kind out. Where kinds were
     // chosen by hand there may be no other way.
     for _ in 0..1_000 {
-        random.shuffle(&mut deck);
+        deck.shuffle(&mut random);
         if deck.chunks(hand).all(|hand| !collide(hand)) {
             break;
         }

@@ -6,7 +6,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use crate::client::Token;
-use crate::random::Random;
+use rand::RngExt as _;
+use rand::seq::IteratorRandom as _;
+use stack::Random;
 
 /// How many deleted accounts are still read.
 const DELETED: usize = 6;
@@ -54,8 +56,8 @@ impl World {
     /// An account to read: mostly a steady one, sometimes one that was deleted.
     pub fn account_to_read(&self, random: &mut Random) -> u64 {
         let state = self.state();
-        let one_of = |ids: &VecDeque<u64>, random: &mut Random| ids.get(random.below(ids.len())).copied();
-        let other = match random.below(20) {
+        let one_of = |ids: &VecDeque<u64>, random: &mut Random| ids.iter().choose(random).copied();
+        let other = match random.random_range(0..20) {
             0..3 => one_of(&state.extras, random),
             3..5 => one_of(&state.deleted, random),
             _ => None,
@@ -66,13 +68,12 @@ impl World {
     /// One of the latest writes, to be read back.
     pub fn write_to_read_back(&self, random: &mut Random) -> Option<(u64, Token)> {
         let state = self.state();
-        state.recent.get(random.below(state.recent.len())).cloned()
+        state.recent.iter().choose(random).cloned()
     }
 
     /// A steady account.
     pub fn steady_account(&self, random: &mut Random) -> u64 {
-        let steady = usize::try_from(self.steady).unwrap_or(usize::MAX);
-        u64::try_from(random.below(steady)).unwrap_or_default() + 1
+        random.random_range(1..=self.steady)
     }
 
     /// A write was acknowledged.

@@ -9,8 +9,9 @@ use tokio::sync::RwLock;
 use tokio::task::JoinSet;
 
 use crate::history::Source;
-use crate::moment::Moment;
-use crate::random::Random;
+use rand::RngExt as _;
+use stack::Moment;
+use stack::{Random, random};
 
 pub use writer::{Acknowledged, Writer};
 
@@ -20,12 +21,12 @@ pub fn start(tasks: &mut JoinSet<()>, writer: &Writer, gate: &Arc<RwLock<()>>, s
     let interval = Duration::from_secs(6) / rate.max(1);
     for (number, source) in (0..).zip([Source::ALL, Source::ALL].concat()) {
         let (writer, gate) = (writer.clone(), Arc::clone(gate));
-        let random = Random::new(seed, 1_000_000 + number);
+        let random = random(seed, 1_000_000 + number);
         // Odd and even accounts: the writes of one account at one source are one after the other.
         let half = number / 3;
         tasks.spawn(write_steadily(writer, gate, source, half, random, interval));
     }
-    let random = Random::new(seed, 2_000_000);
+    let random = random(seed, 2_000_000);
     tasks.spawn(come_and_go(writer.clone(), Arc::clone(gate), random));
 }
 
@@ -39,7 +40,7 @@ async fn write_steadily(
 ) {
     loop {
         // A burst now and then: several events, one after the other, while a page is being composed.
-        let burst = if random.once_in(10) { 4 } else { 1 };
+        let burst = if random.random_ratio(1, 10) { 4 } else { 1 };
         let account = (writer.world.steady_account(&mut random) - 1) / 2 * 2 + half + 1;
         for _ in 0..burst {
             let _writing = gate.read().await;
@@ -49,7 +50,7 @@ async fn write_steadily(
                 Source::Metrics => writer.record_sample(account, &mut random).await,
             };
         }
-        let pause = random.between(interval / 2, interval * 3 / 2);
+        let pause = random.random_range(interval / 2..=interval * 3 / 2);
         tokio::time::sleep(pause * burst).await;
     }
 }
@@ -60,13 +61,13 @@ async fn come_and_go(writer: Writer, gate: Arc<RwLock<()>>, mut random: Random) 
             let _writing = gate.read().await;
             let _creating = writer.world.may_create().await;
             let extras = writer.world.extras();
-            if extras < 2 || (extras < 5 && random.once_in(2)) {
+            if extras < 2 || (extras < 5 && random.random_ratio(1, 2)) {
                 create_extra(&writer, &mut random).await;
             } else if let Some(account) = writer.world.take_oldest_extra() {
                 let _ = writer.delete_account(account).await;
             }
         }
-        let pause = random.between(Duration::from_millis(200), Duration::from_millis(600));
+        let pause = random.random_range(Duration::from_millis(200)..=Duration::from_millis(600));
         tokio::time::sleep(pause).await;
     }
 }

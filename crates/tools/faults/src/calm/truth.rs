@@ -11,7 +11,7 @@ use crate::check::{Rule, Violation};
 use crate::client::version_in_tag;
 use crate::history::{Arm, Round, Source, What, Window};
 use crate::known::Known;
-use crate::moment::Moment;
+use stack::Moment;
 
 /// A source's own answer.
 #[derive(Clone, Debug)]

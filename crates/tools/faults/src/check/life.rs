@@ -3,8 +3,8 @@
 use super::date::ROUNDING;
 use super::{Exercised, Rule, Violation, violation};
 use crate::history::{Outage, Response, Source};
-use crate::moment::Moment;
 use crate::schedule::Place;
+use stack::Moment;
 
 /// The parts that claim to be complete until a time at which their source was dead, or could not be heard or asked by this
 /// replica.

@@ -8,8 +8,8 @@ use super::*;
 use crate::history::{
     Asked, Attempt, Birth, Mark, Mutation, Origin, Outage, Outcome, Part, Replica, Version, What, Window,
 };
-use crate::moment::Moment;
 use crate::schedule::Place;
+use stack::Moment;
 
 const OLD: Incarnation = Incarnation(9 << 32);
 const NEW: Incarnation = Incarnation(3 << 32);

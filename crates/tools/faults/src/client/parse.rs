@@ -5,7 +5,7 @@ use serde::Deserialize;
 
 use super::Wanted;
 use crate::history::{Arm, Asked, Incarnation, Mark, Outcome, Part, Replica, Response, Source, Version};
-use crate::moment::Moment;
+use stack::Moment;
 
 pub(super) const CONSISTENCY_TOKEN: HeaderName = HeaderName::from_static("consistency-token");
 

@@ -9,12 +9,12 @@ use tokio::time::{Instant, sleep};
 use super::{Injector, pause};
 use crate::client::client;
 use crate::history::{Birth, Origin, Source};
-use crate::moment::Moment;
-use crate::random::Random;
 use crate::recorder::Recorder;
 use crate::schedule::{Action, Original, Place, Schedule, Stop};
 use crate::world::World;
 use crate::writers::Writer;
+use stack::Moment;
+use stack::random;
 
 /// Nobody's acknowledgement is on its way for longer: what is acknowledged after it was written by the next process.
 const AWAY: Duration = Duration::from_millis(300);
@@ -137,7 +137,7 @@ impl Injector<'_> {
         // Its own knowledge of ids and tokens: nobody is to read back what it acknowledges.
         let world = Arc::new(World::new(self.world.steady));
         let writer = Writer::new(urls, world, Arc::clone(recorder));
-        let mut random = Random::new(0, u64::from(twin.id()));
+        let mut random = random(0, u64::from(twin.id()));
         loop {
             let account = self.world.steady_account(&mut random);
             let _ = match source {

@@ -2,7 +2,7 @@
 
 use super::Rank;
 use crate::history::{Birth, Incarnation, Mutation, Origin};
-use crate::moment::Moment;
+use stack::Moment;
 
 #[derive(Debug, Default)]
 pub(super) struct Eras(Vec<Birth>);

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::Rank;
 use crate::history::{Mutation, Version};
-use crate::moment::Moment;
+use stack::Moment;
 
 #[derive(Debug, Default)]
 pub(super) struct Line {

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use super::{Action, Fault, Kind, Original, Pace, Place, Stop};
 use crate::history::Source;
-use crate::random::Random;
+use rand::RngExt as _;
+use rand::seq::SliceRandom as _;
+use stack::{Random, one_of};
 
 /// So far off that no stated skew could allow it.
 const CLOCK_STEP_MS: i64 = 3_600_000;
@@ -20,8 +22,8 @@ pub(super) fn fault(kind: Kind, pace: &Pace, random: &mut Random) -> Fault {
         kind,
         action,
         places,
-        at: random.between(Duration::ZERO, pace.spread),
-        lasts: random.between(least.min(pace.longest), most.min(pace.longest)),
+        at: random.random_range(Duration::ZERO..=pace.spread),
+        lasts: random.random_range(least.min(pace.longest)..=most.min(pace.longest)),
     }
 }
 
@@ -48,10 +50,10 @@ fn lasts(kind: Kind) -> (Duration, Duration) {
 }
 
 fn what(kind: Kind, pace: &Pace, random: &mut Random) -> (Action, Vec<Place>) {
-    let source = random.choose(&Source::ALL);
-    let replica = random.below(pace.replicas);
+    let source = one_of(&Source::ALL, random);
+    let replica = random.random_range(0..pace.replicas);
     let black_hole = Action::BlackHole {
-        reset: random.once_in(2),
+        reset: random.random_ratio(1, 2),
     };
     let one = |place| vec![place];
     match kind {
@@ -69,40 +71,46 @@ fn what(kind: Kind, pace: &Pace, random: &mut Random) -> (Action, Vec<Place>) {
         Kind::BlackHoleLink => (black_hole, one(link(source, replica, random))),
         Kind::SlowSource => {
             // There and back: mostly within the deadline of 900 ms, so that events overtake the answer; sometimes not.
-            let most = random.choose(&[200, 400, 1_500]);
-            let by = random.between(ms(50), ms(most));
+            let most = one_of(&[200, 400, 1_500], random);
+            let by = random.random_range(ms(50)..=ms(most));
             (Action::Slow(by), to_source(source, pace))
         }
         Kind::SlowFeed => {
             // A watermark that is heard a second late is no evidence; one that is heard a little late is, and says most.
-            let most = random.choose(&[200, 400, 1_200]);
-            let by = random.between(ms(20), ms(most));
+            let most = one_of(&[200, 400, 1_200], random);
+            let by = random.random_range(ms(20)..=ms(most));
             let way = [Place::SourceToBroker(source), Place::ReplicaToBroker(replica)];
-            (Action::Slow(by), one(random.choose(&way)))
+            (Action::Slow(by), one(one_of(&way, random)))
         }
         Kind::FailSource => (Action::Cut, to_source(source, pace)),
         Kind::IsolateReplica => {
             let asks = Source::ALL.map(|source| Place::ReplicaToSource(replica, source));
             let places = [vec![Place::ReplicaToBroker(replica)], asks.to_vec()].concat();
-            (random.choose(&[Action::Cut, black_hole]), places)
+            (one_of(&[Action::Cut, black_hole], random), places)
         }
         Kind::StepClock => {
-            let by = random.choose(&[CLOCK_STEP_MS, -CLOCK_STEP_MS]);
+            let by = one_of(&[CLOCK_STEP_MS, -CLOCK_STEP_MS], random);
             (Action::StepClock(by), one(Place::Source(source)))
         }
         Kind::ResetSource => (Action::KillAndWipe, one(Place::Source(source))),
         Kind::RestoreSource => {
-            let stop = random.choose(&[Stop::Kill, Stop::Terminate, Stop::TerminateAndLeaveOutTheLog]);
+            let stop = one_of(
+                &[Stop::Kill, Stop::Terminate, Stop::TerminateAndLeaveOutTheLog],
+                random,
+            );
             (Action::Restore(stop), one(Place::Source(source)))
         }
         Kind::TwinSource => {
-            let original = random.choose(&[
-                Original::Lives,
-                Original::Restarts,
-                Original::ComesLater,
-                Original::StandsStill,
-                Original::ComesRenewedAndUnheard,
-            ]);
+            let original = one_of(
+                &[
+                    Original::Lives,
+                    Original::Restarts,
+                    Original::ComesLater,
+                    Original::StandsStill,
+                    Original::ComesRenewedAndUnheard,
+                ],
+                random,
+            );
             let mut places = vec![Place::Source(source)];
             if original == Original::ComesRenewedAndUnheard {
                 places.push(Place::SourceToBroker(source));
@@ -111,9 +119,9 @@ fn what(kind: Kind, pace: &Pace, random: &mut Random) -> (Action, Vec<Place>) {
         }
         Kind::SetClocksBack => {
             // So far that the clock does not catch up within the fault, and so far that it does.
-            let by = random.choose(&[8_000, 2_000]);
+            let by = one_of(&[8_000, 2_000], random);
             let mut sources = Source::ALL;
-            random.shuffle(&mut sources);
+            sources.shuffle(random);
             (Action::SetClocksBack(by), sources.map(Place::Source).to_vec())
         }
     }
@@ -121,12 +129,15 @@ fn what(kind: Kind, pace: &Pace, random: &mut Random) -> (Action, Vec<Place>) {
 
 /// The links to the broker more often than the others: without the feed a cache is on its own.
 fn link(source: Source, replica: usize, random: &mut Random) -> Place {
-    random.choose(&[
-        Place::ReplicaToBroker(replica),
-        Place::SourceToBroker(source),
-        Place::ReplicaToSource(replica, source),
-        Place::ReplicaToBroker(replica),
-    ])
+    one_of(
+        &[
+            Place::ReplicaToBroker(replica),
+            Place::SourceToBroker(source),
+            Place::ReplicaToSource(replica, source),
+            Place::ReplicaToBroker(replica),
+        ],
+        random,
+    )
 }
 
 fn to_source(source: Source, pace: &Pace) -> Vec<Place> {

@@ -9,10 +9,11 @@ use serde_json::{Value, json};
 
 use crate::client::{Token, client, versions_in_token};
 use crate::history::{Attempt, Mutation, Source, What};
-use crate::moment::Moment;
-use crate::random::Random;
 use crate::recorder::Recorder;
 use crate::world::World;
+use rand::RngExt as _;
+use stack::Moment;
+use stack::{Random, one_of};
 
 /// Who waits longer than that for an answer turns to something else.
 const WRITE_WITHIN: Duration = Duration::from_secs(2);
@@ -112,8 +113,8 @@ impl Writer {
         match endpoints.len() {
             0 | 1 => self.add_endpoint(account).await,
             count => {
-                let endpoint = random.choose(&endpoints);
-                match random.below(5) {
+                let endpoint = one_of(&endpoints, random);
+                match random.random_range(0..5) {
                     0 if count < 4 => self.add_endpoint(account).await,
                     1 => self.remove_endpoint(account, endpoint).await,
                     _ => self.rename_endpoint(account, endpoint).await,
@@ -175,7 +176,10 @@ impl Writer {
     pub async fn record_sample(&self, account: u64, random: &mut Random) -> Option<Acknowledged> {
         let serial = self.recorder.next_serial();
         let endpoint = account * 10 + serial % MEASURED;
-        let (state, status) = random.choose(&[("up", 200), ("up", 200), ("degraded", 200), ("down", 0)]);
+        let (state, status) = one_of(
+            &[("up", 200), ("up", 200), ("degraded", 200), ("down", 0)],
+            random,
+        );
         let sample = json!({
             "endpoint_id": endpoint, "state": state, "status_code": status, "response_ms": serial % 1_000,
         });

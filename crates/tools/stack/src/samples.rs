@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 /// Numbers by name and labels.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Samples(HashMap<String, Vec<Sample>>);
+pub struct Samples(HashMap<String, Vec<Sample>>);
 
 #[derive(Clone, Debug, PartialEq)]
 struct Sample {
@@ -14,7 +14,7 @@ struct Sample {
 
 impl Samples {
     /// Reads `name{label="value",…} number`, line by line; what reads otherwise is left out.
-    pub(super) fn parse(text: &str) -> Self {
+    pub fn parse(text: &str) -> Self {
         let mut samples = Self::default();
         for line in text.lines().filter(|line| !line.starts_with('#')) {
             if let Some((name, sample)) = parse_line(line) {
@@ -38,12 +38,12 @@ impl Samples {
     }
 
     /// The same, of a counter of whole things.
-    pub(super) fn whole(&self, name: &str, labels: &[(&str, &str)]) -> Option<u64> {
+    pub fn whole(&self, name: &str, labels: &[(&str, &str)]) -> Option<u64> {
         self.sum(name, labels).and_then(whole)
     }
 
     /// The sum of all of this name, which are seconds, in microseconds.
-    pub(super) fn micros(&self, name: &str) -> Option<u64> {
+    pub fn micros(&self, name: &str) -> Option<u64> {
         self.sum(name, &[]).map(|seconds| seconds * 1e6).and_then(whole)
     }
 }
