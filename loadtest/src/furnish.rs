@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use anyhow::{Context as _, Result, ensure};
 use jiff::Timestamp;
 use stack::data::{Account as Recorded, Recording, Sample};
-use stack::sources::{AccountId, LARGEST_BATCH, NewSample, Sources};
+use stack::sources::{AccountId, LARGEST_BATCH, NewSample, SourceClient};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
@@ -22,7 +22,7 @@ const SAMPLES: usize = 150;
 /// Makes accounts, and removes them.
 #[derive(Clone, Debug)]
 pub struct Furnisher {
-    sources: Sources,
+    sources: SourceClient,
     recording: Arc<Recording>,
     /// What was made and not yet removed.
     made: Arc<Mutex<Vec<AccountId>>>,
@@ -39,11 +39,11 @@ impl Furnisher {
         );
         let root = |url: &reqwest::Url| url.as_str().trim_end_matches('/').to_owned();
         Ok(Self {
-            sources: Sources::new(
+            sources: SourceClient::new(stack::PerSource::from([
                 root(&addresses.accounts),
                 root(&addresses.endpoints),
                 root(&addresses.metrics),
-            ),
+            ])),
             recording: Arc::new(recording),
             made: Arc::default(),
         })

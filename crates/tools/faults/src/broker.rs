@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_nats::jetstream::context::ContextBuilder;
 use async_nats::jetstream::{self, response::Response};
 use serde_json::Value;
-use stack::{NatsServer, eventually};
+use stack::{NatsServer, STREAM, eventually};
 
 /// How long three servers may take until they have agreed on a leader.
 const AGREE_WITHIN: Duration = Duration::from_mins(1);
@@ -106,7 +106,7 @@ impl Broker {
     pub async fn leader(&self) -> usize {
         let leader = async {
             let context = self.context(0).await?;
-            let stream = context.get_stream("EVENTS").await.ok()?;
+            let stream = context.get_stream(STREAM).await.ok()?;
             let leader = stream.cached_info().cluster.as_ref()?.leader.clone()?;
             leader.strip_prefix("nats-")?.parse().ok()
         };

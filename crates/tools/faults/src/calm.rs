@@ -6,18 +6,21 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use futures::StreamExt as _;
-use reqwest::Client;
 use serde_json::Value;
+use stack::Window;
+use stack::sources::SourceClient;
 use tokio::time::{Instant, sleep};
 
 use crate::check::{Rule, Violation};
-use crate::client::{Answer, Reader, Wanted, client};
-use crate::history::{Arm, Outcome, Replica, Window};
+use crate::client::{Answer, Reader, Wanted};
+use crate::history::{Arm, Outcome, Replica};
 use crate::rig::{NAIVE, Rig};
 use crate::world::World;
 
 /// Between two looks at the pages that are not right yet.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
+/// How long a source may take to answer.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(5);
 /// How many requests of a look are under way at once.
 const SIDE_BY_SIDE: usize = 8;
 
@@ -30,7 +33,7 @@ pub struct Calm<'run> {
     pub world: &'run World,
     /// By whom.
     pub reader: &'run Reader,
-    client: Client,
+    sources: SourceClient,
 }
 
 /// What a look at all pages found.
@@ -58,7 +61,7 @@ impl<'run> Calm<'run> {
             rig,
             world,
             reader,
-            client: client(),
+            sources: SourceClient::with_patience(rig.source_urls.clone(), ANSWERS_WITHIN),
         }
     }
 

@@ -11,7 +11,9 @@ use std::fmt;
 
 pub use lag::Lag;
 
-use crate::history::{Arm, Incarnation, Response, Round, Source};
+use stack::{Incarnation, Source};
+
+use crate::history::{Arm, Response, Round};
 use crate::known::{Evidence, Known};
 
 /// What is promised, and can be broken.

@@ -1,23 +1,18 @@
-//! Reading pages as any reader does, and taking them apart.
+//! Reading pages as any reader does, and noting what is checked later.
 
-mod parse;
+mod shown;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest::header::{ACCEPT, CACHE_CONTROL};
-use reqwest::{Client, Response as HttpResponse};
+use bytes::Bytes;
+use stack::{PageClient, PageRequest, ReadError, Source, Version, Window};
 
-use crate::history::{ReadError, Replica, Response, Source, Version, Window};
+use crate::history::{Outcome, Replica, Response};
 use crate::recorder::Lives;
-use stack::Moment;
-
-pub use parse::{version_in_tag, versions_in_token};
 
 /// Longer than any pause: an answer that comes late is the more worth checking.
 const READ_WITHIN: Duration = Duration::from_secs(10);
-/// Nobody on this machine takes longer to take a connection, but who stands still.
-const CONNECT_WITHIN: Duration = Duration::from_secs(8);
 
 /// What is read.
 #[derive(Clone, Debug)]
@@ -49,13 +44,13 @@ pub struct Answer {
     /// What it says.
     pub response: Response,
     /// The page as JSON; of a 404, the problem.
-    pub body: Vec<u8>,
+    pub body: Bytes,
 }
 
 /// A client of every replica.
 #[derive(Clone, Debug)]
 pub struct Reader {
-    client: Client,
+    client: PageClient,
     lives: Arc<Lives>,
 }
 
@@ -63,70 +58,49 @@ impl Reader {
     /// A client that notes in which life of a replica it was answered.
     pub fn new(lives: Arc<Lives>) -> Self {
         Self {
-            client: client(),
+            client: PageClient::new(READ_WITHIN),
             lives,
         }
     }
 
     /// Reads one page as JSON.
     pub async fn read(&self, replica: Replica, url: &str, wanted: &Wanted) -> Result<Answer, ReadError> {
-        let address = format!(
-            "{url}/accounts/{}?window={}",
-            wanted.account,
-            wanted.window.name()
-        );
-        let mut request = self
-            .client
-            .get(address)
-            .header(ACCEPT, "application/json")
-            .timeout(READ_WITHIN);
-        if wanted.afresh {
-            request = request.header(CACHE_CONTROL, "no-cache");
-        }
-        if let Some(token) = &wanted.token {
-            request = request.header(parse::CONSISTENCY_TOKEN, &token.text);
-        }
-        let (sent_at, life) = (Moment::now(), self.lives.of(replica));
-        let (head, body) = whole(request.send().await?).await?;
-        let received_at = Moment::now();
+        let afresh = wanted.afresh.then_some(("cache-control", "no-cache"));
+        let token = wanted.token.as_ref();
+        let token = token.map(|token| ("consistency-token", token.text.as_str()));
+        let headers: Vec<_> = afresh.into_iter().chain(token).collect();
+        let request = PageRequest {
+            account: wanted.account,
+            window: Some(wanted.window),
+            headers: &headers,
+        };
+        let life = self.lives.of(replica);
+        let answer = self.client.read(url, &request).await?;
         let life = Lives::between(life, self.lives.of(replica));
-        let mut response = parse::response(&head, &body, wanted).map_err(ReadError::Nonsense)?;
-        (response.replica, response.life) = (replica, life);
-        (response.sent_at, response.received_at) = (sent_at, received_at);
-        Ok(Answer { response, body })
-    }
-}
-
-/// A client for everyone here: no proxy, and no patience with connections.
-///
-/// # Panics
-/// Never in practice: without TLS there is nothing that can fail.
-pub fn client() -> Client {
-    Client::builder()
-        .connect_timeout(CONNECT_WITHIN)
-        .no_proxy()
-        .tcp_nodelay(true)
-        .build()
-        .expect("a client without TLS can always be made")
-}
-
-async fn whole(response: HttpResponse) -> Result<(parse::Head, Vec<u8>), ReadError> {
-    let (status, headers) = (response.status().as_u16(), response.headers().clone());
-    let body = response.bytes().await?.to_vec();
-    match status {
-        200 | 404 => Ok((parse::Head { status, headers }, body)),
-        status => Err(ReadError::Refused(status)),
-    }
-}
-
-impl From<reqwest::Error> for ReadError {
-    fn from(error: reqwest::Error) -> Self {
-        if error.is_timeout() {
-            Self::Timeout
-        } else if error.is_connect() {
-            Self::Unreachable
-        } else {
-            Self::Broken
-        }
+        let response = Response {
+            replica,
+            life,
+            account: wanted.account,
+            window: wanted.window,
+            sent_at: answer.sent_at,
+            received_at: answer.received_at,
+            status: answer.status,
+            fresh_as_of: answer.head.fresh_as_of,
+            outcome: match answer.head.outcome {
+                Some(stack::Outcome::Hit) => Outcome::Hit,
+                _ => Outcome::Forwarded {
+                    collapsed: answer.head.collapsed,
+                },
+            },
+            marks: answer.head.marks,
+            parts: shown::parts(&answer).map_err(ReadError::Nonsense)?,
+            demanded: wanted.token.as_ref().map(|token| (token.source, token.version)),
+            afresh: wanted.afresh,
+            asked: answer.head.asked,
+        };
+        Ok(Answer {
+            response,
+            body: answer.body,
+        })
     }
 }

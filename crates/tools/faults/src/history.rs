@@ -2,58 +2,9 @@
 
 mod tell;
 
+use stack::{Asked, Incarnation, Mark, Moment, PerSource, Source, Version, Window};
+
 use crate::schedule::Place;
-use stack::Moment;
-
-/// A service that owns a part of the page.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Source {
-    /// Owns the account itself.
-    Accounts,
-    /// Owns the list of its endpoints.
-    Endpoints,
-    /// Owns what was measured of them.
-    Metrics,
-}
-
-impl Source {
-    /// All of them, by index.
-    pub const ALL: [Self; 3] = [Self::Accounts, Self::Endpoints, Self::Metrics];
-
-    /// Its place in [`Response::parts`].
-    pub const fn index(self) -> usize {
-        self as usize
-    }
-
-    /// Its name on the wire, and of its program.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Accounts => "accounts",
-            Self::Endpoints => "endpoints",
-            Self::Metrics => "metrics",
-        }
-    }
-
-    /// The source of this name.
-    pub fn named(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|source| source.name() == name)
-    }
-}
-
-/// Which history of a source: the first half of its 128 random bits, enough to tell a run's few apart.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Incarnation(pub u64);
-
-/// A state of one account at one source.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Version {
-    /// Which database counts.
-    pub incarnation: Incarnation,
-    /// How far it has counted.
-    pub revision: u64,
-    /// The random number of the mutation that made it: a database that was set back counts up to the same revision again.
-    pub nonce: u64,
-}
 
 /// What a mutation did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -129,31 +80,6 @@ impl Arm {
     pub const ALL: [Self; 2] = [Self::Page, Self::Naive];
 }
 
-/// The span of time a page shows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Window {
-    /// An hour, in buckets of a minute.
-    Hour,
-    /// A day.
-    Day,
-    /// A week.
-    Week,
-}
-
-impl Window {
-    /// All of them.
-    pub const ALL: [Self; 3] = [Self::Hour, Self::Day, Self::Week];
-
-    /// As in the query.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Hour => "1h",
-            Self::Day => "24h",
-            Self::Week => "7d",
-        }
-    }
-}
-
 /// How an answer came about, by its `Cache-Status`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
@@ -164,20 +90,6 @@ pub enum Outcome {
         /// Whether another reader's requests were waited for.
         collapsed: bool,
     },
-}
-
-/// What an answer says of one source's part.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Mark {
-    /// Nothing: it claims to be as fresh as the page's date.
-    #[default]
-    None,
-    /// It is the last known one.
-    Stale,
-    /// It is not there.
-    Missing,
-    /// It falls short of the token that was asked with.
-    Behind,
 }
 
 /// One source's part of an answer.
@@ -219,10 +131,10 @@ pub struct Response {
     pub fresh_as_of: Option<Moment>,
     /// How it came about.
     pub outcome: Outcome,
-    /// What it says of its parts, by [`Source::index`].
-    pub marks: [Mark; 3],
-    /// The parts it shows, by [`Source::index`].
-    pub parts: [Option<Part>; 3],
+    /// What it says of its parts.
+    pub marks: PerSource<Mark>,
+    /// The parts it shows.
+    pub parts: PerSource<Option<Part>>,
     /// The state that was demanded with `Consistency-Token`.
     pub demanded: Option<(Source, Version)>,
     /// Whether a composition for this read was demanded.
@@ -231,34 +143,20 @@ pub struct Response {
     pub asked: Asked,
 }
 
-/// The requests to sources that an answer waited for, by what came of them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Asked {
-    /// Full answers.
-    pub new: u8,
-    /// What was known was confirmed.
-    pub not_modified: u8,
-    /// No answer.
-    pub failed: u8,
-}
-
 impl Response {
     /// Whether it claims that nothing is wrong with it.
     pub fn unmarked(&self) -> bool {
-        self.marks.iter().all(|mark| *mark == Mark::None)
+        self.marks.values().all(|mark| *mark == Mark::None)
     }
 
     /// The parts it shows, with their sources.
     pub fn shown(&self) -> impl Iterator<Item = (Source, Part)> {
-        Source::ALL
-            .into_iter()
-            .zip(self.parts)
-            .filter_map(|(source, part)| Some((source, part?)))
+        self.parts.present().map(|(source, part)| (source, *part))
     }
 
     /// The mark on a source's part.
-    pub const fn mark(&self, source: Source) -> Mark {
-        self.marks[source.index()]
+    pub fn mark(&self, source: Source) -> Mark {
+        self.marks[source]
     }
 }
 
@@ -330,19 +228,4 @@ pub struct Twins {
     pub refused_first: usize,
     /// How many of the first ones were replaced, and had to be started again.
     pub replaced: usize,
-}
-
-/// Why a read brought no page.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ReadError {
-    /// Nobody listened.
-    Unreachable,
-    /// Nothing came in time.
-    Timeout,
-    /// The connection broke.
-    Broken,
-    /// Another status than 200 and 404.
-    Refused(u16),
-    /// What came is no page: what is wrong with it.
-    Nonsense(String),
 }

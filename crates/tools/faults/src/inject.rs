@@ -5,16 +5,15 @@ mod history;
 
 use std::time::Duration;
 
-use stack::{Link, Process};
+use stack::{Link, Moment, Process, Source};
 use tokio::time::{Instant, sleep, sleep_until};
 
-use crate::history::{Outage, Replica, Source};
+use crate::history::{Outage, Replica};
 use crate::recorder::Recorder;
 use crate::rig::{NAIVE, Rig, page_replica};
 use crate::schedule::{Action, Fault, Place, Schedule};
 use crate::world::World;
 use crate::writers::{Writer, settle};
-use stack::Moment;
 
 /// What is on its way through a link when it is broken may still get through: a chunk, by a task that runs.
 const IN_TRANSIT: Duration = Duration::from_millis(5);
@@ -79,7 +78,7 @@ impl Injector<'_> {
     }
 
     async fn kill_source(&self, source: Source, lasts: Duration) {
-        let mut process = self.rig.sources[source.index()].lock().await;
+        let mut process = self.rig.sources[source].lock().await;
         process.kill().await;
         self.broken_for(Place::Source(source), lasts).await;
         process.restart(|_| {}).await;
@@ -91,7 +90,7 @@ impl Injector<'_> {
             Source::Accounts => Some(self.world.nobody_creates().await),
             _ => None,
         };
-        let mut process = self.rig.sources[source.index()].lock().await;
+        let mut process = self.rig.sources[source].lock().await;
         process.kill().await;
         self.rig.delete_database(source);
         self.recorder.deleted(source);
@@ -110,7 +109,7 @@ impl Injector<'_> {
     }
 
     async fn step_clock(&self, source: Source, by: i64, lasts: Duration) {
-        let mut process = self.rig.sources[source.index()].lock().await;
+        let mut process = self.rig.sources[source].lock().await;
         process.kill().await;
         self.broken_for(Place::Source(source), Duration::ZERO).await;
         let flag = format!("--inject-clock-offset-ms={by}");
@@ -122,7 +121,7 @@ impl Injector<'_> {
     }
 
     async fn pause_source(&self, source: Source, lasts: Duration) {
-        let process = self.rig.sources[source.index()].lock().await;
+        let process = self.rig.sources[source].lock().await;
         pause(&process);
         self.broken_for(Place::Source(source), lasts).await;
         process.resume();

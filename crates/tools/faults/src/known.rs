@@ -5,10 +5,11 @@ mod line;
 
 use std::collections::{HashMap, HashSet};
 
+use stack::{Incarnation, Moment, PerSource, Source, Version};
+
 use self::eras::Eras;
 use self::line::Line;
-use crate::history::{Incarnation, Mutation, Origin, Round, Source, Version, What};
-use stack::Moment;
+use crate::history::{Mutation, Origin, Round, What};
 
 /// How far a version is: which of its source's histories in the order of their births, then the revision.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -20,8 +21,7 @@ pub struct Rank {
 /// What was acknowledged, by source and account.
 #[derive(Debug, Default)]
 pub struct Known {
-    /// By [`Source::index`].
-    eras: [Eras; 3],
+    eras: PerSource<Eras>,
     lines: HashMap<(Source, u64), Line>,
     /// What second publishers acknowledged, by source, account, revision and nonce.
     by_twins: HashMap<(Source, u64, u64, u64), Mutation>,
@@ -40,7 +40,7 @@ impl Known {
     /// Takes in what a round brought.
     pub fn learn(&mut self, round: &Round) {
         for birth in &round.births {
-            self.eras[birth.source.index()].add(birth);
+            self.eras[birth.source].add(birth);
         }
         for mutation in &round.twins.acknowledged {
             let Version { revision, nonce, .. } = mutation.version;
@@ -50,7 +50,7 @@ impl Known {
         let mut touched = HashSet::new();
         for mutation in &round.mutations {
             // A mutation of a history nobody knows of cannot be ranked; `unranked` tells of it.
-            if let Some(rank) = self.eras[mutation.source.index()].rank_of(mutation) {
+            if let Some(rank) = self.eras[mutation.source].rank_of(mutation) {
                 let key = (mutation.source, mutation.account);
                 self.lines.entry(key).or_default().add(rank, *mutation);
                 touched.insert(key);
@@ -63,7 +63,7 @@ impl Known {
 
     /// The mutations of a round that belong to no known history: this program lost track of a reset.
     pub fn unranked<'a>(&self, round: &'a Round) -> impl Iterator<Item = &'a Mutation> {
-        let eras = |mutation: &Mutation| &self.eras[mutation.source.index()];
+        let eras = |mutation: &Mutation| &self.eras[mutation.source];
         let mutations = round.mutations.iter();
         mutations.filter(move |mutation| eras(mutation).rank_of(mutation).is_none())
     }
@@ -73,7 +73,7 @@ impl Known {
     /// Two histories share the versions that were made before a copy was taken which was put back later. Then it is the
     /// later one, if that had begun: nobody can say that the answer is of the older one.
     pub fn rank(&self, source: Source, account: u64, version: Version, at: Moment) -> Option<Rank> {
-        let eras = &self.eras[source.index()];
+        let eras = &self.eras[source];
         let known = self.known(source, account, version);
         let generation = eras.latest(version.incarnation, at, known)?;
         Some(Rank {
@@ -85,12 +85,10 @@ impl Known {
     /// The same, where the older of two histories is to be assumed.
     pub fn least_rank(&self, source: Source, account: u64, version: Version) -> Option<Rank> {
         let earliest = match self.known(source, account, version) {
-            Some((rank, _))
-                if self.eras[source.index()].incarnation(rank.generation) == version.incarnation =>
-            {
+            Some((rank, _)) if self.eras[source].incarnation(rank.generation) == version.incarnation => {
                 rank.generation
             }
-            _ => self.eras[source.index()].earliest(version.incarnation)?,
+            _ => self.eras[source].earliest(version.incarnation)?,
         };
         Some(Rank {
             generation: earliest,
@@ -102,7 +100,7 @@ impl Known {
     ///
     /// From the moment at which a copy of the database was put back, nothing is due that this undid.
     pub fn due(&self, source: Source, account: u64, date: Moment, at: Moment) -> Option<(Rank, Evidence)> {
-        let eras = &self.eras[source.index()];
+        let eras = &self.eras[source];
         let line = self.lines.get(&(source, account));
         let restored = eras.restored_before(at);
         let acknowledged = line.and_then(|line| {
@@ -155,7 +153,7 @@ impl Known {
 
     /// The latest mutation of an account at a source that the source must still have, and how far it is now.
     pub fn last(&self, source: Source, account: u64) -> Option<(Rank, Mutation)> {
-        let eras = &self.eras[source.index()];
+        let eras = &self.eras[source];
         let generation = eras.last()?;
         let line = self.lines.get(&(source, account))?;
         let (rank, mutation) = line.furthest(|rank, mutation| eras.keeps(rank, mutation, generation))?;
@@ -168,7 +166,7 @@ impl Known {
 
     /// The accounts whose deletion was acknowledged and is not undone, each with the histories in which it is deleted.
     pub fn deleted(&self) -> impl Iterator<Item = (u64, Incarnation)> {
-        let eras = &self.eras[Source::Accounts.index()];
+        let eras = &self.eras[Source::Accounts];
         let lines = self.lines.iter();
         lines
             .filter(|((source, _), _)| *source == Source::Accounts)

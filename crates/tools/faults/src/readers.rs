@@ -3,15 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use stack::{Random, Window, random};
 use tokio::sync::RwLock;
 use tokio::task::JoinSet;
 
 use crate::client::{Reader, Wanted};
-use crate::history::{Arm, Replica, Window};
+use crate::history::{Arm, Replica};
 use crate::recorder::Recorder;
 use crate::world::World;
 use rand::RngExt as _;
-use stack::{Random, random};
 
 /// How many read from one replica side by side.
 const SIDE_BY_SIDE: u32 = 12;

@@ -3,10 +3,9 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::history::{
-    Arm, Attempt, Birth, Incarnation, Mutation, Origin, Outage, ReadError, Replica, Response, Round, Source,
-};
-use stack::Moment;
+use stack::{Incarnation, Moment, PerSource, ReadError, Source};
+
+use crate::history::{Arm, Attempt, Birth, Mutation, Origin, Outage, Replica, Response, Round};
 
 /// The round that is under way.
 #[derive(Debug, Default)]
@@ -14,8 +13,7 @@ pub struct Recorder {
     round: Mutex<Round>,
     failures: Mutex<Vec<(Replica, ReadError)>>,
     serial: AtomicU64,
-    /// By [`Source::index`].
-    histories: Mutex<[Histories; 3]>,
+    histories: Mutex<PerSource<Histories>>,
 }
 
 /// What was heard of a source's histories.
@@ -62,14 +60,14 @@ impl Recorder {
 
     /// Takes note that a source's database was deleted, and that it does not run.
     pub fn deleted(&self, source: Source) {
-        self.histories()[source.index()].empty = true;
+        self.histories()[source].empty = true;
     }
 
     /// Takes note of the name that a source gives its history now. The first one is that of an empty database; each further one
     /// the source gave it itself, if it was not deleted.
     pub fn heard(&self, source: Source, incarnation: Incarnation) {
         let mut histories = self.histories();
-        let histories = &mut histories[source.index()];
+        let histories = &mut histories[source];
         if histories.heard.contains(&incarnation) {
             return;
         }
@@ -85,7 +83,7 @@ impl Recorder {
         histories.heard.push(incarnation);
     }
 
-    fn histories(&self) -> MutexGuard<'_, [Histories; 3]> {
+    fn histories(&self) -> MutexGuard<'_, PerSource<Histories>> {
         self.histories.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -5,16 +5,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest::Client;
-use stack::{Link, Process};
+use stack::sources::SourceClient;
+use stack::{Incarnation, Link, PerSource, Process, Source, Window, eventually, page_flags, source_flags};
 use tempfile::TempDir;
 use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 
 use crate::broker::Broker;
-use crate::client::{client, version_in_tag};
 use crate::config::{PageFlags, REPLICAS};
-use crate::history::{Arm, Incarnation, Replica, Source};
+use crate::history::{Arm, Replica};
 use crate::recorder::{Lives, Recorder};
 use crate::schedule::Place;
 
@@ -24,6 +23,8 @@ pub const NAIVE: Replica = Replica {
     index: 0,
 };
 
+/// How long a source may take to say how its history is called.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(2);
 /// Between two looks at the name of a source's history.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
@@ -48,7 +49,7 @@ pub struct Twin {
 #[derive(Debug)]
 pub struct Rig {
     pub(crate) broker: Mutex<Broker>,
-    pub(crate) sources: [Mutex<Process>; 3],
+    pub(crate) sources: PerSource<Mutex<Process>>,
     pub(crate) pages: [Mutex<Process>; REPLICAS],
     pub(crate) naive: Mutex<Process>,
     pub(crate) links: HashMap<Place, Link>,
@@ -56,8 +57,8 @@ pub struct Rig {
     copies: [String; 2],
     /// Where the broker is, without a link in between.
     broker_url: String,
-    /// By [`Source::index`]; without a link in between.
-    pub source_urls: [String; 3],
+    /// Without a link in between.
+    pub source_urls: PerSource<String>,
     /// Every replica and where it is.
     pub replicas: Vec<(Replica, String)>,
     /// By the index of a page replica: whether its strategy answers from the cache once all is well.
@@ -72,7 +73,7 @@ impl Rig {
     ///
     /// # Panics
     /// When a part does not start: with what it said.
-    pub async fn start(page_flags: &[PageFlags; REPLICAS], nodes: usize) -> Self {
+    pub async fn start(flags_of_pages: &[PageFlags; REPLICAS], nodes: usize) -> Self {
         let broker = Broker::start(nodes).await;
         let copies = ["--stream-replicas".to_owned(), broker.copies().to_string()];
         let folder = tempfile::tempdir().expect("a temporary folder can be made");
@@ -87,24 +88,19 @@ impl Rig {
             let link = &links[&Place::SourceToBroker(source)];
             start_source(source, link.url(), &copies, database(&folder, source))
         };
-        let (accounts, endpoints, metrics) = tokio::join!(
-            start_source(Source::Accounts),
-            start_source(Source::Endpoints),
-            start_source(Source::Metrics)
-        );
-        let sources = [accounts, endpoints, metrics];
-        let source_urls = [0, 1, 2].map(|index: usize| sources[index].url(""));
+        let sources = PerSource::join(start_source).await;
+        let source_urls = PerSource::from_fn(|source| sources[source].url(""));
         for replica in 0..REPLICAS {
             let link = Link::start(&broker.url(replica)).await;
             links.insert(Place::ReplicaToBroker(replica), link);
             for source in Source::ALL {
-                let link = Link::start(&source_urls[source.index()]).await;
+                let link = Link::start(&source_urls[source]).await;
                 links.insert(Place::ReplicaToSource(replica, source), link);
             }
         }
         let page = |replica: usize| {
             let settings = page_settings(&links, replica);
-            let flags = [&settings[..], &copies, &page_flags[replica].flags].concat();
+            let flags = [&settings[..], &copies, &flags_of_pages[replica].flags].concat();
             Process::start("page", flags)
         };
         let naive = Process::start("naive-page", page_settings(&links, 0));
@@ -124,7 +120,7 @@ impl Rig {
             copies,
             source_urls,
             replicas,
-            hits: page_flags.each_ref().map(|page| page.hits),
+            hits: flags_of_pages.each_ref().map(|page| page.hits),
             lives: Arc::default(),
             folder,
         }
@@ -135,9 +131,9 @@ impl Rig {
     /// # Panics
     /// When it does not answer within twenty seconds.
     pub async fn note_birth(&self, source: Source, recorder: &Recorder) -> Incarnation {
-        let (client, url) = (client(), self.version_url(source));
+        let sources = self.asked_briefly();
         let within = Duration::from_secs(20);
-        let incarnation = stack::eventually(within, async || named(&client, &url).await).await;
+        let incarnation = eventually(within, async || incarnation_of(&sources, source).await).await;
         recorder.heard(source, incarnation);
         incarnation
     }
@@ -146,10 +142,10 @@ impl Rig {
     /// was set back or replaced.
     pub fn watch_births(&self, tasks: &mut JoinSet<()>, recorder: &Arc<Recorder>) {
         for source in Source::ALL {
-            let (client, url, recorder) = (client(), self.version_url(source), Arc::clone(recorder));
+            let (sources, recorder) = (self.asked_briefly(), Arc::clone(recorder));
             tasks.spawn(async move {
                 loop {
-                    if let Ok(incarnation) = named(&client, &url).await {
+                    if let Ok(incarnation) = incarnation_of(&sources, source).await {
                         recorder.heard(source, incarnation);
                     }
                     tokio::time::sleep(LOOK_AGAIN).await;
@@ -158,14 +154,8 @@ impl Rig {
         }
     }
 
-    /// An answer of it has the source's version, and says whether it publishes.
-    pub(crate) fn version_url(&self, source: Source) -> String {
-        let path = match source {
-            Source::Accounts => "/accounts/1",
-            Source::Endpoints => "/accounts/1/endpoints",
-            Source::Metrics => "/accounts/1/metrics",
-        };
-        format!("{}{path}", self.source_urls[source.index()])
+    fn asked_briefly(&self) -> SourceClient {
+        SourceClient::with_patience(self.source_urls.clone(), ANSWERS_WITHIN)
     }
 
     /// Deletes a source's database, which must not run.
@@ -226,7 +216,10 @@ impl Rig {
     pub async fn dead(&self) -> Vec<String> {
         let mut dead = Vec::new();
         let pages = self.pages.iter().zip(["page-0", "page-1"]);
-        let sources = self.sources.iter().zip(Source::ALL.map(Source::name));
+        let sources = self
+            .sources
+            .iter()
+            .map(|(source, process)| (process, source.name()));
         for (process, name) in pages.chain(sources).chain([(&self.naive, "naive-page")]) {
             let mut process = process.lock().await;
             if !process.is_alive() {
@@ -249,14 +242,13 @@ fn checkpoint(database: &Path) -> rusqlite::Result<()> {
 }
 
 /// How a source calls its history.
-async fn named(client: &Client, url: &str) -> Result<Incarnation, String> {
-    let request = client.get(url).timeout(Duration::from_secs(2));
-    let answer = request.send().await.map_err(|error| error.to_string())?;
-    let tag = answer.headers().get("etag").and_then(|tag| tag.to_str().ok());
-    let version = tag.and_then(version_in_tag);
-    version
-        .map(|version| version.incarnation)
-        .ok_or_else(|| format!("no version at {url}"))
+async fn incarnation_of(sources: &SourceClient, source: Source) -> Result<Incarnation, String> {
+    let fragment = sources.fragment(source, 1, Window::default()).await;
+    let fragment = fragment.map_err(|error| error.to_string())?;
+    let version = fragment
+        .version
+        .ok_or_else(|| format!("no version at {source}"))?;
+    Ok(version.incarnation)
 }
 
 /// A page replica on trial.
@@ -268,24 +260,13 @@ pub const fn page_replica(index: usize) -> Replica {
 }
 
 async fn start_source(source: Source, nats_url: String, copies: &[String], database: PathBuf) -> Process {
-    let database = database.display().to_string();
-    let flags = [
-        "--database".to_owned(),
-        database,
-        "--nats-url".to_owned(),
-        nats_url,
-    ];
-    Process::start(source.name(), [&flags, copies].concat()).await
+    let flags = [&source_flags(&database, &nats_url), copies].concat();
+    Process::start(source.name(), flags).await
 }
 
 fn page_settings(links: &HashMap<Place, Link>, replica: usize) -> Vec<String> {
-    let asks = Source::ALL.map(|source| {
-        let url = links[&Place::ReplicaToSource(replica, source)].url();
-        [format!("--{source}-url"), url]
-    });
-    let hears = links[&Place::ReplicaToBroker(replica)].url();
-    let hears = ["--nats-url".to_owned(), hears];
-    asks.into_iter().flatten().chain(hears).collect()
+    let asks = PerSource::from_fn(|source| links[&Place::ReplicaToSource(replica, source)].url());
+    page_flags(&asks, &links[&Place::ReplicaToBroker(replica)].url())
 }
 
 /// The database's own, its log, and what the log's readers share.

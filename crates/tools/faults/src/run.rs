@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use stack::{ReadError, Source, random};
 use tokio::sync::RwLock;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -11,7 +12,7 @@ use crate::calm::Calm;
 use crate::check::{Checker, Rule, Violation};
 use crate::client::Reader;
 use crate::config::Config;
-use crate::history::{Arm, ReadError, Source};
+use crate::history::Arm;
 use crate::inject::Injector;
 use crate::readers::Readers;
 use crate::recorder::Recorder;
@@ -21,7 +22,6 @@ use crate::schedule::Schedule;
 use crate::world::World;
 use crate::writers::{self, Writer};
 use rand::Rng as _;
-use stack::random;
 
 /// How many accounts there are for the whole run.
 const STEADY: u64 = 8;

@@ -5,10 +5,9 @@ mod tell;
 
 use std::time::Duration;
 
-use crate::history::Source;
 use rand::RngExt as _;
 use rand::seq::SliceRandom as _;
-use stack::{Random, one_of, random};
+use stack::{Random, Source, one_of, random};
 
 /// A process or a link. Links are between the parts as each of them would name the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

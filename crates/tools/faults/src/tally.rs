@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use stack::{Asked, Mark, ReadError};
+
 use crate::check::Lag;
-use crate::history::{Asked, Mark, Outcome, ReadError, Response};
+use crate::history::{Outcome, Response};
 
 /// Into how many classes answers fall by how far they are behind.
 const LAGS: usize = 6;
@@ -86,7 +88,7 @@ impl Tally {
         } else {
             self.ask(response.asked);
         }
-        let marked = |mark| response.marks.contains(&mark);
+        let marked = |mark| response.marks.values().any(|known| *known == mark);
         if response.unmarked() {
             self.unmarked(response, lag);
         } else {
@@ -106,7 +108,7 @@ impl Tally {
     pub fn failed(&mut self, error: &ReadError) {
         match error {
             ReadError::Refused(_) | ReadError::Nonsense(_) => self.refused += 1,
-            ReadError::Unreachable | ReadError::Timeout | ReadError::Broken => self.unanswered += 1,
+            ReadError::Unanswered(_) => self.unanswered += 1,
         }
     }
 

@@ -3,12 +3,12 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use stack::Random;
 use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use crate::client::Token;
 use rand::RngExt as _;
 use rand::seq::IteratorRandom as _;
-use stack::Random;
 
 /// How many deleted accounts are still read.
 const DELETED: usize = 6;

@@ -8,10 +8,8 @@ use std::time::Duration;
 use tokio::sync::RwLock;
 use tokio::task::JoinSet;
 
-use crate::history::Source;
 use rand::RngExt as _;
-use stack::Moment;
-use stack::{Random, random};
+use stack::{Moment, Random, Source, random};
 
 pub use writer::{Acknowledged, Writer};
 
@@ -19,11 +17,12 @@ pub use writer::{Acknowledged, Writer};
 pub fn start(tasks: &mut JoinSet<()>, writer: &Writer, gate: &Arc<RwLock<()>>, seed: u64, rate: u32) {
     // Two of three: what comes and goes is written by the others.
     let interval = Duration::from_secs(6) / rate.max(1);
-    for (number, source) in (0..).zip([Source::ALL, Source::ALL].concat()) {
+    // Odd and even accounts: the writes of one account at one source are one after the other.
+    let halves = [0, 1].into_iter();
+    let writers = halves.flat_map(|half| Source::ALL.map(|source| (half, source)));
+    for (number, (half, source)) in (0..).zip(writers) {
         let (writer, gate) = (writer.clone(), Arc::clone(gate));
         let random = random(seed, 1_000_000 + number);
-        // Odd and even accounts: the writes of one account at one source are one after the other.
-        let half = number / 3;
         tasks.spawn(write_steadily(writer, gate, source, half, random, interval));
     }
     let random = random(seed, 2_000_000);
@@ -44,11 +43,7 @@ async fn write_steadily(
         let account = (writer.world.steady_account(&mut random) - 1) / 2 * 2 + half + 1;
         for _ in 0..burst {
             let _writing = gate.read().await;
-            let _ = match source {
-                Source::Accounts => writer.rename_account(account).await,
-                Source::Endpoints => writer.change_endpoints(account, &mut random).await,
-                Source::Metrics => writer.record_sample(account, &mut random).await,
-            };
+            let _ = writer.change(source, account, &mut random).await;
         }
         let pause = random.random_range(interval / 2..=interval * 3 / 2);
         tokio::time::sleep(pause * burst).await;

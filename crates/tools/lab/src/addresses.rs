@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
-use stack::ports;
+use stack::{PerSource, Source, ports};
 use tokio::net::TcpSocket;
 
 use crate::config::PortConfig;
@@ -13,12 +13,8 @@ use crate::config::PortConfig;
 pub struct Ports {
     /// The broker.
     pub nats: u16,
-    /// The accounts service.
-    pub accounts: u16,
-    /// The endpoints service.
-    pub endpoints: u16,
-    /// The metrics service.
-    pub metrics: u16,
+    /// The sources.
+    pub sources: PerSource<u16>,
     /// One per replica of the page.
     pub pages: Vec<u16>,
     /// The lab's own page.
@@ -58,9 +54,10 @@ impl Ports {
             Ok(port)
         };
         let nats = claim(config.nats_port, "nats", "--nats-port")?;
-        let accounts = claim(config.accounts_port, "accounts", "--accounts-port")?;
-        let endpoints = claim(config.endpoints_port, "endpoints", "--endpoints-port")?;
-        let metrics = claim(config.metrics_port, "metrics", "--metrics-port")?;
+        let mut sources = config.sources.0;
+        for source in Source::ALL {
+            sources[source] = claim(sources[source], source.name(), &format!("--{source}-port"))?;
+        }
         let pages = (0..replicas)
             .map(|replica| claim(page_port(config.page_port, replica)?, "page", "--page-port"))
             .collect::<Result<_>>()?;
@@ -79,9 +76,7 @@ impl Ports {
         }
         Ok(Self {
             nats,
-            accounts,
-            endpoints,
-            metrics,
+            sources,
             pages,
             lab,
             traces,
@@ -107,25 +102,26 @@ mod tests {
     use std::net::{Ipv4Addr, TcpListener};
 
     use super::*;
+    use crate::config::SourcePorts;
 
-    const ANY: PortConfig = PortConfig {
-        nats_port: 0,
-        accounts_port: 0,
-        endpoints_port: 0,
-        metrics_port: 0,
-        page_port: 0,
-        lab_port: 0,
-        traces_port: 0,
-        naive_port: 0,
-    };
+    fn any() -> PortConfig {
+        PortConfig {
+            nats_port: 0,
+            sources: SourcePorts(PerSource::default()),
+            page_port: 0,
+            lab_port: 0,
+            traces_port: 0,
+            naive_port: 0,
+        }
+    }
 
     #[test]
     fn a_taken_port_is_named_with_its_owner_and_its_flag() {
         let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let metrics_port = taken.local_addr().unwrap().port();
-        let message = Ports::choose(&PortConfig { metrics_port, ..ANY }, 1, true)
-            .unwrap_err()
-            .to_string();
+        let mut config = any();
+        config.sources.0[Source::Metrics] = metrics_port;
+        let message = Ports::choose(&config, 1, true).unwrap_err().to_string();
         assert!(
             message.contains(&format!("port {metrics_port}, wanted for metrics, is taken")),
             "{message}"
@@ -141,24 +137,16 @@ mod tests {
 
     #[test]
     fn zero_is_any_free_port_and_never_the_same_twice() {
-        let ports = Ports::choose(&ANY, 3, true).unwrap();
-        let mut all = vec![
-            ports.nats,
-            ports.accounts,
-            ports.endpoints,
-            ports.metrics,
-            ports.lab,
-            ports.traces,
-            ports.naive,
-            ports.link,
-        ];
+        let ports = Ports::choose(&any(), 3, true).unwrap();
+        let mut all = vec![ports.nats, ports.lab, ports.traces, ports.naive, ports.link];
         all.extend(ports.pages);
+        all.extend(ports.sources.values());
         for port in &all {
             TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).expect("its part can have it");
         }
         all.sort_unstable();
         all.dedup();
-        assert_eq!(all.len(), 11);
+        assert_eq!(all.len(), 8 + Source::ALL.len());
         assert!(!all.contains(&0));
     }
 
@@ -169,7 +157,7 @@ mod tests {
         let config = PortConfig {
             traces_port: port,
             naive_port: port,
-            ..ANY
+            ..any()
         };
         assert_eq!(Ports::choose(&config, 1, false).unwrap().naive, port);
         assert!(

@@ -1,20 +1,21 @@
 //! Every setting of the lab: a flag, a variable of the same name, a default.
 
+mod sources;
+
 use std::io::{IsTerminal as _, stdout};
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use http_edge::AllowedHosts;
 
-use stack::sources::Sources;
+use stack::{Source, ports};
+
+pub use self::sources::{SourcePorts, SourceUrls};
 
 /// The strategies that a replica may be started with, and a request may choose.
 pub(crate) const STRATEGIES: [&str; 5] = ["none", "ttl", "versioned", "invalidate", "prepopulate"];
 
-/// Where a part is unless a flag says otherwise.
-pub(crate) const ACCOUNTS_URL: &str = "http://127.0.0.1:8081";
-pub(crate) const ENDPOINTS_URL: &str = "http://127.0.0.1:8082";
-pub(crate) const METRICS_URL: &str = "http://127.0.0.1:8083";
+/// Where the page is unless a flag says otherwise.
 pub(crate) const PAGE_URL: &str = "http://127.0.0.1:8080";
 
 /// The whole stack on one machine.
@@ -91,7 +92,7 @@ pub struct SeedConfig {
 
     #[command(flatten)]
     #[expect(missing_docs, reason = "clap would show it as the help of this part's flags")]
-    pub sources: SourcesConfig,
+    pub sources: SourceUrls,
 }
 
 /// Settings of `lab measure`.
@@ -106,7 +107,7 @@ pub struct MeasureConfig {
     pub rate: u32,
 
     /// The accounts service, which is written to.
-    #[arg(long, env = "ACCOUNTS_URL", default_value = ACCOUNTS_URL)]
+    #[arg(long, env = "ACCOUNTS_URL", default_value_t = ports::url(Source::Accounts.info().port))]
     pub accounts_url: String,
 
     /// The page that is read.
@@ -118,34 +119,6 @@ pub struct MeasureConfig {
     pub nats_url: String,
 }
 
-/// Where the sources of a stack that runs are.
-#[derive(Args, Clone, Debug)]
-pub struct SourcesConfig {
-    /// The accounts service.
-    #[arg(long, env = "ACCOUNTS_URL", default_value = ACCOUNTS_URL)]
-    pub accounts_url: String,
-
-    /// The endpoints service.
-    #[arg(long, env = "ENDPOINTS_URL", default_value = ENDPOINTS_URL)]
-    pub endpoints_url: String,
-
-    /// The metrics service.
-    #[arg(long, env = "METRICS_URL", default_value = METRICS_URL)]
-    pub metrics_url: String,
-}
-
-impl SourcesConfig {
-    /// Clients of these three.
-    pub(crate) fn clients(&self) -> Sources {
-        let address = |url: &str| url.trim_end_matches('/').to_owned();
-        Sources::new(
-            address(&self.accounts_url),
-            address(&self.endpoints_url),
-            address(&self.metrics_url),
-        )
-    }
-}
-
 /// Where each part listens, on 127.0.0.1. 0 is any free port.
 #[derive(Args, Clone, Debug)]
 pub struct PortConfig {
@@ -153,17 +126,9 @@ pub struct PortConfig {
     #[arg(long, env = "NATS_PORT", default_value_t = 4222)]
     pub nats_port: u16,
 
-    /// The accounts service.
-    #[arg(long, env = "ACCOUNTS_PORT", default_value_t = 8081)]
-    pub accounts_port: u16,
-
-    /// The endpoints service.
-    #[arg(long, env = "ENDPOINTS_PORT", default_value_t = 8082)]
-    pub endpoints_port: u16,
-
-    /// The metrics service.
-    #[arg(long, env = "METRICS_PORT", default_value_t = 8083)]
-    pub metrics_port: u16,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would show it as the help of this part's flags")]
+    pub sources: SourcePorts,
 
     /// The first page replica; each further one is 100 higher.
     #[arg(long, env = "PAGE_PORT", default_value_t = 8080)]

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 
+use stack::Source;
 use stack::seed::SeedRecord;
 
 /// A data folder that no other lab uses, until this is dropped or the process ends.
@@ -48,12 +49,10 @@ impl DataFolder {
         if !matches!(SeedRecord::read(&self.path)?, Some(SeedRecord::Started)) {
             return Ok(false);
         }
-        for service in ["accounts", "endpoints", "metrics"] {
+        for source in Source::ALL {
             // SQLite's own companions: a database without its log, or a log without its database, is damage.
             for companion in ["", "-wal", "-shm"] {
-                gone(fs::remove_file(
-                    self.path.join(format!("{service}.db{companion}")),
-                ))?;
+                gone(fs::remove_file(self.path.join(format!("{source}.db{companion}"))))?;
             }
         }
         gone(fs::remove_dir_all(self.path.join("nats")))?;

@@ -16,7 +16,8 @@ use crate::measure::applied::Applied;
 use crate::measure::echo::Echo;
 use crate::measure::latency::Latency;
 use crate::measure::visible::Visible;
-use stack::sources::{AccountId, Revision, Sources};
+use stack::sources::{AccountId, Revision, SourceClient};
+use stack::{PerSource, Source};
 
 /// How long the last event may take after the last write.
 const LAST_EVENT_WITHIN: Duration = Duration::from_secs(10);
@@ -30,7 +31,7 @@ pub async fn measure(config: &MeasureConfig) -> Result<()> {
         config.writes > 0 && config.rate > 0,
         "--writes and --rate must be above 0"
     );
-    let sources = Sources::new(config.accounts_url.clone(), String::new(), String::new());
+    let sources = SourceClient::new(only_accounts(&config.accounts_url));
     let account = sources
         .create_account("lab measure", "Written to by lab measure, which deletes it.")
         .await?;
@@ -42,7 +43,14 @@ pub async fn measure(config: &MeasureConfig) -> Result<()> {
     outcome
 }
 
-async fn measure_on(account: AccountId, config: &MeasureConfig, sources: &Sources) -> Result<()> {
+/// The others are not written to.
+fn only_accounts(url: &str) -> PerSource<String> {
+    let mut roots = PerSource::default();
+    url.clone_into(&mut roots[Source::Accounts]);
+    roots
+}
+
+async fn measure_on(account: AccountId, config: &MeasureConfig, sources: &SourceClient) -> Result<()> {
     let mut applied = Applied::listen(&config.nats_url, account).await?;
     let mut echo = Echo::start(&config.nats_url).await?;
     let visible = Visible::start(&config.page_url, account);
@@ -87,7 +95,7 @@ with the whole answer of a read."
 async fn write_steadily(
     account: AccountId,
     config: &MeasureConfig,
-    sources: &Sources,
+    sources: &SourceClient,
     visible: &Visible,
     echo: &mut Echo,
 ) -> Result<(Latency, Vec<(Revision, Instant)>)> {

@@ -14,9 +14,11 @@ use crate::addresses::Ports;
 use crate::config::UpConfig;
 use crate::room;
 use stack::find_program;
+use stack::http::client;
 use stack::ports::{local, url};
-use stack::sources::{Sources, http_client};
+use stack::sources::SourceClient;
 use stack::supervisor::{Layer, Program};
+use stack::{PerSource, SOURCES, Source, page_flags, source_flags};
 
 /// The parts of one running stack and their addresses.
 #[derive(Clone, Debug)]
@@ -59,7 +61,8 @@ pub(crate) const LINKED: &str = "page-2";
 /// The page as it is usually written.
 pub(crate) const NAIVE: &str = "naive-page";
 
-const PROGRAMS: [&str; 6] = ["accounts", "endpoints", "metrics", "page", "traces", NAIVE];
+/// What runs beside the sources.
+const OTHER_PROGRAMS: [&str; 3] = ["page", "traces", NAIVE];
 
 impl Stack {
     /// Finds every program before the first one is started.
@@ -75,7 +78,7 @@ impl Stack {
             Some(folder) => folder.clone(),
             None => folder_of(&std::env::current_exe().context("the lab does not know where it is")?),
         };
-        for service in PROGRAMS {
+        for service in SOURCES.map(|info| info.name).into_iter().chain(OTHER_PROGRAMS) {
             ensure!(
                 programs.join(service).is_file(),
                 "the program {service} is not in {}: build all with scripts/up, or say where they are with --programs",
@@ -141,31 +144,25 @@ impl Stack {
         self.elsewhere.is_none().then(|| url(self.ports.traces))
     }
 
-    /// The three services that own data.
+    /// The services that own data.
     pub fn sources(&self) -> Vec<Part> {
-        let ports = [
-            ("accounts", self.ports.accounts),
-            ("endpoints", self.ports.endpoints),
-            ("metrics", self.ports.metrics),
-        ];
-        let part = |(service, port): (&str, u16)| {
-            let database = self.data_dir.join(format!("{service}.db")).display().to_string();
+        let part = |source: Source| {
+            let database = self.data_dir.join(format!("{source}.db"));
+            let name = source.name();
+            let flags = source_flags(&database, &self.nats_url());
             self.service(
-                service,
-                service.to_owned(),
-                port,
+                name,
+                name.to_owned(),
+                self.ports.sources[source],
                 Layer::Source,
-                self.ports.nats,
-                &[("--database", database)],
+                flags,
             )
         };
-        ports.map(part).into()
+        Source::ALL.map(part).into()
     }
 
     /// The page's replicas; the second is called `page-2`.
     pub fn pages(&self) -> Vec<Part> {
-        let strategy = ("--strategy", self.strategy.clone());
-        let settings = [self.upstreams().as_slice(), &[strategy]].concat();
         let named = self
             .ports
             .pages
@@ -181,13 +178,14 @@ impl Stack {
             } else {
                 self.ports.nats
             };
-            let mut part = self.service("page", name, port, Layer::Edge, nats, &settings);
+            let mut flags = page_flags(&self.source_urls(), &nats_url(nats));
+            flags.extend(["--strategy".to_owned(), self.strategy.clone()]);
             // This is where strategies are compared.
-            part.program.arguments.push("--allow-override".to_owned());
+            flags.push("--allow-override".to_owned());
             let pattern = self.traces_url().map(|url| format!("{url}/traces/{{trace_id}}"));
             let pattern = pattern.map(|pattern| format!("--trace-url-pattern={pattern}"));
-            part.program.arguments.extend(pattern);
-            part
+            flags.extend(pattern);
+            self.service("page", name, port, Layer::Edge, flags)
         };
         named.map(replica).collect()
     }
@@ -200,31 +198,18 @@ impl Stack {
         } else {
             ports.nats
         };
-        self.service(
-            NAIVE,
-            NAIVE.to_owned(),
-            ports.naive,
-            Layer::Naive,
-            nats,
-            &self.upstreams(),
-        )
+        let flags = page_flags(&self.source_urls(), &nats_url(nats));
+        self.service(NAIVE, NAIVE.to_owned(), ports.naive, Layer::Naive, flags)
     }
 
-    fn upstreams(&self) -> [(&'static str, String); 3] {
-        [
-            ("--accounts-url", url(self.ports.accounts)),
-            ("--endpoints-url", url(self.ports.endpoints)),
-            ("--metrics-url", url(self.ports.metrics)),
-        ]
+    /// Where the sources are.
+    pub fn source_urls(&self) -> PerSource<String> {
+        self.ports.sources.map(url)
     }
 
     /// The sources' HTTP, as any client sees it.
-    pub fn clients(&self) -> Sources {
-        Sources::new(
-            url(self.ports.accounts),
-            url(self.ports.endpoints),
-            url(self.ports.metrics),
-        )
+    pub fn clients(&self) -> SourceClient {
+        SourceClient::new(self.source_urls())
     }
 
     /// Where a program of the workspace is, if it was built.
@@ -244,7 +229,7 @@ impl Stack {
 
     /// The broker's address, as every part knows it that is not behind the link.
     pub fn nats_url(&self) -> String {
-        format!("nats://{}", local(self.ports.nats))
+        nats_url(self.ports.nats)
     }
 
     /// The address of the page's first replica; there is always one.
@@ -257,28 +242,15 @@ impl Stack {
         self.ports.pages.iter().copied().map(url).collect()
     }
 
-    fn service(
-        &self,
-        service: &str,
-        name: String,
-        port: u16,
-        layer: Layer,
-        nats: u16,
-        more: &[(&str, String)],
-    ) -> Part {
-        let nats_url = format!("nats://{}", local(nats));
-        let common = [("--listen", local(port).to_string()), ("--nats-url", nats_url)];
+    fn service(&self, service: &str, name: String, port: u16, layer: Layer, flags: Vec<String>) -> Part {
+        let listen = ["--listen".to_owned(), local(port).to_string()];
         let traces = self.elsewhere.clone().or_else(|| self.traces_url());
-        let traces = traces.map(|url| ("--otel-exporter-otlp-endpoint", url));
-        let settings = common.iter().chain(more).chain(&traces);
-        let arguments = settings
-            .flat_map(|(flag, value)| [(*flag).to_owned(), value.clone()])
-            .collect();
+        let traces = traces.map(|url| format!("--otel-exporter-otlp-endpoint={url}"));
         Part {
             program: Program {
                 name,
                 path: self.programs.join(service),
-                arguments,
+                arguments: listen.into_iter().chain(flags).chain(traces).collect(),
                 layer,
             },
             probe: Probe::Readyz(format!("{}/readyz", url(port))),
@@ -290,8 +262,9 @@ impl Stack {
 impl Probe {
     /// Asks until the answer is yes.
     pub async fn until_ready(&self) {
+        const PATIENCE: Duration = Duration::from_secs(10);
         const PAUSE: Duration = Duration::from_millis(50);
-        let http = http_client();
+        let http = client(PATIENCE);
         while !self.is_ready(&http).await {
             sleep(PAUSE).await;
         }
@@ -315,6 +288,10 @@ async fn is_greeted(address: SocketAddr) -> std::io::Result<bool> {
         .read_exact(&mut greeting)
         .await?;
     Ok(&greeting == b"INFO")
+}
+
+fn nats_url(port: u16) -> String {
+    format!("nats://{}", local(port))
 }
 
 fn folder_of(program: &Path) -> PathBuf {

@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 use stack::console::Console;
 use stack::data::{Account, Recording, Sample};
 use stack::seed::{Seeded, SeededAccount};
-use stack::sources::Sources;
+use stack::sources::SourceClient;
 
 /// Keeps a very short recording from going round without a rest.
 const BETWEEN_LOOPS: Duration = Duration::from_secs(1);
@@ -22,7 +22,7 @@ pub async fn replay(
     recording: Arc<Recording>,
     seeded: &Seeded,
     speed: u32,
-    sources: &Sources,
+    sources: &SourceClient,
     console: &Console,
 ) {
     let mut timelines = JoinSet::new();
@@ -49,7 +49,7 @@ pub async fn replay(
 struct Player {
     numbers: SeededAccount,
     speed: u32,
-    sources: Sources,
+    sources: SourceClient,
     console: Console,
     /// One line when it begins and one when it ends, not one per round.
     failing: bool,

@@ -10,7 +10,7 @@ use crate::config::SeedConfig;
 /// Fills a stack if it has no account. A seeding that was interrupted is not taken up.
 pub async fn seed_once(config: &SeedConfig) -> Result<()> {
     let recording = Recording::read(&config.data)?;
-    let sources = config.sources.clients();
+    let sources = config.sources.client();
     if !sources.is_empty().await? {
         println!("there are accounts already: nothing to seed");
         return Ok(());

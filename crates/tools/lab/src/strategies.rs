@@ -7,13 +7,14 @@ use std::process::Stdio;
 
 use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use serde::Deserialize;
+use stack::PerSource;
 use stack::ports::url;
-use stack::sources::{MOST_LISTED, Sources};
+use stack::sources::{MOST_LISTED, SourceClient};
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, BufReader};
 use tokio::process::Command;
 
 use self::compared::Results;
-use crate::config::{ACCOUNTS_URL, ENDPOINTS_URL, METRICS_URL, PAGE_URL};
+use crate::config::PAGE_URL;
 use crate::parts::Stack;
 
 pub use self::compared::{Compared, Row};
@@ -46,7 +47,7 @@ pub struct LoadTest {
     program: PathBuf,
     data: PathBuf,
     /// Each flag with the address of a service; the page's first.
-    addresses: [(&'static str, String); 4],
+    addresses: Vec<(String, String)>,
 }
 
 impl LoadTest {
@@ -55,12 +56,7 @@ impl LoadTest {
         Self {
             program: stack.program("loadtest"),
             data: stack.data().to_owned(),
-            addresses: [
-                ("--page-url", stack.first_page_url()),
-                ("--accounts-url", url(stack.ports.accounts)),
-                ("--endpoints-url", url(stack.ports.endpoints)),
-                ("--metrics-url", url(stack.ports.metrics)),
-            ],
+            addresses: addresses(stack.first_page_url(), &stack.source_urls()),
         }
     }
 
@@ -79,8 +75,8 @@ impl LoadTest {
         let here = std::env::current_dir().unwrap_or_default();
         let program = self.program.strip_prefix(here).unwrap_or(&self.program);
         let mut words = vec![program.display().to_string(), "--quick".to_owned()];
-        let usual = [PAGE_URL, ACCOUNTS_URL, ENDPOINTS_URL, METRICS_URL];
-        if self.addresses.iter().map(|(_, url)| url).ne(usual) {
+        let usual = PerSource::from_fn(|source| url(source.info().port));
+        if self.addresses != addresses(PAGE_URL.to_owned(), &usual) {
             words.extend(self.address_flags());
         }
         words.join(" ")
@@ -109,8 +105,17 @@ impl LoadTest {
 
     fn address_flags(&self) -> impl Iterator<Item = String> {
         let flags = self.addresses.iter();
-        flags.flat_map(|(flag, url)| [(*flag).to_owned(), url.clone()])
+        flags.flat_map(|(flag, url)| [flag.clone(), url.clone()])
     }
+}
+
+fn addresses(page: String, sources: &PerSource<String>) -> Vec<(String, String)> {
+    let sources = sources.iter();
+    let sources = sources.map(|(source, url)| (format!("--{source}-url"), url.clone()));
+    [("--page-url".to_owned(), page)]
+        .into_iter()
+        .chain(sources)
+        .collect()
 }
 
 /// Reads what the load test writes, up to its results; none if it ends without any.
@@ -145,7 +150,7 @@ fn reason(said: &str) -> &str {
 /// Deletes the accounts that a load test left behind which was killed outright, or could not reach accounts any more.
 ///
 /// Only where none can be under way: when the stack has just been started.
-pub(crate) async fn delete_leftovers(sources: &Sources) -> Result<()> {
+pub(crate) async fn delete_leftovers(sources: &SourceClient) -> Result<()> {
     for account in sources.list_accounts(MOST_LISTED).await? {
         // Nobody else's, whatever it is called.
         if account.description.starts_with(DESCRIPTION) {

@@ -6,6 +6,7 @@ use crate::parts::Stack;
 use stack::ports::url;
 use stack::seed::Seeded;
 use stack::sources::AccountId;
+use stack::{PerSource, Source};
 
 /// The account of the walk: the one whose checks come most often.
 const LIVELIEST: &str = "d33bs/upptime-curc";
@@ -14,9 +15,7 @@ const LIVELIEST: &str = "d33bs/upptime-curc";
 #[derive(Debug)]
 pub struct Welcome {
     pages: Vec<String>,
-    accounts: String,
-    endpoints: String,
-    metrics: String,
+    sources: PerSource<String>,
     nats_port: u16,
     lab: String,
     traces: Option<String>,
@@ -33,9 +32,7 @@ impl Welcome {
     pub fn new(stack: &Stack, seeded: &Seeded) -> Self {
         Self {
             pages: stack.page_urls(),
-            accounts: url(stack.ports.accounts),
-            endpoints: url(stack.ports.endpoints),
-            metrics: url(stack.ports.metrics),
+            sources: stack.source_urls(),
             nats_port: stack.ports.nats,
             lab: url(stack.ports.lab),
             traces: stack.traces_url(),
@@ -47,9 +44,7 @@ impl Welcome {
 impl fmt::Display for Welcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
-            accounts,
-            endpoints,
-            metrics,
+            sources,
             nats_port,
             lab,
             traces,
@@ -59,10 +54,10 @@ impl fmt::Display for Welcome {
         let read = "curl -sS -D - -H 'accept: application/json'";
         writeln!(f, "Everything is up. Ctrl-C stops it.")?;
         writeln!(f, "  page       {}", self.pages.join("  "))?;
-        writeln!(
-            f,
-            "  accounts   {accounts}  endpoints  {endpoints}  metrics  {metrics}"
-        )?;
+        let listed = sources
+            .iter()
+            .map(|(source, url)| format!("{:<9}  {url}", source.name()));
+        writeln!(f, "  {}", listed.collect::<Vec<_>>().join("  "))?;
         writeln!(f, "  NATS       nats://127.0.0.1:{nats_port}")?;
         writeln!(f, "  lab        {lab}  see it, break it, watch it")?;
         if let Some(traces) = traces {
@@ -84,7 +79,8 @@ impl fmt::Display for Welcome {
         writeln!(f, "# write")?;
         writeln!(
             f,
-            "curl -sS -X PATCH {accounts}/accounts/{account} -H 'content-type: application/json' -d '{{\"name\":\"renamed\"}}'\n"
+            "curl -sS -X PATCH {}/accounts/{account} -H 'content-type: application/json' -d '{{\"name\":\"renamed\"}}'\n",
+            sources[Source::Accounts]
         )?;
         writeln!(
             f,

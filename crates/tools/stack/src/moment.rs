@@ -25,6 +25,12 @@ impl Moment {
         u64::try_from(micros).ok().map(Self)
     }
 
+    /// The same as a date.
+    pub fn timestamp(self) -> Timestamp {
+        let micros = i64::try_from(self.0).unwrap_or(i64::MAX);
+        Timestamp::from_microsecond(micros).unwrap_or(Timestamp::MAX)
+    }
+
     /// The time from `earlier` to this moment; zero if `earlier` is the later one.
     pub const fn since(self, earlier: Self) -> Duration {
         Duration::from_micros(self.0.saturating_sub(earlier.0))
@@ -40,9 +46,7 @@ impl Moment {
 impl fmt::Display for Moment {
     /// The time of the day in UTC, to the microsecond: as in the services' logs.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let micros = i64::try_from(self.0).unwrap_or(i64::MAX);
-        let timestamp = Timestamp::from_microsecond(micros).unwrap_or(Timestamp::MAX);
-        write!(f, "{}", timestamp.strftime("%H:%M:%S%.6f"))
+        write!(f, "{}", self.timestamp().strftime("%H:%M:%S%.6f"))
     }
 }
 

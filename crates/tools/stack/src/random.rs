@@ -2,7 +2,7 @@
 
 use rand::{RngExt as _, SeedableRng as _};
 
-/// The generator. Its numbers are those of the ChaCha standard, and how they become ranges and orders changes with a version of
+/// The generator. Its numbers are those of the `ChaCha` standard, and how they become ranges and orders changes with a version of
 /// `rand` alone, which the lock file holds: so a seed replays the same run on every machine.
 pub type Random = rand::rngs::ChaCha8Rng;
 

@@ -1,15 +1,27 @@
-//! The Prometheus text format, as far as it is spoken here.
+//! What a service says of itself at `/metrics`, in the Prometheus text format.
 
 use std::collections::HashMap;
+
+use reqwest::Client;
 
 /// Numbers by name and labels.
 #[derive(Clone, Debug, Default)]
 pub struct Samples(HashMap<String, Vec<Sample>>);
 
+/// A number with its labels.
 #[derive(Clone, Debug, PartialEq)]
-struct Sample {
+pub struct Sample {
     labels: Vec<(String, String)>,
-    value: f64,
+    /// The number.
+    pub value: f64,
+}
+
+impl Sample {
+    /// The value of a label.
+    pub fn label(&self, name: &str) -> Option<&str> {
+        let (_, value) = self.labels.iter().find(|(known, _)| known == name)?;
+        Some(value)
+    }
 }
 
 impl Samples {
@@ -24,17 +36,28 @@ impl Samples {
         samples
     }
 
+    /// Asks a service at this root; none if it does not tell.
+    pub async fn scrape(http: &Client, root: &str) -> Option<Self> {
+        let url = format!("{}/metrics", root.trim_end_matches('/'));
+        let answer = http.get(url).send().await.ok()?;
+        let text = answer.error_for_status().ok()?.text().await.ok()?;
+        Some(Self::parse(&text))
+    }
+
+    /// All of this name.
+    pub fn of(&self, name: &str) -> impl Iterator<Item = &Sample> {
+        self.0.get(name).into_iter().flatten()
+    }
+
     /// The sum of all that have these labels, whatever others they have; none if there is none.
-    fn sum(&self, name: &str, labels: &[(&str, &str)]) -> Option<f64> {
+    pub fn sum(&self, name: &str, labels: &[(&str, &str)]) -> Option<f64> {
         let has = |sample: &&Sample| {
-            labels.iter().all(|(label, value)| {
-                let mut own = sample.labels.iter();
-                own.any(|(own, its)| own == label && its == value)
-            })
+            labels
+                .iter()
+                .all(|(label, value)| sample.label(label) == Some(value))
         };
-        let mut found = self.0.get(name)?.iter().filter(has).map(|sample| sample.value);
-        let first = found.next()?;
-        Some(found.fold(first, |sum, value| sum + value))
+        let found = self.of(name).filter(has).map(|sample| sample.value);
+        found.reduce(|sum, value| sum + value)
     }
 
     /// The same, of a counter of whole things.

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::data::{Account, RecordedId, Recording, Sample};
-use crate::sources::{AccountId, EndpointId, LARGEST_BATCH, NewSample, Sources};
+use crate::sources::{AccountId, EndpointId, LARGEST_BATCH, NewSample, SourceClient};
 
 /// How far the seeding of a data folder got; kept in `seed.json` there.
 ///
@@ -67,7 +67,7 @@ impl SeedRecord {
 }
 
 /// Creates everything that was recorded, each account's samples moved so that its newest one is at `now`.
-pub async fn seed(recording: &Recording, sources: &Sources, now: Timestamp) -> Result<Seeded> {
+pub async fn seed(recording: &Recording, sources: &SourceClient, now: Timestamp) -> Result<Seeded> {
     let mut seeded = Seeded::default();
     for account in &recording.accounts {
         let done = seed_account(account, sources, now).await;
@@ -79,7 +79,7 @@ pub async fn seed(recording: &Recording, sources: &Sources, now: Timestamp) -> R
     Ok(seeded)
 }
 
-async fn seed_account(account: &Account, sources: &Sources, now: Timestamp) -> Result<SeededAccount> {
+async fn seed_account(account: &Account, sources: &SourceClient, now: Timestamp) -> Result<SeededAccount> {
     let description = format!("Real checks, recorded at https://github.com/{}", account.name);
     let id = sources.create_account(&account.name, &description).await?;
     let mut endpoints = HashMap::new();

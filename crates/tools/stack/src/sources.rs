@@ -1,13 +1,18 @@
-//! The sources' public HTTP, as far as the lab uses it: the lab has no other way in.
+//! A client of the sources: the tools have no other way in.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
-use reqwest::{Client, RequestBuilder, Response};
+use bytes::Bytes;
+use reqwest::{Client, Method, RequestBuilder, Response, StatusCode};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::data::State;
+use crate::http::{Unanswered, client};
+use crate::version::versions_in_token;
+use crate::{Moment, PerSource, Source, Version, Window};
 
 /// An account's number, given by the accounts service.
 pub type AccountId = u64;
@@ -18,17 +23,69 @@ pub type EndpointId = u64;
 /// A count of the changes of what a source says about an account.
 pub type Revision = u64;
 
-/// One client for the three services.
+/// The most accounts that the accounts service lists at once.
+pub const MOST_LISTED: u16 = 100;
+
+/// The most samples that the metrics service takes at once.
+pub const LARGEST_BATCH: usize = 1000;
+
+/// How long a source may take to answer, unless a client says otherwise.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// One client for all sources; copies share its connections.
 #[derive(Clone, Debug)]
-pub struct Sources {
+pub struct SourceClient {
     http: Client,
-    accounts: String,
-    endpoints: String,
-    metrics: String,
+    roots: PerSource<String>,
+}
+
+/// What is asked of a source: each makes a new revision of the account there.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Change {
+    /// Who is asked.
+    pub source: Source,
+    /// Whose data changes; none for an account that is created.
+    pub account: Option<AccountId>,
+    method: Method,
+    /// Below the account, or below the list of them.
+    path: String,
+    body: Option<Value>,
+}
+
+/// A change that its source has committed.
+#[derive(Clone, Debug)]
+pub struct Acknowledged {
+    /// When the request went out.
+    pub sent: Instant,
+    /// The same by the wall clock.
+    pub sent_at: Moment,
+    /// When the answer's headers were there, which are the acknowledgement.
+    pub acked: Instant,
+    /// The same by the wall clock.
+    pub acked_at: Moment,
+    /// The `Consistency-Token` that reflects the change.
+    pub token: String,
+    /// The document, if it came.
+    pub body: Bytes,
+}
+
+/// A source's answer about an account: the part of the page that it owns.
+#[derive(Clone, Debug)]
+pub struct Fragment {
+    /// 200 or 404, mostly.
+    pub status: StatusCode,
+    /// Of which version it is.
+    pub version: Option<Version>,
+    /// Whether the source claims to publish what it says.
+    pub claims: bool,
+    /// By how many milliseconds the source is slowed down on purpose.
+    pub injected_ms: Option<u64>,
+    /// The document.
+    pub body: Value,
 }
 
 /// A sample on its way to the metrics service.
-#[derive(Debug, Serialize)]
+#[derive(Clone, Copy, Debug, Serialize)]
 pub struct NewSample {
     /// What was checked.
     pub endpoint_id: EndpointId,
@@ -43,22 +100,6 @@ pub struct NewSample {
     pub response_ms: u32,
 }
 
-/// The most accounts that the accounts service lists at once.
-pub const MOST_LISTED: u16 = 100;
-
-/// The most samples that the metrics service takes at once.
-pub const LARGEST_BATCH: usize = 1000;
-
-#[derive(Deserialize)]
-struct Created {
-    id: u64,
-}
-
-#[derive(Deserialize)]
-struct Renamed {
-    revision: Revision,
-}
-
 /// An account as it is listed.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct ListedAccount {
@@ -71,6 +112,44 @@ pub struct ListedAccount {
     pub description: String,
 }
 
+/// Why a service did not do what it was asked to, in words: somebody may have broken it on purpose.
+#[derive(Debug, thiserror::Error)]
+#[error("{service} {what}")]
+pub struct Failure {
+    service: &'static str,
+    what: String,
+    /// What it answered, if it did.
+    pub status: Option<StatusCode>,
+    /// The type of the problem that it answered with; empty if it gave none.
+    pub problem: String,
+}
+
+/// RFC 9457, as far as a person wants to read it.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Problem {
+    r#type: String,
+    title: Option<String>,
+    detail: Option<String>,
+    errors: Vec<FieldProblem>,
+}
+
+#[derive(Deserialize)]
+struct FieldProblem {
+    field: String,
+    detail: String,
+}
+
+#[derive(Deserialize)]
+struct Created {
+    id: u64,
+}
+
+#[derive(Deserialize)]
+struct Renamed {
+    revision: Revision,
+}
+
 #[derive(Deserialize)]
 struct AccountList {
     accounts: Vec<ListedAccount>,
@@ -81,19 +160,271 @@ struct EndpointList {
     endpoints: Vec<Created>,
 }
 
-/// RFC 9457, as far as a person wants to read it.
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Problem {
-    title: Option<String>,
-    detail: Option<String>,
-    errors: Vec<FieldProblem>,
+impl Change {
+    /// Creates an account.
+    pub fn create_account(name: &str, description: &str) -> Self {
+        let body = json!({ "name": name, "description": description });
+        Self {
+            account: None,
+            ..Self::of(Source::Accounts, 0, Method::POST, "", Some(body))
+        }
+    }
+
+    /// Gives an account another name.
+    pub fn rename_account(account: AccountId, name: &str) -> Self {
+        Self::of(
+            Source::Accounts,
+            account,
+            Method::PATCH,
+            "",
+            Some(json!({ "name": name })),
+        )
+    }
+
+    /// Gives an account another description.
+    pub fn describe_account(account: AccountId, description: &str) -> Self {
+        let body = json!({ "description": description });
+        Self::of(Source::Accounts, account, Method::PATCH, "", Some(body))
+    }
+
+    /// Deletes an account; the other sources follow.
+    pub fn delete_account(account: AccountId) -> Self {
+        Self::of(Source::Accounts, account, Method::DELETE, "", None)
+    }
+
+    /// Adds an endpoint to an account.
+    pub fn add_endpoint(account: AccountId, name: &str, url: &str) -> Self {
+        let body = json!({ "name": name, "url": url });
+        Self::of(Source::Endpoints, account, Method::POST, "/endpoints", Some(body))
+    }
+
+    /// Gives an endpoint another name.
+    pub fn rename_endpoint(account: AccountId, endpoint: EndpointId, name: &str) -> Self {
+        let path = format!("/endpoints/{endpoint}");
+        Self::of(
+            Source::Endpoints,
+            account,
+            Method::PATCH,
+            &path,
+            Some(json!({ "name": name })),
+        )
+    }
+
+    /// Removes an endpoint from an account.
+    pub fn remove_endpoint(account: AccountId, endpoint: EndpointId) -> Self {
+        Self::of(
+            Source::Endpoints,
+            account,
+            Method::DELETE,
+            &format!("/endpoints/{endpoint}"),
+            None,
+        )
+    }
+
+    /// Records one batch of samples, at most [`LARGEST_BATCH`] of them.
+    pub fn record(account: AccountId, samples: &[NewSample]) -> Self {
+        let body = json!({ "samples": samples });
+        Self::of(Source::Metrics, account, Method::POST, "/samples", Some(body))
+    }
+
+    fn of(source: Source, account: AccountId, method: Method, path: &str, body: Option<Value>) -> Self {
+        Self {
+            source,
+            account: Some(account),
+            method,
+            path: path.to_owned(),
+            body,
+        }
+    }
+
+    fn request(&self, http: &Client, root: &str) -> RequestBuilder {
+        let account = self.account.map(|id| format!("/{id}")).unwrap_or_default();
+        let request = http.request(
+            self.method.clone(),
+            format!("{root}/accounts{account}{}", self.path),
+        );
+        match &self.body {
+            Some(body) => request.json(body),
+            None => request,
+        }
+    }
 }
 
-#[derive(Deserialize)]
-struct FieldProblem {
-    field: String,
-    detail: String,
+impl Acknowledged {
+    /// The version that the change made of an account at its source, with the account's number.
+    pub fn version(&self) -> Option<(Source, AccountId, Version)> {
+        versions_in_token(&self.token).next()?
+    }
+
+    /// The number of what was created, if something was.
+    pub fn id(&self) -> Option<u64> {
+        let created: Created = serde_json::from_slice(&self.body).ok()?;
+        Some(created.id)
+    }
+
+    fn json<T: DeserializeOwned>(&self, what: &'static str) -> Result<T> {
+        serde_json::from_slice(&self.body).with_context(|| format!("reading {what}"))
+    }
+}
+
+impl SourceClient {
+    /// A client of the sources at these addresses.
+    pub fn new(roots: PerSource<String>) -> Self {
+        Self::with_patience(roots, PATIENCE)
+    }
+
+    /// The same, with a time of its own for each answer.
+    pub fn with_patience(roots: PerSource<String>, patience: Duration) -> Self {
+        Self {
+            http: client(patience),
+            roots: roots.map(|root| root.trim_end_matches('/').to_owned()),
+        }
+    }
+
+    /// Where the sources are.
+    pub const fn roots(&self) -> &PerSource<String> {
+        &self.roots
+    }
+
+    /// Makes a change, and waits until its source has committed it.
+    pub async fn change(&self, change: &Change) -> Result<Acknowledged, Failure> {
+        let request = change.request(&self.http, &self.roots[change.source]);
+        let (sent, sent_at) = (Instant::now(), Moment::now());
+        let answer = send(change.source.name(), request).await?;
+        let (acked, acked_at) = (Instant::now(), Moment::now());
+        Ok(Acknowledged {
+            sent,
+            sent_at,
+            acked,
+            acked_at,
+            token: header(&answer, "consistency-token").to_owned(),
+            // What is lost of the body is not the change.
+            body: answer.bytes().await.unwrap_or_default(),
+        })
+    }
+
+    /// Asks a source for its part of an account's page.
+    pub async fn fragment(
+        &self,
+        source: Source,
+        account: AccountId,
+        window: Window,
+    ) -> Result<Fragment, Unanswered> {
+        let path = source.part_path(account, window);
+        let answer = self
+            .http
+            .get(format!("{}{path}", self.roots[source]))
+            .send()
+            .await?;
+        let injected = header(&answer, "server-timing").strip_prefix("injected;dur=");
+        Ok(Fragment {
+            status: answer.status(),
+            version: Version::in_tag(header(&answer, "etag")),
+            claims: answer.headers().contains_key("feed-claim"),
+            injected_ms: injected.and_then(|milliseconds| milliseconds.parse().ok()),
+            body: answer.json().await?,
+        })
+    }
+
+    /// Whether there is no account at all.
+    pub async fn is_empty(&self) -> Result<bool> {
+        Ok(self.list_accounts(1).await?.is_empty())
+    }
+
+    /// The first accounts, by their numbers.
+    pub async fn list_accounts(&self, limit: u16) -> Result<Vec<ListedAccount>> {
+        let list: AccountList = self
+            .get(Source::Accounts, &format!("/accounts?limit={limit}"))
+            .await?;
+        Ok(list.accounts)
+    }
+
+    /// Fails unless there is such an account.
+    pub async fn require_account(&self, account: AccountId) -> Result<()> {
+        let _: Value = self
+            .get(Source::Accounts, &format!("/accounts/{account}"))
+            .await?;
+        Ok(())
+    }
+
+    /// The numbers of an account's endpoints.
+    pub async fn list_endpoints(&self, account: AccountId) -> Result<Vec<EndpointId>> {
+        let path = format!("/accounts/{account}/endpoints");
+        let list: EndpointList = self.get(Source::Endpoints, &path).await?;
+        Ok(list.endpoints.into_iter().map(|endpoint| endpoint.id).collect())
+    }
+
+    /// Creates an account; its number.
+    pub async fn create_account(&self, name: &str, description: &str) -> Result<AccountId> {
+        self.create(&Change::create_account(name, description)).await
+    }
+
+    /// Gives an account another name; its new revision.
+    pub async fn rename_account(&self, account: AccountId, name: &str) -> Result<Revision> {
+        let answer = self.change(&Change::rename_account(account, name)).await?;
+        let renamed: Renamed = answer.json("the renamed account")?;
+        Ok(renamed.revision)
+    }
+
+    /// Deletes an account; the other sources follow.
+    pub async fn delete_account(&self, account: AccountId) -> Result<()> {
+        self.change(&Change::delete_account(account)).await?;
+        Ok(())
+    }
+
+    /// Adds an endpoint to an account; its number.
+    pub async fn add_endpoint(&self, account: AccountId, name: &str, url: &str) -> Result<EndpointId> {
+        self.create(&Change::add_endpoint(account, name, url)).await
+    }
+
+    /// Records one batch of samples, at most [`LARGEST_BATCH`] of them.
+    pub async fn record(&self, account: AccountId, samples: &[NewSample]) -> Result<()> {
+        self.change(&Change::record(account, samples)).await?;
+        Ok(())
+    }
+
+    async fn create(&self, change: &Change) -> Result<u64> {
+        let created: Created = self.change(change).await?.json("what was created")?;
+        Ok(created.id)
+    }
+
+    async fn get<T: DeserializeOwned>(&self, source: Source, path: &str) -> Result<T> {
+        let request = self.http.get(format!("{}{path}", self.roots[source]));
+        let answer = send(source.name(), request).await?;
+        answer
+            .json()
+            .await
+            .with_context(|| format!("reading {path} of {source}"))
+    }
+}
+
+/// Sends, and turns every answer that is no success into what the service said.
+pub async fn send(service: &'static str, request: RequestBuilder) -> Result<Response, Failure> {
+    let answer = request.send().await.map_err(|error| Failure {
+        service,
+        what: Unanswered::from(error).to_string(),
+        status: None,
+        problem: String::new(),
+    })?;
+    let status = answer.status();
+    if status.is_success() {
+        return Ok(answer);
+    }
+    let problem: Problem = answer.json().await.unwrap_or_default();
+    let kind = problem.r#type.clone();
+    Err(Failure {
+        service,
+        what: format!("answered {status}: {}", problem.words()),
+        status: Some(status),
+        problem: kind,
+    })
+}
+
+impl Failure {
+    /// Whether the service answered that the request was wrong.
+    pub fn declined(&self) -> bool {
+        self.status.is_some_and(|status| status.is_client_error())
+    }
 }
 
 impl Problem {
@@ -106,155 +437,7 @@ impl Problem {
     }
 }
 
-/// Why a service did not do what it was asked to, in words: somebody may have broken it on purpose.
-#[derive(Debug, thiserror::Error)]
-#[error("{service} {what}")]
-pub struct Failure {
-    service: &'static str,
-    what: String,
-    /// It answered that the request was wrong.
-    pub declined: bool,
-}
-
-impl Sources {
-    /// Takes the services' base addresses.
-    pub fn new(accounts: String, endpoints: String, metrics: String) -> Self {
-        Self {
-            http: http_client(),
-            accounts,
-            endpoints,
-            metrics,
-        }
-    }
-
-    /// Whether there is no account at all.
-    pub async fn is_empty(&self) -> Result<bool> {
-        Ok(self.list_accounts(1).await?.is_empty())
-    }
-
-    /// The first accounts, by their numbers.
-    pub async fn list_accounts(&self, limit: u16) -> Result<Vec<ListedAccount>> {
-        let request = self
-            .http
-            .get(format!("{}/accounts", self.accounts))
-            .query(&[("limit", limit)]);
-        let list: AccountList = send("accounts", request)
-            .await?
-            .json()
-            .await
-            .context("reading the list of accounts")?;
-        Ok(list.accounts)
-    }
-
-    /// Fails unless there is such an account.
-    pub async fn require_account(&self, account: AccountId) -> Result<()> {
-        let request = self.http.get(format!("{}/accounts/{account}", self.accounts));
-        send("accounts", request).await?;
-        Ok(())
-    }
-
-    /// The numbers of an account's endpoints.
-    pub async fn list_endpoints(&self, account: AccountId) -> Result<Vec<EndpointId>> {
-        let request = self
-            .http
-            .get(format!("{}/accounts/{account}/endpoints", self.endpoints));
-        let list: EndpointList = send("endpoints", request)
-            .await?
-            .json()
-            .await
-            .context("reading an account's endpoints")?;
-        Ok(list.endpoints.into_iter().map(|endpoint| endpoint.id).collect())
-    }
-
-    /// Creates an account.
-    pub async fn create_account(&self, name: &str, description: &str) -> Result<AccountId> {
-        let body = json!({ "name": name, "description": description });
-        let request = self.http.post(format!("{}/accounts", self.accounts));
-        created("accounts", request.json(&body)).await
-    }
-
-    /// Gives an account another name; answers its new revision.
-    pub async fn rename_account(&self, account: AccountId, name: &str) -> Result<Revision> {
-        let body = json!({ "name": name });
-        let request = self.http.patch(format!("{}/accounts/{account}", self.accounts));
-        let answer = send("accounts", request.json(&body)).await?;
-        let renamed: Renamed = answer.json().await.context("reading the renamed account")?;
-        Ok(renamed.revision)
-    }
-
-    /// Deletes an account; the other sources follow.
-    pub async fn delete_account(&self, account: AccountId) -> Result<()> {
-        let request = self.http.delete(format!("{}/accounts/{account}", self.accounts));
-        send("accounts", request).await?;
-        Ok(())
-    }
-
-    /// Adds an endpoint to an account.
-    pub async fn add_endpoint(&self, account: AccountId, name: &str, url: &str) -> Result<EndpointId> {
-        let body = json!({ "name": name, "url": url });
-        let request = self
-            .http
-            .post(format!("{}/accounts/{account}/endpoints", self.endpoints));
-        created("endpoints", request.json(&body)).await
-    }
-
-    /// Records one batch of samples, at most [`LARGEST_BATCH`] of them.
-    pub async fn record(&self, account: AccountId, samples: &[NewSample]) -> Result<()> {
-        let body = json!({ "samples": samples });
-        let request = self
-            .http
-            .post(format!("{}/accounts/{account}/samples", self.metrics));
-        send("metrics", request.json(&body)).await?;
-        Ok(())
-    }
-}
-
-/// A client for this machine: no proxy, and no patience with a service that hangs.
-///
-/// # Panics
-/// Never in practice: without TLS there is nothing that can fail.
-pub fn http_client() -> Client {
-    let builder = Client::builder().no_proxy().timeout(Duration::from_secs(10));
-    builder
-        .build()
-        .expect("a client without TLS needs nothing that could be missing")
-}
-
-async fn created(service: &'static str, request: RequestBuilder) -> Result<u64> {
-    let created: Created = send(service, request)
-        .await?
-        .json()
-        .await
-        .context("reading what was created")?;
-    Ok(created.id)
-}
-
-/// Sends, and turns every answer that is no success into what the service said.
-pub async fn send(service: &'static str, request: RequestBuilder) -> Result<Response, Failure> {
-    let answer = request.send().await.map_err(|error| Failure {
-        service,
-        what: why(&error).to_owned(),
-        declined: false,
-    })?;
-    let status = answer.status();
-    if status.is_success() {
-        return Ok(answer);
-    }
-    let said = answer.json::<Problem>().await.unwrap_or_default().words();
-    Err(Failure {
-        service,
-        what: format!("answered {status}: {said}"),
-        declined: status.is_client_error(),
-    })
-}
-
-/// Why no answer came.
-pub fn why(error: &reqwest::Error) -> &'static str {
-    if error.is_timeout() {
-        "does not answer"
-    } else if error.is_connect() {
-        "cannot be reached"
-    } else {
-        "broke off its answer"
-    }
+fn header<'a>(answer: &'a Response, name: &str) -> &'a str {
+    let value = answer.headers().get(name);
+    value.and_then(|value| value.to_str().ok()).unwrap_or_default()
 }

@@ -1,25 +1,17 @@
 //! What the sources themselves answer while nobody writes.
 
 use std::collections::{BTreeSet, HashMap};
-use std::time::Duration;
 
 use futures::StreamExt as _;
-use serde_json::{Value, json};
+use reqwest::StatusCode;
+use serde_json::json;
+use stack::sources::Fragment;
+use stack::{Moment, SOURCES, Source, Window};
 
 use super::{Calm, Page, Right, SIDE_BY_SIDE};
 use crate::check::{Rule, Violation};
-use crate::client::version_in_tag;
-use crate::history::{Arm, Round, Source, What, Window};
+use crate::history::{Arm, Round, What};
 use crate::known::Known;
-use stack::Moment;
-
-/// A source's own answer.
-#[derive(Clone, Debug)]
-struct Fragment {
-    status: u16,
-    tag: Option<String>,
-    body: Value,
-}
 
 impl Calm<'_> {
     /// The pages that this program composes itself from what the sources answer now, which heals nothing as a composition by a
@@ -35,15 +27,15 @@ impl Calm<'_> {
             .collect()
             .await;
         let compose = |page: &Page| {
-            let [account, endpoints, metrics] = parts_of(*page).map(|key| fragments[&key].as_ref());
-            let account = account.filter(|fragment| fragment.status != 404)?;
-            Some(json!({
-                "account": account.body,
-                "endpoints": endpoints?.body,
-                "metrics": metrics?.body,
-                "missing": [],
-                "stale": [],
-            }))
+            let mut right = json!({ "missing": [], "stale": [] });
+            for key in parts_of(*page) {
+                let fragment = fragments[&key].as_ref()?;
+                if key.0 == Source::Accounts && fragment.status == StatusCode::NOT_FOUND {
+                    return None;
+                }
+                right[key.0.info().part] = fragment.body.clone();
+            }
+            Some(right)
         };
         pages.iter().map(|page| (*page, compose(page))).collect()
     }
@@ -73,7 +65,7 @@ impl Calm<'_> {
         let Some(fragment) = self.fragment(source, account, Window::Hour).await else {
             return Some(format!("{source} does not answer about account {account}"));
         };
-        let version = fragment.tag.as_deref().and_then(version_in_tag);
+        let version = fragment.version;
         let now = Moment::now();
         let there = version.and_then(|version| known.rank(source, account, version, now));
         let nonce = version.map(|version| version.nonce);
@@ -92,27 +84,14 @@ impl Calm<'_> {
     }
 
     async fn fragment(&self, source: Source, account: u64, window: Window) -> Option<Fragment> {
-        let path = match source {
-            Source::Accounts => format!("/accounts/{account}"),
-            Source::Endpoints => format!("/accounts/{account}/endpoints"),
-            Source::Metrics => format!("/accounts/{account}/metrics?window={}", window.name()),
-        };
-        let url = format!("{}{path}", self.rig.source_urls[source.index()]);
-        let request = self.client.get(url).timeout(Duration::from_secs(5));
-        let answer = request.send().await.ok()?;
-        let tag = answer.headers().get("etag").and_then(|tag| tag.to_str().ok());
-        Some(Fragment {
-            status: answer.status().as_u16(),
-            tag: tag.map(str::to_owned),
-            body: answer.json().await.ok()?,
-        })
+        self.sources.fragment(source, account, window).await.ok()
     }
 }
 
-const fn parts_of((account, window): Page) -> [(Source, u64, Window); 3] {
-    [
-        (Source::Accounts, account, Window::Hour),
-        (Source::Endpoints, account, Window::Hour),
-        (Source::Metrics, account, window),
-    ]
+/// What a page is composed of. A part without windows is the same whichever is asked for, so it is asked for once.
+fn parts_of((account, window): Page) -> [(Source, u64, Window); SOURCES.len()] {
+    SOURCES.map(|info| {
+        let window = if info.has_windows { window } else { Window::Hour };
+        (info.source, account, window)
+    })
 }

@@ -2,8 +2,10 @@
 
 use std::collections::HashSet;
 
+use stack::{Incarnation, Mark, Source};
+
 use super::{Exercised, Rule, Violation, tell, violation};
-use crate::history::{Incarnation, Mark, Response, Source, What};
+use crate::history::{Response, What};
 use crate::known::{Evidence, Known};
 
 /// The parts whose content is not what the mutation wrote that made their version.
@@ -33,7 +35,7 @@ pub(super) fn resurrected(
     response: &Response,
     exercised: &mut Exercised,
 ) -> Option<Violation> {
-    let part = response.parts[Source::Accounts.index()]?;
+    let part = response.parts[Source::Accounts]?;
     if !gone.contains(&(response.account, part.version.incarnation)) {
         return None;
     }
@@ -48,7 +50,7 @@ pub(super) fn short_of_token(
     exercised: &mut Exercised,
 ) -> Option<Violation> {
     let (source, demanded) = response.demanded?;
-    let part = response.parts[source.index()]?;
+    let part = response.parts[source]?;
     exercised.tokens += 1;
     let rank = |version| known.rank(source, response.account, version, response.received_at);
     let (shown, due) = (rank(part.version)?, rank(demanded)?);

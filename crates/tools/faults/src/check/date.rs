@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use stack::Source;
+
 use super::{Exercised, Rule, tell, violation};
 use crate::check::Violation;
-use crate::history::{Outcome, Response, Round, Source, What};
+use crate::history::{Outcome, Response, Round, What};
 use crate::known::Known;
 
 /// The date is rounded down to a millisecond.
@@ -48,7 +50,7 @@ pub(super) fn absent(
     exercised: &mut Exercised,
 ) -> Option<Violation> {
     let date = response.fresh_as_of?;
-    if response.status != 404 || response.parts[Source::Accounts.index()].is_some() {
+    if response.status != 404 || response.parts[Source::Accounts].is_some() {
         return None;
     }
     exercised.dated_parts += 1;

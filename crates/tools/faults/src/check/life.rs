@@ -1,10 +1,11 @@
 //! I4: no evidence of life, no trust.
 
+use stack::{Moment, Source};
+
 use super::date::ROUNDING;
 use super::{Exercised, Rule, Violation, violation};
-use crate::history::{Outage, Response, Source};
+use crate::history::{Outage, Response};
 use crate::schedule::Place;
-use stack::Moment;
 
 /// The parts that claim to be complete until a time at which their source was dead, or could not be heard or asked by this
 /// replica.

@@ -2,8 +2,10 @@
 
 use std::collections::HashMap;
 
+use stack::{Mark, Source, Window};
+
 use super::{Findings, Rule, violation};
-use crate::history::{Mark, Replica, Response, Source, Window};
+use crate::history::{Replica, Response};
 use crate::known::{Known, Rank};
 
 /// One part of one variant of one page, in one life of a replica.
@@ -20,7 +22,7 @@ impl Order {
     /// the first of these was asked for.
     pub(super) fn check(&mut self, known: &Known, responses: &[Response], findings: &mut Findings) {
         for (line, answers) in lines(known, responses) {
-            let carried = self.furthest.get(&line).copied();
+            let carried = self.furthest.get(&line);
             if let Some(furthest) = sweep(carried, answers, findings) {
                 self.furthest.insert(line, furthest);
             }
@@ -53,7 +55,7 @@ fn lines<'a>(known: &Known, responses: &'a [Response]) -> HashMap<Line, Answers<
 
 /// Compares each answer with the furthest of those that were received before it was asked for; answers the furthest of all.
 fn sweep(
-    carried: Option<(Rank, Response)>,
+    carried: Option<&(Rank, Response)>,
     answers: Answers<'_>,
     findings: &mut Findings,
 ) -> Option<(Rank, Response)> {
@@ -62,7 +64,7 @@ fn sweep(
     let mut sent = answers;
     sent.sort_by_key(|(_, _, response)| response.sent_at);
     let mut received = received.into_iter().peekable();
-    let mut furthest = carried;
+    let mut furthest = carried.copied();
     let advance = |furthest: &mut Option<(Rank, Response)>, rank: Rank, response: &Response| {
         if furthest.as_ref().is_none_or(|(far, _)| *far < rank) {
             *furthest = Some((rank, *response));

@@ -4,12 +4,11 @@ mod histories;
 
 use std::time::Duration;
 
+use stack::{Asked, Mark, Moment, PerSource, Version, Window};
+
 use super::*;
-use crate::history::{
-    Asked, Attempt, Birth, Mark, Mutation, Origin, Outage, Outcome, Part, Replica, Version, What, Window,
-};
+use crate::history::{Attempt, Birth, Mutation, Origin, Outage, Outcome, Part, Replica, What};
 use crate::schedule::Place;
-use stack::Moment;
 
 const OLD: Incarnation = Incarnation(9 << 32);
 const NEW: Incarnation = Incarnation(3 << 32);
@@ -25,6 +24,12 @@ fn version(incarnation: Incarnation, revision: u64) -> Version {
         revision,
         nonce: revision,
     }
+}
+
+fn only_accounts(part: Part) -> PerSource<Option<Part>> {
+    let mut parts = PerSource::default();
+    parts[Source::Accounts] = Some(part);
+    parts
 }
 
 fn mutation(source: Source, version: Version, what: What, acked_at: Moment) -> Mutation {
@@ -66,23 +71,23 @@ fn hit(revision: u64, milliseconds: u64) -> Response {
         status: 200,
         fresh_as_of: Some(at(milliseconds)),
         outcome: Outcome::Hit,
-        marks: [Mark::None; 3],
-        parts: [Some(part(OLD, revision)), None, None],
+        marks: PerSource::default(),
+        parts: only_accounts(part(OLD, revision)),
         demanded: None,
         afresh: false,
         asked: Asked::default(),
     }
 }
 
-fn dated(response: Response, date: Moment) -> Response {
+fn dated(response: &Response, date: Moment) -> Response {
     Response {
         fresh_as_of: Some(date),
-        ..response
+        ..*response
     }
 }
 
 fn marked(mut response: Response, mark: Mark) -> Response {
-    response.marks[0] = mark;
+    response.marks[Source::Accounts] = mark;
     response
 }
 
@@ -115,9 +120,9 @@ fn rules(round: &Round) -> Vec<Rule> {
 fn a_history_in_which_nothing_is_wrong_passes() {
     let responses = [
         hit(1, 1_100),
-        dated(hit(1, 2_100), at(1_900)),
+        dated(&hit(1, 2_100), at(1_900)),
         hit(2, 2_300),
-        marked(dated(hit(1, 9_000), at(1_900)), Mark::Stale),
+        marked(dated(&hit(1, 9_000), at(1_900)), Mark::Stale),
     ];
     let round = round(&[renamed(1, 1_000), renamed(2, 2_000)], &responses);
     assert_eq!(rules(&round), []);
@@ -127,16 +132,16 @@ fn a_history_in_which_nothing_is_wrong_passes() {
 fn a_page_that_lacks_what_was_acknowledged_before_its_date_is_found() {
     let mutations = [renamed(1, 1_000), renamed(2, 2_000)];
     assert_eq!(
-        rules(&round(&mutations, &[dated(hit(1, 2_200), at(2_001))])),
+        rules(&round(&mutations, &[dated(&hit(1, 2_200), at(2_001))])),
         [Rule::Incomplete]
     );
-    assert_eq!(rules(&round(&mutations, &[dated(hit(1, 2_200), at(2_000))])), []);
+    assert_eq!(rules(&round(&mutations, &[dated(&hit(1, 2_200), at(2_000))])), []);
 }
 
 #[test]
 fn a_mark_excuses_no_false_date() {
     let mutations = [renamed(1, 1_000), renamed(2, 2_000)];
-    let response = marked(dated(hit(1, 2_200), at(2_001)), Mark::Stale);
+    let response = marked(dated(&hit(1, 2_200), at(2_001)), Mark::Stale);
     assert_eq!(rules(&round(&mutations, &[response])), [Rule::Incomplete]);
 }
 
@@ -155,7 +160,7 @@ fn a_version_of_a_deleted_database_is_found_whatever_its_revision() {
     let created = mutation(Source::Accounts, version(NEW, 1), What::Created, at(2_450));
     round.mutations.push(created);
     assert_eq!(rules(&round)[0], Rule::Incomplete, "by the mutation");
-    round.responses[0].parts[0] = Some(part(NEW, 1));
+    round.responses[0].parts[Source::Accounts] = Some(part(NEW, 1));
     assert_eq!(
         rules(&round),
         [],
@@ -166,16 +171,16 @@ fn a_version_of_a_deleted_database_is_found_whatever_its_revision() {
 #[test]
 fn a_date_that_is_too_old_or_to_come_is_found() {
     let judged = |response: Response| rules(&round(&[], &[response]));
-    assert_eq!(judged(dated(hit(1, 5_000), at(3_998))), [Rule::TooOld]);
-    assert_eq!(judged(dated(hit(1, 5_000), at(3_999))), [], "rounded down");
-    assert_eq!(judged(marked(dated(hit(1, 5_000), at(3_998)), Mark::Stale)), []);
+    assert_eq!(judged(dated(&hit(1, 5_000), at(3_998))), [Rule::TooOld]);
+    assert_eq!(judged(dated(&hit(1, 5_000), at(3_999))), [], "rounded down");
+    assert_eq!(judged(marked(dated(&hit(1, 5_000), at(3_998)), Mark::Stale)), []);
     let flight = |date| Response {
         outcome: Outcome::Forwarded { collapsed: true },
-        ..dated(hit(1, 5_000), date)
+        ..dated(&hit(1, 5_000), date)
     };
     assert_eq!(judged(flight(at(3_000))), []);
     assert_eq!(judged(flight(at(2_998))), [Rule::TooOld]);
-    assert_eq!(judged(dated(hit(1, 5_000), at(5_002))), [Rule::FromTheFuture]);
+    assert_eq!(judged(dated(&hit(1, 5_000), at(5_002))), [Rule::FromTheFuture]);
 }
 
 #[test]
@@ -221,10 +226,10 @@ fn going_back_is_found_across_rounds() {
 #[test]
 fn going_back_to_an_older_database_is_going_back() {
     let newer = Response {
-        parts: [Some(part(NEW, 1)), None, None],
+        parts: only_accounts(part(NEW, 1)),
         ..hit(1, 1_000)
     };
-    let mut round = round(&[], &[newer, dated(hit(9, 1_002), at(500))]);
+    let mut round = round(&[], &[newer, dated(&hit(9, 1_002), at(500))]);
     round.births.push(Birth {
         source: Source::Accounts,
         incarnation: NEW,
@@ -246,7 +251,7 @@ fn outage(place: Place, from: u64, until: u64) -> Outage {
 #[test]
 fn trust_in_a_dead_source_is_found() {
     let judged = |outages: &[Outage], date: u64| {
-        let mut round = round(&[], &[dated(hit(1, 1_500), at(date))]);
+        let mut round = round(&[], &[dated(&hit(1, 1_500), at(date))]);
         round.outages = outages.to_vec();
         rules(&round)
     };
@@ -262,7 +267,7 @@ fn trust_in_a_dead_source_is_found() {
 #[test]
 fn trust_in_a_source_that_is_neither_heard_nor_asked_is_found() {
     let judged = |outages: &[Outage], date: u64| {
-        let mut round = round(&[], &[dated(hit(1, 1_500), at(date))]);
+        let mut round = round(&[], &[dated(&hit(1, 1_500), at(date))]);
         round.outages = outages.to_vec();
         rules(&round)
     };
@@ -295,7 +300,7 @@ fn an_account_that_is_shown_after_its_deletion_is_found() {
         status: 404,
         ..hit(2, 1_500)
     };
-    let shown = marked(dated(hit(1, 1_600), at(900)), Mark::Stale);
+    let shown = marked(dated(&hit(1, 1_600), at(900)), Mark::Stale);
     let later = round(&[], &[absent, shown]);
     let findings = checker.check(&later);
     let found: Vec<_> = findings
@@ -311,7 +316,7 @@ fn an_account_that_is_shown_after_its_deletion_is_found() {
 fn a_content_that_another_mutation_wrote_is_found() {
     let mutations = [renamed(1, 1_000), renamed(2, 2_000)];
     let mut response = hit(2, 2_500);
-    response.parts[0] = Some(Part {
+    response.parts[Source::Accounts] = Some(Part {
         serial: Some(101),
         ..part(OLD, 2)
     });
@@ -324,14 +329,10 @@ fn a_content_that_another_mutation_wrote_is_found() {
     );
     let absent = |revision| Response {
         status: 404,
-        parts: [
-            Some(Part {
-                serial: None,
-                ..part(OLD, revision)
-            }),
-            None,
-            None,
-        ],
+        parts: only_accounts(Part {
+            serial: None,
+            ..part(OLD, revision)
+        }),
         ..hit(revision, 2_500)
     };
     assert_eq!(rules(&round(&[deleted], &[absent(2)])), []);
@@ -345,7 +346,7 @@ fn a_content_that_another_mutation_wrote_is_found() {
 fn an_absence_without_a_version_needs_a_deletion() {
     let absent = Response {
         status: 404,
-        parts: [None; 3],
+        parts: PerSource::default(),
         ..hit(0, 2_500)
     };
     let mutations = [renamed(1, 1_000)];
@@ -368,7 +369,7 @@ fn an_absence_without_a_version_needs_a_deletion() {
 fn an_answer_that_falls_short_of_its_token_is_found() {
     let demanding = |revision| Response {
         demanded: Some((Source::Accounts, version(OLD, 2))),
-        ..dated(hit(revision, 2_100), at(1_900))
+        ..dated(&hit(revision, 2_100), at(1_900))
     };
     let mutations = [renamed(1, 1_000), renamed(2, 2_000)];
     assert_eq!(rules(&round(&mutations, &[demanding(2)])), []);
@@ -382,7 +383,7 @@ fn an_answer_that_falls_short_of_its_token_is_found() {
 #[test]
 fn a_version_from_nowhere_is_found() {
     let mut response = hit(1, 1_000);
-    response.parts[0] = Some(part(Incarnation(77), 1));
+    response.parts[Source::Accounts] = Some(part(Incarnation(77), 1));
     assert_eq!(rules(&round(&[], &[response])), [Rule::UnknownDatabase]);
     let mut stray = renamed(1, 1_000);
     stray.version.incarnation = Incarnation(77);

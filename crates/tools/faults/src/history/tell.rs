@@ -2,13 +2,9 @@
 
 use std::fmt;
 
-use super::{Arm, Incarnation, Mark, Mutation, Outage, Outcome, Replica, Response, Source, Version};
+use stack::{Mark, Source};
 
-impl fmt::Display for Source {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
+use super::{Arm, Mutation, Outage, Outcome, Replica, Response};
 
 impl fmt::Display for Arm {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -25,21 +21,6 @@ impl fmt::Display for Replica {
             Arm::Page => write!(f, "page-{}", self.index),
             Arm::Naive => write!(f, "naive-page"),
         }
-    }
-}
-
-impl fmt::Display for Incarnation {
-    /// The first digits, to be looked up in a log.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:08x}…", self.0 >> 32)
-    }
-}
-
-impl fmt::Display for Version {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // As much of the nonce as tells two apart.
-        let nonce = self.nonce >> 32;
-        write!(f, "{}={}-{nonce:08x}…", self.incarnation, self.revision)
     }
 }
 

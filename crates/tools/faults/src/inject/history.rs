@@ -3,18 +3,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use stack::Process;
+use stack::http::client;
+use stack::sources::SourceClient;
+use stack::{Moment, Process, Source, Window, random};
 use tokio::time::{Instant, sleep};
 
 use super::{Injector, pause};
-use crate::client::client;
-use crate::history::{Birth, Origin, Source};
+use crate::history::{Birth, Origin};
 use crate::recorder::Recorder;
 use crate::schedule::{Action, Original, Place, Schedule, Stop};
 use crate::world::World;
 use crate::writers::Writer;
-use stack::Moment;
-use stack::random;
 
 /// Nobody's acknowledgement is on its way for longer: what is acknowledged after it was written by the next process.
 const AWAY: Duration = Duration::from_millis(300);
@@ -22,6 +21,8 @@ const AWAY: Duration = Duration::from_millis(300);
 const WRITE_AGAIN: Duration = Duration::from_millis(50);
 /// Between two looks at whether a source publishes again.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
+/// How long a source is asked whether it publishes.
+const ASKED_FOR: Duration = Duration::from_secs(10);
 /// How long it may take until a source that runs publishes, or refuses to.
 const DECIDES_WITHIN: Duration = Duration::from_secs(20);
 
@@ -38,7 +39,7 @@ impl Injector<'_> {
 
     /// Everything that is acknowledged between the two stops is undone.
     pub(super) async fn restore_source(&self, source: Source, stop: Stop, lasts: Duration) {
-        let mut process = self.rig.sources[source.index()].lock().await;
+        let mut process = self.rig.sources[source].lock().await;
         end(&mut process, stop).await;
         let copy = self
             .rig
@@ -65,7 +66,7 @@ impl Injector<'_> {
 
     /// Two processes that both take themselves for the source. Readers and writers know the first one's address alone.
     pub(super) async fn twin_source(&self, source: Source, original: Original, lasts: Duration) {
-        let mut process = self.rig.sources[source.index()].lock().await;
+        let mut process = self.rig.sources[source].lock().await;
         let away = matches!(original, Original::ComesLater | Original::ComesRenewedAndUnheard);
         if away {
             process.kill().await;
@@ -133,18 +134,14 @@ impl Injector<'_> {
     /// Writes what nobody may ever be shown; never ends.
     async fn write_to(&self, source: Source, twin: &Process, recorder: &Arc<Recorder>) {
         let mut urls = self.rig.source_urls.clone();
-        urls[source.index()] = twin.url("");
+        urls[source] = twin.url("");
         // Its own knowledge of ids and tokens: nobody is to read back what it acknowledges.
         let world = Arc::new(World::new(self.world.steady));
         let writer = Writer::new(urls, world, Arc::clone(recorder));
         let mut random = random(0, u64::from(twin.id()));
         loop {
             let account = self.world.steady_account(&mut random);
-            let _ = match source {
-                Source::Accounts => writer.rename_account(account).await,
-                Source::Endpoints => writer.change_endpoints(account, &mut random).await,
-                Source::Metrics => writer.record_sample(account, &mut random).await,
-            };
+            let _ = writer.change(source, account, &mut random).await;
             sleep(WRITE_AGAIN).await;
         }
     }
@@ -161,18 +158,19 @@ impl Injector<'_> {
     }
 
     async fn bring_back(&self, source: Source) {
-        let (client, url) = (client(), &self.rig.source_urls[source.index()]);
+        let url = &self.rig.source_urls[source];
+        let (http, sources) = (client(ASKED_FOR), SourceClient::new(self.rig.source_urls.clone()));
         let until = Instant::now() + DECIDES_WITHIN;
         while Instant::now() < until {
-            let ready = client.get(format!("{url}/readyz")).send().await;
+            let ready = http.get(format!("{url}/readyz")).send().await;
             if ready.is_ok_and(|ready| ready.status() == 503) {
                 self.recorder.replaced();
                 self.kill_source(source, Duration::ZERO).await;
                 return;
             }
             // It claims to publish, and has within the last second.
-            let answer = client.get(self.rig.version_url(source)).send().await;
-            if answer.is_ok_and(|answer| answer.headers().contains_key("feed-claim")) {
+            let answer = sources.fragment(source, 1, Window::default()).await;
+            if answer.is_ok_and(|answer| answer.claims) {
                 return;
             }
             sleep(LOOK_AGAIN).await;

@@ -1,8 +1,9 @@
 //! The histories of one source, in the order of their births.
 
+use stack::{Incarnation, Moment};
+
 use super::Rank;
-use crate::history::{Birth, Incarnation, Mutation, Origin};
-use stack::Moment;
+use crate::history::{Birth, Mutation, Origin};
 
 #[derive(Debug, Default)]
 pub(super) struct Eras(Vec<Birth>);

@@ -2,9 +2,10 @@
 
 use std::collections::HashMap;
 
+use stack::{Moment, Version};
+
 use super::Rank;
-use crate::history::{Mutation, Version};
-use stack::Moment;
+use crate::history::Mutation;
 
 #[derive(Debug, Default)]
 pub(super) struct Line {

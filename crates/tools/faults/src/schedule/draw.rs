@@ -1,12 +1,11 @@
 //! One fault of a kind, drawn.
 
+use stack::{Random, Source, one_of};
 use std::time::Duration;
 
 use super::{Action, Fault, Kind, Original, Pace, Place, Stop};
-use crate::history::Source;
 use rand::RngExt as _;
 use rand::seq::SliceRandom as _;
-use stack::{Random, one_of};
 
 /// So far off that no stated skew could allow it.
 const CLOCK_STEP_MS: i64 = 3_600_000;

@@ -3,17 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest::header::HeaderMap;
-use reqwest::{Client, Method, RequestBuilder, StatusCode};
-use serde_json::{Value, json};
+use stack::data::State;
+use stack::sources::{Acknowledged as Committed, Change, NewSample, SourceClient};
+use stack::{Moment, PerSource, Random, Source, one_of};
 
-use crate::client::{Token, client, versions_in_token};
-use crate::history::{Attempt, Mutation, Source, What};
+use crate::client::Token;
+use crate::history::{Attempt, Mutation, What};
 use crate::recorder::Recorder;
 use crate::world::World;
 use rand::RngExt as _;
-use stack::Moment;
-use stack::{Random, one_of};
 
 /// Who waits longer than that for an answer turns to something else.
 const WRITE_WITHIN: Duration = Duration::from_secs(2);
@@ -23,9 +21,7 @@ const MEASURED: u64 = 3;
 /// A client of the sources.
 #[derive(Clone, Debug)]
 pub struct Writer {
-    client: Client,
-    /// By [`Source::index`].
-    urls: [String; 3],
+    sources: SourceClient,
     /// What there is to change.
     pub(super) world: Arc<World>,
     recorder: Arc<Recorder>,
@@ -36,26 +32,15 @@ pub struct Writer {
 pub struct Acknowledged {
     /// Whose state changed.
     pub account: u64,
-    /// The answer's document.
-    pub body: Value,
-}
-
-/// What is about to be changed.
-struct Change {
-    source: Source,
-    account: Option<u64>,
-    what: What,
-    method: Method,
-    path: String,
-    body: Value,
+    /// The number of what it created, if it created something.
+    pub id: Option<u64>,
 }
 
 impl Writer {
     /// Writes to the sources at these addresses.
-    pub fn new(urls: [String; 3], world: Arc<World>, recorder: Arc<Recorder>) -> Self {
+    pub fn new(urls: PerSource<String>, world: Arc<World>, recorder: Arc<Recorder>) -> Self {
         Self {
-            client: client(),
-            urls,
+            sources: SourceClient::with_patience(urls, WRITE_WITHIN),
             world,
             recorder,
         }
@@ -64,15 +49,8 @@ impl Writer {
     /// Creates an account.
     pub async fn create_account(&self) -> Option<Acknowledged> {
         let serial = self.recorder.next_serial();
-        let change = Change {
-            source: Source::Accounts,
-            account: None,
-            what: What::Created,
-            method: Method::POST,
-            path: "/accounts".to_owned(),
-            body: json!({ "name": format!("account #{serial}") }),
-        };
-        let created = self.send(change, serial).await?;
+        let change = Change::create_account(&format!("account #{serial}"), "");
+        let created = self.send(What::Created, change, serial).await?;
         self.world.created(created.account);
         Some(created)
     }
@@ -80,31 +58,27 @@ impl Writer {
     /// Renames an account.
     pub async fn rename_account(&self, account: u64) -> Option<Acknowledged> {
         let serial = self.recorder.next_serial();
-        let change = Change {
-            source: Source::Accounts,
-            account: Some(account),
-            what: What::Renamed,
-            method: Method::PATCH,
-            path: format!("/accounts/{account}"),
-            body: json!({ "name": format!("account #{serial}") }),
-        };
-        self.send(change, serial).await
+        let change = Change::rename_account(account, &format!("account #{serial}"));
+        self.send(What::Renamed, change, serial).await
     }
 
     /// Deletes an account.
     pub async fn delete_account(&self, account: u64) -> Option<Acknowledged> {
         let serial = self.recorder.next_serial();
-        let change = Change {
-            source: Source::Accounts,
-            account: Some(account),
-            what: What::Deleted,
-            method: Method::DELETE,
-            path: format!("/accounts/{account}"),
-            body: Value::Null,
-        };
-        let deleted = self.send(change, serial).await?;
+        let deleted = self
+            .send(What::Deleted, Change::delete_account(account), serial)
+            .await?;
         self.world.deleted(account);
         Some(deleted)
+    }
+
+    /// Changes what a source says of an account, in one way or another.
+    pub async fn change(&self, source: Source, account: u64, random: &mut Random) -> Option<Acknowledged> {
+        match source {
+            Source::Accounts => self.rename_account(account).await,
+            Source::Endpoints => self.change_endpoints(account, random).await,
+            Source::Metrics => self.record_sample(account, random).await,
+        }
     }
 
     /// Adds, renames or removes an endpoint, so that there are always a few.
@@ -125,16 +99,9 @@ impl Writer {
 
     async fn add_endpoint(&self, account: u64) -> Option<Acknowledged> {
         let serial = self.recorder.next_serial();
-        let change = Change {
-            source: Source::Endpoints,
-            account: Some(account),
-            what: What::Added,
-            method: Method::POST,
-            path: format!("/accounts/{account}/endpoints"),
-            body: json!({ "name": format!("endpoint #{serial}"), "url": "https://example.org/" }),
-        };
-        let added = self.send(change, serial).await?;
-        if let Some(endpoint) = added.body["id"].as_u64() {
+        let change = Change::add_endpoint(account, &format!("endpoint #{serial}"), "https://example.org/");
+        let added = self.send(What::Added, change, serial).await?;
+        if let Some(endpoint) = added.id {
             self.world.endpoint_added(account, endpoint);
         }
         Some(added)
@@ -142,15 +109,8 @@ impl Writer {
 
     async fn rename_endpoint(&self, account: u64, endpoint: u64) -> Option<Acknowledged> {
         let serial = self.recorder.next_serial();
-        let change = Change {
-            source: Source::Endpoints,
-            account: Some(account),
-            what: What::Changed,
-            method: Method::PATCH,
-            path: format!("/accounts/{account}/endpoints/{endpoint}"),
-            body: json!({ "name": format!("endpoint #{serial}") }),
-        };
-        let renamed = self.send(change, serial).await;
+        let change = Change::rename_endpoint(account, endpoint, &format!("endpoint #{serial}"));
+        let renamed = self.send(What::Changed, change, serial).await;
         if renamed.is_none() {
             // Refused, it is not there; unanswered, another one will do.
             self.world.endpoint_gone(account, endpoint);
@@ -160,119 +120,77 @@ impl Writer {
 
     async fn remove_endpoint(&self, account: u64, endpoint: u64) -> Option<Acknowledged> {
         let serial = self.recorder.next_serial();
-        let change = Change {
-            source: Source::Endpoints,
-            account: Some(account),
-            what: What::Removed,
-            method: Method::DELETE,
-            path: format!("/accounts/{account}/endpoints/{endpoint}"),
-            body: Value::Null,
-        };
         self.world.endpoint_gone(account, endpoint);
-        self.send(change, serial).await
+        let change = Change::remove_endpoint(account, endpoint);
+        self.send(What::Removed, change, serial).await
     }
 
     /// Records one sample of one endpoint.
     pub async fn record_sample(&self, account: u64, random: &mut Random) -> Option<Acknowledged> {
         let serial = self.recorder.next_serial();
-        let endpoint = account * 10 + serial % MEASURED;
-        let (state, status) = one_of(
-            &[("up", 200), ("up", 200), ("degraded", 200), ("down", 0)],
-            random,
-        );
-        let sample = json!({
-            "endpoint_id": endpoint, "state": state, "status_code": status, "response_ms": serial % 1_000,
-        });
-        let change = Change {
-            source: Source::Metrics,
-            account: Some(account),
-            what: What::Recorded,
-            method: Method::POST,
-            path: format!("/accounts/{account}/samples"),
-            body: json!({ "samples": [sample] }),
+        let states = [
+            (State::Up, 200),
+            (State::Up, 200),
+            (State::Degraded, 200),
+            (State::Down, 0),
+        ];
+        let (state, status_code) = one_of(&states, random);
+        let sample = NewSample {
+            endpoint_id: account * 10 + serial % MEASURED,
+            at: None,
+            state,
+            status_code,
+            response_ms: u32::try_from(serial % 1_000).unwrap_or_default(),
         };
-        self.send(change, serial).await
+        let change = Change::record(account, &[sample]);
+        self.send(What::Recorded, change, serial).await
     }
 
     /// Sends a change, and writes down what became of it.
-    async fn send(&self, change: Change, serial: u64) -> Option<Acknowledged> {
+    async fn send(&self, what: What, change: Change, serial: u64) -> Option<Acknowledged> {
         let sent_at = Moment::now();
-        match self.request(&change).send().await {
-            Ok(answer) if answer.status().is_success() => {
-                let acked_at = Moment::now();
-                let account = self.acknowledged(&change, serial, sent_at, acked_at, answer.headers())?;
-                // The headers were the acknowledgement. What is lost of the body is this program's knowledge of ids.
-                let body = answer.json().await.unwrap_or_default();
-                Some(Acknowledged { account, body })
-            }
-            Ok(answer) if answer.status() == StatusCode::SERVICE_UNAVAILABLE => {
-                let problem: Value = answer.json().await.unwrap_or_default();
-                let kind = problem["type"].as_str().unwrap_or_default();
-                if kind.ends_with("another-publisher") {
-                    self.recorder.refused();
-                } else {
-                    self.unanswered(&change, serial, sent_at);
-                }
+        match self.sources.change(&change).await {
+            Ok(committed) => self.acknowledged(what, serial, &committed),
+            Err(refused) if refused.problem.ends_with("another-publisher") => {
+                self.recorder.refused();
                 None
             }
-            // Refused: it did not happen.
-            Ok(answer) if answer.status().is_client_error() => None,
-            Ok(_) | Err(_) => {
-                self.unanswered(&change, serial, sent_at);
+            // It did not happen.
+            Err(refused) if refused.declined() => None,
+            Err(_) => {
+                self.recorder.attempted(Attempt {
+                    source: change.source,
+                    account: change.account,
+                    what,
+                    serial,
+                    sent_at,
+                });
                 None
             }
-        }
-    }
-
-    fn unanswered(&self, change: &Change, serial: u64, sent_at: Moment) {
-        self.recorder.attempted(Attempt {
-            source: change.source,
-            account: change.account,
-            what: change.what,
-            serial,
-            sent_at,
-        });
-    }
-
-    fn request(&self, change: &Change) -> RequestBuilder {
-        let url = format!("{}{}", self.urls[change.source.index()], change.path);
-        let request = self
-            .client
-            .request(change.method.clone(), url)
-            .timeout(WRITE_WITHIN);
-        if change.body.is_null() {
-            request
-        } else {
-            request.json(&change.body)
         }
     }
 
     /// Writes down the mutation that the answer's token names.
-    fn acknowledged(
-        &self,
-        change: &Change,
-        serial: u64,
-        sent_at: Moment,
-        acked_at: Moment,
-        headers: &HeaderMap,
-    ) -> Option<u64> {
-        let text = headers.get("consistency-token")?.to_str().ok()?;
-        let (source, account, version) = versions_in_token(text).next()?;
+    fn acknowledged(&self, what: What, serial: u64, committed: &Committed) -> Option<Acknowledged> {
+        let (source, account, version) = committed.version()?;
         self.recorder.mutated(Mutation {
             source,
             account,
             version,
-            what: change.what,
+            what,
             serial,
-            sent_at,
-            acked_at,
+            sent_at: committed.sent_at,
+            acked_at: committed.acked_at,
         });
         let token = Token {
             source,
             version,
-            text: text.to_owned(),
+            text: committed.token.clone(),
         };
         self.world.written(account, token);
-        Some(account)
+        Some(Acknowledged {
+            account,
+            id: committed.id(),
+        })
     }
 }

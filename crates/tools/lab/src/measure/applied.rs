@@ -13,6 +13,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::latency::Latency;
 use stack::sources::{AccountId, Revision};
+use stack::{STREAM, SUBJECT_PREFIX};
 
 const ACCOUNTS: SourceId = SourceId(0);
 
@@ -47,8 +48,8 @@ impl Applied {
     /// Listens, and returns once the replica would trust the source: then nothing that follows is missed.
     pub(super) async fn listen(nats_url: &str, account: AccountId) -> Result<Self> {
         let topology = Topology {
-            stream: "EVENTS".to_owned(),
-            prefix: "events".to_owned(),
+            stream: STREAM.to_owned(),
+            prefix: SUBJECT_PREFIX.to_owned(),
         };
         let broker = Broker::connect(nats_url, "lab-measure", topology).await?;
         let (state, mut writer) = feed::channel(1, FeedOptions::default());

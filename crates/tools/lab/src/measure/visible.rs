@@ -1,15 +1,17 @@
 //! From a write's answer to the page that shows it, as a client sees it.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
-use reqwest::Client;
-use serde::Deserialize;
+use stack::sources::{AccountId, Revision};
+use stack::{PageClient, PageRequest, Source};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::latency::Latency;
-use stack::sources::{AccountId, Revision, http_client};
+
+/// How long the page may take to answer.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(10);
 
 /// A reader of the page beside the writer: it takes the newest answered write, reads until the page shows it, and
 /// takes the next one. So it misses writes, but never waits for one in the wrong order.
@@ -18,20 +20,10 @@ pub(super) struct Visible {
     reader: JoinHandle<Result<(Latency, String)>>,
 }
 
-#[derive(Deserialize)]
-struct Page {
-    account: Option<Account>,
-}
-
-#[derive(Deserialize)]
-struct Account {
-    revision: Revision,
-}
-
 impl Visible {
     pub(super) fn start(page_url: &str, account: AccountId) -> Self {
         let (newest, writes) = watch::channel(None);
-        let reader = tokio::spawn(read(format!("{page_url}/accounts/{account}"), writes));
+        let reader = tokio::spawn(read(page_url.to_owned(), account, writes));
         Self { newest, reader }
     }
 
@@ -48,10 +40,16 @@ impl Visible {
 }
 
 async fn read(
-    url: String,
+    page_url: String,
+    account: AccountId,
     mut writes: watch::Receiver<Option<(Revision, Instant)>>,
 ) -> Result<(Latency, String)> {
-    let http = http_client();
+    let client = PageClient::new(ANSWERS_WITHIN);
+    let request = PageRequest {
+        account,
+        ..PageRequest::default()
+    };
+    let shown = async || shown(&client, &page_url, &request).await;
     let mut latency = Latency::new();
     let (mut pages, mut fresh_at_once) = (0, 0);
     // An error says that the writer is done.
@@ -60,10 +58,10 @@ async fn read(
             continue;
         };
         pages += 1;
-        if shown(&http, &url).await? >= revision {
+        if shown().await? >= revision {
             fresh_at_once += 1;
         } else {
-            while shown(&http, &url).await? < revision {}
+            while shown().await? < revision {}
         }
         latency.record(answered.elapsed());
     }
@@ -71,13 +69,8 @@ async fn read(
 }
 
 /// The account's revision on the page; 0 while the page is without it.
-async fn shown(http: &Client, url: &str) -> Result<Revision> {
-    let answer = http
-        .get(url)
-        .header("accept", "application/json")
-        .send()
-        .await?
-        .error_for_status()?;
-    let page: Page = answer.json().await.with_context(|| format!("reading {url}"))?;
-    Ok(page.account.map_or(0, |account| account.revision))
+async fn shown(client: &PageClient, page_url: &str, request: &PageRequest<'_>) -> Result<Revision> {
+    let answer = client.read(page_url, request).await;
+    let answer = answer.with_context(|| format!("the page at {page_url}"))?;
+    Ok(answer.head.versions[Source::Accounts].map_or(0, |version| version.revision))
 }

@@ -15,12 +15,15 @@ use super::picture::{Picture, Seen};
 use super::scrape::Scrape;
 use super::side_by_side::SideBySide;
 use super::stage::Stage;
+use stack::http::client;
 use stack::ports::url;
-use stack::sources::http_client;
 use stack::supervisor::{Layer, State};
 
 /// How often a picture is sent.
 const EVERY: Duration = Duration::from_millis(250);
+
+/// How long a service may take to tell them; a paused one never does.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(1);
 
 /// How often a service is asked for its numbers.
 const SCRAPE_EVERY: Duration = Duration::from_millis(500);
@@ -76,7 +79,7 @@ struct Eyes {
 
 impl Eyes {
     fn open(stage: &Arc<Stage>) -> Self {
-        let http = http_client();
+        let http = client(ANSWERS_WITHIN);
         let scrapes = Arc::default();
         let side_by_side = SideBySide::default();
         let flow = Flow::default();
@@ -90,7 +93,7 @@ impl Eyes {
             let (http, scrapes) = (http.clone(), Arc::clone(&scrapes));
             tasks.spawn(scrape(Arc::clone(stage), http, name, url(part.port), scrapes));
         }
-        tasks.spawn(side_by_side.clone().run(Arc::clone(stage), http));
+        tasks.spawn(side_by_side.clone().run(Arc::clone(stage)));
         tasks.spawn(flow.clone().listen(stage.stack.nats_url()));
         Self {
             scrapes,

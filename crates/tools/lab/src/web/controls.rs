@@ -15,9 +15,9 @@ use super::stage::Stage;
 use crate::config::STRATEGIES;
 use crate::parts::{LINKED, NAIVE, Part};
 use stack::data::State as Found;
-use stack::ports;
 use stack::sources::{AccountId, Failure, NewSample};
 use stack::supervisor::{Layer, State};
+use stack::{STREAM, ports};
 
 /// The most that the sources hold an answer back for.
 const MOST_LATENCY_MS: u32 = 9_000;
@@ -27,9 +27,6 @@ const BURST: u32 = 20;
 
 /// How long the broker may take to answer.
 pub(super) const BROKER_ANSWERS_WITHIN: Duration = Duration::from_secs(2);
-
-/// The name of the stream that holds all events.
-const STREAM: &str = "EVENTS";
 
 /// What may come with a control; each takes what it needs.
 #[derive(Debug, Default, Deserialize)]
@@ -94,7 +91,7 @@ impl From<Refused> for Problem {
 impl From<anyhow::Error> for Refused {
     fn from(error: anyhow::Error) -> Self {
         match error.downcast_ref::<Failure>() {
-            Some(failure) if failure.declined => Self::NotPossible(failure.to_string()),
+            Some(failure) if failure.declined() => Self::NotPossible(failure.to_string()),
             _ => Self::Failed(error),
         }
     }

@@ -7,6 +7,7 @@ use async_nats::connection::State;
 use async_nats::{Client, ConnectOptions, HeaderMap, Message};
 use futures::StreamExt as _;
 use serde::Serialize;
+use stack::{SUBJECT_PREFIX, event_of_type};
 use tokio::time::{Duration, sleep};
 
 /// How many events are shown.
@@ -50,7 +51,7 @@ impl Flow {
             if let Ok(client) = options().connect(&url).await {
                 *self.client.lock().unwrap_or_else(PoisonError::into_inner) = Some(client.clone());
                 // The client subscribes again by itself when the broker comes back.
-                if let Ok(mut messages) = client.subscribe("events.>").await {
+                if let Ok(mut messages) = client.subscribe(format!("{SUBJECT_PREFIX}.>")).await {
                     while let Some(message) = messages.next().await {
                         self.note(&message);
                     }
@@ -107,22 +108,16 @@ fn read(subject: &str, headers: &HeaderMap) -> Option<Flowed> {
         time: text("ce-time")?,
         source: source.to_owned(),
         account: account.to_owned(),
-        kind: short(&text("ce-type")?),
+        kind: event_of_type(&text("ce-type")?)?.to_owned(),
         revision: text("ce-revision")?,
         trace_id: text("traceparent").and_then(|parent| parent.split('-').nth(1).map(str::to_owned)),
     })
 }
 
-/// `account.updated` of `dev.reliable-caching.account.updated.v1`.
-fn short(kind: &str) -> String {
-    let mut parts: Vec<&str> = kind.split('.').collect();
-    parts.pop();
-    let begin = parts.len().saturating_sub(2);
-    parts[begin..].join(".")
-}
-
 #[cfg(test)]
 mod tests {
+    use stack::event_type;
+
     use super::*;
 
     #[test]
@@ -131,7 +126,7 @@ mod tests {
         for (name, value) in [
             ("ce-id", "accounts:1:2"),
             ("ce-time", "2026-11-23T08:00:00Z"),
-            ("ce-type", "dev.reliable-caching.account.updated.v1"),
+            ("ce-type", &event_type("account.updated")),
             ("ce-revision", "3"),
             (
                 "traceparent",

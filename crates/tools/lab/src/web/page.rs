@@ -6,9 +6,11 @@ use super::naive;
 use super::stage::Stage;
 use crate::config::STRATEGIES;
 use crate::parts::{NAIVE, Part};
-use crate::strategies::LoadTest;
+use stack::Source;
 use stack::ports::url;
 use stack::supervisor::Layer;
+
+use crate::strategies::LoadTest;
 
 /// The page's style.
 pub(super) const STYLE: &str = concat!(
@@ -213,8 +215,8 @@ fn render_counts() -> Markup {
 }
 
 fn render_writes(stage: &Stage) -> Markup {
-    let ports = &stage.stack.ports;
-    let (accounts, endpoints, metrics) = (url(ports.accounts), url(ports.endpoints), url(ports.metrics));
+    let [accounts, endpoints, metrics] = [Source::Accounts, Source::Endpoints, Source::Metrics]
+        .map(|source| url(stage.stack.ports.sources[source]));
     let json = "-H 'content-type: application/json'";
     html! {
         section.writes aria-label="Change the account" {

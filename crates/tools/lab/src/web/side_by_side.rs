@@ -3,21 +3,21 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures::future::join_all;
 use jiff::Timestamp;
-use reqwest::{Client, Response};
 use serde::Serialize;
 use serde_json::Value;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
 use super::stage::{Chosen, Stage};
-use super::verdict::{Colour, Known, Shown, Verdict, revisions, revisions_told};
+use super::verdict::{Colour, Known, Revisions, Shown, Verdict};
 use crate::parts::Part;
 use stack::ports::url;
-use stack::sources::{AccountId, why};
+use stack::sources::AccountId;
 use stack::supervisor::{Layer, State};
+use stack::{Moment, PageClient, PageRequest, ReadError};
 
 /// How often the replicas are read.
 const EVERY: Duration = Duration::from_millis(500);
@@ -50,7 +50,7 @@ struct Content {
     /// The first endpoint, for commands that need one.
     endpoint: Option<u64>,
     samples: Option<u64>,
-    revisions: [Option<u64>; 3],
+    revisions: Revisions,
     cache_status: String,
     trace_id: String,
     /// From the request to the last byte.
@@ -72,14 +72,14 @@ impl SideBySide {
     }
 
     /// Reads and compares until it is dropped. Nobody waits for anybody: one replica that hangs holds up itself alone.
-    pub(super) async fn run(self, stage: Arc<Stage>, http: Client) {
-        let composed = Composed::default();
+    pub(super) async fn run(self, stage: Arc<Stage>) {
+        let (client, composed) = (PageClient::new(PATIENCE), Composed::default());
         let readers = stage.layer(Layer::Edge).chain(stage.layer(Layer::Naive));
-        let reading = join_all(readers.map(|replica| self.read(&stage, replica, &http, &composed)));
-        tokio::join!(composed.go_on(&stage, &http), reading);
+        let reading = join_all(readers.map(|replica| self.read(&stage, replica, &client, &composed)));
+        tokio::join!(composed.go_on(&stage, &client), reading);
     }
 
-    async fn read(&self, stage: &Stage, replica: &Part, http: &Client, composed: &Composed) {
+    async fn read(&self, stage: &Stage, replica: &Part, client: &PageClient, composed: &Composed) {
         let name = &replica.program.name;
         let mut ticks = ticks();
         for number in 0.. {
@@ -90,14 +90,14 @@ impl SideBySide {
             let strategy = (replica.program.layer == Layer::Edge).then_some(strategy);
             let (verdict, content) = if stage.processes.state(name) == State::Running {
                 let read = Read {
-                    http,
+                    client,
                     account,
                     strategy: strategy.as_deref(),
                     judges: false,
                 };
                 match read.of(replica).await {
                     Ok((shown, content)) => (composed.judge(account, &shown), Some(content)),
-                    Err(why) => (grey(why), None),
+                    Err(why) => (grey(why.to_string()), None),
                 }
             } else {
                 (grey("is not asked".to_owned()), None)
@@ -125,7 +125,7 @@ struct Composed {
 }
 
 impl Composed {
-    async fn go_on(&self, stage: &Stage, http: &Client) {
+    async fn go_on(&self, stage: &Stage, client: &PageClient) {
         let mut ticks = ticks();
         loop {
             tokio::select! {
@@ -133,7 +133,7 @@ impl Composed {
                 () = stage.performed.notified() => {}
             }
             let account = stage.chosen().account;
-            let shown = compose(stage, http, account).await;
+            let shown = compose(stage, client, account).await;
             let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
             if known.0 != account {
                 *known = (account, Known::default());
@@ -169,7 +169,7 @@ fn grey(why: String) -> Verdict {
 ///
 /// By another strategy than the one that is shown: each has a cache and counters of its own, and what is composed to judge by
 /// is neither to be left to the readers that are judged nor to be counted as theirs.
-async fn compose(stage: &Stage, http: &Client, account: AccountId) -> Option<Shown> {
+async fn compose(stage: &Stage, client: &PageClient, account: AccountId) -> Option<Shown> {
     let replica = stage
         .layer(Layer::Edge)
         .find(|replica| stage.processes.state(&replica.program.name) == State::Running)?;
@@ -178,7 +178,7 @@ async fn compose(stage: &Stage, http: &Client, account: AccountId) -> Option<Sho
         _ => "none",
     };
     let read = Read {
-        http,
+        client,
         account,
         strategy: Some(strategy),
         judges: true,
@@ -189,7 +189,7 @@ async fn compose(stage: &Stage, http: &Client, account: AccountId) -> Option<Sho
 /// One kind of request.
 #[derive(Clone, Copy)]
 struct Read<'read> {
-    http: &'read Client,
+    client: &'read PageClient,
     account: AccountId,
     /// If there is one to choose.
     strategy: Option<&'read str>,
@@ -198,42 +198,35 @@ struct Read<'read> {
 }
 
 impl Read<'_> {
-    async fn of(self, replica: &Part) -> Result<(Shown, Content), String> {
+    async fn of(self, replica: &Part) -> Result<(Shown, Content), ReadError> {
         let asked = Timestamp::now();
-        let began = Instant::now();
-        let request = self
-            .http
-            .get(format!("{}/accounts/{}", url(replica.port), self.account))
-            .header("accept", "application/json")
-            .timeout(PATIENCE);
-        let request = match self.strategy {
-            Some(strategy) => request.header("cache-strategy", strategy),
-            None => request,
-        };
-        let request = if self.judges {
-            request
-                .header("cache-control", "no-cache")
-                .header("traceparent", UNTRACED)
+        let trace = own_trace();
+        let strategy = self.strategy.map(|strategy| ("cache-strategy", strategy));
+        let others: &[_] = if self.judges {
+            &[("cache-control", "no-cache"), ("traceparent", UNTRACED)]
         } else {
-            request.header("traceparent", own_trace())
+            &[("traceparent", &trace)]
         };
-        let answer = request.send().await.map_err(|error| why(&error).to_owned())?;
-        if !answer.status().is_success() {
-            return Err(format!("answers {}", answer.status()));
+        let headers: Vec<_> = strategy.into_iter().chain(others.iter().copied()).collect();
+        let request = PageRequest {
+            account: self.account,
+            headers: &headers,
+            ..PageRequest::default()
+        };
+        let answer = self.client.read(&url(replica.port), &request).await?;
+        if answer.status != 200 {
+            return Err(ReadError::Refused(answer.status));
         }
-        let header = |name| text(&answer, name);
-        let (etag, cache_status, trace_id) = (header("etag"), header("cache-status"), header("trace-id"));
-        let fresh_as_of = header("fresh-as-of").parse().ok();
-        let revisions = match etag.as_str() {
-            "" => revisions_told(&header("consistency-token")),
-            etag => revisions(etag),
-        };
-        let body: Value = answer.json().await.map_err(|error| why(&error).to_owned())?;
-        let took_ms = began.elapsed().as_secs_f64() * 1000.0;
+        let body: Value = answer.json()?;
+        let took_ms = answer.took().as_secs_f64() * 1000.0;
+        let head = answer.head;
+        let fresh_as_of = head.fresh_as_of.map(Moment::timestamp);
         let shown = Shown {
-            revisions,
-            etag,
-            marked: detail(&cache_status),
+            revisions: head
+                .versions
+                .map(|version| version.map(|version| version.revision)),
+            marked: head.detail().map(str::to_owned),
+            etag: head.etag,
             fresh_as_of,
             asked,
         };
@@ -244,11 +237,11 @@ impl Read<'_> {
             samples: body["metrics"]["endpoints"]
                 .as_array()
                 .map(|all| all.iter().filter_map(|one| one["samples"].as_u64()).sum()),
-            revisions,
-            cache_status,
-            trace_id,
+            revisions: shown.revisions,
+            cache_status: head.cache_status,
+            trace_id: head.trace_id,
             took_ms,
-            age_ms: fresh_as_of.map(|moment: Timestamp| asked.duration_since(moment).as_millis()),
+            age_ms: fresh_as_of.map(|moment| asked.duration_since(moment).as_millis()),
         };
         Ok((shown, content))
     }
@@ -259,18 +252,4 @@ fn own_trace() -> String {
     // The only random numbers that the standard library has.
     let random = || RandomState::new().hash_one(());
     format!("00-{:016x}{:016x}-{:016x}-01", random(), random(), random())
-}
-
-fn text(answer: &Response, name: &str) -> String {
-    let value = answer.headers().get(name);
-    value
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or_default()
-        .to_owned()
-}
-
-/// `metrics stale` of `page; fwd=stale; detail="metrics stale"`: what a page says of itself that is not whole.
-fn detail(cache_status: &str) -> Option<String> {
-    let (_, detail) = cache_status.split_once("detail=")?;
-    Some(detail.trim_matches('"').to_owned())
 }

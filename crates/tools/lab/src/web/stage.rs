@@ -9,7 +9,7 @@ use tokio::sync::Notify;
 use super::controls::Refused;
 use crate::link::Link;
 use crate::parts::{LINKED, NAIVE, Part, Stack};
-use stack::sources::{AccountId, ListedAccount, Sources};
+use stack::sources::{AccountId, ListedAccount, SourceClient};
 use stack::supervisor::{Layer, Processes};
 
 /// The most accounts that can be chosen from.
@@ -20,7 +20,7 @@ const LISTED: u16 = 50;
 pub struct Stage {
     pub(super) processes: Processes,
     pub(super) parts: Vec<Part>,
-    pub(super) sources: Sources,
+    pub(super) sources: SourceClient,
     pub(super) stack: Stack,
     pub(super) accounts: Vec<ListedAccount>,
     /// Between the second replica and the broker; none if there is no second replica.

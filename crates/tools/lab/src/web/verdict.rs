@@ -5,6 +5,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
+use stack::PerSource;
 
 /// The promise: a page that is not marked reflects every change that is older than this.
 const BOUND: SignedDuration = SignedDuration::from_secs(1);
@@ -12,8 +13,8 @@ const BOUND: SignedDuration = SignedDuration::from_secs(1);
 /// How many different compositions are remembered.
 const REMEMBERED: usize = 256;
 
-/// The revisions of the three parts of a page, in the order of its `ETag`; none where a part is missing.
-pub(crate) type Revisions = [Option<u64>; 3];
+/// The revisions of the parts of a page; none where one is missing.
+pub(super) type Revisions = PerSource<Option<u64>>;
 
 /// One answer, as far as it is judged.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -122,7 +123,7 @@ impl Known {
     /// The first composition that holds something which an answer lacks.
     fn missed(&self, shown: &Shown) -> Option<Missed> {
         let lacks = |known: &Shown| {
-            let mut pairs = known.revisions.iter().zip(&shown.revisions);
+            let mut pairs = known.revisions.values().zip(shown.revisions.values());
             pairs.any(|(known, shown)| matches!((known, shown), (Some(known), Some(shown)) if known > shown))
         };
         if let Some((at, _)) = self.before(shown).find(|(_, known)| lacks(known)) {
@@ -148,26 +149,6 @@ fn verdict(colour: Colour, why: String) -> Verdict {
     Verdict { colour, why }
 }
 
-/// Reads the revisions out of `W/"json-24h-1.4.6-caf67b6e104ebb75"`; a stale part has a `~`, a missing one is `x`.
-pub(crate) fn revisions(etag: &str) -> Revisions {
-    let revisions = etag.split('-').nth(2).unwrap_or_default();
-    let mut parts = revisions
-        .split('.')
-        .map(|part| part.trim_start_matches('~').parse().ok());
-    std::array::from_fn(|_| parts.next().flatten())
-}
-
-/// Reads them out of `accounts/7/<incarnation>=1-<nonce>, …`, a `Consistency-Token` of all three.
-pub(super) fn revisions_told(token: &str) -> Revisions {
-    let of = |source: &str| {
-        let mut versions = token.split(',').map(str::trim);
-        let version = versions.find(|version| version.split('/').next() == Some(source))?;
-        let (revision, _nonce) = version.rsplit_once('=')?.1.split_once('-')?;
-        revision.parse().ok()
-    };
-    ["accounts", "endpoints", "metrics"].map(of)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -181,7 +162,7 @@ mod tests {
     fn shown(account: u64, fresh_as_of: i64, asked: i64) -> Shown {
         let etag = format!("W/\"json-24h-{account}.4.6-cafe{account}\"");
         Shown {
-            revisions: revisions(&etag),
+            revisions: [Some(account), Some(4), Some(6)].into(),
             etag,
             marked: None,
             fresh_as_of: Some(at(fresh_as_of)),
@@ -252,25 +233,5 @@ mod tests {
         known.note(at(20_000), Some(next));
         assert_eq!(known.judge(&shown(2, 20_100, 20_200)).colour, Colour::Amber);
         assert_eq!(known.judge(&shown(2, 21_900, 22_000)).colour, Colour::Red);
-    }
-
-    #[test]
-    fn revisions_are_read_from_the_tag_of_whole_and_broken_pages() {
-        assert_eq!(revisions("W/\"json-24h-1.4.6-caf\""), [Some(1), Some(4), Some(6)]);
-        assert_eq!(revisions("W/\"json-24h-1.~4.x-caf\""), [Some(1), Some(4), None]);
-        assert_eq!(revisions("nonsense"), [None; 3]);
-    }
-
-    #[test]
-    fn revisions_are_read_from_a_token_in_whatever_order_it_has_them() {
-        assert_eq!(
-            revisions_told("metrics/7/cafe=6-a1, accounts/7/beef=1-b2, endpoints/7/f00d=4-c3"),
-            [Some(1), Some(4), Some(6)]
-        );
-        assert_eq!(
-            revisions_told("accounts/7/beef=1-b2, metrics/7/cafe=x-a1"),
-            [Some(1), None, None]
-        );
-        assert_eq!(revisions_told(""), [None; 3]);
     }
 }

@@ -8,7 +8,7 @@ use axum::http::StatusCode;
 use axum::routing::post;
 use axum::{Json, Router};
 use serde_json::{Value, json};
-use stack::sources::Sources;
+use stack::sources::SourceClient;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
@@ -23,7 +23,7 @@ struct Fake {
 }
 
 /// Starts all three on one port; the first `refusals` batches are answered with 503.
-pub(crate) async fn start(refusals: usize) -> (Sources, mpsc::UnboundedReceiver<Batch>) {
+pub(crate) async fn start(refusals: usize) -> (SourceClient, mpsc::UnboundedReceiver<Batch>) {
     let (batches, sent) = mpsc::unbounded_channel();
     let fake = Fake {
         last_id: Arc::default(),
@@ -41,7 +41,10 @@ pub(crate) async fn start(refusals: usize) -> (Sources, mpsc::UnboundedReceiver<
         listener.local_addr().expect("a bound socket has an address")
     );
     tokio::spawn(async { axum::serve(listener, router).await });
-    (Sources::new(url.clone(), url.clone(), url), sent)
+    (
+        SourceClient::new(stack::PerSource::from_fn(|_| url.clone())),
+        sent,
+    )
 }
 
 async fn create(State(fake): State<Fake>) -> (StatusCode, Json<Value>) {

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use reqwest::Client;
 use serde_json::{Value, json};
-use stack::sources::Sources;
+use stack::PerSource;
+use stack::sources::SourceClient;
 use tempfile::TempDir;
 use test_support::eventually;
 
@@ -20,7 +21,7 @@ const COMPARED_WITHIN: Duration = Duration::from_mins(1);
 async fn nothing_is_left(class: &Class) {
     let [accounts, endpoints, metrics] =
         ["accounts", "endpoints", "metrics"].map(|word| class.lab.address(word));
-    let sources = Sources::new(accounts, endpoints, metrics);
+    let sources = SourceClient::new(PerSource::from([accounts, endpoints, metrics]));
     let accounts = sources.list_accounts(50).await.expect("accounts answers");
     assert_eq!(accounts.len(), 7, "{accounts:?}");
 }

@@ -1,0 +1,144 @@
+//! What the body of a page shows, held against its headers.
+
+use serde::Deserialize;
+use stack::{PageAnswer, PerSource};
+
+use crate::history::Part;
+
+/// The document, as far as it is looked at.
+#[derive(Deserialize)]
+struct Page<'a> {
+    #[serde(borrow)]
+    account: Option<Account<'a>>,
+    endpoints: Option<Endpoints<'a>>,
+    metrics: Option<Metrics>,
+}
+
+#[derive(Deserialize)]
+struct Account<'a> {
+    revision: u64,
+    name: &'a str,
+}
+
+#[derive(Deserialize)]
+struct Endpoints<'a> {
+    revision: u64,
+    #[serde(borrow)]
+    endpoints: Vec<Endpoint<'a>>,
+}
+
+#[derive(Deserialize)]
+struct Endpoint<'a> {
+    name: &'a str,
+}
+
+#[derive(Deserialize)]
+struct Metrics {
+    revision: u64,
+}
+
+/// The parts that an answer shows; or where its headers and its body contradict each other.
+pub(super) fn parts(answer: &PageAnswer) -> Result<PerSource<Option<Part>>, String> {
+    let shown = match answer.status {
+        200 => shown(&answer.body)?,
+        _ => PerSource::default(),
+    };
+    let mut parts = PerSource::default();
+    for (source, version) in answer.head.versions.iter() {
+        parts[source] = match (*version, shown[source]) {
+            (Some(version), Some((revision, serial))) if version.revision == revision => {
+                Some(Part { version, serial })
+            }
+            (Some(version), None) if answer.status == 404 => Some(Part {
+                version,
+                serial: None,
+            }),
+            (None, None) => None,
+            (version, shown) => {
+                let shown = shown.map(|(revision, _)| revision);
+                return Err(format!(
+                    "{source}: the header says {version:?}, the body shows revision {shown:?}"
+                ));
+            }
+        };
+    }
+    Ok(parts)
+}
+
+/// A part in the body: its revision, and the highest serial number in its names.
+type Shown = (u64, Option<u64>);
+
+fn shown(body: &[u8]) -> Result<PerSource<Option<Shown>>, String> {
+    let page: Page<'_> = serde_json::from_slice(body).map_err(|error| error.to_string())?;
+    let parts = [
+        page.account.map(|part| (part.revision, serial(part.name))),
+        page.endpoints.map(|part| {
+            let serials = part.endpoints.iter().filter_map(|endpoint| serial(endpoint.name));
+            (part.revision, serials.max())
+        }),
+        page.metrics.map(|part| (part.revision, None)),
+    ];
+    Ok(parts.into())
+}
+
+/// The number in `name #17`.
+fn serial(name: &str) -> Option<u64> {
+    name.rsplit_once('#')?.1.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use stack::{Incarnation, Moment, PageHead, Source, Version};
+
+    use super::*;
+
+    fn answer(status: u16, revisions: [Option<u64>; 3], body: &'static str) -> PageAnswer {
+        let version = |revision| Version {
+            incarnation: Incarnation(0xaa),
+            revision,
+            nonce: 1,
+        };
+        let head = PageHead {
+            versions: PerSource::from(revisions).map(|revision| revision.map(version)),
+            ..PageHead::default()
+        };
+        let (sent, sent_at) = (Instant::now(), Moment::START);
+        PageAnswer {
+            status,
+            sent,
+            sent_at,
+            received: sent,
+            received_at: sent_at,
+            head,
+            body: body.into(),
+        }
+    }
+
+    #[test]
+    fn a_part_has_the_version_of_the_header_and_the_highest_serial_of_the_body() {
+        let body = r#"{"account":{"id":7,"revision":3,"name":"page #31"},"endpoints":{"revision":9,"endpoints":[
+            {"id":1,"name":"a #40"},{"id":2,"name":"b #12"}]},"metrics":null,"missing":[{}],"stale":[{}]}"#;
+        let parts = parts(&answer(200, [Some(3), Some(9), None], body)).unwrap();
+        let shown = parts.map(|part| part.map(|part| (part.version.revision, part.serial)));
+        assert_eq!(shown, [Some((3, Some(31))), Some((9, Some(40))), None].into());
+    }
+
+    #[test]
+    fn a_header_that_says_another_revision_than_the_body_is_nonsense() {
+        let body = r#"{"account":{"revision":3,"name":"x"},"endpoints":null,"metrics":null}"#;
+        assert!(parts(&answer(200, [Some(4), None, None], body)).is_err());
+        assert!(parts(&answer(200, [None; 3], body)).is_err(), "nor is no header");
+    }
+
+    #[test]
+    fn an_absence_may_have_a_version() {
+        let absent = parts(&answer(404, [Some(4), None, None], "{}")).unwrap();
+        assert_eq!(absent[Source::Accounts].unwrap().version.revision, 4);
+        assert_eq!(
+            parts(&answer(404, [None; 3], "{}")).unwrap(),
+            PerSource::default()
+        );
+    }
+}
