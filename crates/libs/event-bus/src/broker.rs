@@ -172,7 +172,7 @@ impl Broker {
         self.link.borrow().client.connection_state() == async_nats::connection::State::Connected
     }
 
-    /// Waits until nobody puts a new client in the place of one that ended, which by itself never happens: what hears and
+    /// Waits until nobody puts a new client in the place of one that ended, which by itself never happens: what receives and
     /// what publishes would be cut off for good.
     pub fn closed(&self) -> impl Future<Output = ()> + Send + use<> {
         let mut link = self.link.clone();
@@ -212,7 +212,7 @@ impl Broker {
     }
 
     /// A broker without room for a gibibyte gets a smaller stream. It is caught up from for a shorter time, and what it
-    /// drops too early is noticed as a loss; without any stream, nobody would hear of anything.
+    /// drops too early is noticed as a loss; without any stream, nobody would learn of anything.
     async fn find_or_make_stream(&self) -> Result<stream::Stream, CreateStreamError> {
         let mut config = self.topology.stream_config(self.stream_replicas);
         let mut raced = false;

@@ -19,7 +19,7 @@ pub(crate) const WATERMARK: &str = "watermark";
 /// The type of a claim is the source's; this is how it ends.
 const CLAIM: &str = ".claim.v1";
 
-/// One announced change, as it was heard.
+/// One announced change, as it was received.
 #[derive(Debug, Clone)]
 pub struct Event {
     /// `<source>:<incarnation>:<sequence>:<nonce>`; also the broker's key for duplicates.

@@ -1,11 +1,11 @@
-//! What one hearer hears: every source's changes and watermarks, in the stream's order, and every loss.
+//! What one consumer receives: every source's changes and watermarks, in the stream's order, and every loss.
 //!
 //! The client library's consumers resume silently over what a stream no longer holds, and over a stream made anew.
 //! So the loop here subscribes afresh on every connection, from its own cursor, after comparing the stream with what
 //! it knew of it; and each source's own sequence tells of whatever was lost within.
 
 mod cursor;
-mod heard;
+mod item;
 
 use std::time::Duration;
 
@@ -18,10 +18,10 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use self::cursor::Cursor;
-pub use self::heard::{Change, ChangeKind, Claimed, Heard, Loss, Watermark};
+pub use self::item::{Change, ChangeKind, Claimed, FeedItem, Loss, Watermark};
 use crate::outage::Seldom;
 use crate::outbox::Count;
-use crate::sequence::{Cause, Heard as SequenceHeard, Order, Speaker};
+use crate::sequence::{Cause, Order, SourceSequence, Speaker};
 use crate::trouble::Stage;
 use crate::{Broker, Claim, Event, Headers, event};
 
@@ -35,10 +35,10 @@ const RETRY_AFTER: Duration = Duration::from_millis(100);
 pub struct Feed {
     broker: Broker,
     sources: Vec<String>,
-    heard: Vec<SequenceHeard>,
+    sequences: Vec<SourceSequence>,
     cursor: Option<Cursor>,
     /// Whether this connection's subscription works.
-    hearing: bool,
+    receiving: bool,
     /// Losses and messages that cannot be read may be as many as messages.
     seldom: Seldom,
 }
@@ -53,32 +53,32 @@ enum FeedError {
     Messages(#[from] async_nats::jetstream::consumer::StreamError),
     #[error("the subscription ended")]
     Ended,
-    #[error("the stream goes on, and nothing is heard of it")]
+    #[error("the stream goes on, and the subscription receives nothing")]
     Deaf,
 }
 
 impl Feed {
-    /// A feed of `sources`; what it hears refers to them by index. Other sources on the stream are not its concern.
+    /// A feed of `sources`; what it consumes refers to them by index. Other sources on the stream are not its concern.
     pub fn new(broker: Broker, sources: &[&str]) -> Self {
         Self {
             broker,
             sources: sources.iter().map(|&source| source.to_owned()).collect(),
-            heard: sources.iter().map(|_| SequenceHeard::default()).collect(),
+            sequences: sources.iter().map(|_| SourceSequence::default()).collect(),
             cursor: None,
-            hearing: false,
+            receiving: false,
             seldom: Seldom::default(),
         }
     }
 
-    /// Tells `hear` everything, in order, until stopped. `hear` must not wait (rule 5): what it delays is everybody's
+    /// Tells `apply` everything, in order, until stopped. `apply` must not wait (rule 5): what it delays is everybody's
     /// freshness.
-    pub async fn run(mut self, stop: CancellationToken, mut hear: impl FnMut(Heard) + Send) {
+    pub async fn run(mut self, stop: CancellationToken, mut apply: impl FnMut(FeedItem) + Send) {
         loop {
             let result = tokio::select! {
                 () = stop.cancelled() => return,
-                result = self.listen(&mut hear) => result,
+                result = self.listen(&mut apply) => result,
             };
-            self.hearing = false;
+            self.receiving = false;
             let Err(error) = result else { continue };
             self.broker.trouble().set(Stage::Feed, &error);
             tokio::select! {
@@ -89,7 +89,7 @@ impl Feed {
     }
 
     /// Listens until the connection is a new one, or something is wrong with this one.
-    async fn listen(&mut self, hear: &mut (impl FnMut(Heard) + Send)) -> Result<(), FeedError> {
+    async fn listen(&mut self, apply: &mut (impl FnMut(FeedItem) + Send)) -> Result<(), FeedError> {
         self.broker.first_connection().await;
         let mut connections = self.broker.connections.clone();
         connections.mark_unchanged();
@@ -97,14 +97,14 @@ impl Feed {
         tokio::select! {
             biased;
             Ok(()) = connections.changed() => Ok(()),
-            result = self.listen_here(hear) => result,
+            result = self.listen_here(apply) => result,
         }
     }
 
     /// Subscribes from the cursor and listens.
-    async fn listen_here(&mut self, hear: &mut (impl FnMut(Heard) + Send)) -> Result<(), FeedError> {
+    async fn listen_here(&mut self, apply: &mut (impl FnMut(FeedItem) + Send)) -> Result<(), FeedError> {
         let stream = self.broker.stream().await?;
-        let mut cursor = self.find_place(stream.cached_info(), hear);
+        let mut cursor = self.find_place(stream.cached_info(), apply);
         let mut messages = stream
             .create_consumer(self.consumer_from(cursor))
             .await?
@@ -125,10 +125,10 @@ impl Feed {
                 // The client's consumer made itself anew, from somewhere else. Subscribe again from where we stand.
                 return Err(FeedError::Ended);
             }
-            self.log_hearing(cursor);
+            self.log_receiving(cursor);
             cursor.sequence = sequence;
             self.cursor = Some(cursor);
-            self.take(&message.message, hear);
+            self.take(&message.message, apply);
         }
     }
 
@@ -138,13 +138,13 @@ impl Feed {
         if Cursor::end_of(self.broker.stream().await?.cached_info()) != cursor {
             return Err(FeedError::Deaf);
         }
-        self.log_hearing(cursor);
+        self.log_receiving(cursor);
         Ok(())
     }
 
     /// Where to go on. A stream that is not the one left behind, or no longer holds what comes next, is a loss of
-    /// unknown extent: everything known is void, and hearing starts at its end.
-    fn find_place(&mut self, info: &stream::Info, hear: &mut impl FnMut(Heard)) -> Cursor {
+    /// unknown extent: everything known is void, and receiving starts at its end.
+    fn find_place(&mut self, info: &stream::Info, apply: &mut impl FnMut(FeedItem)) -> Cursor {
         let end = Cursor::end_of(info);
         let place = match self.cursor {
             Some(known) if known.continues_in(end, info.state.first_sequence) => known,
@@ -152,7 +152,7 @@ impl Feed {
                 if self.seldom.say("another stream") {
                     tracing::warn!("the stream is not the one left behind; asking everybody again");
                 }
-                hear(Heard::Loss(Loss {
+                apply(FeedItem::Loss(Loss {
                     source: None,
                     cause: Cause::Stream,
                 }));
@@ -175,12 +175,12 @@ impl Feed {
         }
     }
 
-    fn take(&mut self, message: &Message, hear: &mut impl FnMut(Heard)) {
+    fn take(&mut self, message: &Message, apply: &mut impl FnMut(FeedItem)) {
         let Some((source, entity)) = self.broker.topology.parse(&message.subject) else {
             if self.seldom.say("whose") {
                 tracing::warn!(subject = %message.subject, "a message that does not say whose it is");
             }
-            return hear(Heard::Loss(Loss {
+            return apply(FeedItem::Loss(Loss {
                 source: None,
                 cause: Cause::Unreadable,
             }));
@@ -189,9 +189,9 @@ impl Feed {
             return;
         };
         match event::read(entity, message.headers.as_ref(), &message.payload) {
-            Ok(event::Message::Change(event)) => self.take_change(source, event, message, hear),
+            Ok(event::Message::Change(event)) => self.take_change(source, event, message, apply),
             Ok(event::Message::Claim { claim, .. }) => {
-                self.take_claim(source, Some(claim), hear);
+                self.take_claim(source, Some(claim), apply);
             }
             Ok(event::Message::Watermark {
                 claim,
@@ -202,13 +202,13 @@ impl Feed {
                     source,
                     complete_until,
                 };
-                self.take_watermark(watermark, claim, count, hear);
+                self.take_watermark(watermark, claim, count, apply);
             }
             Err(error) => {
                 if self.seldom.say("unreadable") {
                     tracing::warn!(subject = %message.subject, %error, "a message that cannot be read");
                 }
-                hear(Heard::Loss(Loss {
+                apply(FeedItem::Loss(Loss {
                     source: Some(source),
                     cause: Cause::Unreadable,
                 }));
@@ -216,8 +216,14 @@ impl Feed {
         }
     }
 
-    fn take_change(&mut self, source: usize, event: Event, message: &Message, hear: &mut impl FnMut(Heard)) {
-        let (loss, order) = self.heard[source].change(event.claim, event.incarnation, event.sequence);
+    fn take_change(
+        &mut self,
+        source: usize,
+        event: Event,
+        message: &Message,
+        apply: &mut impl FnMut(FeedItem),
+    ) {
+        let (loss, order) = self.sequences[source].change(event.claim, event.incarnation, event.sequence);
         let kind = match order {
             Order::Next => ChangeKind::New,
             Order::Repeat => ChangeKind::Repeat,
@@ -229,14 +235,19 @@ impl Feed {
             &event,
         );
         process.enter(|| {
-            self.tell_loss(source, loss, hear);
-            hear(Heard::Change(Change { source, event, kind }));
+            self.tell_loss(source, loss, apply);
+            apply(FeedItem::Change(Change { source, event, kind }));
         });
     }
 
     /// Who speaks for the source from here on.
-    fn take_claim(&mut self, source: usize, claim: Option<Claim>, hear: &mut impl FnMut(Heard)) -> Speaker {
-        let speaker = self.heard[source].claim(claim);
+    fn take_claim(
+        &mut self,
+        source: usize,
+        claim: Option<Claim>,
+        apply: &mut impl FnMut(FeedItem),
+    ) -> Speaker {
+        let speaker = self.sequences[source].claim(claim);
         match speaker {
             Speaker::Known => {}
             Speaker::New => {
@@ -245,11 +256,11 @@ impl Feed {
                     ?claim,
                     "a publisher claims the source"
                 );
-                hear(Heard::Claimed(Claimed { source, claim }));
+                apply(FeedItem::Claimed(Claimed { source, claim }));
             }
             Speaker::Retired => {
                 self.warn_of(source, claim);
-                hear(Heard::Foreign { source });
+                apply(FeedItem::Foreign { source });
             }
         }
         speaker
@@ -261,15 +272,15 @@ impl Feed {
         watermark: Watermark,
         claim: Option<Claim>,
         count: Count,
-        hear: &mut impl FnMut(Heard),
+        apply: &mut impl FnMut(FeedItem),
     ) {
         let source = watermark.source;
-        if self.take_claim(source, claim, hear) == Speaker::Retired {
+        if self.take_claim(source, claim, apply) == Speaker::Retired {
             return;
         }
-        let loss = self.heard[source].watermark(count);
-        self.tell_loss(source, loss, hear);
-        hear(Heard::Watermark(watermark));
+        let loss = self.sequences[source].watermark(count);
+        self.tell_loss(source, loss, apply);
+        apply(FeedItem::Watermark(watermark));
     }
 
     /// Seldom: it may go on four times a second.
@@ -284,24 +295,24 @@ impl Feed {
         }
     }
 
-    fn log_hearing(&mut self, cursor: Cursor) {
-        if self.hearing {
+    fn log_receiving(&mut self, cursor: Cursor) {
+        if self.receiving {
             return;
         }
-        self.hearing = true;
+        self.receiving = true;
         self.broker.trouble().clear(Stage::Feed);
         // At the start, and after that where a loss is told: elsewhere it goes on where it was.
-        if self.seldom.say("hearing") {
-            tracing::info!(from = cursor.sequence + 1, "hearing the feed");
+        if self.seldom.say("receiving") {
+            tracing::info!(from = cursor.sequence + 1, "receiving the feed");
         }
     }
 
-    fn tell_loss(&self, source: usize, loss: Option<Cause>, hear: &mut impl FnMut(Heard)) {
+    fn tell_loss(&self, source: usize, loss: Option<Cause>, apply: &mut impl FnMut(FeedItem)) {
         let Some(cause) = loss else { return };
         let name = &self.sources[source];
-        if cause == Cause::FirstHeard {
-            // At every start, once per source: what came before could not be heard.
-            tracing::debug!(source = name, "heard for the first time");
+        if cause == Cause::FirstMessage {
+            // At every start, once per source: what came before could not be received.
+            tracing::debug!(source = name, "first message of this source");
         } else if cause == Cause::NewPublisher {
             // At every start of a source and at each of its new connections.
             tracing::info!(
@@ -315,7 +326,7 @@ impl Feed {
                 "something may have been missed; asking again"
             );
         }
-        hear(Heard::Loss(Loss {
+        apply(FeedItem::Loss(Loss {
             source: Some(source),
             cause,
         }));

@@ -1,7 +1,7 @@
-//! What the stream still tells of the past: the last change of each entity, for a hearer that starts with nothing.
+//! What the stream still tells of the past: the last change of each entity, for a consumer that starts with nothing.
 //!
 //! It is a warm start and nothing more. The stream may have lost any of it, so that it proves nothing (rule 19); what
-//! counts is what a [`Feed`](crate::Feed) hears, which neither needs this nor shares a place in the stream with it.
+//! counts is what a [`Feed`](crate::Feed) receives, which neither needs this nor shares a place in the stream with it.
 
 use std::fmt;
 use std::time::Duration;
@@ -64,7 +64,7 @@ impl PastChange {
 /// The last change of each entity of some sources, in the order of the stream, up to the stream's end at the first call
 /// of [`next`](Self::next). A stream that is not there is created, and is empty.
 ///
-/// An entity that changes while this is read may be left out: its change is for the feed to hear.
+/// An entity that changes while this is read may be left out: its change is for the feed to receive.
 #[derive(Debug)]
 pub struct History {
     broker: Broker,

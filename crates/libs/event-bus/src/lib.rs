@@ -22,7 +22,7 @@ pub use claim::Claim;
 pub use clock::Clock;
 pub use config::NatsConfig;
 pub use event::Event;
-pub use feed::{Change, ChangeKind, Claimed, Feed, Heard, Loss, Watermark};
+pub use feed::{Change, ChangeKind, Claimed, Feed, FeedItem, Loss, Watermark};
 pub use incarnation::{Incarnation, Nonce, NotAnIncarnation, NotSixteenDigits, Version};
 pub use readiness::readiness;
 pub use relay::{FailPoint, Publishing, Relay, RelayOptions};

@@ -44,13 +44,13 @@ pub struct EntityEvent {
     pub place: Place,
 }
 
-/// Whose an entity's data is, as far as the service knows. The default: nothing was heard of the entity.
+/// Whose an entity's data is, as far as the service knows. The default: no event of the entity was applied.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Owner {
     /// The entity has ended: it gets no new data.
     pub deleted: bool,
     life: Option<Nonce>,
-    /// The number of the incarnation of the last event; none while nothing was heard of the entity.
+    /// The number of the incarnation of the last event; none while no event of the entity was applied.
     heard_in: Option<i64>,
     /// Up to where the stream was past when the first of the data was written.
     past: Option<Stamp>,
@@ -94,7 +94,7 @@ impl Owner {
     /// What the event changes; none if it changes nothing. A repeated event has the same effect again.
     pub fn apply(&self, c: &Connection, event: &EntityEvent) -> rusqlite::Result<Option<Effect>> {
         let place = Stamp::of(c, event.place)?;
-        let said_in = Begun::heard(c, event.incarnation, place)?;
+        let said_in = Begun::seen(c, event.incarnation, place)?;
         if self.is_ahead_of(c, said_in)? {
             return Ok(None);
         }
@@ -128,7 +128,9 @@ impl Owner {
     /// Whether the event is of an incarnation that had ended when the last event was published.
     fn is_ahead_of(&self, c: &Connection, said_in: Begun) -> rusqlite::Result<bool> {
         match self.heard_in {
-            Some(heard) if heard != said_in.number => Ok(said_in.is_before(Begun::numbered(c, heard)?)),
+            Some(received) if received != said_in.number => {
+                Ok(said_in.is_before(Begun::numbered(c, received)?))
+            }
             _ => Ok(false),
         }
     }

@@ -10,7 +10,7 @@ use crate::{Broker, Publishing, outbox};
 /// that they could be sent to. Writes are refused one by one, with the reason.
 ///
 /// A source without a broker is ready: it takes changes and answers from its database, and announces when the broker is back.
-/// Its hearers stop trusting it by themselves; who sent readers away from it would only make an outage of two.
+/// Its consumers stop trusting it by themselves; who sent readers away from it would only make an outage of two.
 pub async fn readiness(database: Database, broker: Broker, publishing: Publishing) -> Result<String, String> {
     let read = database.read(|transaction| outbox::incarnation(transaction).map_err(Error::from));
     read.await.map_err(|error| match error {

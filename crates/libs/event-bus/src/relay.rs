@@ -32,7 +32,7 @@ use crate::outbox::{self, Acknowledged, Everything, Pending, Snapshot};
 use crate::trouble::Stage;
 use crate::{Broker, Clock, HeadersMut};
 
-/// How often a source says up to when it is complete. A hearer that misses four of these stops trusting.
+/// How often a source says up to when it is complete. A consumer that misses four of these stops trusting.
 const WATERMARK_EVERY: Duration = Duration::from_millis(250);
 /// Rows published before their acknowledgements are awaited together.
 const BATCH: usize = 256;

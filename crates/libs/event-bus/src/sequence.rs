@@ -1,4 +1,4 @@
-//! Notices that something was not heard, and who speaks for a source (rules 7 and 21). Pure: no broker, no clock.
+//! Notices that something was not received, and who speaks for a source (rules 7 and 21). Pure: no broker, no clock.
 //!
 //! The broker may lose what it acknowledged, a consumer may skip what was deleted, a database may be reset or set back, and a
 //! publisher that was replaced may wake up. None of that is announced. What reveals it is a source's own contiguous count of
@@ -19,16 +19,16 @@ const UNCLAIMED: Claim = Claim(0);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cause {
     /// The first word of this source: what came before is unknown.
-    FirstHeard,
+    FirstMessage,
     /// The first word of another publisher: what it has that the former one did not say is unknown.
     NewPublisher,
     /// The source's database is another one.
     NewIncarnation,
     /// The sequence jumped.
     Gap,
-    /// A watermark counts more announcements than were heard.
+    /// A watermark counts more announcements than were received.
     Behind,
-    /// A watermark counts fewer announcements than were heard: the source's database was set back.
+    /// A watermark counts fewer announcements than were received: the source's database was set back.
     SetBack,
     /// A message that says too little.
     Unreadable,
@@ -37,7 +37,7 @@ pub enum Cause {
 }
 
 impl Cause {
-    /// All but the first word of a source and of a publisher, which are no loss of what was there to be heard.
+    /// All but the first word of a source and of a publisher, which are no loss of what was there to be received.
     pub(crate) const LOSSES: [Self; 6] = [
         Self::NewIncarnation,
         Self::Gap,
@@ -50,7 +50,7 @@ impl Cause {
     /// As a metric's label.
     pub(crate) fn as_str(self) -> &'static str {
         match self {
-            Self::FirstHeard => "first heard",
+            Self::FirstMessage => "first received",
             Self::NewPublisher => "new publisher",
             Self::NewIncarnation => "new incarnation",
             Self::Gap => "gap",
@@ -62,7 +62,7 @@ impl Cause {
     }
 }
 
-/// How an announcement relates to what was heard before.
+/// How an announcement relates to what was received before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Order {
     Next,
@@ -81,9 +81,9 @@ pub(crate) enum Speaker {
     Retired,
 }
 
-/// What was heard of one source.
+/// What is known of one source.
 #[derive(Debug, Default)]
-pub(crate) struct Heard {
+pub(crate) struct SourceSequence {
     /// Who speaks for the source. A history that was left is never returned to: a retired claim is never live again.
     live: Option<Claim>,
     retired: VecDeque<Claim>,
@@ -92,7 +92,7 @@ pub(crate) struct Heard {
     counted: bool,
 }
 
-impl Heard {
+impl SourceSequence {
     /// The announcement that was counted last.
     pub(crate) fn last(&self) -> Option<(Incarnation, u64)> {
         self.last
@@ -143,7 +143,7 @@ impl Heard {
     /// Whether this is the first word of the one who speaks, or of another database.
     fn first_word(&self, incarnation: Incarnation) -> Option<Cause> {
         match self.last {
-            None => Some(Cause::FirstHeard),
+            None => Some(Cause::FirstMessage),
             Some((known, _)) if known != incarnation => Some(Cause::NewIncarnation),
             Some(_) => (!self.counted).then_some(Cause::NewPublisher),
         }
@@ -154,7 +154,7 @@ impl Heard {
         self.counted = true;
     }
 
-    /// Takes note of a watermark of the one who speaks for the source. A count that is not the one heard, in either direction,
+    /// Takes note of a watermark of the one who speaks for the source. A count that is not the one received, in either direction,
     /// is a loss.
     pub(crate) fn watermark(&mut self, count: Count) -> Option<Cause> {
         let Count {
@@ -191,93 +191,108 @@ mod tests {
         }
     }
 
-    /// One who has heard X claim.
-    fn hearing_x() -> Heard {
-        let mut heard = Heard::default();
-        assert_eq!(heard.claim(X), Speaker::New);
-        heard
+    /// One who has received X claim.
+    fn following_x() -> SourceSequence {
+        let mut received = SourceSequence::default();
+        assert_eq!(received.claim(X), Speaker::New);
+        received
     }
 
-    fn watermark(heard: &mut Heard, claim: Option<Claim>, count: Count) -> Option<Cause> {
-        let speaker = heard.claim(claim);
+    fn watermark(received: &mut SourceSequence, claim: Option<Claim>, count: Count) -> Option<Cause> {
+        let speaker = received.claim(claim);
         assert_ne!(speaker, Speaker::Retired);
-        heard.watermark(count)
+        received.watermark(count)
     }
 
     #[test]
     fn the_first_word_of_a_source_is_a_loss_and_the_next_is_not() {
-        let mut heard = hearing_x();
-        assert_eq!(heard.change(X, A, 41), (Some(Cause::FirstHeard), Order::Next));
-        assert_eq!(heard.change(X, A, 42), (None, Order::Next));
-        assert_eq!(watermark(&mut heard, X, count(A, 42)), None);
+        let mut received = following_x();
+        assert_eq!(
+            received.change(X, A, 41),
+            (Some(Cause::FirstMessage), Order::Next)
+        );
+        assert_eq!(received.change(X, A, 42), (None, Order::Next));
+        assert_eq!(watermark(&mut received, X, count(A, 42)), None);
     }
 
     #[test]
-    fn a_count_that_is_not_the_one_heard_is_a_loss_once_in_either_direction() {
-        let mut heard = hearing_x();
-        heard.change(X, A, 1);
-        assert_eq!(watermark(&mut heard, X, count(A, 3)), Some(Cause::Behind));
-        assert_eq!(watermark(&mut heard, X, count(A, 3)), None);
-        assert_eq!(heard.change(X, A, 4), (None, Order::Next));
-        assert_eq!(watermark(&mut heard, X, count(A, 2)), Some(Cause::SetBack));
-        assert_eq!(watermark(&mut heard, X, count(A, 2)), None);
+    fn a_count_that_is_not_the_one_applied_is_a_loss_once_in_either_direction() {
+        let mut received = following_x();
+        received.change(X, A, 1);
+        assert_eq!(watermark(&mut received, X, count(A, 3)), Some(Cause::Behind));
+        assert_eq!(watermark(&mut received, X, count(A, 3)), None);
+        assert_eq!(received.change(X, A, 4), (None, Order::Next));
+        assert_eq!(watermark(&mut received, X, count(A, 2)), Some(Cause::SetBack));
+        assert_eq!(watermark(&mut received, X, count(A, 2)), None);
     }
 
     #[test]
     fn another_incarnation_is_a_loss_even_if_its_count_fits() {
-        let mut heard = hearing_x();
-        heard.change(X, A, 7);
-        assert_eq!(heard.change(X, B, 8), (Some(Cause::NewIncarnation), Order::Next));
-        assert_eq!(watermark(&mut heard, X, count(A, 8)), Some(Cause::NewIncarnation));
+        let mut received = following_x();
+        received.change(X, A, 7);
+        assert_eq!(
+            received.change(X, B, 8),
+            (Some(Cause::NewIncarnation), Order::Next)
+        );
+        assert_eq!(
+            watermark(&mut received, X, count(A, 8)),
+            Some(Cause::NewIncarnation)
+        );
     }
 
     #[test]
     fn a_history_that_was_left_is_never_returned_to() {
-        let mut heard = hearing_x();
-        assert_eq!(heard.claim(Y), Speaker::New);
-        assert_eq!(heard.claim(X), Speaker::Retired);
-        assert_eq!(heard.change(X, A, 1).1, Order::Foreign);
-        assert_eq!(heard.claim(Y), Speaker::Known);
+        let mut received = following_x();
+        assert_eq!(received.claim(Y), Speaker::New);
+        assert_eq!(received.claim(X), Speaker::Retired);
+        assert_eq!(received.change(X, A, 1).1, Order::Foreign);
+        assert_eq!(received.claim(Y), Speaker::Known);
         for other in 100..100 + RETIRED as u64 - 1 {
-            assert_eq!(heard.claim(Some(Claim(other))), Speaker::New);
+            assert_eq!(received.claim(Some(Claim(other))), Speaker::New);
         }
-        assert_eq!(heard.claim(X), Speaker::Retired);
-        assert_eq!(heard.claim(Y), Speaker::Retired);
+        assert_eq!(received.claim(X), Speaker::Retired);
+        assert_eq!(received.claim(Y), Speaker::Retired);
     }
 
     #[test]
     fn the_first_word_of_another_publisher_is_a_loss_whatever_it_counts() {
-        let mut heard = hearing_x();
-        heard.change(X, A, 1);
+        let mut received = following_x();
+        received.change(X, A, 1);
         assert_eq!(
-            heard.change(Y, A, 2),
+            received.change(Y, A, 2),
             (None, Order::Foreign),
             "an event claims nothing"
         );
-        assert_eq!(watermark(&mut heard, Y, count(A, 1)), Some(Cause::NewPublisher));
-        assert_eq!(watermark(&mut heard, Y, count(A, 1)), None);
-        assert_eq!(heard.claim(Z), Speaker::New);
-        assert_eq!(heard.change(Z, A, 2), (Some(Cause::NewPublisher), Order::Next));
-        assert_eq!(watermark(&mut heard, Z, count(A, 2)), None);
+        assert_eq!(
+            watermark(&mut received, Y, count(A, 1)),
+            Some(Cause::NewPublisher)
+        );
+        assert_eq!(watermark(&mut received, Y, count(A, 1)), None);
+        assert_eq!(received.claim(Z), Speaker::New);
+        assert_eq!(received.change(Z, A, 2), (Some(Cause::NewPublisher), Order::Next));
+        assert_eq!(watermark(&mut received, Z, count(A, 2)), None);
     }
 
     #[test]
     fn messages_without_a_claim_are_those_of_one_publisher_until_another_one_claims() {
-        let mut heard = Heard::default();
-        assert_eq!(watermark(&mut heard, None, count(A, 1)), Some(Cause::FirstHeard));
-        assert_eq!(heard.change(None, A, 2), (None, Order::Next));
-        assert_eq!(heard.claim(X), Speaker::New);
-        assert_eq!(heard.claim(None), Speaker::Retired);
+        let mut received = SourceSequence::default();
+        assert_eq!(
+            watermark(&mut received, None, count(A, 1)),
+            Some(Cause::FirstMessage)
+        );
+        assert_eq!(received.change(None, A, 2), (None, Order::Next));
+        assert_eq!(received.claim(X), Speaker::New);
+        assert_eq!(received.claim(None), Speaker::Retired);
     }
 
     proptest! {
-        /// Whatever is dropped or repeated: after each watermark, every sequence it counts was heard since the last
+        /// Whatever is dropped or repeated: after each watermark, every sequence it counts was received since the last
         /// reported loss, or a loss was reported.
         #[test]
         fn what_was_missed_is_always_reported(
             steps in prop::collection::vec((any::<bool>(), any::<bool>(), any::<bool>()), 1..60),
         ) {
-            let mut heard = hearing_x();
+            let mut received = following_x();
             let mut sent = 0;
             let mut missed = true; // everything before the first word
             for (lost, repeated, told) in steps {
@@ -286,13 +301,13 @@ mod tests {
                     missed = true;
                 } else {
                     for _ in 0..=u8::from(repeated) {
-                        let (loss, _) = heard.change(X, A, sent);
+                        let (loss, _) = received.change(X, A, sent);
                         prop_assert_eq!(loss.is_some(), missed);
                         missed = false;
                     }
                 }
                 if told {
-                    prop_assert_eq!(watermark(&mut heard, X, count(A, sent)).is_some(), missed);
+                    prop_assert_eq!(watermark(&mut received, X, count(A, sent)).is_some(), missed);
                     missed = false;
                 }
             }

@@ -171,7 +171,7 @@ impl Subscription {
         if consumer.cached_info().config.description != wanted.description {
             tracing::info!(
                 source = self.source,
-                "the database is another one; hearing all again"
+                "the database is another one; consuming everything again"
             );
             let deleted = stream.delete_consumer(&self.durable).await;
             deleted.map_err(SubscriptionError::Delete)?;

@@ -52,7 +52,7 @@ impl Stage {
             },
             Self::Stream => "the stream cannot be used",
             Self::Publishing => "nothing can be published; changes wait in the outbox",
-            Self::Feed => "the feed is not heard",
+            Self::Feed => "the feed is not received",
             Self::Subscription => "not subscribed",
         }
     }
@@ -62,7 +62,7 @@ impl Stage {
             Self::Connection => "connected to NATS again",
             Self::Stream => "the stream can be used",
             Self::Publishing => "publishing again",
-            Self::Feed => "hearing the feed again",
+            Self::Feed => "the feed is received again",
             Self::Subscription => "subscribed again",
         }
     }

@@ -226,7 +226,7 @@ async fn update_account(
     Ok(service.written(&stored))
 }
 
-/// Deletes the account; the other services hear it and delete what is theirs.
+/// Deletes the account; the other services consume the event and delete what is theirs.
 #[utoipa::path(delete, path = "/accounts/{id}", params(
     ("id" = i64, Path), ("If-Match" = Option<String>, Header, description = "the versions that may be deleted"),
 ), responses(

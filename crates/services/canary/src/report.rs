@@ -8,7 +8,7 @@ use opentelemetry::metrics::{Counter, Histogram};
 use opentelemetry::{KeyValue, global};
 use url::Url;
 
-/// From a page that heard of the change before the reader asked to one that waits for a TTL.
+/// From a page that saw the change before the reader asked to one that waits for a TTL.
 const STALENESS_BOUNDS: [f64; 14] = [
     0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 30.0, 60.0,
 ];

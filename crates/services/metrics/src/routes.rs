@@ -22,7 +22,7 @@ use crate::sample::{AccountId, Invalid};
 use crate::store::{Recorded, Store};
 use crate::window::{Frame, Window};
 
-/// For how many whole seconds the answer holds unless samples come. No `max-age`: samples may come at once, and caches that hear no
+/// For how many whole seconds the answer holds unless samples come. No `max-age`: samples may come at once, and caches that receive no
 /// events must ask (RFC 9111, section 4.2).
 const VALID_FOR: HeaderName = HeaderName::from_static("valid-for");
 const ACCOUNT_LIFE: HeaderName = HeaderName::from_static("account-life");

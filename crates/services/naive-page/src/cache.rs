@@ -27,7 +27,7 @@ pub(crate) fn pages() -> Pages {
 }
 
 /// Invalidates an account's pages whenever a source says that it changed.
-pub(crate) async fn hear(mut events: Subscriber, pages: Pages) {
+pub(crate) async fn apply_events(mut events: Subscriber, pages: Pages) {
     let counter = global::meter("naive-page").u64_counter("page.events").build();
     while let Some(event) = events.next().await {
         // `events.<source>.<account>`. Watermarks end in a word.

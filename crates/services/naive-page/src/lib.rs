@@ -33,7 +33,7 @@ pub async fn run(config: Config, listener: TcpListener, stop: CancellationToken)
     let pages = cache::pages();
     let client = async_nats::connect(&config.nats_url).await?;
     let events = client.subscribe(format!("{}.>", config.subject_prefix)).await?;
-    let hearing = tokio::spawn(cache::hear(events, pages.clone()));
+    let applying = tokio::spawn(cache::apply_events(events, pages.clone()));
 
     let options = ServeOptions {
         allowed_hosts: config.allowed_hosts.clone(),
@@ -46,7 +46,7 @@ pub async fn run(config: Config, listener: TcpListener, stop: CancellationToken)
         .with_state(App { pages, sources });
     let router = http_edge::edge(router, Readiness::always(), EdgeOptions::default());
     let served = http_edge::serve(listener, router, options, stop).await;
-    hearing.abort();
+    applying.abort();
     Ok(served?)
 }
 

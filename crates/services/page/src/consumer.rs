@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use event_bus::{Cause, Change, ChangeKind, Claimed, Event, Heard, Loss, Watermark};
+use event_bus::{Cause, Change, ChangeKind, Claimed, Event, FeedItem, Loss, Watermark};
 use fresh_cache::{Announcement, Claim, EventFragment, FeedReader, FeedWriter, SourceId, Version};
 use opentelemetry::metrics::{Counter, Histogram, Meter};
 use opentelemetry::{KeyValue, global};
@@ -19,7 +19,7 @@ const DELAY_BOUNDS: [f64; 16] = [
 
 /// What may reveal that something of one source was missed.
 const CAUSES: [Cause; 7] = [
-    Cause::FirstHeard,
+    Cause::FirstMessage,
     Cause::NewPublisher,
     Cause::NewIncarnation,
     Cause::Gap,
@@ -98,23 +98,23 @@ impl FeedConsumer {
     }
 
     /// Applies one message.
-    pub(crate) fn apply(&mut self, message: Heard) {
+    pub(crate) fn apply(&mut self, message: FeedItem) {
         match message {
-            Heard::Change(change) => self.apply_change(&change),
-            Heard::Watermark(Watermark {
+            FeedItem::Change(change) => self.apply_change(&change),
+            FeedItem::Watermark(Watermark {
                 source,
                 complete_until,
             }) => {
                 self.writer.watermark(SourceId(source), moment(complete_until));
                 self.clocks.compare(source, complete_until);
             }
-            Heard::Loss(Loss { source, cause }) => self.apply_loss(source, cause),
-            Heard::Claimed(Claimed { source, claim }) => {
+            FeedItem::Loss(Loss { source, cause }) => self.apply_loss(source, cause),
+            FeedItem::Claimed(Claimed { source, claim }) => {
                 // A program of before claims were made has answers that state none: nothing of it is vouched for.
                 let claim = claim.map_or(UNCLAIMED, |claim| Claim(claim.0));
                 self.writer.claimed(SourceId(source), claim);
             }
-            Heard::Foreign { source } => self.foreign.add(1, &[source_label(source)]),
+            FeedItem::Foreign { source } => self.foreign.add(1, &[source_label(source)]),
         }
     }
 
@@ -233,7 +233,7 @@ fn result_label(kind: ChangeKind) -> &'static str {
 
 fn cause_label(cause: Cause) -> &'static str {
     match cause {
-        Cause::FirstHeard => "first heard",
+        Cause::FirstMessage => "first heard",
         Cause::NewPublisher => "new publisher",
         Cause::NewIncarnation => "new incarnation",
         Cause::Gap => "gap",

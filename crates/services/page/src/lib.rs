@@ -33,7 +33,7 @@ use std::time::Duration;
 
 use axum::Router;
 use event_bus::history::{Bounds, History};
-use event_bus::{Broker, Feed, Heard, Topology};
+use event_bus::{Broker, Feed, FeedItem, Topology};
 use fresh_cache::{CacheOptions, FeedOptions, RefreshOptions, feed};
 use http_edge::{Background, EdgeOptions, Readiness, ServeOptions};
 use tokio::net::TcpListener;
@@ -108,7 +108,7 @@ impl Service {
         let trouble = broker.trouble().clone();
         let feed = Feed::new(broker, &Source::ALL.map(Source::name));
         let consuming = feed.run(background.stop(), move |message| {
-            if matches!(message, Heard::Change(_)) {
+            if matches!(message, FeedItem::Change(_)) {
                 FailPoint::Hear.reach(fail_point);
             }
             consumer.apply(message);

@@ -1,4 +1,4 @@
-//! A stand-in for the accounts service: as much of it as other services hear.
+//! A stand-in for the accounts service: the part of it that other services consume.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -35,7 +35,7 @@ impl Accounts {
         Self::start_with(app.nats(), Some(Nonce::draw())).await
     }
 
-    /// Starts it before there is a service to hear it.
+    /// Starts it before the service that consumes its events.
     pub async fn start_alone(nats: &NatsServer) -> Self {
         Self::start_with(nats, Some(Nonce::draw())).await
     }
@@ -161,7 +161,7 @@ impl Accounts {
     }
 
     /// Waits until the service has handled all of it, by the broker's account: asking the service would change it.
-    pub async fn heard_by<A: App>(&self, app: &A) {
+    pub async fn applied_by<A: App>(&self, app: &A) {
         self.published().await;
         let mut stream = jetstream(app.nats()).await.get_stream("EVENTS").await.unwrap();
         let last = stream.info().await.unwrap().state.last_sequence;

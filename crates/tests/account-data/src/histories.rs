@@ -96,8 +96,8 @@ struct World<S> {
     arrived: usize,
     /// The subscription exists, and this much of the stream is past for it.
     past: u64,
-    /// This database has heard something.
-    heard: bool,
+    /// This database has applied an event.
+    received: bool,
     written: Vec<Written>,
 }
 
@@ -116,7 +116,7 @@ impl<S: Store> World<S> {
             messages: Vec::new(),
             arrived: 0,
             past: 0,
-            heard: false,
+            received: false,
             written: Vec::new(),
         };
         world.begin().await;
@@ -130,7 +130,7 @@ impl<S: Store> World<S> {
             Step::Replay => {
                 for event in &self.messages[..self.arrived] {
                     self.store.apply(*event).await;
-                    self.heard = true;
+                    self.received = true;
                 }
             }
             Step::Write => self.write().await,
@@ -138,7 +138,7 @@ impl<S: Store> World<S> {
                 if empty {
                     (self.store, self.folder) = open().await;
                     self.written.clear();
-                    self.heard = false;
+                    self.received = false;
                 } else {
                     self.store = S::open(&self.folder.path().join("db")).await;
                 }
@@ -225,7 +225,7 @@ impl<S: Store> World<S> {
             return;
         };
         self.store.apply(*event).await;
-        self.heard = true;
+        self.received = true;
         self.arrived += 1;
         self.past = self.past.max(event.place.sequence);
     }
@@ -247,8 +247,8 @@ impl<S: Store> World<S> {
             life,
             // The first word that is still on its way, or that comes to what was there before it was past, takes all.
             stays: past && with_what_stays,
-            // What is there before anything was heard is the next one's.
-            goes: self.heard && self.told.is_some_and(|told| told <= self.arrived as u64),
+            // What is there before the first event is the next one's.
+            goes: self.received && self.told.is_some_and(|told| told <= self.arrived as u64),
         });
     }
 
@@ -297,7 +297,7 @@ async fn check<S: Store>(steps: Vec<Step>) {
 }
 
 /// Fails unless a database that is older than lives learns whose its data is. In the one that `before` makes, account 1 was
-/// heard of in incarnation 1, and has data of life 1.
+/// seen in incarnation 1, and has data of life 1.
 pub async fn a_database_of_before_goes_on_and_learns_whose_its_data_is<S: Store>(
     before: impl AsyncFn(&Path),
 ) {

@@ -1,5 +1,5 @@
 //! What every service must show that keeps data for accounts: whose the data is stays true, in whatever order, and however
-//! often, the service hears which accounts there are (rule 24).
+//! often, the events of accounts arrive (rule 24).
 //!
 //! - [`Accounts`] is a stand-in for the accounts service: an outbox and its relay, and nothing else.
 //! - [`tests_of_lives`] makes the tests of one service, with a real broker, out of its [`App`].

@@ -1,4 +1,4 @@
-//! Whose data is whose, in whatever order, and however often, the service hears which accounts there were.
+//! Whose data is whose, in whatever order, and however often, the events of accounts arrive.
 
 #![expect(missing_docs, reason = "a test's name says what it shows")]
 
@@ -9,8 +9,8 @@ use crate::{Accounts, App, delete_stream, delete_subscription};
 macro_rules! tests_of_lives {
     ($app:ty) => {
         $crate::tests_of_lives! { $app:
-            a_replay_deletes_nothing_where_the_newer_accounts_were_heard_first
-            a_replay_deletes_nothing_where_nothing_was_heard_before
+            a_replay_deletes_nothing_where_the_newer_accounts_were_applied_first
+            a_replay_deletes_nothing_where_nothing_was_applied_before
             a_replay_deletes_nothing_that_was_written_before_there_was_a_subscription
             a_stream_that_is_made_anew_deletes_nothing
             what_is_written_when_an_account_had_ended_is_the_next_ones
@@ -45,48 +45,48 @@ async fn after_two_resets<A: App>() -> (A, Accounts) {
     for account in 1..=3 {
         first.announce("created", account).await;
     }
-    first.heard_by(&app).await;
+    first.applied_by(&app).await;
     let accounts = Accounts::start(&app).await;
     for account in 1..=3 {
         accounts.announce("created", account).await;
     }
-    accounts.heard_by(&app).await;
+    accounts.applied_by(&app).await;
     let app = app.respawn_reset().await;
     (app, accounts)
 }
 
-pub async fn a_replay_deletes_nothing_where_the_newer_accounts_were_heard_first<A: App>() {
+pub async fn a_replay_deletes_nothing_where_the_newer_accounts_were_applied_first<A: App>() {
     let (app, accounts) = after_two_resets::<A>().await;
     for account in 1..=3 {
         accounts.announce("updated", account).await;
     }
-    accounts.heard_by(&app).await;
+    accounts.applied_by(&app).await;
     for account in 1..=3 {
         app.write(account).await;
     }
     for _ in 0..2 {
         delete_subscription(&app).await;
-        accounts.heard_by(&app).await;
+        accounts.applied_by(&app).await;
         for account in 1..=3 {
             app.assert_written(account, 1).await;
         }
     }
     accounts.announce("deleted", 2).await;
-    accounts.heard_by(&app).await;
+    accounts.applied_by(&app).await;
     app.assert_written(2, 0).await;
     app.assert_refused(2).await;
     app.assert_written(3, 1).await;
 }
 
-pub async fn a_replay_deletes_nothing_where_nothing_was_heard_before<A: App>() {
+pub async fn a_replay_deletes_nothing_where_nothing_was_applied_before<A: App>() {
     let (app, accounts) = after_two_resets::<A>().await;
-    accounts.heard_by(&app).await;
+    accounts.applied_by(&app).await;
     for account in 1..=3 {
         app.write(account).await;
     }
     for _ in 0..2 {
         delete_subscription(&app).await;
-        accounts.heard_by(&app).await;
+        accounts.applied_by(&app).await;
         for account in 1..=3 {
             app.assert_written(account, 1).await;
             assert_eq!(
@@ -96,7 +96,7 @@ pub async fn a_replay_deletes_nothing_where_nothing_was_heard_before<A: App>() {
         }
     }
     accounts.announce("deleted", 2).await;
-    accounts.heard_by(&app).await;
+    accounts.applied_by(&app).await;
     app.assert_written(2, 0).await;
     app.assert_refused(2).await;
 }
@@ -109,9 +109,9 @@ pub async fn a_replay_deletes_nothing_that_was_written_before_there_was_a_subscr
         app.write(account).await;
     }
     app.nats_mut().restart();
-    accounts.heard_by(&app).await;
+    accounts.applied_by(&app).await;
     delete_subscription(&app).await;
-    accounts.heard_by(&app).await;
+    accounts.applied_by(&app).await;
     for account in 1..=3 {
         app.assert_written(account, 1).await;
         assert_eq!(
@@ -130,14 +130,14 @@ pub async fn a_stream_that_is_made_anew_deletes_nothing<A: App>() {
     for account in 1..=3 {
         accounts.announce("updated", account).await;
     }
-    accounts.heard_by(&app).await;
+    accounts.applied_by(&app).await;
     delete_subscription(&app).await;
-    accounts.heard_by(&app).await;
+    accounts.applied_by(&app).await;
     for account in 1..=3 {
         app.assert_written(account, 1).await;
     }
     accounts.announce("deleted", 1).await;
-    accounts.heard_by(&app).await;
+    accounts.applied_by(&app).await;
     app.assert_written(1, 0).await;
     app.assert_refused(1).await;
 }
@@ -147,24 +147,24 @@ pub async fn what_is_written_when_an_account_had_ended_is_the_next_ones<A: App>(
     let ended = Accounts::start(&app).await;
     ended.announce("created", 1).await;
     ended.announce("deleted", 1).await;
-    ended.heard_by(&app).await;
+    ended.applied_by(&app).await;
     app.nats_mut().kill();
     let mut app = app.respawn_reset().await;
-    // By the owner of an account that was created after a reset, and that nobody has heard of yet.
+    // By the owner of an account that was created after a reset, and that no event has named yet.
     app.write(1).await;
     app.nats_mut().restart();
-    ended.heard_by(&app).await;
+    ended.applied_by(&app).await;
     app.assert_refused(1).await;
     app.assert_written(1, 1).await;
     assert_eq!(life_of(&app, 1).await, None);
 
     let accounts = Accounts::start(&app).await;
     accounts.announce("created", 1).await;
-    accounts.heard_by(&app).await;
+    accounts.applied_by(&app).await;
     app.assert_written(1, 1).await;
     assert_eq!(life_of(&app, 1).await, Some(accounts.life(1).to_string()));
     delete_subscription(&app).await;
-    accounts.heard_by(&app).await;
+    accounts.applied_by(&app).await;
     app.assert_written(1, 1).await;
 }
 
@@ -173,15 +173,15 @@ pub async fn an_account_whose_creation_was_missed_does_not_inherit<A: App>() {
         let app = A::spawn().await;
         let ended = Accounts::start(&app).await;
         ended.announce("created", 1).await;
-        ended.heard_by(&app).await;
+        ended.applied_by(&app).await;
         app.write(1).await;
         let accounts = Accounts::start(&app).await;
         accounts.announce(what, 1).await;
-        accounts.heard_by(&app).await;
+        accounts.applied_by(&app).await;
         app.assert_written(1, 0).await;
         assert_eq!(life_of(&app, 1).await, Some(accounts.life(1).to_string()));
         ended.say_late(&app, "updated", 1).await;
-        accounts.heard_by(&app).await;
+        accounts.applied_by(&app).await;
         assert_eq!(
             life_of(&app, 1).await,
             Some(accounts.life(1).to_string()),
@@ -196,17 +196,17 @@ pub async fn an_account_that_was_restored_from_a_backup_keeps_what_it_has<A: App
     accounts.announce("created", 1).await;
     accounts.announce("created", 2).await;
     accounts.announce("deleted", 2).await;
-    accounts.heard_by(&app).await;
+    accounts.applied_by(&app).await;
     app.write(1).await;
     accounts.restore().await;
     // What the backup had not published yet may be a creation.
     accounts.announce("updated", 2).await;
     accounts.announce("created", 1).await;
-    accounts.heard_by(&app).await;
+    accounts.applied_by(&app).await;
     app.assert_written(1, 1).await;
     app.write(2).await;
     delete_subscription(&app).await;
-    accounts.heard_by(&app).await;
+    accounts.applied_by(&app).await;
     app.assert_written(1, 1).await;
     app.assert_written(2, 1).await;
 }
@@ -215,22 +215,22 @@ pub async fn of_a_program_of_before_there_were_lives_a_replay_deletes_nothing_ei
     let app = A::spawn().await;
     let ended = Accounts::start_of_before(&app).await;
     ended.announce("created", 1).await;
-    ended.heard_by(&app).await;
+    ended.applied_by(&app).await;
     let accounts = Accounts::start_of_before(&app).await;
     accounts.announce("created", 1).await;
-    accounts.heard_by(&app).await;
+    accounts.applied_by(&app).await;
     let app = app.respawn_reset().await;
     accounts.announce("updated", 1).await;
-    accounts.heard_by(&app).await;
+    accounts.applied_by(&app).await;
     app.write(1).await;
     delete_subscription(&app).await;
-    accounts.heard_by(&app).await;
+    accounts.applied_by(&app).await;
     app.assert_written(1, 1).await;
     assert_eq!(life_of(&app, 1).await, None);
 
     let of_now = Accounts::start(&app).await;
     of_now.announce("created", 1).await;
-    of_now.heard_by(&app).await;
+    of_now.applied_by(&app).await;
     app.assert_written(1, 0).await;
     assert_eq!(life_of(&app, 1).await, Some(of_now.life(1).to_string()));
 }

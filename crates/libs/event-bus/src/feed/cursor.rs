@@ -1,4 +1,4 @@
-//! Where in which stream a hearer stands.
+//! Where in which stream a consumer stands.
 
 use async_nats::jetstream::stream::Info;
 

@@ -1,4 +1,4 @@
-//! The order of events and of incarnations: by where they stand in the stream, not by when they were heard.
+//! The order of events and of incarnations: by their place in the stream, not by when they arrived.
 
 use rusqlite::{Connection, Row, params};
 
@@ -7,7 +7,7 @@ use crate::{Incarnation, Place};
 /// A [`Place`] that also compares with places in earlier streams.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Stamp {
-    /// The number of the stream: the later it was first heard of, the higher.
+    /// The number of the stream: the later it was first seen, the higher.
     pub(super) stream: i64,
     /// The sequence in the stream.
     pub(super) place: i64,
@@ -38,13 +38,13 @@ impl Stamp {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Begun {
     pub(super) number: i64,
-    /// None: it was heard by a version that did not keep places.
+    /// None: it was received by a version that did not keep places.
     first: Option<Stamp>,
 }
 
 impl Begun {
     /// The incarnation of an event at this place. If a replay brings an event from further back, the incarnation begins there.
-    pub(super) fn heard(c: &Connection, incarnation: Incarnation, at: Stamp) -> rusqlite::Result<Self> {
+    pub(super) fn seen(c: &Connection, incarnation: Incarnation, at: Stamp) -> rusqlite::Result<Self> {
         let incarnation = incarnation.to_string();
         c.prepare_cached("INSERT OR IGNORE INTO incarnations_heard (incarnation) VALUES (?1)")?
             .execute([&incarnation])?;

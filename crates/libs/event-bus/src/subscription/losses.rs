@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use super::Place;
 use crate::event::Message;
-use crate::sequence::{Cause, Heard, Speaker};
+use crate::sequence::{Cause, SourceSequence, Speaker};
 use crate::{Event, Incarnation};
 
 /// What the broker sends before it waits for acknowledgements. More than that cannot be on its way.
@@ -16,7 +16,7 @@ pub(super) const IN_FLIGHT: u16 = 64;
 /// What was delivered, and what was not.
 #[derive(Debug, Default)]
 pub(super) struct Losses {
-    heard: Heard,
+    sequence: SourceSequence,
     /// The furthest message so far. What comes from before it is a redelivery or a replay.
     frontier: Option<Place>,
     missing: Option<Missing>,
@@ -55,13 +55,13 @@ impl Losses {
             return None;
         }
         self.frontier = Some(place);
-        let before = self.heard.last();
+        let before = self.sequence.last();
         let cause = match self.judge(message)? {
             Cause::NewPublisher => counted_on(before, message)?,
             cause => cause,
         };
         match cause {
-            Cause::FirstHeard => None,
+            Cause::FirstMessage => None,
             cause @ (Cause::Gap | Cause::Behind) => self.suspect(cause, before, message, place),
             cause => {
                 self.missing = None;
@@ -95,25 +95,25 @@ impl Losses {
     fn judge(&mut self, message: &Message) -> Option<Cause> {
         match message {
             Message::Change(event) => {
-                self.heard
+                self.sequence
                     .change(event.claim, event.incarnation, event.sequence)
                     .0
             }
             Message::Claim { claim, .. } => {
-                self.heard.claim(Some(*claim));
+                self.sequence.claim(Some(*claim));
                 None
             }
             Message::Watermark { claim, count, .. } => {
-                let speaker = self.heard.claim(*claim);
+                let speaker = self.sequence.claim(*claim);
                 if speaker == Speaker::Retired {
                     return None;
                 }
-                self.heard.watermark(*count)
+                self.sequence.watermark(*count)
             }
         }
     }
 
-    /// The changes between what was heard before and what this message counts.
+    /// The changes between what was received before and what this message counts.
     fn suspect(
         &mut self,
         cause: Cause,
@@ -218,8 +218,8 @@ mod tests {
         }
     }
 
-    /// Has heard three changes, the last one at 4.
-    fn hearing() -> Losses {
+    /// Has received three changes, the last one at 4.
+    fn receiving() -> Losses {
         let mut losses = Losses::default();
         assert_eq!(losses.take(&watermark(A, 0), at(1)), None);
         for sequence in 1..=3 {
@@ -230,7 +230,7 @@ mod tests {
 
     #[test]
     fn what_was_lost_is_told_once_the_broker_has_delivered_all_before_it() {
-        let mut losses = hearing();
+        let mut losses = receiving();
         assert_eq!(losses.suspected(), None);
         assert_eq!(losses.take(&change(A, 5), at(8)), None);
         assert_eq!(losses.suspected(), Some(8));
@@ -245,7 +245,7 @@ mod tests {
 
     #[test]
     fn what_comes_late_or_again_is_not_lost() {
-        let mut losses = hearing();
+        let mut losses = receiving();
         losses.take(&change(A, 6), at(9));
         losses.take(&change(A, 5), at(8));
         assert_eq!(losses.suspected(), Some(9));
@@ -261,7 +261,7 @@ mod tests {
 
     #[test]
     fn more_than_can_be_on_its_way_is_lost_at_once() {
-        let mut losses = hearing();
+        let mut losses = receiving();
         let next = 4 + u64::from(IN_FLIGHT);
         assert_eq!(losses.take(&change(A, next), at(500)), None, "so many can");
         assert_eq!(losses.take(&change(A, next + 2), at(502)), Some(Cause::Gap));
@@ -288,7 +288,7 @@ mod tests {
             claim @ Message::Claim { .. } => claim,
         };
         let [y, z, last] = [11, 12, 13].map(|claim| Some(Claim(claim)));
-        let mut losses = hearing();
+        let mut losses = receiving();
         assert_eq!(losses.take(&claimed(watermark(A, 3), y), at(5)), None);
         assert_eq!(losses.take(&claimed(change(A, 4), y), at(6)), None);
         assert_eq!(losses.suspected(), None);
@@ -303,7 +303,7 @@ mod tests {
 
     #[test]
     fn another_database_and_another_stream_are_losses_at_once() {
-        let mut losses = hearing();
+        let mut losses = receiving();
         assert_eq!(losses.take(&change(B, 1), at(9)), Some(Cause::NewIncarnation));
         assert_eq!(losses.subscribed(at(20)), None);
         assert_eq!(losses.subscribed(at(3)), Some(Cause::Stream), "cut back");

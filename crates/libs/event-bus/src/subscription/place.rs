@@ -3,7 +3,7 @@
 use async_nats::jetstream::stream::Info;
 
 /// A place in the stream. The stream may be deleted and made anew under its name; then places of the two do not compare, and the
-/// later one is the one that was heard of later: the broker's clock may have been set back between the two.
+/// later one is the one that was seen later: the broker's clock may have been set back between the two.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Place {
     /// When the stream was made, in nanoseconds since 1970. It tells one stream from another of the same name.

@@ -6,7 +6,7 @@ use event_bus::{Broker, Nonce, RelayOptions};
 use tempfile::TempDir;
 use test_support::{NatsServer, eventually};
 
-use crate::rig::{LONG, Source, Unpublished, jetstream, options, topology};
+use crate::stack::{LONG, Source, Unpublished, jetstream, options, topology};
 
 /// What the source has: two things.
 fn everything(

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use async_nats::HeaderMap;
-use event_bus::{Broker, Cause, Heard, Incarnation, Relay, RelayOptions, outbox};
+use event_bus::{Broker, Cause, FeedItem, Incarnation, Relay, RelayOptions, outbox};
 use futures::StreamExt as _;
 use group_commit::{Database, Error};
 use rusqlite::Connection;
@@ -13,7 +13,7 @@ use test_support::{NatsServer, eventually};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use crate::rig::{Hearer, LONG, MIGRATIONS, Source, Unpublished, announce, jetstream, options, topology};
+use crate::stack::{Consumer, LONG, MIGRATIONS, Source, Unpublished, announce, jetstream, options, topology};
 use crate::watermarks::HeldReaders;
 
 /// What a backup is: the files as they lie there, a write-ahead log included.
@@ -26,10 +26,10 @@ fn copy(from: &Path) -> TempDir {
     to
 }
 
-/// A database as it was at revision 1, and a hearer that has heard of revisions 2 to 5 since.
-async fn set_back(nats: &NatsServer) -> (TempDir, Hearer) {
+/// A database as it was at revision 1, and a consumer that has seen revisions 2 to 5 since.
+async fn set_back(nats: &NatsServer) -> (TempDir, Consumer) {
     let source = Source::start(nats).await;
-    let mut hearer = Hearer::start(nats).await;
+    let mut consumer = Consumer::start(nats).await;
     source.publish(7, 1).await;
     let folder = source.stop().await;
     let backup = copy(folder.path());
@@ -38,54 +38,54 @@ async fn set_back(nats: &NatsServer) -> (TempDir, Hearer) {
         source.publish(7, revision).await;
     }
     source.stop().await;
-    hearer.until_revision(5).await;
-    (backup, hearer)
+    consumer.until_revision(5).await;
+    (backup, consumer)
 }
 
 #[tokio::test]
-async fn a_database_that_was_set_back_gets_a_new_incarnation_and_what_it_writes_is_heard() {
+async fn a_database_that_was_set_back_gets_a_new_incarnation_and_what_it_writes_is_received() {
     let nats = NatsServer::start();
-    let (backup, mut hearer) = set_back(&nats).await;
+    let (backup, mut consumer) = set_back(&nats).await;
     let restored = Source::start_in(backup, &nats).await;
     restored.announce(2).await;
-    assert_eq!(hearer.until_loss().await, Cause::NewIncarnation);
-    assert_eq!(hearer.change().await.0.revision, 2);
+    assert_eq!(consumer.until_loss().await, Cause::NewIncarnation);
+    assert_eq!(consumer.change().await.0.revision, 2);
 }
 
 #[tokio::test]
 async fn a_database_that_was_set_back_is_found_out_even_if_it_has_written_as_much_again_before() {
     let nats = NatsServer::start();
     let source = Source::start(&nats).await;
-    let mut hearer = Hearer::start(&nats).await;
+    let mut consumer = Consumer::start(&nats).await;
     source.publish(7, 1).await;
     // A hot copy: it has the claim that is live.
     let backup = copy(source.folder());
     source.publish(7, 2).await;
-    hearer.until_revision(2).await;
+    consumer.until_revision(2).await;
     source.stop().await;
     let rewritten = Unpublished::open(backup);
     rewritten.announce(2).await;
     rewritten.announce(3).await;
     let _restored = rewritten.publish(options("things"), &nats.url()).await;
-    assert_eq!(hearer.until_loss().await, Cause::NewIncarnation);
-    hearer.until_revision(3).await;
+    assert_eq!(consumer.until_loss().await, Cause::NewIncarnation);
+    consumer.until_revision(3).await;
 }
 
 #[tokio::test]
 async fn a_database_that_was_set_back_to_a_copy_with_the_live_claim_is_found_out_by_its_count() {
     let nats = NatsServer::start();
     let source = Source::start(&nats).await;
-    let mut hearer = Hearer::start(&nats).await;
+    let mut consumer = Consumer::start(&nats).await;
     source.publish(7, 1).await;
     let backup = copy(source.folder());
     source.publish(7, 2).await;
-    hearer.until_revision(2).await;
-    hearer.nothing_lost_for(1).await; // a watermark counts it
+    consumer.until_revision(2).await;
+    consumer.nothing_lost_for(1).await; // a watermark counts it
     source.stop().await;
     let restored = Source::start_in(backup, &nats).await;
-    assert_eq!(hearer.until_loss().await, Cause::NewIncarnation);
+    assert_eq!(consumer.until_loss().await, Cause::NewIncarnation);
     restored.announce(2).await;
-    hearer.until_revision(2).await;
+    consumer.until_revision(2).await;
 }
 
 /// An event as a publisher of this database left it on the stream, and of which its database knows nothing any more.
@@ -128,7 +128,7 @@ async fn a_database_that_was_set_back_is_found_out_by_an_event_that_no_watermark
 async fn a_claim_is_not_published_before_it_is_stored() {
     let nats = NatsServer::start();
     let client = async_nats::connect(nats.url()).await.unwrap();
-    let mut heard = client.subscribe("events.things.watermark").await.unwrap();
+    let mut received = client.subscribe("events.things.watermark").await.unwrap();
     client.flush().await.unwrap();
     let source = Unpublished::open(tempfile::tempdir().unwrap());
     let (release, held) = std::sync::mpsc::channel::<()>();
@@ -143,14 +143,14 @@ async fn a_claim_is_not_published_before_it_is_stored() {
     });
     let source = source.publish(options("things"), &nats.url()).await;
     // Longer than a claim takes, and than a publisher that lives is ever silent.
-    let early = timeout(Duration::from_millis(1_500), heard.next()).await;
+    let early = timeout(Duration::from_millis(1_500), received.next()).await;
     assert!(
         early.is_err(),
         "published while it could not be stored: {early:?}"
     );
     drop(release);
     busy.await.unwrap().unwrap();
-    let published = timeout(LONG, heard.next())
+    let published = timeout(LONG, received.next())
         .await
         .expect("it is published")
         .unwrap();
@@ -171,10 +171,10 @@ async fn a_claim_is_not_published_before_it_is_stored() {
 async fn what_a_replaced_publisher_says_counts_no_more() {
     let nats = NatsServer::start();
     let source = Source::start(&nats).await;
-    let mut hearer = Hearer::start(&nats).await;
+    let mut consumer = Consumer::start(&nats).await;
     let (retired, incarnation) = (source.publishing.claim().unwrap(), source.incarnation().await);
     let _source = Source::start_in(source.stop().await, &nats).await;
-    hearer.until_claimed().await;
+    consumer.until_claimed().await;
     // The broker takes it, because it expects nothing, as nothing of ours does.
     let mut headers = undone(incarnation, 0);
     headers.insert("ce-claim", retired.to_string());
@@ -186,10 +186,10 @@ async fn what_a_replaced_publisher_says_counts_no_more() {
     // Whoever lives finds it there, and claims anew behind it.
     let mut foreign = false;
     loop {
-        match hearer.next_of_all().await {
-            Heard::Foreign { .. } => foreign = true,
-            Heard::Watermark(watermark) => assert_ne!(watermark.complete_until, long_ago),
-            Heard::Claimed(_) => break,
+        match consumer.next_of_all().await {
+            FeedItem::Foreign { .. } => foreign = true,
+            FeedItem::Watermark(watermark) => assert_ne!(watermark.complete_until, long_ago),
+            FeedItem::Claimed(_) => break,
             _ => {}
         }
     }
@@ -200,9 +200,9 @@ async fn what_a_replaced_publisher_says_counts_no_more() {
 async fn what_a_publisher_sends_after_another_one_has_claimed_is_not_taken() {
     let nats = NatsServer::start();
     let source = Source::start(&nats).await;
-    let mut hearer = Hearer::start(&nats).await;
+    let mut consumer = Consumer::start(&nats).await;
     // It knows that it holds its claim, and waits to read what it is to send.
-    let held = HeldReaders::hold(&source, &mut hearer).await;
+    let held = HeldReaders::hold(&source, &mut consumer).await;
     let mut headers = undone(Incarnation(1), 0);
     headers.insert("ce-type", "test.claim.v1");
     headers.insert("ce-claim", "0123456789abcdef");
@@ -237,15 +237,15 @@ async fn without_its_broker_a_publisher_soon_states_no_claim() {
 #[tokio::test]
 async fn of_a_database_that_was_set_back_everything_is_asked_again_though_the_stream_is_gone_too() {
     let mut nats = NatsServer::start();
-    let (backup, mut hearer) = set_back(&nats).await;
+    let (backup, mut consumer) = set_back(&nats).await;
     nats.kill();
     nats.wipe();
     nats.restart();
     let restored = Source::start_in(backup, &nats).await;
-    assert_eq!(hearer.until_loss().await, Cause::Stream);
-    hearer.until_claimed().await;
+    assert_eq!(consumer.until_loss().await, Cause::Stream);
+    consumer.until_claimed().await;
     restored.announce(2).await;
-    hearer.until_revision(2).await;
+    consumer.until_revision(2).await;
 }
 
 #[tokio::test]
@@ -263,14 +263,14 @@ async fn of_two_processes_with_copies_of_one_database_the_second_publishes_nothi
         twin.publishing.is_refused().then_some(()).ok_or("not refused")
     })
     .await;
-    let mut hearer = Hearer::start(&nats).await;
+    let mut consumer = Consumer::start(&nats).await;
     twin.announce(9).await;
     original.publish(7, 3).await;
     assert!(original.publishing.claim().is_some() && twin.publishing.claim().is_none());
     loop {
-        match hearer.next().await {
-            Heard::Change(change) if change.event.revision == 3 => break,
-            Heard::Change(change) => panic!("the twin was heard: {change:?}"),
+        match consumer.next().await {
+            FeedItem::Change(change) if change.event.revision == 3 => break,
+            FeedItem::Change(change) => panic!("the twin was received: {change:?}"),
             _ => {}
         }
     }
@@ -326,10 +326,10 @@ async fn a_second_process_of_the_same_database_takes_over_when_the_first_is_sile
         second.claim().map(drop).ok_or("it does not publish")
     })
     .await;
-    let mut hearer = Hearer::start(&nats).await;
+    let mut consumer = Consumer::start(&nats).await;
     database
         .write(|c| announce(c, 4).map_err(Error::from))
         .await
         .unwrap();
-    hearer.until_revision(4).await;
+    consumer.until_revision(4).await;
 }

@@ -1,4 +1,4 @@
-//! What is announced is heard, whatever the broker does meanwhile.
+//! What is announced is received, whatever the broker does meanwhile.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -7,18 +7,18 @@ use serde_json::value::RawValue;
 use test_support::NatsServer;
 use tokio::time::timeout;
 
-use crate::rig::{Hearer, Source, jetstream, make_stream_of_small_messages};
+use crate::stack::{Consumer, Source, jetstream, make_stream_of_small_messages};
 
 #[tokio::test]
 async fn what_is_announced_is_heard_in_order_and_then_forgotten() {
     let nats = NatsServer::start();
     let source = Source::start(&nats).await;
-    let mut hearer = Hearer::start(&nats).await;
+    let mut consumer = Consumer::start(&nats).await;
     for revision in 1..=600 {
         source.announce(revision).await;
     }
     for revision in 1..=600 {
-        let (event, repeat) = hearer.change().await;
+        let (event, repeat) = consumer.change().await;
         assert_eq!(
             (event.revision, event.sequence, repeat),
             (revision, revision, false)
@@ -28,12 +28,12 @@ async fn what_is_announced_is_heard_in_order_and_then_forgotten() {
 }
 
 #[tokio::test]
-async fn mutations_during_an_outage_are_answered_and_heard_after_it() {
+async fn mutations_during_an_outage_are_answered_and_applied_after_it() {
     let mut nats = NatsServer::start();
     let source = Source::start(&nats).await;
-    let mut hearer = Hearer::start(&nats).await;
+    let mut consumer = Consumer::start(&nats).await;
     source.announce(1).await;
-    assert_eq!(hearer.change().await.0.revision, 1);
+    assert_eq!(consumer.change().await.0.revision, 1);
     nats.kill();
     timeout(Duration::from_secs(2), source.announce(2))
         .await
@@ -41,15 +41,15 @@ async fn mutations_during_an_outage_are_answered_and_heard_after_it() {
     source.announce(3).await;
     assert!(source.pending().await >= 2);
     nats.restart();
-    assert_eq!(hearer.change().await.0.revision, 2);
-    assert_eq!(hearer.change().await.0.revision, 3);
+    assert_eq!(consumer.change().await.0.revision, 2);
+    assert_eq!(consumer.change().await.0.revision, 3);
 }
 
 #[tokio::test]
 async fn a_fragment_is_carried_when_small_and_left_out_when_large() {
     let nats = NatsServer::start();
     let source = Source::start(&nats).await;
-    let mut hearer = Hearer::start(&nats).await;
+    let mut consumer = Consumer::start(&nats).await;
     source
         .announce_carrying(1, serde_json::json!({ "name": "small" }))
         .await;
@@ -57,24 +57,24 @@ async fn a_fragment_is_carried_when_small_and_left_out_when_large() {
         .announce_carrying(2, serde_json::json!({ "name": "x".repeat(70_000) }))
         .await;
     let body = |event: event_bus::Event| serde_json::from_slice::<serde_json::Value>(&event.data).unwrap();
-    let small = body(hearer.change().await.0);
+    let small = body(consumer.change().await.0);
     assert_eq!(
         small,
         serde_json::json!({ "thing": 7, "fragment": { "name": "small" } })
     );
-    assert_eq!(body(hearer.change().await.0), serde_json::json!({ "thing": 7 }));
+    assert_eq!(body(consumer.change().await.0), serde_json::json!({ "thing": 7 }));
 }
 
 #[tokio::test]
 async fn a_fragment_arrives_byte_for_byte() {
     let nats = NatsServer::start();
     let source = Source::start(&nats).await;
-    let mut hearer = Hearer::start(&nats).await;
+    let mut consumer = Consumer::start(&nats).await;
     let fragment = r#"{"z": 1.50, "a": "\u00fc"}"#;
     source
         .announce_text(1, RawValue::from_string(fragment.to_owned()).unwrap())
         .await;
-    let data = hearer.change().await.0.data;
+    let data = consumer.change().await.0.data;
     let data: BTreeMap<String, &RawValue> = serde_json::from_slice(&data).unwrap();
     assert_eq!((data["thing"].get(), data["fragment"].get()), ("7", fragment));
 }
@@ -84,24 +84,24 @@ async fn a_row_that_the_stream_refuses_goes_out_without_its_fragment_and_blocks_
     let nats = NatsServer::start();
     make_stream_of_small_messages(&nats).await;
     let source = Source::start(&nats).await;
-    let mut hearer = Hearer::start(&nats).await;
+    let mut consumer = Consumer::start(&nats).await;
     source
         .announce_carrying(1, serde_json::json!({ "name": "x".repeat(3000) }))
         .await;
-    source.until_published().await; // else both would be on their way at once, and the second be heard first
+    source.until_published().await; // else both would be on their way at once, and the second be received first
     source.announce(2).await;
-    let (first, second) = (hearer.change().await.0, hearer.change().await.0);
+    let (first, second) = (consumer.change().await.0, consumer.change().await.0);
     assert_eq!((first.revision, &first.data[..]), (1, &br#"{"thing":7}"#[..]));
     assert_eq!(second.revision, 2);
 }
 
 #[tokio::test]
-async fn what_was_published_but_not_forgotten_is_not_heard_twice() {
+async fn what_was_published_but_not_forgotten_is_not_applied_twice() {
     let nats = NatsServer::start();
     let source = Source::start(&nats).await;
-    let mut hearer = Hearer::start(&nats).await;
+    let mut consumer = Consumer::start(&nats).await;
     source.publish(7, 1).await;
-    assert_eq!(hearer.change().await.0.revision, 1);
+    assert_eq!(consumer.change().await.0.revision, 1);
     // A process that is killed between the acknowledgement and the deletion finds the row again, and publishes it again.
     let not_forgotten = |c: &rusqlite::Connection| {
         let row = "INSERT INTO outbox (sequence, kind, entity, revision, nonce, time, data)
@@ -111,7 +111,7 @@ async fn what_was_published_but_not_forgotten_is_not_heard_twice() {
     let folder = source.stop_after(not_forgotten).await;
     let source = Source::start_in(folder, &nats).await;
     source.publish(7, 2).await;
-    let (event, repeat) = hearer.change().await;
+    let (event, repeat) = consumer.change().await;
     assert_eq!((event.revision, repeat), (2, false));
 }
 

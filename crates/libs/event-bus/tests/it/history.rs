@@ -6,7 +6,7 @@ use event_bus::Broker;
 use event_bus::history::{Bounds, CutShort, History, PastChange};
 use test_support::NatsServer;
 
-use crate::rig::{LONG, Source, put, topology};
+use crate::stack::{LONG, Source, put, topology};
 
 const ALL: Bounds = Bounds {
     changes: 10_000,

@@ -4,7 +4,7 @@ use event_bus::{Broker, Relay, readiness};
 use group_commit::{Database, Error};
 use test_support::{NatsServer, eventually};
 
-use crate::rig::{LONG, MIGRATIONS, options, topology};
+use crate::stack::{LONG, MIGRATIONS, options, topology};
 
 #[tokio::test]
 async fn a_source_is_ready_with_and_without_its_broker_and_says_which() {

@@ -14,7 +14,7 @@ use test_support::{NatsServer, eventually};
 use tokio::sync::Semaphore;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use crate::rig::{LONG, Source, jetstream, topology};
+use crate::stack::{LONG, Source, jetstream, topology};
 
 /// More than the broker sends before the first is acknowledged.
 const MANY: u64 = 200;

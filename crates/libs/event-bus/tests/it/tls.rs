@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use event_bus::{Broker, NatsConfig};
 use test_support::{Certificates, NatsServer, eventually};
 
-use crate::rig::{Hearer, LONG, Source, topology};
+use crate::stack::{Consumer, LONG, Source, topology};
 
 /// `JetStream`, and what is added to it.
 fn with(more: &str) -> String {
@@ -32,7 +32,7 @@ async fn until_it_says(broker: &Broker, wanted: &str) {
 }
 
 #[tokio::test]
-async fn changes_are_published_and_heard_over_tls() {
+async fn changes_are_published_and_applied_over_tls() {
     let certificates = Certificates::make();
     let nats = NatsServer::start_set(&with(&certificates.nats_settings()));
     for scheme in ["nats", "tls"] {
@@ -40,9 +40,9 @@ async fn changes_are_published_and_heard_over_tls() {
         config.url = config.url.replace("nats://", &format!("{scheme}://"));
         let folder = tempfile::tempdir().unwrap();
         let source = Source::start_at("things", folder, config.clone()).await;
-        let mut hearer = Hearer::start_at(config).await;
+        let mut consumer = Consumer::start_at(config).await;
         source.announce(1).await;
-        hearer.until_revision(1).await;
+        consumer.until_revision(1).await;
     }
 }
 
@@ -71,7 +71,7 @@ async fn a_broker_that_asks_for_a_clients_certificate_gets_it() {
 async fn a_broker_that_asks_for_tls_for_a_while_is_used_again_after_it() {
     let certificates = Certificates::make();
     let mut nats = NatsServer::start();
-    let (source, mut hearer) = (Source::start(&nats).await, Hearer::start(&nats).await);
+    let (source, mut consumer) = (Source::start(&nats).await, Consumer::start(&nats).await);
     let broker = connect(NatsConfig::from(&nats.url())).await;
     until_it_says(&broker, "the broker is connected").await;
 
@@ -81,7 +81,7 @@ async fn a_broker_that_asks_for_tls_for_a_while_is_used_again_after_it() {
     until_it_says(&broker, untrusted).await;
 
     nats.restart_set(NatsServer::JETSTREAM);
-    hearer.until_revision(1).await;
+    consumer.until_revision(1).await;
     until_it_says(&broker, "the broker is connected").await;
 }
 

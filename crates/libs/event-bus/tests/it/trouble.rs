@@ -11,7 +11,7 @@ use event_bus::{Broker, Feed};
 use test_support::{NatsServer, eventually};
 use tokio_util::sync::CancellationToken;
 
-use crate::rig::{Hearer, LONG, Source, topology};
+use crate::stack::{Consumer, LONG, Source, topology};
 
 /// A replica's broker, which tells how it is.
 struct Replica {
@@ -171,7 +171,7 @@ fn greet(connection: &mut TcpStream) {
     say(connection, b"PONG\r\n");
 }
 
-/// Who listens first on the broker's port is survived: changes are heard soon after the broker listens there.
+/// Who listens first on the broker's port is survived: changes are received soon after the broker listens there.
 async fn survived(treat: fn(&mut TcpStream), wanted: &str) {
     let odd = Odd::listen(0, treat);
     let replica = Replica::start(&odd.url()).await;
@@ -184,9 +184,9 @@ async fn survived(treat: fn(&mut TcpStream), wanted: &str) {
     let nats = NatsServer::start_on(port);
     replica.until_connected().await;
     source.until_published().await;
-    let mut hearer = Hearer::start(&nats).await;
+    let mut consumer = Consumer::start(&nats).await;
     source.announce(2).await;
-    hearer.until_revision(2).await;
+    consumer.until_revision(2).await;
 }
 
 #[tokio::test]
@@ -256,11 +256,11 @@ async fn a_client_whose_task_panics_later_is_replaced() {
 }
 
 #[tokio::test]
-async fn a_client_that_ends_is_not_taken_for_connected_and_a_new_one_hears_again() {
+async fn a_client_that_ends_is_not_taken_for_connected_and_a_new_one_receives_again() {
     let mut nats = NatsServer::start();
-    let (source, mut hearer) = (Source::start(&nats).await, Hearer::start(&nats).await);
+    let (source, mut consumer) = (Source::start(&nats).await, Consumer::start(&nats).await);
     source.announce(1).await;
-    hearer.until_revision(1).await;
+    consumer.until_revision(1).await;
     nats.kill();
     let port = nats.url().rsplit(':').next().unwrap().parse().unwrap();
     let odd = Odd::listen(port, |connection| {
@@ -274,5 +274,5 @@ async fn a_client_that_ends_is_not_taken_for_connected_and_a_new_one_hears_again
     drop(odd);
     nats.restart();
     source.announce(2).await;
-    hearer.until_revision(2).await;
+    consumer.until_revision(2).await;
 }

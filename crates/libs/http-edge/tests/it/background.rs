@@ -58,10 +58,10 @@ async fn a_service_ends_with_a_task_that_panics_and_says_which_and_why() {
 #[tokio::test]
 async fn a_service_ends_with_a_task_that_returns_before_the_stop() {
     let mut background = Background::until(&CancellationToken::new());
-    background.spawn("the ear", ready(()));
+    background.spawn("the consumer", ready(()));
     let (_, serving) = serve(background).await;
     let error = ended(serving).await.unwrap_err();
-    assert!(error.to_string().starts_with("the ear ended") && error.source().is_none());
+    assert!(error.to_string().starts_with("the consumer ended") && error.source().is_none());
     let mut background = Background::until(&CancellationToken::new());
     background.spawn_endless("the auditor", ready(()));
     let (_, serving) = serve(background).await;

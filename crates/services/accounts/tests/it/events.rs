@@ -1,4 +1,4 @@
-//! What the rest of the system hears.
+//! What the rest of the system receives.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use tokio::time::timeout;
 
 use crate::app::{TestApp, header, version};
 
-/// Hears the next `count` changes from the stream itself, watermarks left out.
+/// Receives the next `count` changes from the stream itself, watermarks left out.
 async fn messages(app: &TestApp, count: usize) -> Vec<Message> {
     use async_nats::jetstream::{self, consumer::push};
     let client = async_nats::connect(app.nats.url()).await.unwrap();
@@ -29,9 +29,9 @@ async fn messages(app: &TestApp, count: usize) -> Vec<Message> {
         })
         .await
         .unwrap();
-    let heard = consumer.messages().await.unwrap().map(Result::unwrap);
-    let heard = heard.filter(|message| std::future::ready(!message.subject.ends_with(".watermark")));
-    timeout(Duration::from_secs(20), heard.take(count).collect())
+    let received = consumer.messages().await.unwrap().map(Result::unwrap);
+    let received = received.filter(|message| std::future::ready(!message.subject.ends_with(".watermark")));
+    timeout(Duration::from_secs(20), received.take(count).collect())
         .await
         .expect("the changes are published")
 }
@@ -67,15 +67,15 @@ async fn each_change_is_published_with_the_account_as_it_then_is() {
     assert_eq!(revision, 3);
     let life = current["life"].clone();
 
-    let heard = changes(&app, 3).await;
-    let kinds: Vec<_> = heard
+    let received = changes(&app, 3).await;
+    let kinds: Vec<_> = received
         .iter()
         .map(|(_, headers, _)| attribute(headers, "ce-type"))
         .collect();
     let kind = |what| format!("dev.reliable-caching.account.{what}.v1");
     assert_eq!(kinds, [kind("created"), kind("updated"), kind("deleted")]);
 
-    let (subject, headers, data) = &heard[1];
+    let (subject, headers, data) = &received[1];
     assert_eq!(subject, "events.accounts.1");
     let expected = json!({ "account_id": 1, "life": life, "form": 1, "fragment": current });
     assert_eq!(data, &expected);
@@ -95,7 +95,7 @@ async fn each_change_is_published_with_the_account_as_it_then_is() {
     for (name, value) in expected {
         assert_eq!(attribute(headers, name), value, "{name}");
     }
-    assert_eq!(heard[2].2, json!({ "account_id": 1, "life": life }));
+    assert_eq!(received[2].2, json!({ "account_id": 1, "life": life }));
 }
 
 /// Whether or not this process records it: in a test it records nothing.
@@ -111,8 +111,8 @@ async fn an_event_says_what_the_writer_said_of_its_trace() {
             .header("tracestate", "other=2")
             .json(&json!({ "name": "a" }));
         assert_eq!(created.send().await.unwrap().status(), 201);
-        let heard = changes(&app, place + 1).await;
-        let headers = &heard[place].1;
+        let received = changes(&app, place + 1).await;
+        let headers = &received[place].1;
         let told = attribute(headers, "traceparent");
         assert_eq!(
             (&told[..36], &told[52..]),
@@ -129,8 +129,8 @@ async fn what_an_event_carries_is_byte_for_byte_what_a_reader_is_answered() {
     let change = json!({ "name": "\"B\" & \u{fc}\u{1f600}", "description": "1\\2" });
     assert_eq!(app.patch(id, &change).await.status(), 200);
     let answered = app.get("/accounts/1").await.text().await.unwrap();
-    let heard = messages(&app, 2).await;
-    let data: BTreeMap<String, Box<RawValue>> = serde_json::from_slice(&heard[1].payload).unwrap();
+    let received = messages(&app, 2).await;
+    let data: BTreeMap<String, Box<RawValue>> = serde_json::from_slice(&received[1].payload).unwrap();
     assert_eq!(data["fragment"].get(), answered);
 }
 
@@ -140,8 +140,8 @@ async fn a_change_that_changes_nothing_is_not_announced() {
     let id = app.account("a").await;
     app.patch(id, &json!({ "name": "a" })).await;
     app.patch(id, &json!({ "name": "b" })).await;
-    let heard = changes(&app, 2).await;
-    assert_eq!(attribute(&heard[1].1, "ce-revision"), "2");
+    let received = changes(&app, 2).await;
+    assert_eq!(attribute(&received[1].1, "ce-revision"), "2");
 }
 
 #[tokio::test]
@@ -154,8 +154,8 @@ async fn a_change_meant_for_another_version_is_not_announced() {
         .json(&json!({ "name": "b" }));
     assert_eq!(refused.send().await.unwrap().status(), 412);
     app.patch(id, &json!({ "name": "c" })).await;
-    let heard = changes(&app, 2).await;
-    assert_eq!(heard[1].2["fragment"]["name"], "c");
+    let received = changes(&app, 2).await;
+    assert_eq!(received[1].2["fragment"]["name"], "c");
 }
 
 #[tokio::test]
@@ -167,8 +167,8 @@ async fn without_a_broker_mutations_are_answered_and_they_are_published_when_it_
     let answered = timeout(Duration::from_secs(2), app.patch(1, &json!({ "name": "during" }))).await;
     assert_eq!(answered.expect("at once").status(), 200);
     app.nats.restart();
-    let heard = changes(&app, 2).await;
-    assert_eq!(heard[1].2["fragment"]["name"], "during");
+    let received = changes(&app, 2).await;
+    assert_eq!(received[1].2["fragment"]["name"], "during");
 }
 
 #[tokio::test]
@@ -177,7 +177,7 @@ async fn a_clock_that_is_set_back_on_purpose_dates_what_is_announced() {
     let app = app.respawn(&["--inject-clock-offset-ms", "-3600000"]).await;
     let before = Timestamp::now();
     app.account("a").await;
-    let heard = changes(&app, 1).await;
-    let time: Timestamp = attribute(&heard[0].1, "ce-time").parse().unwrap();
+    let received = changes(&app, 1).await;
+    let time: Timestamp = attribute(&received[0].1, "ce-time").parse().unwrap();
     assert!(time < before - SignedDuration::from_mins(59), "{time}");
 }

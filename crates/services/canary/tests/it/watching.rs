@@ -29,7 +29,7 @@ pub(crate) async fn until_at_least(stack: &Stack, canary: &Process, name: &str, 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn changes_are_seen_soon_on_a_page_that_hears_of_them_and_never_denied() {
+async fn changes_are_seen_soon_on_a_page_that_follows_them_and_never_denied() {
     let stack = Stack::start().await;
     let canary = canary(&stack, &stack.pages[0].url(""), &[]).await;
     until_at_least(&stack, &canary, "canary_checks_total", "result=\"seen\"", 20).await;

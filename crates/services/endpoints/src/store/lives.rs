@@ -64,7 +64,7 @@ async fn a_database_of_before_goes_on_and_learns_whose_its_data_is() {
     histories::a_database_of_before_goes_on_and_learns_whose_its_data_is::<Store>(database_of_before).await;
 }
 
-/// A database as the service left it before there were lives: account 1 has an endpoint, and was heard of.
+/// A database as the service left it before there were lives: account 1 has an endpoint, and had an event.
 async fn database_of_before(path: &Path) {
     let database = Database::open(path, &MIGRATIONS[..4]).unwrap();
     let lay = |c: &Connection| {

@@ -62,13 +62,13 @@ async fn a_list_is_changed_at_a_version_that_is_named_and_at_no_other() {
     assert_eq!(patch_if_match(&app, &listed, "b").await.status(), 200);
     let changed = etag(&app).await;
     assert_eq!(delete_if_match(&app, &changed).await.status(), 204);
-    let heard = changes(&app, 3).await;
-    let revisions: Vec<_> = heard
+    let received = changes(&app, 3).await;
+    let revisions: Vec<_> = received
         .iter()
         .map(|change| change.attribute("ce-revision"))
         .collect();
     assert_eq!(revisions, ["1", "2", "3"], "what was refused was not announced");
-    assert_eq!(heard[1].data["fragment"]["endpoints"][0]["name"], "b");
+    assert_eq!(received[1].data["fragment"]["endpoints"][0]["name"], "b");
 }
 
 #[tokio::test]

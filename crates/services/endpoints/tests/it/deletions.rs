@@ -24,8 +24,8 @@ async fn a_deleted_accounts_endpoints_are_deleted_and_that_is_announced() {
     let etag = header(&app.get("/accounts/1/endpoints").await, "etag").to_owned();
     accounts.announce("deleted", 1).await;
 
-    let heard = changes(&app, 4).await;
-    let deleted = &heard[3];
+    let received = changes(&app, 4).await;
+    let deleted = &received[3];
     assert_eq!(
         deleted.attribute("ce-type"),
         "dev.reliable-caching.endpoints.deleted.v1"
@@ -50,14 +50,14 @@ async fn a_deleted_accounts_endpoints_are_deleted_and_that_is_announced() {
 }
 
 #[tokio::test]
-async fn a_deletion_heard_again_changes_nothing() {
+async fn a_deletion_applied_again_changes_nothing() {
     let app = TestApp::spawn().await;
     let accounts = Accounts::start(&app).await;
     app.endpoint(1, "a").await;
     for account in [1, 1, 2] {
         accounts.announce("deleted", account).await;
     }
-    accounts.heard_by(&app).await;
+    accounts.applied_by(&app).await;
     assert_eq!(app.list(1).await["revision"], 2);
     refused_as_deleted(&app, 2).await;
 }
@@ -70,16 +70,16 @@ async fn an_account_without_endpoints_is_remembered_as_deleted_and_nothing_is_an
     app.delete(2, id).await;
     accounts.announce("deleted", 1).await;
     accounts.announce("deleted", 2).await;
-    accounts.heard_by(&app).await;
+    accounts.applied_by(&app).await;
     refused_as_deleted(&app, 1).await;
     refused_as_deleted(&app, 2).await;
     let empty = |account, revision| json!({ "account_id": account, "revision": revision, "endpoints": [] });
     assert_eq!(app.list(1).await, empty(1, 0));
     assert_eq!(app.list(2).await, empty(2, 2));
     app.endpoint(3, "next").await;
-    let heard = changes(&app, 3).await;
-    assert_eq!(heard[2].subject, "events.endpoints.3");
-    assert_eq!(heard[2].attribute("ce-sequence"), "00000000000000000003");
+    let received = changes(&app, 3).await;
+    assert_eq!(received[2].subject, "events.endpoints.3");
+    assert_eq!(received[2].attribute("ce-sequence"), "00000000000000000003");
 }
 
 #[tokio::test]
@@ -89,20 +89,20 @@ async fn other_events_of_accounts_delete_nothing() {
     app.endpoint(1, "a").await;
     accounts.announce("updated", 1).await;
     accounts.announce("deleted", 2).await;
-    accounts.heard_by(&app).await;
+    accounts.applied_by(&app).await;
     refused_as_deleted(&app, 2).await;
     assert_eq!(app.list(1).await["revision"], 1);
     app.endpoint(1, "b").await;
 }
 
 #[tokio::test]
-async fn a_deletion_is_heard_by_a_service_that_was_not_there() {
+async fn a_deletion_is_applied_by_a_service_that_was_not_there() {
     let nats = NatsServer::start();
     let accounts = Accounts::start_alone(&nats).await;
     accounts.announce("deleted", 1).await;
     accounts.published().await;
     let app = TestApp::spawn_on(nats).await;
-    accounts.heard_by(&app).await;
+    accounts.applied_by(&app).await;
     refused_as_deleted(&app, 1).await;
 
     app.endpoint(2, "a").await;
@@ -110,7 +110,7 @@ async fn a_deletion_is_heard_by_a_service_that_was_not_there() {
     accounts.announce("deleted", 2).await;
     accounts.published().await;
     let app = TestApp::spawn_in(folder, nats, &[]).await;
-    accounts.heard_by(&app).await;
+    accounts.applied_by(&app).await;
     refused_as_deleted(&app, 2).await;
     assert_eq!(app.list(2).await["endpoints"], json!([]));
     refused_as_deleted(&app, 1).await;

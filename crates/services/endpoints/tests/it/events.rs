@@ -1,4 +1,4 @@
-//! What the rest of the system hears.
+//! What the rest of the system receives.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -22,12 +22,15 @@ async fn each_change_is_published_with_the_list_as_it_then_is() {
     let (incarnation, revision, _) = version(header(&removed, "etag"));
     assert_eq!(revision, 3);
 
-    let heard = changes(&app, 3).await;
-    let kinds: Vec<_> = heard.iter().map(|change| change.attribute("ce-type")).collect();
+    let received = changes(&app, 3).await;
+    let kinds: Vec<_> = received
+        .iter()
+        .map(|change| change.attribute("ce-type"))
+        .collect();
     let kind = |what| format!("dev.reliable-caching.endpoint.{what}.v1");
     assert_eq!(kinds, [kind("added"), kind("changed"), kind("removed")]);
 
-    let changed = &heard[1];
+    let changed = &received[1];
     assert_eq!(changed.subject, "events.endpoints.7");
     assert_eq!(
         changed.data,
@@ -50,7 +53,7 @@ async fn each_change_is_published_with_the_list_as_it_then_is() {
     }
     let empty = json!({ "account_id": 7, "revision": 3, "endpoints": [] });
     assert_eq!(
-        heard[2].data,
+        received[2].data,
         json!({ "account_id": 7, "endpoint_id": id, "form": 1, "fragment": empty })
     );
 }
@@ -61,8 +64,8 @@ async fn what_an_event_carries_is_byte_for_byte_what_a_reader_is_answered() {
     app.endpoint(7, "\"A\" & \u{fc}\u{1f600}").await;
     app.endpoint(7, "b").await;
     let answered = app.get("/accounts/7/endpoints").await.text().await.unwrap();
-    let heard = changes(&app, 2).await;
-    let data: BTreeMap<String, Box<RawValue>> = serde_json::from_slice(&heard[1].payload).unwrap();
+    let received = changes(&app, 2).await;
+    let data: BTreeMap<String, Box<RawValue>> = serde_json::from_slice(&received[1].payload).unwrap();
     assert_eq!(data["fragment"].get(), answered);
 }
 
@@ -73,9 +76,9 @@ async fn a_change_that_changes_nothing_is_not_announced() {
     app.patch(1, id, &json!({ "name": "a" })).await;
     app.patch(1, id, &json!({ "url": "HTTPS://EXAMPLE.ORG" })).await;
     app.patch(1, id, &json!({ "name": "b" })).await;
-    let heard = changes(&app, 2).await;
-    assert_eq!(heard[1].attribute("ce-revision"), "2");
-    assert_eq!(heard[1].attribute("ce-sequence"), "00000000000000000002");
+    let received = changes(&app, 2).await;
+    assert_eq!(received[1].attribute("ce-revision"), "2");
+    assert_eq!(received[1].attribute("ce-sequence"), "00000000000000000002");
 }
 
 #[tokio::test]
@@ -88,15 +91,15 @@ async fn a_list_that_is_large_is_announced_by_its_revision_alone() {
         async move { assert_eq!(app.post(1, &body).await.status(), 201) }
     });
     join_all(adding).await;
-    let heard = changes(&app, 40).await;
-    let first = heard[0].data["fragment"]["endpoints"].as_array().unwrap();
+    let received = changes(&app, 40).await;
+    let first = received[0].data["fragment"]["endpoints"].as_array().unwrap();
     assert_eq!(first.len(), 1);
-    let last = heard[39].data.as_object().unwrap();
+    let last = received[39].data.as_object().unwrap();
     assert_eq!(
         last.keys().collect::<Vec<_>>(),
         ["account_id", "endpoint_id", "form"]
     );
-    assert_eq!(heard[39].attribute("ce-revision"), "40");
+    assert_eq!(received[39].attribute("ce-revision"), "40");
 }
 
 #[tokio::test]
@@ -112,14 +115,14 @@ async fn without_a_broker_mutations_are_answered_and_they_are_published_when_it_
     };
     timeout(Duration::from_secs(2), mutations).await.expect("at once");
     app.nats.restart();
-    let heard = changes(&app, 4).await;
-    let revisions: Vec<_> = heard
+    let received = changes(&app, 4).await;
+    let revisions: Vec<_> = received
         .iter()
         .map(|change| change.attribute("ce-revision"))
         .collect();
     assert_eq!(revisions, ["1", "2", "3", "4"]);
-    assert_eq!(heard[1].data["fragment"]["endpoints"][0]["name"], "during");
-    assert_eq!(heard[3].data["fragment"], app.list(1).await);
+    assert_eq!(received[1].data["fragment"]["endpoints"][0]["name"], "during");
+    assert_eq!(received[3].data["fragment"], app.list(1).await);
 }
 
 #[tokio::test]
@@ -128,7 +131,7 @@ async fn a_clock_that_is_set_back_on_purpose_dates_what_is_announced() {
     let app = app.respawn(&["--inject-clock-offset-ms", "-3600000"]).await;
     let before = Timestamp::now();
     app.endpoint(7, "a").await;
-    let heard = changes(&app, 1).await;
-    let time: Timestamp = heard[0].attribute("ce-time").parse().unwrap();
+    let received = changes(&app, 1).await;
+    let time: Timestamp = received[0].attribute("ce-time").parse().unwrap();
     assert!(time < before - SignedDuration::from_mins(59), "{time}");
 }

@@ -20,17 +20,17 @@ async fn after_a_reset_the_id_of_a_deleted_account_is_a_new_ones() {
     accounts.announce("created", 1).await;
     app.endpoint(1, "old").await;
     accounts.announce("deleted", 1).await;
-    accounts.heard_by(&app).await;
+    accounts.applied_by(&app).await;
     refused_as_deleted(&app, 1).await;
 
     let reset = Accounts::start(&app).await;
     reset.announce("created", 1).await;
-    reset.heard_by(&app).await;
+    reset.applied_by(&app).await;
     assert_endpoints(&app, 1, 2, 0).await;
     app.endpoint(1, "new").await;
     assert_endpoints(&app, 1, 3, 1).await;
     reset.announce("deleted", 1).await;
-    reset.heard_by(&app).await;
+    reset.applied_by(&app).await;
     refused_as_deleted(&app, 1).await;
 }
 
@@ -41,19 +41,19 @@ async fn after_a_reset_a_new_account_does_not_inherit_from_a_live_one() {
     for account in [1, 2] {
         accounts.announce("created", account).await;
     }
-    accounts.heard_by(&app).await;
+    accounts.applied_by(&app).await;
     app.endpoint(1, "old").await;
 
     let reset = Accounts::start(&app).await;
     for account in [2, 1] {
         reset.announce("created", account).await;
     }
-    reset.heard_by(&app).await;
+    reset.applied_by(&app).await;
     assert_endpoints(&app, 1, 2, 0).await;
     assert_endpoints(&app, 2, 0, 0).await;
     app.endpoint(1, "new").await;
-    let heard = changes(&app, 3).await;
-    let told: Vec<_> = heard
+    let received = changes(&app, 3).await;
+    let told: Vec<_> = received
         .iter()
         .map(|change| (change.attribute("ce-type"), change.attribute("ce-revision")))
         .collect();
@@ -63,7 +63,7 @@ async fn after_a_reset_a_new_account_does_not_inherit_from_a_live_one() {
 }
 
 #[tokio::test]
-async fn a_creation_heard_again_neither_revives_nor_deletes() {
+async fn a_creation_applied_again_neither_revives_nor_deletes() {
     let app = TestApp::spawn().await;
     let accounts = Accounts::start(&app).await;
     accounts.announce("created", 1).await;
@@ -73,20 +73,20 @@ async fn a_creation_heard_again_neither_revives_nor_deletes() {
     accounts.announce("created", 1).await;
     accounts.announce("updated", 1).await;
     accounts.announce("created", 2).await;
-    accounts.heard_by(&app).await;
+    accounts.applied_by(&app).await;
     refused_as_deleted(&app, 1).await;
     assert_endpoints(&app, 2, 1, 1).await;
 }
 
 #[tokio::test]
-async fn what_was_added_before_its_account_was_heard_of_is_kept() {
+async fn what_was_added_before_its_account_had_an_event_is_kept() {
     let app = TestApp::spawn().await;
     let accounts = Accounts::start(&app).await;
     app.endpoint(1, "early").await;
     app.endpoint(2, "early").await;
     accounts.announce("created", 1).await;
     accounts.announce("updated", 2).await;
-    accounts.heard_by(&app).await;
+    accounts.applied_by(&app).await;
     assert_endpoints(&app, 1, 1, 1).await;
     assert_endpoints(&app, 2, 1, 1).await;
 
@@ -94,7 +94,7 @@ async fn what_was_added_before_its_account_was_heard_of_is_kept() {
     for account in [1, 2] {
         reset.announce("created", account).await;
     }
-    reset.heard_by(&app).await;
+    reset.applied_by(&app).await;
     assert_endpoints(&app, 1, 2, 0).await;
     assert_endpoints(&app, 2, 2, 0).await;
 }
@@ -104,14 +104,14 @@ async fn what_an_ended_incarnation_says_late_changes_nothing() {
     let app = TestApp::spawn().await;
     let ended = Accounts::start(&app).await;
     ended.announce("created", 1).await;
-    ended.heard_by(&app).await;
+    ended.applied_by(&app).await;
     let accounts = Accounts::start(&app).await;
     accounts.announce("created", 1).await;
-    accounts.heard_by(&app).await;
+    accounts.applied_by(&app).await;
     app.endpoint(1, "new").await;
     for what in ["created", "updated", "deleted"] {
         ended.say_late(&app, what, 1).await;
-        accounts.heard_by(&app).await;
+        accounts.applied_by(&app).await;
         assert_endpoints(&app, 1, 1, 1).await;
     }
     app.endpoint(1, "another").await;
@@ -124,20 +124,20 @@ async fn after_a_restore_from_a_backup_accounts_keep_theirs_and_the_undeleted_li
     for account in [1, 2] {
         accounts.announce("created", account).await;
     }
-    accounts.heard_by(&app).await;
+    accounts.applied_by(&app).await;
     app.endpoint(1, "kept").await;
     accounts.announce("deleted", 2).await;
-    accounts.heard_by(&app).await;
+    accounts.applied_by(&app).await;
     accounts.restore().await;
     for account in [1, 2] {
         accounts.announce("updated", account).await;
     }
-    accounts.heard_by(&app).await;
+    accounts.applied_by(&app).await;
     assert_endpoints(&app, 1, 1, 1).await;
     app.endpoint(2, "new").await;
 
     // An update may overtake its account's creation, where that was handled at the second attempt only.
     accounts.announce("created", 1).await;
-    accounts.heard_by(&app).await;
+    accounts.applied_by(&app).await;
     assert_endpoints(&app, 1, 2, 0).await;
 }

@@ -1,4 +1,4 @@
-//! Whose endpoints are whose, in whatever order, and however often, it is heard which accounts there were.
+//! Whose endpoints are whose, in whatever order, and however often, the events of accounts arrive.
 
 use account_data::lives::life_of;
 use account_data::{Accounts, App};
@@ -65,7 +65,7 @@ async fn an_answer_and_a_fragment_say_whose_they_are() {
     assert_eq!(life_of(&app, 1).await, None);
     let before = app.answer(1, None).await.headers()["etag"].clone();
     accounts.announce("created", 1).await;
-    accounts.heard_by(&app).await;
+    accounts.applied_by(&app).await;
     let life = accounts.life(1).to_string();
     assert_eq!(life_of(&app, 1).await.as_ref(), Some(&life));
     let after = app.answer(1, None).await.headers()["etag"].clone();

@@ -53,7 +53,7 @@ async fn the_list_is_by_id_and_holds_only_the_accounts_own() {
 }
 
 #[tokio::test]
-async fn an_account_never_heard_of_has_an_empty_list_of_revision_0() {
+async fn an_account_without_any_event_has_an_empty_list_of_revision_0() {
     let app = TestApp::spawn().await;
     let answer = app.get(LIST).await;
     let etag = header(&answer, "etag").to_owned();

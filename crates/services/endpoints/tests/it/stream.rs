@@ -43,15 +43,15 @@ pub(crate) async fn changes(app: &TestApp, count: usize) -> Vec<Published> {
         })
         .await
         .unwrap();
-    let heard = consumer.messages().await.unwrap().map(Result::unwrap);
-    let heard = heard.filter(|message| std::future::ready(!message.subject.ends_with(".watermark")));
-    let heard = heard.map(|message| Published {
+    let received = consumer.messages().await.unwrap().map(Result::unwrap);
+    let received = received.filter(|message| std::future::ready(!message.subject.ends_with(".watermark")));
+    let received = received.map(|message| Published {
         subject: message.subject.to_string(),
         headers: message.headers.clone().unwrap(),
         data: serde_json::from_slice(&message.payload).unwrap(),
         payload: message.payload.to_vec(),
     });
-    timeout(Duration::from_secs(20), heard.take(count).collect())
+    timeout(Duration::from_secs(20), received.take(count).collect())
         .await
         .expect("the changes are published")
 }

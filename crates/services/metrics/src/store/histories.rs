@@ -22,7 +22,7 @@ enum Step {
     /// The batch before it, sent again.
     Again,
     Begin(Place),
-    Hear(AccountId, EntityEvent),
+    Apply(AccountId, EntityEvent),
     /// The service ends, and begins again; perhaps on a database that never had histograms.
     Reopen {
         unpacked: bool,
@@ -66,7 +66,7 @@ fn step() -> impl Strategy<Value = Step> {
         8 => (account(), batch()).prop_map(|(account, batch)| Step::Record(account, batch)),
         1 => Just(Step::Again),
         1 => (0..40_u64).prop_map(|end| Step::Begin(at(end))),
-        3 => (account(), event()).prop_map(|(account, event)| Step::Hear(account, event)),
+        3 => (account(), event()).prop_map(|(account, event)| Step::Apply(account, event)),
         1 => any::<bool>().prop_map(|unpacked| Step::Reopen { unpacked }),
     ]
 }
@@ -119,7 +119,7 @@ impl Scene {
                 }
             }
             Step::Begin(end) => self.store.begin(end).await.unwrap(),
-            Step::Hear(account, event) => self.store.apply(account, event).await.unwrap(),
+            Step::Apply(account, event) => self.store.apply(account, event).await.unwrap(),
             Step::Reopen { unpacked } => {
                 if unpacked {
                     self.write(unpack).await;

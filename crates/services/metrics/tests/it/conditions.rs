@@ -56,8 +56,8 @@ async fn a_batch_is_added_to_a_version_that_is_named_and_to_no_other() {
     let listed = format!("\"x\", {current}");
     assert_eq!(post_if_match(&app, &listed, &sample(1, 7, 1)).await.status(), 201);
     assert_eq!(post_if_match(&app, "*", &sample(1, 6, 1)).await.status(), 201);
-    let heard = changes(&app, 4).await;
-    let revisions: Vec<_> = heard
+    let received = changes(&app, 4).await;
+    let revisions: Vec<_> = received
         .iter()
         .map(|(_, headers, _)| attribute(headers, "ce-revision"))
         .collect();

@@ -1,4 +1,4 @@
-//! An account that is deleted takes its samples with it, whenever that is heard and however often.
+//! An account that is deleted takes its samples with it, whenever that event arrives and however often.
 
 use std::time::Duration;
 
@@ -35,7 +35,7 @@ async fn await_swept(app: &TestApp, account: i64) {
 }
 
 #[tokio::test]
-async fn a_deletion_that_is_heard_ends_the_accounts_metrics_and_nobody_elses() {
+async fn a_deletion_that_is_applied_ends_the_accounts_metrics_and_nobody_elses() {
     let app = TestApp::spawn().await;
     app.record(7, &[sample(1, 2, 1), sample(2, 2, 1)]).await;
     // So many that some of them are packed.
@@ -46,8 +46,8 @@ async fn a_deletion_that_is_heard_ends_the_accounts_metrics_and_nobody_elses() {
     let accounts = Accounts::start(&app).await;
     accounts.announce("deleted", 7).await;
 
-    let heard = changes(&app, 3).await;
-    let (subject, headers, data) = &heard[2];
+    let received = changes(&app, 3).await;
+    let (subject, headers, data) = &received[2];
     assert_eq!(
         (subject.as_str(), data),
         ("events.metrics.7", &json!({ "account_id": 7 }))
@@ -84,7 +84,7 @@ async fn a_deletion_that_is_heard_ends_the_accounts_metrics_and_nobody_elses() {
 }
 
 #[tokio::test]
-async fn a_deletion_heard_again_is_announced_once_and_other_news_of_accounts_are_passed_over() {
+async fn a_deletion_applied_again_is_announced_once_and_other_news_of_accounts_are_passed_over() {
     let app = TestApp::spawn().await;
     app.record(7, &[sample(1, 2, 1)]).await;
     let accounts = Accounts::start(&app).await;
@@ -93,13 +93,13 @@ async fn a_deletion_heard_again_is_announced_once_and_other_news_of_accounts_are
     }
     // Of an account without a sample nothing changes that was answered; but it is remembered.
     accounts.announce("deleted", 9).await;
-    accounts.heard_by(&app).await;
+    accounts.applied_by(&app).await;
     refused_as_deleted(&app, 9).await;
     assert_eq!(app.metrics(9, "7d").await["revision"], 0);
     app.record(8, &[sample(1, 2, 1)]).await;
 
-    let heard = changes(&app, 3).await;
-    let told: Vec<_> = heard
+    let received = changes(&app, 3).await;
+    let told: Vec<_> = received
         .iter()
         .map(|(subject, headers, _)| (subject.as_str(), attribute(headers, "ce-revision")))
         .collect();
@@ -120,7 +120,7 @@ async fn a_deletion_is_remembered_across_a_restart() {
     app.record(7, &[sample(1, 2, 1)]).await;
     let accounts = Accounts::start(&app).await;
     accounts.announce("deleted", 7).await;
-    accounts.heard_by(&app).await;
+    accounts.applied_by(&app).await;
     refused_as_deleted(&app, 7).await;
     let revision = app.metrics(7, "7d").await["revision"].clone();
     let app = app.respawn(&[]).await;
@@ -134,18 +134,18 @@ async fn a_deletion_is_remembered_across_a_restart() {
 }
 
 #[tokio::test]
-async fn a_deletion_while_the_service_was_away_is_heard_when_it_is_back() {
+async fn a_deletion_while_the_service_was_away_is_applied_when_it_is_back() {
     let app = TestApp::spawn().await;
     app.record(7, &[sample(1, 2, 1)]).await;
-    // Once it has heard a first deletion, it is subscribed for good.
+    // Once it has received a first deletion, it is subscribed for good.
     let accounts = Accounts::start(&app).await;
     accounts.announce("deleted", 9).await;
-    accounts.heard_by(&app).await;
+    accounts.applied_by(&app).await;
     refused_as_deleted(&app, 9).await;
     let app = app
         .respawn_while(&[], async || accounts.announce("deleted", 7).await)
         .await;
-    accounts.heard_by(&app).await;
+    accounts.applied_by(&app).await;
     refused_as_deleted(&app, 7).await;
 }
 
@@ -175,7 +175,7 @@ async fn a_message_that_names_no_account_is_passed_over_for_good() {
     let app = TestApp::spawn().await;
     let accounts = Accounts::start(&app).await;
     accounts.announce("deleted", 1).await;
-    accounts.heard_by(&app).await;
+    accounts.applied_by(&app).await;
     refused_as_deleted(&app, 1).await;
     let client = async_nats::connect(app.nats.url()).await.unwrap();
     let mut headers = async_nats::HeaderMap::new();
@@ -200,7 +200,7 @@ async fn a_message_that_names_no_account_is_passed_over_for_good() {
     }
     client.flush().await.unwrap();
     accounts.announce("deleted", 8).await;
-    accounts.heard_by(&app).await;
+    accounts.applied_by(&app).await;
     refused_as_deleted(&app, 8).await;
     assert_eq!(
         app.metrics(7, "7d").await["revision"],

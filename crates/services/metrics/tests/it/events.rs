@@ -1,4 +1,4 @@
-//! What the rest of the system hears.
+//! What the rest of the system receives.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use crate::app::{TestApp, header, sample, version};
 /// One message: its subject, its headers, its body.
 pub(crate) type Message = (String, HeaderMap, Value);
 
-/// Hears what this service publishes, from the stream itself and from its beginning.
+/// Receives what this service publishes, from the stream itself and from its beginning.
 async fn messages(app: &TestApp) -> impl Stream<Item = Message> + use<> {
     use async_nats::jetstream::{self, consumer::push};
     let client = async_nats::connect(app.nats.url()).await.unwrap();
@@ -28,8 +28,8 @@ async fn messages(app: &TestApp) -> impl Stream<Item = Message> + use<> {
         ..Default::default()
     };
     let consumer = stream.create_consumer(config).await.unwrap();
-    let heard = consumer.messages().await.unwrap().map(Result::unwrap);
-    heard.map(|message| {
+    let received = consumer.messages().await.unwrap().map(Result::unwrap);
+    received.map(|message| {
         let data = serde_json::from_slice(&message.payload).unwrap();
         (
             message.subject.to_string(),
@@ -41,9 +41,9 @@ async fn messages(app: &TestApp) -> impl Stream<Item = Message> + use<> {
 
 /// The first `count` changes, watermarks left out.
 pub(crate) async fn changes(app: &TestApp, count: usize) -> Vec<Message> {
-    let heard = messages(app).await;
-    let heard = heard.filter(|(subject, ..)| std::future::ready(!subject.ends_with(".watermark")));
-    timeout(Duration::from_secs(20), heard.take(count).collect())
+    let received = messages(app).await;
+    let received = received.filter(|(subject, ..)| std::future::ready(!subject.ends_with(".watermark")));
+    timeout(Duration::from_secs(20), received.take(count).collect())
         .await
         .expect("the changes are published")
 }
@@ -63,18 +63,18 @@ async fn a_batch_is_announced_by_one_event_that_carries_no_summary() {
     let recorded = app.post(7, &batch).await;
     let (incarnation, revision, _) = version(header(&recorded, "etag"));
     assert_eq!(revision, 2);
-    // Neither a repeated batch nor one that was refused is heard of.
+    // Neither a repeated batch nor one that was refused is announced.
     app.post(7, &batch).await;
     app.post(7, &json!({ "samples": [{}] })).await;
     app.record(8, &[sample(1, 1, 1)]).await;
 
-    let heard = changes(&app, 3).await;
-    let subjects: Vec<_> = heard.iter().map(|(subject, ..)| subject.as_str()).collect();
+    let received = changes(&app, 3).await;
+    let subjects: Vec<_> = received.iter().map(|(subject, ..)| subject.as_str()).collect();
     assert_eq!(
         subjects,
         ["events.metrics.7", "events.metrics.7", "events.metrics.8"]
     );
-    let (_, headers, data) = &heard[1];
+    let (_, headers, data) = &received[1];
     assert_eq!(data, &json!({ "account_id": 7, "samples": 2 }));
     let message_id = format!("metrics:{incarnation}:2:{}", attribute(headers, "ce-nonce"));
     let expected = [
@@ -99,13 +99,13 @@ async fn a_watermark_follows_what_was_recorded_and_counts_it() {
     let app = TestApp::spawn().await;
     app.record(7, &[sample(1, 1, 1)]).await;
     let acknowledged = Timestamp::now();
-    let mut heard = std::pin::pin!(messages(&app).await);
-    let mut change_heard = false;
+    let mut received = std::pin::pin!(messages(&app).await);
+    let mut change_received = false;
     loop {
-        let next = timeout(Duration::from_secs(20), heard.next()).await;
-        let (subject, headers, data) = next.expect("something is heard").unwrap();
+        let next = timeout(Duration::from_secs(20), received.next()).await;
+        let (subject, headers, data) = next.expect("a message comes").unwrap();
         if subject == "events.metrics.7" {
-            change_heard = true;
+            change_received = true;
             continue;
         }
         assert_eq!(subject, "events.metrics.watermark");
@@ -118,7 +118,7 @@ async fn a_watermark_follows_what_was_recorded_and_counts_it() {
         );
         let until: Timestamp = data["complete_until"].as_str().unwrap().parse().unwrap();
         if until > acknowledged {
-            assert!(change_heard);
+            assert!(change_received);
             assert_eq!(data["sequence"], 1);
             return;
         }
@@ -137,8 +137,8 @@ async fn without_a_broker_batches_are_answered_and_they_are_published_when_it_is
     let read = timeout(Duration::from_secs(2), app.metrics(7, "24h")).await;
     assert_eq!(read.expect("at once")["endpoints"][0]["samples"], 2);
     app.nats.restart();
-    let heard = changes(&app, 2).await;
-    assert_eq!(attribute(&heard[1].1, "ce-revision"), "2");
+    let received = changes(&app, 2).await;
+    assert_eq!(attribute(&received[1].1, "ce-revision"), "2");
 }
 
 #[tokio::test]
@@ -147,7 +147,7 @@ async fn a_clock_that_is_set_back_on_purpose_dates_what_is_announced() {
     let app = app.respawn(&["--inject-clock-offset-ms", "-3600000"]).await;
     let before = Timestamp::now();
     app.record(7, &[sample(1, 1, 1)]).await;
-    let heard = changes(&app, 1).await;
-    let time: Timestamp = attribute(&heard[0].1, "ce-time").parse().unwrap();
+    let received = changes(&app, 1).await;
+    let time: Timestamp = attribute(&received[0].1, "ce-time").parse().unwrap();
     assert!(time < before - SignedDuration::from_mins(59), "{time}");
 }

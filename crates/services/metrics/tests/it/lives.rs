@@ -1,4 +1,4 @@
-//! Whose samples are whose, in whatever order, and however often, it is heard which accounts there were.
+//! Whose samples are whose, in whatever order, and however often, the events of accounts arrive.
 
 use account_data::App;
 use reqwest::Response;

@@ -76,7 +76,7 @@ async fn a_summary_tells_what_was_recorded() {
 }
 
 #[tokio::test]
-async fn an_account_never_heard_of_has_nothing_at_revision_0() {
+async fn an_account_without_any_event_has_nothing_at_revision_0() {
     let app = TestApp::spawn().await;
     for id in ["7", "0", "-1", "9223372036854775807"] {
         let response = app.get(&format!("/accounts/{id}/metrics")).await;

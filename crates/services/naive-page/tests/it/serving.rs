@@ -35,14 +35,14 @@ async fn an_event_of_any_source_invalidates_the_account_in_every_window_and_no_o
             world.read(&format!("/accounts/7?window={window}")).await;
         }
         world.announce("events.accounts.watermark").await;
-        world.until_heard().await;
+        world.until_applied().await;
         assert_eq!(
             world.read("/accounts/7?window=1h").await.cache_status,
             HIT,
             "nothing changed"
         );
         world.announce(subject).await;
-        world.until_heard().await;
+        world.until_applied().await;
         for window in ["1h", "24h", "7d"] {
             let read = world.read(&format!("/accounts/7?window={window}")).await;
             assert_eq!(read.cache_status, MISS, "{window} after {subject}");

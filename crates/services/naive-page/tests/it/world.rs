@@ -86,7 +86,7 @@ impl World {
             publisher,
             _nats: nats,
         };
-        world.until_heard().await;
+        world.until_applied().await;
         world
     }
 
@@ -112,20 +112,24 @@ impl World {
         self.told.revision.fetch_add(1, Ordering::SeqCst);
     }
 
-    /// Announces a change, as a source's relay does, without waiting for anybody to hear it.
+    /// Announces a change, as a source's relay does, without waiting until anybody applies it.
     pub(crate) async fn announce(&self, subject: &'static str) {
         self.publisher.publish(subject, "{}".into()).await.unwrap();
         self.publisher.flush().await.unwrap();
     }
 
-    /// Announces, until one of them is heard, changes of an account that nobody reads: what was announced before and not
+    /// Announces, until one of them is applied, changes of an account that nobody reads: what was announced before and not
     /// lost is applied by then.
-    pub(crate) async fn until_heard(&self) {
+    pub(crate) async fn until_applied(&self) {
         let before = self.events_applied().await;
         eventually(AT_MOST, async || {
             self.announce("events.accounts.1000").await;
-            let heard = self.events_applied().await > before;
-            if heard { Ok(()) } else { Err("nothing was heard") }
+            let received = self.events_applied().await > before;
+            if received {
+                Ok(())
+            } else {
+                Err("nothing was applied")
+            }
         })
         .await;
     }

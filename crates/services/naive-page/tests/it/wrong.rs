@@ -10,7 +10,7 @@ async fn an_event_that_passes_while_a_page_is_loaded_leaves_the_old_page_in_the_
         world.gate.held().await;
         world.change();
         world.announce("events.accounts.7").await;
-        world.until_heard().await;
+        world.until_applied().await;
         world.gate.open();
     });
     assert!(
@@ -18,7 +18,7 @@ async fn an_event_that_passes_while_a_page_is_loaded_leaves_the_old_page_in_the_
         "it was asked before the change: {}",
         loading.body
     );
-    // The source says 2, the event was heard, and nothing else will come.
+    // The source says 2, the event was received, and nothing else will come.
     for _ in 0..2 {
         let read = world.read("/accounts/7").await;
         assert_eq!(
@@ -36,7 +36,7 @@ async fn an_event_that_is_sent_while_the_connection_is_broken_never_arrives() {
     world.change();
     world.announce("events.accounts.7").await;
     world.link.open();
-    world.until_heard().await;
+    world.until_applied().await;
     let read = world.read("/accounts/7").await;
     assert_eq!(
         (read.cache_status.as_str(), read.body),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
-use event_bus::{Broker, ChangeKind, Feed, Heard, Topology};
+use event_bus::{Broker, ChangeKind, Feed, FeedItem, Topology};
 use fresh_cache::{FeedOptions, FeedState, FeedWriter, Moment, SourceId, feed};
 use jiff::Timestamp;
 use tokio::sync::watch;
@@ -85,12 +85,12 @@ async fn until_trusted(feed: &FeedState) {
 }
 
 /// What a replica does with a message, and then a look at the clock.
-fn apply(writer: &mut FeedWriter, message: &Heard, account: AccountId, write: &watch::Sender<HeardSoFar>) {
+fn apply(writer: &mut FeedWriter, message: &FeedItem, account: AccountId, write: &watch::Sender<HeardSoFar>) {
     match message {
-        Heard::Loss(_) => writer.lost(ACCOUNTS),
-        Heard::Watermark(watermark) => writer.watermark(ACCOUNTS, moment(watermark.complete_until)),
-        Heard::Claimed(_) | Heard::Foreign { .. } => {}
-        Heard::Change(change) => {
+        FeedItem::Loss(_) => writer.lost(ACCOUNTS),
+        FeedItem::Watermark(watermark) => writer.watermark(ACCOUNTS, moment(watermark.complete_until)),
+        FeedItem::Claimed(_) | FeedItem::Foreign { .. } => {}
+        FeedItem::Change(change) => {
             let Ok(entity) = change.event.entity.parse::<u64>() else {
                 return writer.lost(ACCOUNTS);
             };

@@ -1,12 +1,12 @@
-//! A source with nothing but an outbox, and a hearer of it.
+//! A source with nothing but an outbox, and a consumer of it.
 
 use std::path::Path;
 use std::time::Duration;
 
 use event_bus::outbox::{self, Announcement};
 use event_bus::{
-    Broker, Cause, ChangeKind, Clock, Feed, Heard, Incarnation, Loss, NatsConfig, Nonce, Publishing, Relay,
-    RelayOptions, Topology,
+    Broker, Cause, ChangeKind, Clock, Feed, FeedItem, Incarnation, Loss, NatsConfig, Nonce, Publishing,
+    Relay, RelayOptions, Topology,
 };
 use group_commit::{Database, Error};
 use serde_json::value::{RawValue, to_raw_value};
@@ -206,51 +206,51 @@ impl Source {
     }
 }
 
-/// A feed of that source, with what it heard.
-pub(crate) struct Hearer {
-    pub(crate) heard: mpsc::UnboundedReceiver<Heard>,
+/// A feed of that source, with what it received.
+pub(crate) struct Consumer {
+    pub(crate) received: mpsc::UnboundedReceiver<FeedItem>,
     _stop: DropGuard,
 }
 
-impl Hearer {
+impl Consumer {
     pub(crate) async fn start(nats: &NatsServer) -> Self {
         Self::start_at(&nats.url()).await
     }
 
     pub(crate) async fn start_at(server: impl Into<NatsConfig>) -> Self {
-        let broker = Broker::connect(server, "hearer", topology()).await.unwrap();
-        let (tell, heard) = mpsc::unbounded_channel();
+        let broker = Broker::connect(server, "consumer", topology()).await.unwrap();
+        let (tell, received) = mpsc::unbounded_channel();
         let stop = CancellationToken::new();
         let feed = Feed::new(broker, &["things"]);
         tokio::spawn(feed.run(stop.clone(), move |word| drop(tell.send(word))));
-        let mut hearer = Self {
-            heard,
+        let mut consumer = Self {
+            received,
             _stop: stop.drop_guard(),
         };
         // The first watermark says that it listens; the first word of a source is always a loss.
-        assert_eq!(hearer.until_loss().await, Cause::FirstHeard);
-        hearer
+        assert_eq!(consumer.until_loss().await, Cause::FirstMessage);
+        consumer
     }
 
     /// The next change, watermark or loss; past what every start and every new connection of a source brings.
-    pub(crate) async fn next(&mut self) -> Heard {
+    pub(crate) async fn next(&mut self) -> FeedItem {
         loop {
             match self.next_of_all().await {
-                Heard::Claimed(_)
-                | Heard::Foreign { .. }
-                | Heard::Loss(Loss {
+                FeedItem::Claimed(_)
+                | FeedItem::Foreign { .. }
+                | FeedItem::Loss(Loss {
                     cause: Cause::NewPublisher,
                     ..
                 }) => {}
-                heard => return heard,
+                received => return received,
             }
         }
     }
 
-    pub(crate) async fn next_of_all(&mut self) -> Heard {
-        timeout(LONG / 2, self.heard.recv())
+    pub(crate) async fn next_of_all(&mut self) -> FeedItem {
+        timeout(LONG / 2, self.received.recv())
             .await
-            .expect("something is heard")
+            .expect("a message comes")
             .unwrap()
     }
 
@@ -258,7 +258,7 @@ impl Hearer {
     pub(crate) async fn until_loss(&mut self) -> Cause {
         let loss = async {
             loop {
-                if let Heard::Loss(loss) = self.next().await {
+                if let FeedItem::Loss(loss) = self.next().await {
                     return loss.cause;
                 }
             }
@@ -268,7 +268,7 @@ impl Hearer {
 
     /// Past everything, until another publisher speaks for the source.
     pub(crate) async fn until_claimed(&mut self) {
-        let claimed = async { while !matches!(self.next_of_all().await, Heard::Claimed(_)) {} };
+        let claimed = async { while !matches!(self.next_of_all().await, FeedItem::Claimed(_)) {} };
         timeout(LONG, claimed).await.expect("another claims");
     }
 
@@ -276,16 +276,16 @@ impl Hearer {
     pub(crate) async fn loss_before_any_change(&mut self) -> Loss {
         loop {
             match self.next().await {
-                Heard::Loss(loss) => return loss,
-                Heard::Watermark(_) => {}
+                FeedItem::Loss(loss) => return loss,
+                FeedItem::Watermark(_) => {}
                 other => panic!("unexpected {other:?}"),
             }
         }
     }
 
-    /// Until nothing was heard for longer than any source is ever silent.
+    /// Until nothing was applied for longer than any source is ever silent.
     pub(crate) async fn until_silent(&mut self) {
-        while timeout(Duration::from_millis(700), self.heard.recv())
+        while timeout(Duration::from_millis(700), self.received.recv())
             .await
             .is_ok()
         {}
@@ -295,7 +295,7 @@ impl Hearer {
     pub(crate) async fn nothing_lost_for(&mut self, words: usize) {
         for _ in 0..words {
             match self.next().await {
-                Heard::Watermark(_) => {}
+                FeedItem::Watermark(_) => {}
                 other => panic!("unexpected {other:?}"),
             }
         }
@@ -303,10 +303,12 @@ impl Hearer {
 
     /// Past everything, until a change to this revision.
     pub(crate) async fn until_revision(&mut self, revision: u64) {
-        let heard = async {
-            while !matches!(self.next().await, Heard::Change(change) if change.event.revision == revision) {}
+        let received = async {
+            while !matches!(self.next().await, FeedItem::Change(change) if change.event.revision == revision)
+            {
+            }
         };
-        timeout(LONG, heard).await.expect("the change is told");
+        timeout(LONG, received).await.expect("the change is told");
     }
 
     /// The next change, past watermarks. Losses are not expected.
@@ -314,8 +316,8 @@ impl Hearer {
         let change = async {
             loop {
                 match self.next().await {
-                    Heard::Change(change) => return (change.event, change.kind == ChangeKind::Repeat),
-                    Heard::Watermark(_) => {}
+                    FeedItem::Change(change) => return (change.event, change.kind == ChangeKind::Repeat),
+                    FeedItem::Watermark(_) => {}
                     other => panic!("unexpected {other:?}"),
                 }
             }

@@ -4,9 +4,9 @@ use jiff::Timestamp;
 
 use crate::{Cause, Claim, Event};
 
-/// One thing heard, in the order of the stream. A loss comes before the message that revealed it.
+/// One thing received, in the order of the stream. A loss comes before the message that revealed it.
 #[derive(Debug)]
-pub enum Heard {
+pub enum FeedItem {
     /// An entity of a source changed.
     Change(Change),
     /// A source said up to when it is complete.
@@ -33,12 +33,12 @@ pub struct Change {
     pub kind: ChangeKind,
 }
 
-/// How an event relates to what was heard before it.
+/// How an event relates to what was received before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ChangeKind {
     /// It is new.
     New,
-    /// It was heard before: what it carries may be older than what is known.
+    /// It was received before: what it carries may be older than what is known.
     Repeat,
     /// Its publisher does not speak for the source: it says that something changed, and what it carries is not to be used.
     Foreign,
