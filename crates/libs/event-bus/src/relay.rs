@@ -1,36 +1,36 @@
 //! Publishes the outbox in order, and says up to which moment everything was published.
 
 mod claiming;
+mod options;
 mod progress;
 mod publishing;
+mod rows;
 mod tenure;
 
-use std::str::FromStr;
 use std::time::{Duration, Instant};
 
 use async_nats::HeaderMap;
-use async_nats::jetstream::ErrorCode;
-use async_nats::jetstream::context::{CreateStreamError, PublishAckFuture, PublishError, PublishErrorKind};
+use async_nats::jetstream::context::{CreateStreamError, PublishError, PublishErrorKind};
 use async_nats::jetstream::message::PublishMessage;
 use async_nats::jetstream::stream::LastRawMessageError;
 use bytes::Bytes;
 use group_commit::Database;
 use jiff::Timestamp;
-use telemetry::TaskContext;
 use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 
-use self::claiming::{error_code, is_refusal};
+use self::claiming::is_refusal;
+pub use self::options::{FailPoint, RelayOptions};
 use self::progress::Progress;
 pub use self::publishing::Publishing;
 use self::publishing::Standing;
 use self::tenure::{Held, Tenure};
-use crate::event::{self, Speaker};
+use crate::Broker;
+use crate::event;
 use crate::outage::Seldom;
-use crate::outbox::{self, Acknowledged, Everything, Pending, Snapshot};
+use crate::outbox::{self, Acknowledged, Snapshot};
 use crate::trouble::Stage;
-use crate::{Broker, Clock, HeadersMut};
 
 /// How often a source says up to when it is complete. A consumer that misses four of these stops trusting.
 const WATERMARK_EVERY: Duration = Duration::from_millis(250);
@@ -39,69 +39,6 @@ const BATCH: usize = 256;
 
 /// How long the first connection may take before it counts as an outage.
 const PATIENCE_AT_START: Duration = Duration::from_secs(2);
-
-/// Where a test kills the process, to see that nothing is lost there; or the relay, to see that its end is noticed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum FailPoint {
-    /// Committed, not published.
-    BeforePublish,
-    /// Published and acknowledged, still in the outbox.
-    BeforeDelete,
-    /// Committed, not published; and it is the relay that panics, and ends alone.
-    Panic,
-}
-
-impl FromStr for FailPoint {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text {
-            "before-publish" => Ok(Self::BeforePublish),
-            "before-delete" => Ok(Self::BeforeDelete),
-            "panic" => Ok(Self::Panic),
-            _ => Err("one of: before-publish, before-delete, panic".to_owned()),
-        }
-    }
-}
-
-/// Names the subject whose last message an expectation is about, where it is not the message's own.
-const EXPECTED_ABOUT: &str = "Nats-Expected-Last-Subject-Sequence-Subject";
-
-/// Whose relay it is, and how it speaks.
-#[derive(Debug, Clone, Copy)]
-pub struct RelayOptions {
-    /// The source's name on the bus.
-    pub source: &'static str,
-    /// The type of its watermarks.
-    pub watermark_kind: &'static str,
-    /// The type of its claims: it ends with `.claim.v1`.
-    pub claim_kind: &'static str,
-    /// For a source that services subscribe to: what to announce again when the stream lost some of it. A cache needs none of
-    /// this, because it asks after a loss.
-    pub everything: Option<Everything>,
-    /// The operator renewed the incarnation: this database replaces whatever publishes for the source now.
-    pub takes_over: bool,
-    /// Dates by another clock all that is said to others: when something was committed, and up to when all is out. The
-    /// outbox keeps the machine's time.
-    pub clock: Clock,
-    /// Where a test ends the process.
-    pub fail_point: Option<FailPoint>,
-}
-
-impl RelayOptions {
-    /// A relay as in production: of the machine's clock, and of a database that replaces nobody.
-    pub fn new(source: &'static str, watermark_kind: &'static str, claim_kind: &'static str) -> Self {
-        Self {
-            source,
-            watermark_kind,
-            claim_kind,
-            everything: None,
-            takes_over: false,
-            clock: Clock::default(),
-            fail_point: None,
-        }
-    }
-}
 
 /// The one publisher of a source. It wakes on every commit, and also polls.
 #[derive(Debug)]
@@ -243,110 +180,6 @@ impl Relay {
         Ok(())
     }
 
-    /// Awaits a row's acknowledgement.
-    async fn settle(
-        &self,
-        snapshot: &Snapshot,
-        held: Held,
-        row: &Pending,
-        expected: Option<u64>,
-        sent: Sent,
-    ) -> Result<(), RelayError> {
-        let Sent {
-            acknowledgement,
-            publish,
-        } = sent;
-        let answer = publish.clone().run(acknowledgement.into_future()).await;
-        let repeat = match answer {
-            Ok(taken) => taken.duplicate,
-            // Rule 2: a row that cannot go out as it is goes out without its fragment; it never blocks those behind it.
-            Err(error) if row.fragment.is_some() && is_too_large(&error) => {
-                self.say_without_fragment(row);
-                let headers = self.headers(snapshot, held, row, expected, &publish);
-                let acknowledgement = self.hand_over(row, &headers, false).await?;
-                acknowledgement.await?.duplicate
-            }
-            Err(error) => return Err(error.into()),
-        };
-        self.fail_at(FailPoint::BeforeDelete);
-        self.progress.count(repeat);
-        self.acknowledged.send_replace(Some(Acknowledged {
-            incarnation: snapshot.incarnation,
-            through: row.sequence,
-        }));
-        Ok(())
-    }
-
-    async fn send(
-        &self,
-        snapshot: &Snapshot,
-        held: Held,
-        row: &Pending,
-        expected: Option<u64>,
-    ) -> Result<Sent, PublishError> {
-        let publish = self.publish_context(self.speaker(snapshot, held), row);
-        let headers = self.headers(snapshot, held, row, expected, &publish);
-        let acknowledgement = match self.hand_over(row, &headers, true).await {
-            // The client itself refuses what the server said it would not take.
-            Err(error) if error.kind() == PublishErrorKind::MaxPayloadExceeded => {
-                self.say_without_fragment(row);
-                self.hand_over(row, &headers, false).await?
-            }
-            result => result?,
-        };
-        Ok(Sent {
-            acknowledgement,
-            publish,
-        })
-    }
-
-    fn headers(
-        &self,
-        snapshot: &Snapshot,
-        held: Held,
-        row: &Pending,
-        expected: Option<u64>,
-        publish: &TaskContext,
-    ) -> HeaderMap {
-        let mut headers = self.speaker(snapshot, held).change_headers(row);
-        publish
-            .clone()
-            .enter(|| telemetry::inject_current(&mut HeadersMut(&mut headers)));
-        if let Some(place) = expected {
-            let subject = self
-                .broker
-                .topology
-                .subject(self.options.source, event::WATERMARK);
-            headers.insert(
-                async_nats::header::NATS_EXPECTED_LAST_SUBJECT_SEQUENCE,
-                place.to_string(),
-            );
-            headers.insert(EXPECTED_ABOUT, subject);
-        }
-        headers
-    }
-
-    fn speaker(&self, snapshot: &Snapshot, held: Held) -> Speaker<'static> {
-        Speaker {
-            source: self.options.source,
-            claim: held.claim,
-            incarnation: snapshot.incarnation,
-        }
-    }
-
-    async fn hand_over(
-        &self,
-        row: &Pending,
-        headers: &HeaderMap,
-        carry: bool,
-    ) -> Result<PublishAckFuture, PublishError> {
-        let subject = self.broker.topology.subject(self.options.source, &row.entity);
-        self.broker
-            .jetstream()
-            .publish_with_headers(subject, headers.clone(), row.body(carry).into())
-            .await
-    }
-
     async fn publish_watermark(
         &mut self,
         snapshot: &Snapshot,
@@ -393,29 +226,6 @@ impl Relay {
         Ok(taken.sequence)
     }
 
-    /// A child of the mutation that wrote the row, however much later it is published. What it says of its trace goes out
-    /// with the event, also if it is not traced, or nothing is recorded here.
-    fn publish_context(&self, speaker: Speaker<'_>, row: &Pending) -> TaskContext {
-        let Some(writer) = &row.trace else {
-            return TaskContext::none();
-        };
-        let topology = &self.broker.topology;
-        let pattern = topology.pattern(speaker.source);
-        TaskContext::below(writer, || {
-            tracing::info_span!(
-                "publish",
-                otel.name = format!("publish {pattern}"),
-                otel.kind = "producer",
-                messaging.system = "nats",
-                messaging.operation.name = "publish",
-                messaging.operation.type = "send",
-                messaging.destination.name = topology.subject(speaker.source, &row.entity),
-                messaging.destination.template = pattern,
-                messaging.message.id = speaker.id(row),
-            )
-        })
-    }
-
     async fn note(&mut self, result: Result<(), RelayError>) {
         if let Err(RelayError::Publish(error)) = &result
             && is_refusal(error)
@@ -445,34 +255,12 @@ impl Relay {
         }
     }
 
-    fn say_without_fragment(&self, row: &Pending) {
-        if self.seldom.say("without its fragment") {
-            tracing::warn!(
-                sequence = row.sequence,
-                "the broker takes no message as large as this one: it is published without its fragment, and readers ask. \
-                 Others may follow"
-            );
-        }
-    }
-
     fn fail_at(&self, point: FailPoint) {
         if self.options.fail_point == Some(point) {
             tracing::error!(?point, "fail point reached; the process ends as if killed");
             std::process::abort();
         }
     }
-}
-
-/// A row under way.
-struct Sent {
-    acknowledgement: PublishAckFuture,
-    publish: TaskContext,
-}
-
-/// Whether the stream itself takes no message of that size. Any other refusal, such as of a stream that is full, is met by
-/// trying again.
-fn is_too_large(error: &PublishError) -> bool {
-    error_code(error) == Some(ErrorCode::STREAM_MESSAGE_EXCEEDS_MAXIMUM)
 }
 
 /// Deletes what is acknowledged, beside the publishing: a writer that is busy must not hold the watermarks up. What is

@@ -1,0 +1,113 @@
+//! What this database claimed, and how what the stream says last relates to it.
+
+use group_commit::{Database, Error};
+use rusqlite::{Connection, OptionalExtension as _};
+
+use super::{Acknowledged, Snapshot, snapshot};
+use crate::claim::Claim;
+use crate::incarnation::{Incarnation, Nonce};
+
+/// Claims kept: more than a database mints in the life of a stream's messages. The oldest are forgotten.
+const CLAIMS_KEPT: u32 = 10_000;
+
+/// Stores a claim before it is published: what was published and not stored would be taken for another database's.
+pub(crate) async fn store_claim(database: &Database, claim: Claim) -> Result<(), Error> {
+    database
+        .write(move |transaction| {
+            transaction.execute("INSERT INTO claims (claim) VALUES (?1)", [claim])?;
+            transaction.execute(
+                "DELETE FROM claims WHERE number <= (SELECT max(number) FROM claims) - ?1",
+                [CLAIMS_KEPT],
+            )?;
+            Ok(())
+        })
+        .await
+}
+
+/// Counts of another's word: how far a publisher of an incarnation had come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Count {
+    pub(crate) incarnation: Incarnation,
+    pub(crate) sequence: u64,
+    /// Of that sequence; none if it was not said.
+    pub(crate) nonce: Option<Nonce>,
+}
+
+/// How what the stream says last relates to this database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Relation {
+    /// The claim was minted by this database.
+    pub(crate) own: bool,
+    /// This database's history has what was counted. What was counted under one of its former incarnations is void, and
+    /// nothing of it is missed.
+    pub(crate) has_the_count: bool,
+    /// The stream counts fewer changes than it acknowledged to this database: it was deleted, or lost its end.
+    pub(crate) stream_lost_some: bool,
+}
+
+/// Whether this database ever claimed its source.
+pub(crate) async fn has_claimed(database: &Database) -> Result<bool, Error> {
+    let any = "SELECT EXISTS (SELECT 1 FROM claims)";
+    database
+        .read(move |transaction| Ok(transaction.query_row(any, [], |row| row.get(0))?))
+        .await
+}
+
+/// Compares the last words on the stream with this database: who claims, and what was counted.
+pub(crate) async fn relation(
+    database: &Database,
+    claim: Option<Claim>,
+    counts: Vec<Count>,
+    acknowledged: Option<Acknowledged>,
+) -> Result<Relation, Error> {
+    database
+        .read(move |transaction| relate(transaction, claim, &counts, acknowledged).map_err(Error::from))
+        .await
+}
+
+fn relate(
+    transaction: &Connection,
+    claim: Option<Claim>,
+    counts: &[Count],
+    acknowledged: Option<Acknowledged>,
+) -> rusqlite::Result<Relation> {
+    let here = snapshot(transaction, acknowledged, 1)?;
+    let published = here
+        .rows
+        .first()
+        .map_or(here.sequence, |waiting| waiting.sequence - 1);
+    let of_here = counts
+        .iter()
+        .filter(|count| count.incarnation == here.incarnation);
+    let counted = of_here.map(|count| count.sequence).max().unwrap_or(0);
+    let former: Option<bool> = transaction
+        .prepare_cached("SELECT former FROM claims WHERE claim = ?1")?
+        .query_row([claim], |row| row.get(0))
+        .optional()?;
+    // A program of before claims were minted stated none.
+    let unclaimed = claim.is_none() && counts.iter().all(|count| count.incarnation == here.incarnation);
+    let mut has_the_count = true;
+    for &count in counts {
+        has_the_count &= former == Some(true) || has(transaction, &here, count)?;
+    }
+    Ok(Relation {
+        own: former.is_some() || unclaimed,
+        has_the_count,
+        stream_lost_some: counted < published,
+    })
+}
+
+/// Whether a sequence was given out by this very history.
+fn has(transaction: &Connection, here: &Snapshot, count: Count) -> rusqlite::Result<bool> {
+    if count.incarnation != here.incarnation || count.sequence > here.sequence {
+        return Ok(false);
+    }
+    // What is not acknowledged is still in the outbox: a sequence that is neither there nor the last one was published by
+    // this very history.
+    let pending: Option<Nonce> = transaction
+        .prepare_cached("SELECT nonce FROM outbox WHERE sequence = ?1")?
+        .query_row([count.sequence], |row| row.get(0))
+        .optional()?;
+    let nonce = pending.or_else(|| (count.sequence == here.sequence).then_some(here.nonce));
+    Ok(nonce.zip(count.nonce).is_none_or(|(here, there)| here == there))
+}
