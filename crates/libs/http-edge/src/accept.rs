@@ -1,4 +1,7 @@
 //! Which of the forms that there are a client would rather have (RFC 9110, section 12.5.1).
+//!
+//! Not by the crate `headers-accept` (0.3): `application/json; charset=utf-8` does not match JSON there, one element that it cannot
+//! read loses the whole header, and `q=x` counts as 1.
 
 use std::cmp::Ordering;
 

@@ -1,4 +1,7 @@
 //! Preconditions (RFC 9110, section 13): has the client already got this answer, and is this what it means to change?
+//!
+//! Not by the crate `headers` (0.4), which takes what it cannot read for a tag that does not match: `If-None-Match: "abc` would let
+//! a write pass whose condition nobody evaluated. It also splits tags with commas, and panics in a debug build on `"a b"`.
 
 use std::convert::identity;
 

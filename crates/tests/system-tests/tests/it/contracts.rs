@@ -192,7 +192,7 @@ fn form_of(document: &Value, path: &str) -> String {
     let answer = &document["paths"][path]["get"]["responses"]["200"]["content"]["application/json"]["schema"];
     collect(document, answer, &mut form);
     let hash = Sha256::digest(serde_json::to_vec(&form).unwrap());
-    format!("{hash:x}")
+    hash.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn collect(document: &Value, schema: &Value, form: &mut BTreeMap<String, Value>) {
