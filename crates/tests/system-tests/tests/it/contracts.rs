@@ -192,7 +192,8 @@ fn form_of(document: &Value, path: &str) -> String {
     let answer = &document["paths"][path]["get"]["responses"]["200"]["content"]["application/json"]["schema"];
     collect(document, answer, &mut form);
     let hash = Sha256::digest(serde_json::to_vec(&form).unwrap());
-    hash.iter().map(|byte| format!("{byte:02x}")).collect()
+    let digits = hash.iter().map(|byte| format!("{byte:02x}"));
+    digits.collect::<Vec<_>>().concat()
 }
 
 fn collect(document: &Value, schema: &Value, form: &mut BTreeMap<String, Value>) {
