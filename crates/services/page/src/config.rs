@@ -138,7 +138,7 @@ pub struct Config {
     #[arg(long, env = "FAIL_POINT", hide = true)]
     pub fail_point: Option<FailPoint>,
 
-    /// Where a trace can be looked at: an address with `{trace_id}` in it. The foot of a page links it.
+    /// Where a trace can be looked at: an address with `{trace_id}` in it. The footer of a page links it.
     #[arg(long, env = "TRACE_URL_PATTERN", value_parser = parse_trace_pattern)]
     pub trace_url_pattern: Option<String>,
 

@@ -7,9 +7,10 @@ use http_edge::{ErrorPage, Problem};
 
 use crate::accept::Format;
 use crate::caches::NotAChoice;
+use crate::document::{Footers, html};
 use crate::key::{AccountId, NotAWindow, NotAnAccountId};
 use crate::render::{Message, Served, render_message};
-use crate::respond::{Traces, html};
+
 use crate::token::NotAToken;
 use crate::upstream::UpstreamError;
 
@@ -28,19 +29,19 @@ pub enum RunError {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Refusal {
     /// The account in the path is none.
-    #[error("the path does not name an account")]
+    #[error("the path names no account")]
     Account(#[source] NotAnAccountId),
     /// The place in the list from which to go on is none.
-    #[error("the list cannot go on from there")]
+    #[error("`after` names no account")]
     After(#[source] NotAnAccountId),
     /// The window asked for is none.
-    #[error("the window is none of those there are")]
+    #[error("unknown window")]
     Window(#[from] NotAWindow),
-    /// What the reader says to know cannot be read.
-    #[error("the consistency token is none")]
+    /// The consistency token cannot be read.
+    #[error("the consistency token cannot be read")]
     Token(#[source] NotAToken),
     /// The strategy asked for is none, or not to be had.
-    #[error("the cache strategy cannot be chosen")]
+    #[error("this cache strategy is not available")]
     Strategy(#[source] NotAChoice),
     /// Accounts says so.
     #[error("there is no account {0}")]
@@ -57,8 +58,8 @@ pub(crate) enum Refusal {
 }
 
 impl Refusal {
-    /// Answers in the form the reader can read; `foot` is asked for if that is HTML.
-    pub(crate) fn respond(self, format: Format, foot: impl FnOnce() -> Bytes) -> Response {
+    /// Answers in the form the reader can read; `footer` is asked for if that is HTML.
+    pub(crate) fn respond(self, format: Format, footer: impl FnOnce() -> Bytes) -> Response {
         let (problem, details) = self.describe();
         let status = problem.status();
         let page = (format == Format::Html).then(|| {
@@ -69,7 +70,7 @@ impl Refusal {
                     details: &details,
                 })
                 .into(),
-                foot(),
+                footer(),
             )
         });
         let mut response = problem
@@ -97,10 +98,10 @@ impl Refusal {
 
     const fn title(&self) -> &'static str {
         match self {
-            Self::Account(_) | Self::After(_) | Self::Window(_) => "This address is not quite right",
-            Self::Token(_) | Self::Strategy(_) => "A header of this request is not quite right",
+            Self::Account(_) | Self::After(_) | Self::Window(_) => "This address is not valid",
+            Self::Token(_) | Self::Strategy(_) => "A header of this request is not valid",
             Self::NoSuchAccount(_) => "There is no such account",
-            Self::PreconditionFailed(_) => "This page is not the one that the request names",
+            Self::PreconditionFailed(_) => "The preconditions do not allow this page",
             Self::NothingToShow(_) => "This page cannot be shown now",
             Self::NoList(_) => "The accounts cannot be listed now",
         }
@@ -128,7 +129,7 @@ impl Refusal {
             Self::Strategy(error) => invalid("Cache-Strategy", error),
             Self::NoSuchAccount(account) => (
                 problem(StatusCode::NOT_FOUND, "account-not-found"),
-                vec![format!("Account {account} was deleted, or never was.")],
+                vec![format!("Account {account} was deleted, or never existed.")],
             ),
             Self::PreconditionFailed(etag) => (
                 problem(StatusCode::PRECONDITION_FAILED, "version-mismatch"),
@@ -145,7 +146,7 @@ impl Refusal {
                 problem(StatusCode::SERVICE_UNAVAILABLE, "accounts-unavailable"),
                 vec![
                     format!("Accounts {error}."),
-                    "Pages that are known by their address may still be there.".to_owned(),
+                    "A page whose address you know may still be available.".to_owned(),
                 ],
             ),
         }
@@ -153,7 +154,7 @@ impl Refusal {
 }
 
 /// How any problem is shown to people: also one that no handler of ours has seen, such as that of an unknown path.
-pub(crate) fn error_page(traces: Traces) -> ErrorPage {
+pub(crate) fn error_page(footers: Footers) -> ErrorPage {
     ErrorPage::by_default(move |problem| {
         let details = problem.details();
         let details: Vec<_> = details
@@ -163,8 +164,8 @@ pub(crate) fn error_page(traces: Traces) -> ErrorPage {
             title: problem.title(),
             details: &details,
         };
-        let foot = traces.foot_of(problem.trace_id(), Served::default());
-        html(render_message(&message).into(), foot)
+        let footer = footers.footer_of(problem.trace_id(), Served::default());
+        html(render_message(&message).into(), footer)
     })
 }
 

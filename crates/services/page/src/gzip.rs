@@ -1,7 +1,7 @@
 //! Pages that were compressed beforehand, though their end is another one for every reader.
 //!
 //! A gzip stream is a row of blocks, each compressed or stored as it is, and a checksum (RFC 1951 and RFC 1952). So the
-//! beginning is compressed once, up to a block's end; an answer adds its foot as one more block, stored, and carries the
+//! beginning is compressed once, up to a block's end; an answer adds its footer as one more block, stored, and carries the
 //! checksum on over it. Nothing is compressed while a reader waits, but for the first who wants it so.
 
 use std::io::Write as _;

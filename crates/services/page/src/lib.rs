@@ -7,6 +7,7 @@ mod caches;
 mod clocks;
 mod config;
 mod consumer;
+mod document;
 mod error;
 mod fragment;
 mod gzip;
@@ -42,8 +43,9 @@ use tokio_util::sync::CancellationToken;
 use crate::audit::Auditor;
 use crate::caches::Caches;
 use crate::consumer::FeedConsumer;
+use crate::document::Footers;
 use crate::loader::Upstreams;
-use crate::respond::Traces;
+
 use crate::routes::App;
 use crate::source::Source;
 
@@ -115,8 +117,8 @@ impl Service {
         });
         background.spawn("the feed", consuming);
 
-        let traces = Traces(config.trace_url_pattern);
-        let app = App::new(caches, upstreams, traces.clone());
+        let footers = Footers(config.trace_url_pattern);
+        let app = App::new(caches, upstreams, footers.clone());
         let options = EdgeOptions {
             concurrency: config.max_requests.into(),
             ..EdgeOptions::default()
@@ -131,7 +133,7 @@ impl Service {
             router: http_edge::edge(routes::router(app), ready, options),
             options: ServeOptions {
                 allowed_hosts: config.allowed_hosts,
-                error_page: Some(error::error_page(traces)),
+                error_page: Some(error::error_page(footers)),
             },
             background,
         })

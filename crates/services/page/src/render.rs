@@ -1,7 +1,7 @@
 //! Renders a page from its fragments: both formats at once, as bytes that every reader is then given.
 //!
 //! What is rendered here depends on the fragments alone. What differs from answer to answer (how it was served,
-//! how fresh it is, which trace it was) is the foot, which [`foot`] renders per answer and which follows
+//! how fresh it is, which trace it was) is the footer, which [`footer`] renders per answer and which follows
 //! these bytes on the wire.
 
 use std::sync::OnceLock;
@@ -19,7 +19,7 @@ use crate::{gzip, headers, token};
 
 mod account;
 mod accounts;
-mod foot;
+mod footer;
 mod json;
 mod layout;
 mod message;
@@ -28,7 +28,7 @@ mod rows;
 mod sparkline;
 
 pub(crate) use self::accounts::{Listed, render_accounts};
-pub(crate) use self::foot::{Served, render_foot};
+pub(crate) use self::footer::{Served, render_footer};
 pub(crate) use self::json::PageJson;
 pub(crate) use self::layout::CONTENT_SECURITY_POLICY;
 pub(crate) use self::message::{Message, render_message};
@@ -64,7 +64,7 @@ pub(crate) enum Page {
 /// What there is to show.
 #[derive(Debug)]
 pub(crate) struct Rendered {
-    /// The HTML up to its foot.
+    /// The HTML up to its footer.
     pub(crate) html: Form,
     /// The whole JSON.
     pub(crate) json: Form,
@@ -85,7 +85,7 @@ pub(crate) struct Form {
     pub(crate) bytes: Bytes,
     /// The same compressed, once somebody wanted it so; none if that is not worth it.
     gzipped: OnceLock<Option<gzip::Opening>>,
-    /// Its validator, compressed or not. Weak, because the foot that follows the HTML is another one each time.
+    /// Its validator, compressed or not. Weak, because the footer that follows the HTML is another one each time.
     pub(crate) etag: HeaderValue,
 }
 

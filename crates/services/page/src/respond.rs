@@ -1,6 +1,6 @@
 //! The cache's answer as an HTTP response.
 //!
-//! On a hit nothing is rendered but the foot, and nothing compressed: the page's bytes are shared, and the foot goes out
+//! On a hit nothing is rendered but the footer, and nothing compressed: the page's bytes are shared, and the footer goes out
 //! behind them.
 
 use std::borrow::Cow;
@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::Response;
 use bytes::Bytes;
 use fresh_cache::Answer;
@@ -18,12 +18,13 @@ use maud::Markup;
 
 use crate::accept::{Format, takes_gzip};
 use crate::body::two_pieces;
+use crate::document::{Footers, about_html};
 use crate::error::Refusal;
 use crate::headers::{CACHE_STATUS, FRESH_AS_OF, SERVER_TIMING, cache_status, server_timing, value};
 use crate::key::PageKey;
 use crate::loader::Upstreams;
 use crate::moment::{rfc3339, timestamp};
-use crate::render::{CONTENT_SECURITY_POLICY, Form, Page, Rendered, Served, render_foot};
+use crate::render::{Form, Page, Rendered, Served};
 use crate::source::Source;
 use crate::token::{self, CONSISTENCY_TOKEN};
 
@@ -64,38 +65,16 @@ const VARY: &str = "accept, accept-encoding";
 /// `ETag` makes asking cheap.
 const CACHE_CONTROL: &str = "private, no-cache";
 
-/// Where traces can be looked at: an address with `{trace_id}` in it, if there is one.
-#[derive(Clone, Debug)]
-pub(crate) struct Traces(pub(crate) Option<String>);
-
-impl Traces {
-    /// Adds the current trace to what the foot says, and renders it.
-    pub(crate) fn foot(&self, served: Served<'_>) -> Bytes {
-        self.foot_of(telemetry::current_trace_id().as_deref(), served)
-    }
-
-    /// The same with the trace of that id.
-    pub(crate) fn foot_of(&self, trace_id: Option<&str>, served: Served<'_>) -> Bytes {
-        let link = |id: &str| self.0.as_ref().map(|pattern| pattern.replace("{trace_id}", id));
-        let trace_url = trace_id.and_then(link);
-        render_foot(&Served {
-            trace_id,
-            trace_url: trace_url.as_deref(),
-            ..served
-        })
-    }
-}
-
 /// One answer of the cache, on its way out.
-pub(crate) struct Outgoing<'a> {
+pub(crate) struct PageResponse<'a> {
     /// Which page was asked for.
     key: PageKey,
     /// What the cache answered.
     answer: &'a Answer<Upstreams>,
     /// How long it took to do so.
     took: Duration,
-    /// Where the foot sends who wants to see the trace.
-    traces: &'a Traces,
+    /// What renders the footer.
+    footers: &'a Footers,
     /// The words of `Cache-Status`.
     how: Cow<'static, str>,
     fresh_as_of: Timestamp,
@@ -103,20 +82,20 @@ pub(crate) struct Outgoing<'a> {
     age: Duration,
 }
 
-impl<'a> Outgoing<'a> {
-    /// The answer of the cache to a question that took so long.
+impl<'a> PageResponse<'a> {
+    /// The answer of the cache, and how long it took.
     pub(crate) fn new(
         key: PageKey,
         answer: &'a Answer<Upstreams>,
         took: Duration,
-        traces: &'a Traces,
+        footers: &'a Footers,
     ) -> Self {
         let composed_at = timestamp(answer.composed);
         Self {
             key,
             answer,
             took,
-            traces,
+            footers,
             how: cache_status(answer.outcome, &degraded(answer)),
             fresh_as_of: timestamp(answer.fresh_as_of),
             composed_at,
@@ -159,12 +138,12 @@ impl<'a> Outgoing<'a> {
         let (mut headers, body) = if known {
             (HEAD.clone(), Body::empty())
         } else {
-            let (head, foot) = match format {
-                Format::Html => (&HTML_HEAD, self.foot(Some(&shown.revisions))),
+            let (head, footer) = match format {
+                Format::Html => (&HTML_HEAD, self.footer(Some(&shown.revisions))),
                 Format::Json => (&JSON_HEAD, Bytes::new()),
             };
             let mut headers = HeaderMap::clone(head);
-            let body = body(form, foot, request, &mut headers);
+            let body = body(form, footer, request, &mut headers);
             (headers, body)
         };
         headers.insert(header::ETAG, form.etag.clone());
@@ -178,7 +157,7 @@ impl<'a> Outgoing<'a> {
     }
 
     fn refuse(&self, refusal: Refusal, format: Format) -> Response {
-        let mut response = refusal.respond(format, || self.foot(None));
+        let mut response = refusal.respond(format, || self.footer(None));
         let headers = response.headers_mut();
         headers.insert(header::VARY, HeaderValue::from_static(VARY));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(CACHE_CONTROL));
@@ -186,8 +165,8 @@ impl<'a> Outgoing<'a> {
         response
     }
 
-    fn foot(&self, revisions: Option<&Markup>) -> Bytes {
-        self.traces.foot(Served {
+    fn footer(&self, revisions: Option<&Markup>) -> Bytes {
+        self.footers.footer(Served {
             how: Some(&self.how),
             fresh_as_of: Some(self.fresh_as_of),
             composed_at: Some(self.composed_at),
@@ -221,7 +200,7 @@ impl<'a> Outgoing<'a> {
 
 /// Whether a browser opens the page for a person to look at (Fetch Metadata).
 ///
-/// It then gets the page in full even if it has it: a 304 would leave the old foot on the screen, which tells
+/// It then gets the page in full even if it has it: a 304 would leave the old footer on the screen, which tells
 /// how an earlier answer was served, and that is what people reload this page for.
 fn navigates(request: &HeaderMap) -> bool {
     request
@@ -249,35 +228,13 @@ fn degraded(answer: &Answer<Upstreams>) -> String {
     words.chain(behind).collect::<Vec<_>>().join(", ")
 }
 
-/// The form and behind it the foot, compressed if the reader takes it so.
-fn body(form: &Form, foot: Bytes, request: &HeaderMap, headers: &mut HeaderMap) -> Body {
+/// The form and behind it the footer, compressed if the reader takes it so.
+fn body(form: &Form, footer: Bytes, request: &HeaderMap, headers: &mut HeaderMap) -> Body {
     match takes_gzip(request).then(|| form.gzipped()).flatten() {
         Some(opening) => {
             headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
-            two_pieces(opening.bytes(), opening.close(&foot))
+            two_pieces(opening.bytes(), opening.close(&footer))
         }
-        None => two_pieces(form.bytes.clone(), foot),
+        None => two_pieces(form.bytes.clone(), footer),
     }
-}
-
-/// A page's bytes, and behind them the foot, which closes what they left open.
-pub(crate) fn html(opening: Bytes, foot: Bytes) -> Response {
-    let mut response = Response::new(two_pieces(opening, foot));
-    response.headers_mut().extend(about_html());
-    response
-}
-
-fn about_html() -> [(HeaderName, HeaderValue); 4] {
-    [
-        (
-            header::CONTENT_TYPE,
-            HeaderValue::from_static("text/html; charset=utf-8"),
-        ),
-        (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY.clone()),
-        (
-            header::X_CONTENT_TYPE_OPTIONS,
-            HeaderValue::from_static("nosniff"),
-        ),
-        (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
-    ]
 }

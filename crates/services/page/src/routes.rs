@@ -23,12 +23,13 @@ use utoipa_axum::routes;
 
 use crate::accept::Format;
 use crate::caches::Caches;
+use crate::document::{Footers, html};
 use crate::error::Refusal;
 use crate::headers::{OUTCOMES, outcome_name, wants_full_consistency};
 use crate::key::{AccountId, PageKey, Window};
 use crate::loader::{AccountList, Upstreams};
 use crate::render::{PageJson, Served, render_accounts};
-use crate::respond::{Outgoing, Traces, html};
+use crate::respond::PageResponse;
 use crate::token::Tokens;
 
 /// How many accounts one page of the list has.
@@ -39,17 +40,17 @@ const LIST_LIMIT: u32 = 60;
 pub(crate) struct App {
     caches: Caches,
     upstreams: Upstreams,
-    traces: Traces,
+    footers: Footers,
     answers: Answers,
 }
 
 impl App {
     /// Serves from `caches`, and the list of accounts from accounts itself.
-    pub(crate) fn new(caches: Caches, upstreams: Upstreams, traces: Traces) -> Self {
+    pub(crate) fn new(caches: Caches, upstreams: Upstreams, footers: Footers) -> Self {
         Self {
             caches,
             upstreams,
-            traces,
+            footers,
             answers: Answers::new(),
         }
     }
@@ -189,9 +190,9 @@ async fn list_accounts(
     match app.list(query.after.as_deref()).await {
         Ok(list) => html(
             render_accounts(&list.accounts, list.next).into(),
-            app.traces.foot(served),
+            app.footers.footer(served),
         ),
-        Err(refusal) => refusal.respond(Format::preferred(&headers), || app.traces.foot(served)),
+        Err(refusal) => refusal.respond(Format::preferred(&headers), || app.footers.footer(served)),
     }
 }
 
@@ -226,14 +227,14 @@ struct PageQuery {
     (status = 412, description = "`If-Match` does not name this page; the ETag is its", body = Problem, content_type = "application/problem+json"),
     (status = 503, description = "no source answers and nothing is known", body = Problem, content_type = "application/problem+json"),
 ))]
-async fn show_page(State(app): State<Arc<App>>, question: Question) -> Response {
-    let Question {
+async fn show_page(State(app): State<Arc<App>>, request: PageRequest) -> Response {
+    let PageRequest {
         cache,
         key,
         tokens,
         preconditions,
         headers,
-    } = &question;
+    } = &request;
     let began = Instant::now();
     let consistency = if wants_full_consistency(headers) {
         Consistency::FullyConsistent(&tokens.0)
@@ -241,14 +242,14 @@ async fn show_page(State(app): State<Arc<App>>, question: Question) -> Response 
         Consistency::AtLeastAsFresh(&tokens.0)
     };
     let answer = app.read(cache, key, consistency).await;
-    Outgoing::new(*key, &answer, began.elapsed(), &app.traces).respond(headers, preconditions)
+    PageResponse::new(*key, &answer, began.elapsed(), &app.footers).respond(headers, preconditions)
 }
 
 /// What a reader of a page asks for.
 ///
 /// An extractor of its own, so that a cached page's future need not hold the whole request beside each parameter: a small
 /// future is cheaper to move.
-struct Question {
+struct PageRequest {
     cache: FreshCache<Upstreams>,
     key: PageKey,
     tokens: Tokens,
@@ -256,7 +257,7 @@ struct Question {
     headers: HeaderMap,
 }
 
-impl FromRequest<Arc<App>> for Question {
+impl FromRequest<Arc<App>> for PageRequest {
     type Rejection = Response;
 
     async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, Response> {
@@ -274,7 +275,9 @@ impl FromRequest<Arc<App>> for Question {
             Ok((key, tokens, cache.clone()))
         });
         let refuse = |refusal: Refusal| {
-            refusal.respond(Format::preferred(&headers), || app.traces.foot(Served::default()))
+            refusal.respond(Format::preferred(&headers), || {
+                app.footers.footer(Served::default())
+            })
         };
         let (key, tokens, cache) = understood.map_err(refuse)?;
         Ok(Self {

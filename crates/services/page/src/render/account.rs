@@ -1,4 +1,4 @@
-//! The page of one account, up to its foot.
+//! The page of one account, up to its footer.
 
 use maud::{Markup, html};
 

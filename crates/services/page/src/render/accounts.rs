@@ -16,7 +16,7 @@ pub(crate) struct Listed {
     pub(crate) description: String,
 }
 
-/// Renders one page of the list up to its foot. `next` is where the list goes on.
+/// Renders one page of the list up to its footer. `next` is where the list goes on.
 pub(crate) fn render_accounts(accounts: &[Listed], next: Option<u64>) -> String {
     let main = html! {
         div.head {

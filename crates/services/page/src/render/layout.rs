@@ -26,12 +26,12 @@ pub(crate) static CONTENT_SECURITY_POLICY: LazyLock<HeaderValue> = LazyLock::new
     HeaderValue::try_from(policy).expect("base64 is a header's text")
 });
 
-/// What ends a page, after its foot.
+/// What ends a page, after its footer.
 pub(super) const END: PreEscaped<&str> = PreEscaped("</body></html>");
 
-/// Renders a page up to its foot. `worst` colours the icon in the browser's tab.
+/// Renders a page up to its footer. `worst` colours the icon in the browser's tab.
 ///
-/// The document stays open: the foot differs from answer to answer and follows these bytes, so `html` and
+/// The document stays open: the footer differs from answer to answer and follows these bytes, so `html` and
 /// `body` are opened here by hand and closed by [`END`].
 pub(super) fn open(title: &str, worst: Option<State>, main: &Markup) -> Markup {
     html! {

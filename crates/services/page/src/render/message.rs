@@ -13,7 +13,7 @@ pub(crate) struct Message<'a> {
     pub(crate) details: &'a [String],
 }
 
-/// Renders the message up to the page's foot.
+/// Renders the message up to the page's footer.
 pub(crate) fn render_message(message: &Message<'_>) -> String {
     let main = html! {
         div.head {

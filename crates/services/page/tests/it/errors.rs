@@ -14,15 +14,10 @@ const REFUSED: [(&str, &str, u16, &str); 11] = [
     ("POST", "/", 405, "Method Not Allowed"),
     ("DELETE", "/accounts/1", 405, "Method Not Allowed"),
     ("GET", "/accounts/%ff", 400, "Bad Request"),
-    ("GET", "/accounts/seven", 400, "This address is not quite right"),
+    ("GET", "/accounts/seven", 400, "This address is not valid"),
     ("GET", "/accounts/1?window=1h&window=7d", 400, "uplicate field"),
     ("GET", "/accounts/1?windo=1h", 400, "nknown field"),
-    (
-        "GET",
-        "/accounts/1?window=1y",
-        400,
-        "This address is not quite right",
-    ),
+    ("GET", "/accounts/1?window=1y", 400, "This address is not valid"),
     ("GET", "/?after=1&after=2", 400, "uplicate field"),
     ("GET", "/?befor=1", 400, "nknown field"),
 ];

@@ -62,7 +62,7 @@ async fn who_takes_gzip_gets_the_same_page_in_fewer_bytes() {
         let mut unpacked = String::new();
         GzDecoder::new(&*small).read_to_string(&mut unpacked).unwrap();
         assert!(unpacked.ends_with(ends_with), "{unpacked}");
-        // What differs between two answers is the foot of a page for people.
+        // What differs between two answers is the footer of a page for people.
         let body = |text: &str| text.split("<footer").next().map(str::to_owned);
         assert_eq!(body(&unpacked), body(&plain));
     }
@@ -104,7 +104,7 @@ async fn an_address_that_names_no_page_is_refused_in_the_readers_form() {
         assert_eq!(header(&page, "vary"), "accept");
         let text = page.text().await.unwrap();
         assert!(
-            text.contains("This address is not quite right") && text.ends_with("</html>"),
+            text.contains("This address is not valid") && text.ends_with("</html>"),
             "{path}: {text}"
         );
 

@@ -127,7 +127,7 @@ async fn a_composed_page_says_how_it_was_served_and_how_fresh_it_is() {
     assert!(fresh_as_of.as_millisecond() >= before.as_millisecond() && fresh_as_of <= Timestamp::now());
     assert!(
         page.text().await.unwrap().contains("page; fwd=miss; stored"),
-        "the foot says it too"
+        "the footer says it too"
     );
 }
 

@@ -141,10 +141,7 @@ async fn a_token_that_is_none_is_refused_in_the_readers_form() {
         let page = page.send().await.unwrap();
         assert_eq!(page.status(), 400);
         let text = page.text().await.unwrap();
-        assert!(
-            text.contains("A header of this request is not quite right"),
-            "{text}"
-        );
+        assert!(text.contains("A header of this request is not valid"), "{text}");
     }
     assert_eq!(app.asked(), [0, 0, 0], "no source is bothered");
 }

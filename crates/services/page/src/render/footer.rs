@@ -1,4 +1,4 @@
-//! The foot of a page: how this answer was served. Rendered per answer, so it is small.
+//! The footer of a page: how this answer was served. Rendered per answer, so it is small.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use maud::{Markup, html};
 use super::layout::END;
 use crate::moment::InWords;
 
-/// What the foot says.
+/// What the footer says.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Served<'a> {
     /// How the cache served it, in the words of `Cache-Status`; absent for what is not cached.
@@ -28,11 +28,11 @@ pub(crate) struct Served<'a> {
     pub(crate) trace_url: Option<&'a str>,
 }
 
-/// Renders the foot and ends the document.
-pub(crate) fn render_foot(served: &Served<'_>) -> Bytes {
+/// Renders the footer and ends the document.
+pub(crate) fn render_footer(served: &Served<'_>) -> Bytes {
     // Written out entry by entry: each function between would make a string of its own, in every answer.
-    let foot = html! {
-        footer.foot aria-label="How this page was served" {
+    let footer = html! {
+        footer.footer aria-label="How this page was served" {
             dl.wide {
                 @if let Some(how) = served.how { div { dt { "Served" } dd { code { (how) } } } }
                 @if let Some(time) = served.fresh_as_of { div { dt { "Fresh as of, UTC" } dd { (InWords(time)) } } }
@@ -44,7 +44,7 @@ pub(crate) fn render_foot(served: &Served<'_>) -> Bytes {
         }
         (END)
     };
-    Bytes::from(foot.into_string())
+    Bytes::from(footer.into_string())
 }
 
 fn trace(id: &str, url: Option<&str>) -> Markup {
