@@ -23,6 +23,7 @@ impl Accounts {
 
 impl Loader for Accounts {
     type Key = u64;
+    type Entity = u64;
     type Body = String;
     type Page = String;
     type Error = std::io::Error;
@@ -35,6 +36,7 @@ impl Loader for Accounts {
         &self,
         _account: &u64,
         _source: SourceId,
+        _entity: &u64,
         known: Option<&Fragment<String>>,
     ) -> Result<Fetched<String>, Self::Error> {
         let version = self.version();
@@ -54,11 +56,11 @@ impl Loader for Accounts {
         u32::try_from(page.len()).unwrap_or(u32::MAX)
     }
 
-    fn pages_of(&self, _source: SourceId, account: u64) -> Vec<u64> {
-        vec![account]
+    fn pages_of(&self, _source: SourceId, account: &u64) -> Vec<u64> {
+        vec![*account]
     }
 
-    fn read_event(&self, _account: &u64, _source: SourceId, event: &EventFragment) -> Option<String> {
+    fn read_event(&self, _account: &u64, _source: SourceId, _entity: &u64, event: &EventFragment) -> Option<String> {
         String::from_utf8(event.data.to_vec()).ok()
     }
 }

@@ -144,7 +144,7 @@ impl Shown for PerEvent {
 #[derive(Clone)]
 struct Latest {
     pages: FreshCache<Pages>,
-    writer: Arc<Mutex<FeedWriter>>,
+    writer: Arc<Mutex<FeedWriter<u64>>>,
 }
 
 impl Latest {
@@ -183,7 +183,7 @@ impl Shown for Latest {
 
     fn apply(&self, page: u64) {
         let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
-        let position = writer.changed(SOURCE, page);
+        let position = writer.changed(SOURCE, &page);
         drop(writer);
         self.pages.announce(Announcement {
             source: SOURCE,
@@ -195,7 +195,7 @@ impl Shown for Latest {
 }
 
 /// Four times a second the source says that it has published everything.
-async fn live(writer: Arc<Mutex<FeedWriter>>, clock: Simulated) {
+async fn live(writer: Arc<Mutex<FeedWriter<u64>>>, clock: Simulated) {
     loop {
         {
             let mut writer = writer.lock().unwrap_or_else(PoisonError::into_inner);
@@ -241,6 +241,7 @@ struct Pages(Source);
 
 impl Loader for Pages {
     type Key = u64;
+    type Entity = u64;
     type Body = u64;
     type Page = u64;
     type Error = Infallible;
@@ -253,6 +254,7 @@ impl Loader for Pages {
         &self,
         page: &u64,
         _source: SourceId,
+        _entity: &u64,
         known: Option<&Fragment<u64>>,
     ) -> Result<Fetched<u64>, Infallible> {
         let revision = self.0.ask(*page).await;
@@ -283,8 +285,8 @@ impl Loader for Pages {
         1
     }
 
-    fn pages_of(&self, _source: SourceId, entity: u64) -> Vec<u64> {
-        vec![entity]
+    fn pages_of(&self, _source: SourceId, entity: &u64) -> Vec<u64> {
+        vec![*entity]
     }
 }
 

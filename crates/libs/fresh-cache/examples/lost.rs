@@ -144,7 +144,7 @@ struct Run {
     random: Random,
     usual: (Cache<usize, usize>, Source),
     fresh: (FreshCache<Pages>, Source),
-    writer: FeedWriter,
+    writer: FeedWriter<u64>,
     /// How many events the source has sent, and the number of the last one that arrived.
     sent: u64,
     received: u64,
@@ -216,7 +216,7 @@ impl Run {
         if self.sent != self.received + 1 {
             self.writer.lost(SOURCE);
         }
-        self.writer.changed(SOURCE, page as u64);
+        self.writer.changed(SOURCE, &(page as u64));
         self.received = self.sent;
     }
 
@@ -330,6 +330,7 @@ struct Pages(Source);
 
 impl Loader for Pages {
     type Key = usize;
+    type Entity = u64;
     type Body = usize;
     type Page = usize;
     type Error = Infallible;
@@ -342,6 +343,7 @@ impl Loader for Pages {
         &self,
         page: &usize,
         _source: SourceId,
+        _entity: &u64,
         known: Option<&Fragment<usize>>,
     ) -> Result<Fetched<usize>, Infallible> {
         let revision = self.0.ask(*page);

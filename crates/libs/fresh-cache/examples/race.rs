@@ -112,7 +112,7 @@ impl Shown for Usual {
 struct Fenced {
     source: Source,
     pages: FreshCache<Pages>,
-    writer: Arc<Mutex<FeedWriter>>,
+    writer: Arc<Mutex<FeedWriter<u64>>>,
 }
 
 impl Fenced {
@@ -148,12 +148,12 @@ impl Shown for Fenced {
 
     async fn apply(&self, page: u64) {
         let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
-        writer.changed(SOURCE, page);
+        writer.changed(SOURCE, &page);
     }
 }
 
 /// Four times a second the source says that it has published everything.
-async fn live(writer: Arc<Mutex<FeedWriter>>, clock: Simulated) {
+async fn live(writer: Arc<Mutex<FeedWriter<u64>>>, clock: Simulated) {
     loop {
         {
             let mut writer = writer.lock().unwrap_or_else(PoisonError::into_inner);
@@ -202,6 +202,7 @@ struct Pages(Source);
 
 impl Loader for Pages {
     type Key = u64;
+    type Entity = u64;
     type Body = u64;
     type Page = u64;
     type Error = Infallible;
@@ -214,6 +215,7 @@ impl Loader for Pages {
         &self,
         page: &u64,
         _source: SourceId,
+        _entity: &u64,
         known: Option<&Fragment<u64>>,
     ) -> Result<Fetched<u64>, Infallible> {
         let revision = self.0.ask(*page).await;

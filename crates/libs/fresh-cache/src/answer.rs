@@ -23,9 +23,9 @@ pub struct Answer<L: Loader> {
     pub composed: Moment,
     /// How long before this answer that was.
     pub age: Duration,
-    /// The sources of which the reader knows a later state than the page shows, though they were asked (rule 13). An answer
-    /// with any is to be marked.
-    pub behind: Vec<SourceId>,
+    /// The entities of which the reader knows a later state than the page shows, though their sources were asked (rule 13). An
+    /// answer with any is to be marked.
+    pub behind: Vec<(SourceId, L::Entity)>,
 }
 
 impl<L: Loader> Answer<L> {

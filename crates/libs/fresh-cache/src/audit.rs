@@ -15,7 +15,7 @@ use crate::cache::FreshCache;
 use crate::clock::{Date, Moment};
 use crate::consistency::Consistency;
 use crate::feed::ids::{Claim, SourceId};
-use crate::fragment::{Fetched, Fragment};
+use crate::fragment::{Fetched, Fragment, FragmentState};
 use crate::freshness::FreshnessCheck;
 use crate::loader::Loader;
 use crate::page::CachedPage;
@@ -46,6 +46,8 @@ pub struct Mismatch<K> {
     pub found: Version,
     /// When it had answered, by this host's clocks.
     pub seen: Date,
+    /// The fragment's place on the page.
+    place: usize,
 }
 
 /// A page that was older than it claimed.
@@ -100,9 +102,15 @@ impl<L: Loader> FreshCache<L> {
         let Some((page, _)) = shared.fresh_page(key) else {
             return Audit::Skipped;
         };
+        let Some(dependencies) = shared.guard(|| shared.dependencies(key)) else {
+            return Audit::Skipped;
+        };
         let mut asked = false;
-        for fragment in page.fragments().iter().filter_map(|state| state.fragment()) {
-            let Some(found) = shared.look(key, fragment).await else {
+        for (place, (state, dependency)) in page.fragments().iter().zip(&*dependencies).enumerate() {
+            let Some(fragment) = state.fragment() else {
+                continue;
+            };
+            let Some(found) = shared.look(key, &dependency.entity, fragment).await else {
                 continue;
             };
             asked = true;
@@ -113,6 +121,7 @@ impl<L: Loader> FreshCache<L> {
                     source: fragment.source,
                     found: found.version,
                     seen: Date::now(shared.feed.clock()),
+                    place,
                 });
             }
         }
@@ -131,19 +140,21 @@ impl<L: Loader> FreshCache<L> {
         let Some((page, claimed)) = shared.fresh_page(&mismatch.key) else {
             return Audit::Agrees; // its event was applied, and it makes no claim any more
         };
-        let shown = page
-            .place(mismatch.source)
-            .and_then(|place| page.fragments()[place].fragment());
+        let state = page.fragments().get(mismatch.place);
+        let shown = state.and_then(FragmentState::fragment);
+        let Some(entity) = self.entity_of(&mismatch) else {
+            return Audit::Agrees; // the loader names other dependencies now, which it must not
+        };
         let clock = shared.feed.clock();
         let seen = mismatch.seen.told_at(clock.now(), clock.monotonic());
         let Some(fragment) = shown.filter(|_| claimed > seen) else {
             return Audit::Agrees;
         };
-        if !shared.still_older(fragment, &mismatch).await {
+        if !shared.still_older(fragment, &entity, &mismatch).await {
             return Audit::Agrees;
         }
         shared.stats.confirmed_mismatches.add();
-        self.repair(&mismatch, &page).await;
+        self.repair(&mismatch, &entity).await;
         Audit::Confirmed(ConfirmedMismatch {
             shown: fragment.version,
             mismatch,
@@ -154,16 +165,18 @@ impl<L: Loader> FreshCache<L> {
 }
 
 impl<L: Loader> FreshCache<L> {
+    /// What the fragment is about that a mismatch was found in.
+    fn entity_of(&self, mismatch: &Mismatch<L::Key>) -> Option<L::Entity> {
+        let shared = &self.shared;
+        let mut dependencies = shared.guard(|| shared.loader.dependencies(&mismatch.key))?;
+        (mismatch.place < dependencies.len()).then(|| dependencies.swap_remove(mismatch.place).1)
+    }
+
     /// Dropping is not enough: a load that is in flight, and keeps the fragment, would store it again. So the pages are
     /// composed anew in full, after that load.
-    async fn repair(&self, mismatch: &Mismatch<L::Key>, page: &CachedPage<L>) {
+    async fn repair(&self, mismatch: &Mismatch<L::Key>, entity: &L::Entity) {
         let shared = &self.shared;
-        let dependencies = shared.guard(|| shared.loader.dependencies(&mismatch.key));
-        let entity = page
-            .place(mismatch.source)
-            .and_then(|place| dependencies?.get(place).copied());
-        let pages =
-            entity.and_then(|(source, entity)| shared.guard(|| shared.loader.pages_of(source, entity)));
+        let pages = shared.guard(|| shared.loader.pages_of(mismatch.source, entity));
         let mut pages = pages.unwrap_or_default();
         if !pages.contains(&mismatch.key) {
             pages.push(mismatch.key.clone());
@@ -191,11 +204,16 @@ impl<L: Loader> Shared<L> {
     }
 
     /// What a source says now.
-    async fn look(&self, key: &L::Key, fragment: &Fragment<L::Body>) -> Option<Seen<L::Body>> {
+    async fn look(
+        &self,
+        key: &L::Key,
+        entity: &L::Entity,
+        fragment: &Fragment<L::Body>,
+    ) -> Option<Seen<L::Body>> {
         let source = fragment.source;
         let asked = async {
             let _permit = self.loader.admit(source, Some(fragment)).await.ok()?;
-            match self.loader.fetch(key, source, None).await.ok()? {
+            match self.loader.fetch(key, source, entity, None).await.ok()? {
                 Fetched::New {
                     version, claim, body, ..
                 } => Some(Seen { version, claim, body }),
@@ -207,13 +225,18 @@ impl<L: Loader> Shared<L> {
     }
 
     /// Whether a fragment does not show what its source had a second ago.
-    async fn still_older(&self, fragment: &Fragment<L::Body>, mismatch: &Mismatch<L::Key>) -> bool {
+    async fn still_older(
+        &self,
+        fragment: &Fragment<L::Body>,
+        entity: &L::Entity,
+        mismatch: &Mismatch<L::Key>,
+    ) -> bool {
         let found = mismatch.found;
         if fragment.version.incarnation == found.incarnation && fragment.version.revision < found.revision {
             return true;
         }
         // Of two histories the one that the source still has is the later; of one version there is one body.
-        let now = self.look(&mismatch.key, fragment).await;
+        let now = self.look(&mismatch.key, entity, fragment).await;
         now.is_some_and(|now| {
             let newer = now.version.incarnation == fragment.version.incarnation
                 && now.version.revision > fragment.version.revision;

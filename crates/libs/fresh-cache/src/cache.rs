@@ -9,7 +9,8 @@ use tracing::Span;
 use crate::answer::{Answer, Fetch, Forward, Outcome};
 use crate::clock::{Date, Moment};
 use crate::consistency::{Consistency, Token};
-use crate::feed::ids::{FenceIndex, SourceId};
+use crate::dependency::{Dependency, place_of};
+use crate::feed::ids::SourceId;
 use crate::feed::reader::FeedReader;
 use crate::feed::watermarks::Watermarks;
 use crate::freshness::FreshnessCheck;
@@ -31,7 +32,6 @@ pub struct FreshCache<L: Loader> {
 struct NotFresh<L: Loader> {
     why: Forward,
     request: LoadRequest<L::Body>,
-    fences: Arc<[FenceIndex]>,
 }
 
 /// Up to when a page was found to be complete, and when that was.
@@ -43,7 +43,7 @@ struct Checked {
 
 impl<L: Loader> FreshCache<L> {
     /// A cache over what is applied to this feed.
-    pub fn new(loader: L, feed: FeedReader, options: CacheOptions) -> Self {
+    pub fn new(loader: L, feed: FeedReader<L::Entity>, options: CacheOptions) -> Self {
         Self {
             shared: Arc::new(Shared::new(loader, feed, options)),
         }
@@ -68,7 +68,7 @@ impl<L: Loader> FreshCache<L> {
     /// println!("complete until {:?}, {:?}", answer.fresh_as_of, answer.outcome);
     ///
     /// assert_eq!(cache.read(&7, Consistency::MinimizeLatency).await.outcome, Outcome::Hit);
-    /// writer.changed(ACCOUNTS, 7);
+    /// writer.changed(ACCOUNTS, &7);
     /// assert_ne!(cache.read(&7, Consistency::MinimizeLatency).await.outcome, Outcome::Hit);
     /// # }
     /// ```
@@ -76,7 +76,7 @@ impl<L: Loader> FreshCache<L> {
     /// # Panics
     ///
     /// If the loader panics while it composes the page, or lists its dependencies.
-    pub async fn read(&self, key: &L::Key, consistency: Consistency<'_>) -> Answer<L> {
+    pub async fn read(&self, key: &L::Key, consistency: Consistency<'_, L::Entity>) -> Answer<L> {
         let shared = &self.shared;
         if !shared.policy.keeps_pages() {
             return Box::pin(self.read_alone(key, consistency)).await;
@@ -84,17 +84,24 @@ impl<L: Loader> FreshCache<L> {
         // The watermarks first, the page and its check second (rule 10).
         let watermarks = shared.feed.watermarks();
         let resident = shared.pages.get(key);
+        // What a token names is looked up among them; a reader without tokens hits without them.
+        let dependencies = (!consistency.tokens().is_empty()).then(|| shared.dependencies(key));
         let not_fresh = match resident {
-            None => self.nothing(key, consistency, &watermarks),
-            Some(page) => match self.check(&page, consistency, &watermarks) {
+            None => NotFresh {
+                why: Forward::Miss,
+                request: request::<L>(consistency, None, dependencies.as_deref()),
+            },
+            Some(page) => match self.check(&page, consistency, dependencies.as_deref(), &watermarks) {
                 Ok(checked) => {
-                    return self.answer(page, checked, Outcome::Hit, Box::default(), consistency);
+                    let behind = self.behind(&page, consistency, dependencies.as_deref());
+                    return answer(page, checked, Outcome::Hit, Box::default(), behind);
                 }
                 Err(not_fresh) => not_fresh,
             },
         };
+        let dependencies = dependencies.unwrap_or_else(|| shared.dependencies(key));
         // Boxed: what only a miss needs would make the future of every hit large.
-        Box::pin(self.wait(key, consistency, not_fresh, &watermarks)).await
+        Box::pin(self.wait(key, consistency, not_fresh, dependencies, &watermarks)).await
     }
 
     /// Checks the resident page: an answer, if nothing beyond it is asked for.
@@ -102,14 +109,15 @@ impl<L: Loader> FreshCache<L> {
     fn check(
         &self,
         page: &CachedPage<L>,
-        consistency: Consistency<'_>,
+        consistency: Consistency<'_, L::Entity>,
+        dependencies: Option<&[Dependency<L::Entity>]>,
         watermarks: &Watermarks,
     ) -> Result<Checked, NotFresh<L>> {
         let Shared {
             feed, policy, stats, ..
         } = &*self.shared;
         let check = FreshnessCheck::new(feed, watermarks);
-        let request = request(consistency, Some(page), |source| page.place(source), &check);
+        let request = request(consistency, Some((page, &check)), dependencies);
         let freshness = page.freshness(&check, &**policy);
         let why = match freshness.stale {
             None if !request.may_share() => Forward::Request,
@@ -129,74 +137,50 @@ impl<L: Loader> FreshCache<L> {
                 Forward::Stale
             }
         };
-        let fences = page.fences();
-        Err(NotFresh { why, request, fences })
+        Err(NotFresh { why, request })
     }
 
+    /// What the reader knows a later state of than the page shows.
     #[inline]
-    fn answer(
+    fn behind(
         &self,
-        page: Arc<CachedPage<L>>,
-        checked: Checked,
-        outcome: Outcome,
-        fetches: Box<[Fetch]>,
-        consistency: Consistency<'_>,
-    ) -> Answer<L> {
-        let behind = match consistency {
-            Consistency::MinimizeLatency => Vec::new(),
-            Consistency::FullyConsistent(tokens) | Consistency::AtLeastAsFresh(tokens) => {
-                page.short_of(tokens)
-            }
+        page: &CachedPage<L>,
+        consistency: Consistency<'_, L::Entity>,
+        dependencies: Option<&[Dependency<L::Entity>]>,
+    ) -> Vec<(SourceId, L::Entity)> {
+        let Some(dependencies) = dependencies else {
+            return Vec::new();
         };
+        let behind = page.short_of(consistency.tokens(), dependencies);
         if !behind.is_empty() {
             self.shared.stats.behind.add();
         }
-        let composed = page.composed();
-        Answer {
-            page,
-            fresh_as_of: checked.complete_until,
-            outcome,
-            fetches,
-            composed: composed.told_at(checked.at.moment, checked.at.monotonic),
-            age: checked.at.monotonic.saturating_sub(composed.monotonic),
-            behind,
-        }
-    }
-
-    /// What is to be loaded where no page is resident.
-    fn nothing(&self, key: &L::Key, consistency: Consistency<'_>, watermarks: &Watermarks) -> NotFresh<L> {
-        let fences = self.shared.fences_of(key);
-        let place = |source| fences.iter().position(|fence| fence.source() == source);
-        let check = FreshnessCheck::new(&self.shared.feed, watermarks);
-        NotFresh {
-            why: Forward::Miss,
-            request: request::<L>(consistency, None, place, &check),
-            fences,
-        }
+        behind
     }
 
     /// Answers with what a load brings.
     async fn wait(
         &self,
         key: &L::Key,
-        consistency: Consistency<'_>,
+        consistency: Consistency<'_, L::Entity>,
         not_fresh: NotFresh<L>,
+        dependencies: Arc<[Dependency<L::Entity>]>,
         watermarks: &Watermarks,
     ) -> Answer<L> {
-        let NotFresh { why, request, fences } = not_fresh;
+        let NotFresh { why, request } = not_fresh;
         let why = if request.full { Forward::Request } else { why };
         self.shared.stats.count_forward(why);
-        let (loaded, collapsed) = self.load(key, request, &fences, watermarks).await;
-        self.forward(loaded, why, collapsed, consistency)
+        let (loaded, collapsed) = self.load(key, request, &dependencies, watermarks).await;
+        self.forward(loaded, why, collapsed, consistency, &dependencies)
     }
 
     /// Answers a reader by a load of its own.
-    async fn read_alone(&self, key: &L::Key, consistency: Consistency<'_>) -> Answer<L> {
+    async fn read_alone(&self, key: &L::Key, consistency: Consistency<'_, L::Entity>) -> Answer<L> {
         self.shared.stats.count_forward(Forward::Bypass);
-        let fences = self.shared.fences_of(key);
-        let task = LoadTask::new(Arc::clone(&self.shared), key.clone(), fences);
+        let dependencies = self.shared.dependencies(key);
+        let task = LoadTask::new(Arc::clone(&self.shared), key.clone(), Arc::clone(&dependencies));
         let loaded = task.run_alone().await;
-        self.forward(loaded, Forward::Bypass, false, consistency)
+        self.forward(loaded, Forward::Bypass, false, consistency, &dependencies)
     }
 
     /// Answers with what a load brought.
@@ -205,7 +189,8 @@ impl<L: Loader> FreshCache<L> {
         loaded: Loaded<L>,
         why: Forward,
         collapsed: bool,
-        consistency: Consistency<'_>,
+        consistency: Consistency<'_, L::Entity>,
+        dependencies: &[Dependency<L::Entity>],
     ) -> Answer<L> {
         let Shared {
             feed, policy, stats, ..
@@ -231,7 +216,8 @@ impl<L: Loader> FreshCache<L> {
             collapsed,
             stored,
         };
-        self.answer(page, checked, outcome, Box::from(&*fetches), consistency)
+        let behind = self.behind(&page, consistency, Some(dependencies));
+        answer(page, checked, outcome, Box::from(&*fetches), behind)
     }
 
     /// Joins a load that is fresh enough for a reader who arrived now, or starts one; returns whether it joined another
@@ -240,15 +226,15 @@ impl<L: Loader> FreshCache<L> {
         &self,
         key: &L::Key,
         request: LoadRequest<L::Body>,
-        fences: &Arc<[FenceIndex]>,
+        dependencies: &Arc<[Dependency<L::Entity>]>,
         watermarks: &Watermarks,
     ) -> (Loaded<L>, bool) {
         let shared = &self.shared;
         loop {
-            let planner = Planner {
+            let planner: Planner<'_, L> = Planner {
                 check: FreshnessCheck::new(&shared.feed, watermarks),
                 policy: &*shared.policy,
-                fences,
+                dependencies,
                 scope: shared.options.refresh.scope,
                 stats: &shared.stats,
             };
@@ -260,7 +246,7 @@ impl<L: Loader> FreshCache<L> {
                 first,
             } = shared.in_flight.join(key, request.clone(), since, suffices);
             if first {
-                let task = LoadTask::new(Arc::clone(shared), key.clone(), Arc::clone(fences));
+                let task = LoadTask::new(Arc::clone(shared), key.clone(), Arc::clone(dependencies));
                 tokio::spawn(task.run());
             }
             let collapsed = begun_by.is_some();
@@ -325,16 +311,16 @@ fn link_to(load: TaskContext) {
 }
 
 /// What a reader wants beyond a fresh page. What has just failed is not fetched again, token or not.
+#[inline]
 fn request<L: Loader>(
-    consistency: Consistency<'_>,
-    resident: Option<&CachedPage<L>>,
-    place: impl Fn(SourceId) -> Option<usize>,
-    check: &FreshnessCheck<'_>,
+    consistency: Consistency<'_, L::Entity>,
+    resident: Option<(&CachedPage<L>, &FreshnessCheck<'_>)>,
+    dependencies: Option<&[Dependency<L::Entity>]>,
 ) -> LoadRequest<L::Body> {
-    let short = |token: &Token| {
-        let place = place(token.source)?;
-        let settled =
-            resident.is_some_and(|page| page.backoff(place, check).is_some() || page.has(place, token));
+    let short = |token: &Token<L::Entity>| {
+        let place = place_of(dependencies?, token.source, &token.entity)?;
+        let settled = resident
+            .is_some_and(|(page, check)| page.backoff(place, check).is_some() || page.has(place, token));
         (!settled).then_some(place)
     };
     match consistency {
@@ -347,6 +333,26 @@ fn request<L: Loader>(
             fetch: tokens.iter().filter_map(short).collect(),
             ..LoadRequest::any()
         },
+    }
+}
+
+#[inline]
+fn answer<L: Loader>(
+    page: Arc<CachedPage<L>>,
+    checked: Checked,
+    outcome: Outcome,
+    fetches: Box<[Fetch]>,
+    behind: Vec<(SourceId, L::Entity)>,
+) -> Answer<L> {
+    let composed = page.composed();
+    Answer {
+        page,
+        fresh_as_of: checked.complete_until,
+        outcome,
+        fetches,
+        composed: composed.told_at(checked.at.moment, checked.at.monotonic),
+        age: checked.at.monotonic.saturating_sub(composed.monotonic),
+        behind,
     }
 }
 

@@ -144,7 +144,7 @@ impl Clock for SystemClock {
 ///
 /// let clock = ManualClock::at(Moment::from_micros(1_750_000_000_000_000));
 /// let options = FeedOptions { clock: Arc::new(clock.clone()), ..FeedOptions::default() };
-/// let (feed, mut writer) = feed::channel(1, options);
+/// let (feed, mut writer) = feed::channel::<u64>(1, options);
 /// writer.watermark(SourceId(0), clock.now());
 /// assert!(feed.trusted(SourceId(0)));
 /// clock.advance(Duration::from_secs(1));

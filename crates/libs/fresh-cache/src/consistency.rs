@@ -16,29 +16,50 @@ use crate::version::Version;
 /// cache.read(&7, Consistency::MinimizeLatency).await;
 /// let written = accounts.change(); // its event may still be under way
 ///
-/// let tokens = [Token::of(ACCOUNTS, written)];
+/// let tokens = [Token::of(ACCOUNTS, 7, written)];
 /// let answer = cache.read(&7, Consistency::AtLeastAsFresh(&tokens)).await;
 /// assert_eq!(answer.page.content(), "account 7: revision 1");
 /// assert!(answer.behind.is_empty());
 /// # }
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Consistency<'a> {
+#[derive(Debug, PartialEq, Eq)]
+pub enum Consistency<'a, E> {
     /// A page that is fresh by the feed, or composed for this read.
     MinimizeLatency,
     /// A page that reflects at least these versions: the reader's own writes (rule 13). What falls short of one is fetched
     /// once, after this read began; if it still does, [`Answer::behind`](crate::Answer::behind) says so.
-    AtLeastAsFresh(&'a [Token]),
+    AtLeastAsFresh(&'a [Token<E>]),
     /// A page composed after this read began, every source asked unconditionally (`Cache-Control: no-cache`). If it falls
     /// short of a version that the reader knows, [`Answer::behind`](crate::Answer::behind) says so.
-    FullyConsistent(&'a [Token]),
+    FullyConsistent(&'a [Token<E>]),
 }
+
+impl<'a, E> Consistency<'a, E> {
+    /// The versions that the reader knows of.
+    pub(crate) const fn tokens(self) -> &'a [Token<E>] {
+        match self {
+            Self::MinimizeLatency => &[],
+            Self::AtLeastAsFresh(tokens) | Self::FullyConsistent(tokens) => tokens,
+        }
+    }
+}
+
+// By hand: what a derive makes is for an `E` that is `Copy` alone.
+impl<E> Clone for Consistency<'_, E> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<E> Copy for Consistency<'_, E> {}
 
 /// A version that a reader knows of, such as that of its own write (rule 13).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Token {
+pub struct Token<E> {
     /// Whose version it is.
     pub source: SourceId,
+    /// What it is a version of.
+    pub entity: E,
     /// The version.
     pub version: Version,
     /// Who published for the source when it was told; `None` if nobody did for certain. It says how far the revisions of a fragment
@@ -46,11 +67,12 @@ pub struct Token {
     pub claim: Option<Claim>,
 }
 
-impl Token {
+impl<E> Token<E> {
     /// The token of a source of which there can be only one publisher.
-    pub const fn of(source: SourceId, version: Version) -> Self {
+    pub const fn of(source: SourceId, entity: E, version: Version) -> Self {
         Self {
             source,
+            entity,
             version,
             claim: Some(Claim(0)),
         }

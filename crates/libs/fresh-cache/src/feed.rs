@@ -12,21 +12,21 @@ use self::reader::FeedReader;
 use self::state::{FeedOptions, FeedState};
 use self::writer::FeedWriter;
 
-/// Makes the two ends of a feed of that many sources: what caches read, and the one right to write.
+/// Makes the two ends of a feed of that many sources: what caches read, and the one right to write. `E` is how events name
+/// what they are about.
 ///
 /// ```
-/// use fresh_cache::{FeedOptions, Moment, Position, SourceId, feed};
-/// use std::time::SystemTime;
+/// use fresh_cache::{FeedOptions, Position, SourceId, feed};
 ///
 /// const ACCOUNTS: SourceId = SourceId(0);
 ///
-/// let (feed, mut writer) = feed::channel(1, FeedOptions::default());
+/// let (feed, mut writer) = feed::channel::<String>(1, FeedOptions::default());
 /// assert!(feed.position() > Position::ZERO && feed.watermark(ACCOUNTS).is_none());
 ///
-/// let applied = writer.changed(ACCOUNTS, 42); // by the one task that applies the feed
+/// let applied = writer.changed(ACCOUNTS, "ada"); // by the one task that applies the feed
 /// assert_eq!(feed.position(), applied); // by everyone else
 /// ```
-pub fn channel(sources: usize, options: FeedOptions) -> (FeedReader, FeedWriter) {
+pub fn channel<E>(sources: usize, options: FeedOptions) -> (FeedReader<E>, FeedWriter<E>) {
     let sources = sources.min(FeedState::MAX_SOURCES);
     let state = Arc::new(FeedState::new(sources, options));
     (

@@ -15,6 +15,7 @@ use loom::sync::atomic::{AtomicU64, Ordering};
 use loom::thread;
 
 use crate::clock::{Date, ManualClock, Moment};
+use crate::dependency::Dependency;
 use crate::feed;
 use crate::feed::ids::{Claim, FenceIndex, Position, SourceId};
 use crate::feed::reader::FeedReader;
@@ -39,18 +40,18 @@ const LATER: Duration = Duration::from_millis(300);
 #[derive(Clone)]
 struct Scene {
     clock: ManualClock,
-    feed: FeedReader,
+    feed: FeedReader<u64>,
     /// The entity's revision at the source.
     revision: Arc<AtomicU64>,
 }
 
 impl Scene {
     /// A replica that has applied nothing yet.
-    fn silent() -> (Self, FeedWriter) {
+    fn silent() -> (Self, FeedWriter<u64>) {
         Self::with_skew(Duration::ZERO)
     }
 
-    fn with_skew(clock_skew: Duration) -> (Self, FeedWriter) {
+    fn with_skew(clock_skew: Duration) -> (Self, FeedWriter<u64>) {
         let clock = ManualClock::at(START);
         let options = FeedOptions {
             // One fence, so that the process' random key decides nothing.
@@ -69,14 +70,14 @@ impl Scene {
         (scene, writer)
     }
 
-    fn new() -> (Self, FeedWriter) {
+    fn new() -> (Self, FeedWriter<u64>) {
         let (scene, mut writer) = Self::silent();
         writer.lost(SOURCE);
         (scene, writer)
     }
 
     fn fence_index(&self) -> FenceIndex {
-        self.feed.fence_index(SOURCE, ENTITY)
+        self.feed.fence_index(SOURCE, &ENTITY)
     }
 
     /// The source commits a change of its entity; relaxed, so that only being told orders anything.
@@ -113,7 +114,7 @@ impl Scene {
 }
 
 /// A fragment that was fetched before the commit, against a feed that tells of it in this way.
-fn check_a_resident_fragment(scene: fn() -> (Scene, FeedWriter), tell: fn(&mut FeedWriter)) {
+fn check_a_resident_fragment(scene: fn() -> (Scene, FeedWriter<u64>), tell: fn(&mut FeedWriter<u64>)) {
     loom::model(move || {
         let (scene, mut writer) = scene();
         let fragment = scene.ask();
@@ -129,7 +130,7 @@ fn check_a_resident_fragment(scene: fn() -> (Scene, FeedWriter), tell: fn(&mut F
 }
 
 /// A fragment that is fetched while the source commits and a feed tells of it in this way.
-fn check_a_fragment_in_flight(tell: fn(&mut FeedWriter)) {
+fn check_a_fragment_in_flight(tell: fn(&mut FeedWriter<u64>)) {
     loom::model(move || {
         let (scene, mut writer) = Scene::new();
         let source = scene.clone();
@@ -146,19 +147,19 @@ fn check_a_fragment_in_flight(tell: fn(&mut FeedWriter)) {
     });
 }
 
-fn change(writer: &mut FeedWriter) {
-    writer.changed(SOURCE, ENTITY);
+fn change(writer: &mut FeedWriter<u64>) {
+    writer.changed(SOURCE, &ENTITY);
 }
 
-fn delete(writer: &mut FeedWriter) {
-    writer.deleted(SOURCE, ENTITY);
+fn delete(writer: &mut FeedWriter<u64>) {
+    writer.deleted(SOURCE, &ENTITY);
 }
 
-fn lose(writer: &mut FeedWriter) {
+fn lose(writer: &mut FeedWriter<u64>) {
     writer.lost(SOURCE);
 }
 
-fn replace(writer: &mut FeedWriter) {
+fn replace(writer: &mut FeedWriter<u64>) {
     writer.replaced(SOURCE);
 }
 
@@ -198,7 +199,7 @@ fn no_watermark_vouches_for_an_answer_that_its_loss_overtook() {
 }
 
 /// A fragment that was fetched before the commit, and two watermarks between which the clocks disagree.
-fn check_halves(first: fn(&Scene, &mut FeedWriter), pass_time: fn(&Scene)) {
+fn check_halves(first: fn(&Scene, &mut FeedWriter<u64>), pass_time: fn(&Scene)) {
     loom::model(move || {
         let (scene, mut writer) = Scene::new();
         first(&scene, &mut writer);
@@ -238,7 +239,7 @@ fn half_a_watermark_vouches_for_nothing_after_the_machine_slept() {
 }
 
 /// Who finds a fragment overtaken and asks for it again is not below the same fence again.
-fn ask_again_after(tell: fn(&mut FeedWriter), found: fn(&FeedState, FenceIndex, Position) -> bool) {
+fn ask_again_after(tell: fn(&mut FeedWriter<u64>), found: fn(&FeedState, FenceIndex, Position) -> bool) {
     loom::model(move || {
         let (scene, mut writer) = Scene::new();
         let before = scene.feed.position();
@@ -299,6 +300,7 @@ struct Pages;
 
 impl Loader for Pages {
     type Key = u64;
+    type Entity = u64;
     type Body = ();
     type Page = ();
     type Error = Infallible;
@@ -307,7 +309,13 @@ impl Loader for Pages {
         vec![(SOURCE, ENTITY)]
     }
 
-    async fn fetch(&self, _: &u64, _: SourceId, _: Option<&Fragment<()>>) -> Result<Fetched<()>, Infallible> {
+    async fn fetch(
+        &self,
+        _: &u64,
+        _: SourceId,
+        _: &u64,
+        _: Option<&Fragment<()>>,
+    ) -> Result<Fetched<()>, Infallible> {
         unreachable!("nothing is fetched in a model")
     }
 
@@ -332,7 +340,10 @@ fn stale_page(scene: &Scene, fragment: Fragment<()>, position: Position) -> Cach
             fragment,
             reason: reason.into(),
         }],
-        fences: &[scene.fence_index()],
+        dependencies: &[Dependency {
+            entity: ENTITY,
+            fence: scene.fence_index(),
+        }],
         composed: Date::now(&scene.clock),
         backoffs: vec![Some(backoff)],
         read: true,

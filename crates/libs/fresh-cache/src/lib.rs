@@ -10,6 +10,7 @@ mod fragment;
 mod freshness;
 mod strategy;
 mod loader;
+mod dependency;
 mod consistency;
 mod page;
 mod answer;

@@ -13,6 +13,9 @@ use crate::fragment::{EventFragment, Fetched, Fragment, FragmentState};
 pub trait Loader: Send + Sync + 'static {
     /// What names a page, its variant included.
     type Key: Hash + Eq + Clone + Send + Sync + Debug + 'static;
+    /// What names an entity of a source, in the page's dependencies as in the feed's events: a number, a text, a UUID, or an
+    /// enum of these. Two entities whose hashes collide share a fence, which costs a needless request, never a wrong answer.
+    type Entity: Hash + Eq + Clone + Send + Sync + Debug + 'static;
     /// What a fragment holds: one source's answer. Cheap to clone (`Arc`, `Bytes`).
     type Body: Clone + Send + Sync + 'static;
     /// What is composed of the fragments.
@@ -21,9 +24,10 @@ pub trait Loader: Send + Sync + 'static {
     /// the `reason` of a degraded fragment.
     type Error: std::error::Error + Send + Sync + 'static;
 
-    /// The fragments of this page, in the order in which [`compose`](Self::compose) gets them, at most one per source: the
-    /// source, and the entity that its events name. Depends on the key alone.
-    fn dependencies(&self, key: &Self::Key) -> Vec<(SourceId, u64)>;
+    /// What the page depends on: for each fragment, in the order in which [`compose`](Self::compose) gets them, its source and
+    /// the entity that the source's events name. Several may be of one source, such as a buyer and a seller, but no two the same.
+    /// Follows from the key alone.
+    fn dependencies(&self, key: &Self::Key) -> Vec<(SourceId, Self::Entity)>;
 
     /// Waits until a request to this source may go out; the permit is held until the request has ended.
     ///
@@ -39,7 +43,7 @@ pub trait Loader: Send + Sync + 'static {
         async { Ok(None) }
     }
 
-    /// Asks a source for its fragment of the page; conditionally, if a fragment is `known`.
+    /// Asks a source for its fragment about one entity; conditionally, if a fragment is `known`.
     ///
     /// The request must go out after this is called, and the future must end: it brings its own deadline, below one
     /// second if a revalidation shall stand in for trust. A panic counts as a failed fetch.
@@ -47,6 +51,7 @@ pub trait Loader: Send + Sync + 'static {
         &self,
         key: &Self::Key,
         source: SourceId,
+        entity: &Self::Entity,
         known: Option<&Fragment<Self::Body>>,
     ) -> impl Future<Output = Result<Fetched<Self::Body>, Self::Error>> + Send;
 
@@ -69,13 +74,19 @@ pub trait Loader: Send + Sync + 'static {
 
     /// The pages that may show this entity: those which an event of it can refresh. They follow from the entity alone,
     /// because no index of what depends on what is kept; so there are few, such as one per variant. By default none.
-    fn pages_of(&self, _source: SourceId, _entity: u64) -> Vec<Self::Key> {
+    fn pages_of(&self, _source: SourceId, _entity: &Self::Entity) -> Vec<Self::Key> {
         Vec::new()
     }
 
     /// Makes the body of a page's fragment of what an event carried; `None` if it is of no use, as it always is if the answer
     /// depends on the clock. By default it is not.
-    fn read_event(&self, _key: &Self::Key, _source: SourceId, _event: &EventFragment) -> Option<Self::Body> {
+    fn read_event(
+        &self,
+        _key: &Self::Key,
+        _source: SourceId,
+        _entity: &Self::Entity,
+        _event: &EventFragment,
+    ) -> Option<Self::Body> {
         None
     }
 

@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use crate::clock::{Date, Moment, micros};
 use crate::consistency::Token;
+use crate::dependency::{Dependency, place_of};
 use crate::feed::ids::{FenceIndex, Position, SourceId};
 use crate::fragment::{Fragment, FragmentState};
 use crate::freshness::{Freshness, FreshnessCheck, StaleReason};
 use crate::loader::Loader;
 use crate::strategy::Policy;
-use crate::version::Version;
 
 /// A page as it is kept: composed, with the fragments it was composed of.
 pub struct CachedPage<L: Loader> {
@@ -61,7 +61,7 @@ const REFRESHING: u8 = 2;
 pub(crate) struct NewPage<'a, L: Loader> {
     pub(crate) content: Arc<L::Page>,
     pub(crate) fragments: Vec<FragmentState<L::Body>>,
-    pub(crate) fences: &'a [FenceIndex],
+    pub(crate) dependencies: &'a [Dependency<L::Entity>],
     pub(crate) composed: Date,
     pub(crate) backoffs: Vec<Option<Backoff>>,
     pub(crate) read: bool,
@@ -73,24 +73,24 @@ impl<L: Loader> CachedPage<L> {
         let NewPage {
             content,
             fragments,
-            fences,
+            dependencies,
             composed,
             backoffs,
             read,
             weight,
         } = page;
-        let mark = |(state, &fence): (&FragmentState<L::Body>, _)| {
+        let mark = |(state, dependency): (&FragmentState<L::Body>, &Dependency<L::Entity>)| {
             let date = state
                 .fragment()
                 .map(|fragment| fragment.complete_until)
                 .unwrap_or_default();
             Mark {
-                fence,
+                fence: dependency.fence,
                 complete_until: AtomicU64::new(date.moment.as_micros()),
                 monotonic: AtomicU64::new(micros(date.monotonic)),
             }
         };
-        let marks = fragments.iter().zip(fences).map(mark).collect();
+        let marks = fragments.iter().zip(dependencies).map(mark).collect();
         let none_failed = backoffs.iter().all(Option::is_none);
         Self {
             content,
@@ -138,11 +138,6 @@ impl<L: Loader> CachedPage<L> {
         self.weight
     }
 
-    /// Where the fences of its fragments stand.
-    pub(crate) fn fences(&self) -> Arc<[FenceIndex]> {
-        self.marks.iter().map(|mark| mark.fence).collect()
-    }
-
     /// How a source has just failed, if it is not to be called again yet.
     pub(crate) fn failed(&self, index: usize, check: &FreshnessCheck<'_>) -> Option<Backoff> {
         self.fragments.get(index)?.reason()?;
@@ -156,33 +151,31 @@ impl<L: Loader> CachedPage<L> {
         Some(fragment)
     }
 
-    /// The version of a source's fragment, if one is shown.
-    pub fn version(&self, source: SourceId) -> Option<Version> {
-        Some(self.fragments[self.place(source)?].fragment()?.version)
-    }
-
     /// Whether the fragment, fetched before the token was shown to us, reflects it.
-    pub(crate) fn has(&self, place: usize, token: &Token) -> bool {
+    pub(crate) fn has(&self, place: usize, token: &Token<L::Entity>) -> bool {
         let fragment = self.fragments.get(place).and_then(FragmentState::fragment);
         fragment.is_some_and(|fragment| token.is_reflected_by_kept(fragment))
     }
 
-    /// The sources whose fragment does not reflect these versions, each once, though it was asked for since, or was found to.
-    pub(crate) fn short_of(&self, tokens: &[Token]) -> Vec<SourceId> {
+    /// The entities whose fragment does not reflect these versions, each once, though it was asked for since, or was found to.
+    pub(crate) fn short_of(
+        &self,
+        tokens: &[Token<L::Entity>],
+        dependencies: &[Dependency<L::Entity>],
+    ) -> Vec<(SourceId, L::Entity)> {
         let mut short = Vec::new();
-        for &Token { source, version, .. } in tokens {
-            let shown = self.version(source);
-            let reflected = shown.is_some_and(|shown| shown.reflects(version));
-            if !reflected && self.place(source).is_some() && !short.contains(&source) {
-                short.push(source);
+        for token in tokens {
+            let Some(place) = place_of(dependencies, token.source, &token.entity) else {
+                continue;
+            };
+            let shown = self.fragments.get(place).and_then(FragmentState::fragment);
+            let reflected = shown.is_some_and(|shown| shown.version.reflects(token.version));
+            let behind = (token.source, token.entity.clone());
+            if !reflected && !short.contains(&behind) {
+                short.push(behind);
             }
         }
         short
-    }
-
-    /// The place of a source's fragment.
-    pub(crate) fn place(&self, source: SourceId) -> Option<usize> {
-        self.marks.iter().position(|mark| mark.fence.source() == source)
     }
 
     /// The backoff of a source that has just failed to give its fragment, if it is not over.

@@ -13,8 +13,9 @@ use futures::FutureExt as _;
 use telemetry::TaskContext;
 use tokio::task::JoinSet;
 
-use self::queue::{Announcement, DueRefresh, PageQueue};
+use self::queue::{Announcement, DueRefresh, LatestEvent, PageQueue};
 use crate::cache::FreshCache;
+use crate::dependency::place_of;
 use crate::load::plan::LoadRequest;
 use crate::loader::Loader;
 use crate::options::RefreshScope;
@@ -38,7 +39,7 @@ impl<L: Loader> FreshCache<L> {
     ///
     /// cache.read(&7, Consistency::MinimizeLatency).await;
     /// accounts.change();
-    /// let position = writer.changed(ACCOUNTS, 7); // the event is applied …
+    /// let position = writer.changed(ACCOUNTS, &7); // the event is applied …
     /// cache.announce(Announcement { source: ACCOUNTS, entity: 7, position, fragment: None }); // … and its pages refreshed
     /// # while cache.stats().refreshes.get() == 0 || cache.loads_in_flight() > 0 {
     /// #     tokio::task::yield_now().await;
@@ -48,7 +49,7 @@ impl<L: Loader> FreshCache<L> {
     /// assert_eq!((answer.outcome, answer.page.content().as_str()), (Outcome::Hit, "account 7: revision 1"));
     /// # }
     /// ```
-    pub fn announce(&self, announcement: Announcement) {
+    pub fn announce(&self, announcement: Announcement<L::Entity>) {
         if !self.shared.policy.refreshes() {
             return;
         }
@@ -101,7 +102,7 @@ impl<L: Loader> FreshCache<L> {
         self.shared.events.pages()
     }
 
-    async fn refresh_page(&self, key: &L::Key, due: DueRefresh) {
+    async fn refresh_page(&self, key: &L::Key, due: DueRefresh<L::Entity>) {
         let Shared {
             feed, pages, stats, ..
         } = &*self.shared;
@@ -111,10 +112,19 @@ impl<L: Loader> FreshCache<L> {
             stats.refreshes_wasted.add();
         }
         stats.refreshes.add();
-        let fences = resident.map_or_else(|| self.shared.fences_of(key), |page| page.fences());
-        let events = due.latest.into_iter().filter_map(|(source, position, fragment)| {
-            let place = fences.iter().position(|fence| fence.source() == source)?;
-            let fragment = self.shared.fragment_of(key, source, position, &fragment?)?;
+        let Some(dependencies) = self.shared.guard(|| self.shared.dependencies(key)) else {
+            return;
+        };
+        let events = due.latest.into_iter().filter_map(|event| {
+            let LatestEvent {
+                source,
+                entity,
+                position,
+                fragment,
+            } = event;
+            let place = place_of(&dependencies, source, &entity)?;
+            let dependency = &dependencies[place];
+            let fragment = self.shared.fragment_of(key, dependency, position, &fragment?)?;
             Some((place, fragment))
         });
         let request = LoadRequest {
@@ -122,13 +132,18 @@ impl<L: Loader> FreshCache<L> {
             ..LoadRequest::any()
         };
         // One load, shared with whoever reads the page in the meantime.
-        self.load(key, request, &fences, &watermarks).await;
+        self.load(key, request, &dependencies, &watermarks).await;
     }
 }
 
 impl<L: Loader> Shared<L> {
     /// Puts the event's pages into the queue, or notes it with what waits of them already.
-    fn enqueue(&self, announcement: Announcement, mut event: TaskContext, waiting: &mut PageQueue<L::Key>) {
+    fn enqueue(
+        &self,
+        announcement: Announcement<L::Entity>,
+        mut event: TaskContext,
+        waiting: &mut PageQueue<L::Key, L::Entity>,
+    ) {
         let Announcement {
             source,
             entity,
@@ -136,21 +151,26 @@ impl<L: Loader> Shared<L> {
             fragment,
         } = announcement;
         self.stats.announced.add();
-        let pages = self.guard(|| self.loader.pages_of(source, entity));
+        let pages = self.guard(|| self.loader.pages_of(source, &entity));
         for key in pages.unwrap_or_default() {
             if !self.wants_refresh(&key, waiting) {
                 continue;
             }
             self.stats.due.add();
             let context = event.enter(|| TaskContext::of(tracing::info_span!("refresh page")));
-            let latest = (source, position, fragment.clone());
+            let latest = LatestEvent {
+                source,
+                entity: entity.clone(),
+                position,
+                fragment: fragment.clone(),
+            };
             if !waiting.push(&key, latest, context, self.options.refresh.waiting) {
                 self.stats.refreshes_degraded.add();
             }
         }
     }
 
-    fn wants_refresh(&self, key: &L::Key, waiting: &PageQueue<L::Key>) -> bool {
+    fn wants_refresh(&self, key: &L::Key, waiting: &PageQueue<L::Key, L::Entity>) -> bool {
         if waiting.contains(key) {
             return true;
         }

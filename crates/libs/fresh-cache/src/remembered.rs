@@ -29,12 +29,12 @@ impl<L: Loader> FreshCache<L> {
     /// assert_eq!(cache.stats().not_modified.get(), 1, "the source was asked about it");
     /// # }
     /// ```
-    pub fn remember(&self, source: SourceId, entity: u64, event: EventFragment) {
+    pub fn remember(&self, source: SourceId, entity: L::Entity, event: EventFragment) {
         self.shared.remembered.insert((source, entity), event);
     }
 
     /// Forgets what was [remembered](Self::remember), because the entity is gone.
-    pub fn forget_remembered(&self, source: SourceId, entity: u64) {
+    pub fn forget_remembered(&self, source: SourceId, entity: L::Entity) {
         self.shared.remembered.invalidate(&(source, entity));
     }
 }

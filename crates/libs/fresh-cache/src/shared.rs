@@ -6,7 +6,8 @@ use std::sync::Arc;
 use crossbeam_utils::CachePadded;
 use moka::sync::Cache;
 
-use crate::feed::ids::{FenceIndex, SourceId};
+use crate::dependency::Dependency;
+use crate::feed::ids::SourceId;
 use crate::feed::reader::FeedReader;
 use crate::fragment::EventFragment;
 use crate::load::in_flight::InFlight;
@@ -23,22 +24,22 @@ const REMEMBERED: usize = 256;
 /// What clones and loads share.
 pub(crate) struct Shared<L: Loader> {
     pub(crate) loader: L,
-    pub(crate) feed: FeedReader,
+    pub(crate) feed: FeedReader<L::Entity>,
     pub(crate) options: CacheOptions,
     pub(crate) policy: Box<dyn Policy>,
     /// Of a page's key only the task that loads it writes, so that plain gets and inserts do. Never `get_with`: its
     /// load cannot be told of an event that overtakes it (see the crate's documentation).
     pub(crate) pages: Cache<L::Key, Arc<CachedPage<L>>>,
     /// Bodies from the past, for pages that nobody has read yet (rule 19).
-    pub(crate) remembered: Cache<(SourceId, u64), EventFragment>,
+    pub(crate) remembered: Cache<(SourceId, L::Entity), EventFragment>,
     pub(crate) in_flight: InFlight<L>,
-    pub(crate) events: EventQueue,
+    pub(crate) events: EventQueue<L::Entity>,
     /// Every read writes them: they share no cache line with what it reads.
     pub(crate) stats: CachePadded<Stats>,
 }
 
 impl<L: Loader> Shared<L> {
-    pub(crate) fn new(loader: L, feed: FeedReader, options: CacheOptions) -> Self {
+    pub(crate) fn new(loader: L, feed: FeedReader<L::Entity>, options: CacheOptions) -> Self {
         let stats = CachePadded::<Stats>::default();
         let removed = count_removals(Arc::clone(&stats.evicted), Arc::clone(&stats.dropped));
         let pages = Cache::builder()
@@ -65,13 +66,14 @@ impl<L: Loader> Shared<L> {
         }
     }
 
-    /// Where the fences of a page's dependencies stand.
-    pub(crate) fn fences_of(&self, key: &L::Key) -> Arc<[FenceIndex]> {
+    /// What a page depends on, and where the fences of that stand.
+    pub(crate) fn dependencies(&self, key: &L::Key) -> Arc<[Dependency<L::Entity>]> {
         let dependencies = self.loader.dependencies(key);
-        dependencies
-            .into_iter()
-            .map(|(source, entity)| self.feed.fence_index(source, entity))
-            .collect()
+        let located = dependencies.into_iter().map(|(source, entity)| Dependency {
+            fence: self.feed.fence_index(source, &entity),
+            entity,
+        });
+        located.collect()
     }
 
     /// Calls the loader where nobody waits who could be told of its panic.

@@ -7,6 +7,7 @@ use axum::http::{HeaderMap, HeaderName};
 use fresh_cache::{CacheOptions, FeedReader, FreshCache, Strategy};
 use std::sync::Arc;
 
+use crate::key::AccountId;
 use crate::loader::Upstreams;
 
 /// The request header by which a reader chooses, where that is allowed.
@@ -73,7 +74,7 @@ impl Caches {
     /// Caches over `feed`, made by `options` of each strategy that can be read by.
     pub(crate) fn new(
         upstreams: &Upstreams,
-        feed: &FeedReader,
+        feed: &FeedReader<AccountId>,
         default: StrategyName,
         all: bool,
         options: impl Fn(StrategyName) -> CacheOptions,

@@ -9,6 +9,7 @@ use opentelemetry::{KeyValue, global};
 
 use crate::caches::Caches;
 use crate::clocks::Clocks;
+use crate::key::AccountId;
 use crate::moment::{moment, seconds_since, timestamp};
 use crate::source::Source;
 
@@ -34,7 +35,7 @@ const UNCLAIMED: Claim = Claim(u64::MAX);
 /// Consumes the feed: the only writer of what the caches read.
 #[derive(Debug)]
 pub(crate) struct FeedConsumer {
-    writer: FeedWriter,
+    writer: FeedWriter<AccountId>,
     clocks: Clocks,
     caches: Caches,
     events: Counter<u64>,
@@ -45,7 +46,12 @@ pub(crate) struct FeedConsumer {
 
 impl FeedConsumer {
     /// Takes over the writing end of `feed`, and reports on it from now on; tells the caches of every event.
-    pub(crate) fn new(writer: FeedWriter, feed: &FeedReader, skew: Duration, caches: Caches) -> Self {
+    pub(crate) fn new(
+        writer: FeedWriter<AccountId>,
+        feed: &FeedReader<AccountId>,
+        skew: Duration,
+        caches: Caches,
+    ) -> Self {
         let meter = global::meter("page");
         observe(&meter, feed);
         let consumer = Self {
@@ -120,17 +126,17 @@ impl FeedConsumer {
 
     fn apply_change(&mut self, change: &Change) {
         let (source, event) = (SourceId(change.source), &change.event);
-        let Ok(account) = event.entity.parse::<u64>() else {
+        let Ok(account) = event.entity.parse::<u64>().map(AccountId::of) else {
             // It says whose it is, but not what changed: anything of that source may have (rule 7).
             self.apply_loss(Some(change.source), Cause::Unreadable);
             return;
         };
         let position = if is_deletion(change.source, event) {
             // With the account goes every fragment of its page, also what the other sources said of it.
-            let positions = Source::ALL.map(|of| self.writer.deleted(SourceId(of.index()), account));
+            let positions = Source::ALL.map(|of| self.writer.deleted(SourceId(of.index()), &account));
             positions[change.source]
         } else {
-            self.writer.changed(source, account)
+            self.writer.changed(source, &account)
         };
         // From here on the event is applied. What follows is work saved for readers, and never waits (rule 16).
         if let Some(cache) = self.caches.prepopulated() {
@@ -188,7 +194,7 @@ pub(crate) fn is_deletion(source: usize, event: &Event) -> bool {
 }
 
 /// Reports, at every look at the metrics, what each source last vouched for.
-fn observe(meter: &Meter, feed: &FeedReader) {
+fn observe(meter: &Meter, feed: &FeedReader<AccountId>) {
     let applied = feed.clone();
     meter
         .f64_observable_gauge("page.watermark.age")

@@ -158,14 +158,15 @@ impl Upstreams {
 
 impl Loader for Upstreams {
     type Key = PageKey;
+    type Entity = AccountId;
     type Body = Arc<Fragment>;
     type Page = Page;
     type Error = UpstreamError;
 
-    fn dependencies(&self, key: &PageKey) -> Vec<(SourceId, u64)> {
+    fn dependencies(&self, key: &PageKey) -> Vec<(SourceId, AccountId)> {
         Source::ALL
             .iter()
-            .map(|source| (SourceId(source.index()), key.account.get()))
+            .map(|source| (SourceId(source.index()), key.account))
             .collect()
     }
 
@@ -183,6 +184,7 @@ impl Loader for Upstreams {
         &self,
         key: &PageKey,
         source: SourceId,
+        _account: &AccountId,
         known: Option<&CachedFragment<Arc<Fragment>>>,
     ) -> Result<Fetched<Arc<Fragment>>, UpstreamError> {
         let source = Source::ALL[source.0];
@@ -232,15 +234,21 @@ impl Loader for Upstreams {
         u32::try_from(page.weight()).unwrap_or(u32::MAX)
     }
 
-    fn pages_of(&self, _source: SourceId, account: u64) -> Vec<PageKey> {
+    fn pages_of(&self, _source: SourceId, account: &AccountId) -> Vec<PageKey> {
         let key = |window| PageKey {
-            account: AccountId::of(account),
+            account: *account,
             window,
         };
         Window::ALL.map(key).to_vec()
     }
 
-    fn read_event(&self, key: &PageKey, source: SourceId, event: &EventFragment) -> Option<Arc<Fragment>> {
+    fn read_event(
+        &self,
+        key: &PageKey,
+        source: SourceId,
+        _account: &AccountId,
+        event: &EventFragment,
+    ) -> Option<Arc<Fragment>> {
         let fragment = Fragment::from_event(Source::ALL[source.0], key, event);
         let log = |error: &FragmentError| {
             tracing::warn!(source = Source::ALL[source.0].name(), %error, "an event's fragment is of no use");

@@ -224,7 +224,7 @@ fn degraded(answer: &Answer<Upstreams>) -> String {
     let behind = answer
         .behind
         .iter()
-        .map(|source| format!("{} behind", Source::ALL[source.0]));
+        .map(|(source, _)| format!("{} behind", Source::ALL[source.0]));
     words.chain(behind).collect::<Vec<_>>().join(", ")
 }
 

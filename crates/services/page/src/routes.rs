@@ -60,7 +60,7 @@ impl App {
         &self,
         cache: &FreshCache<Upstreams>,
         key: &PageKey,
-        consistency: Consistency<'_>,
+        consistency: Consistency<'_, AccountId>,
     ) -> Answer<Upstreams> {
         let span = tracing::info_span!("read page", window = key.window.as_str(), outcome = Empty);
         let answer = cache.read(key, consistency).instrument(span.clone()).await;

@@ -17,7 +17,7 @@ const MOST: usize = 64;
 
 /// The tokens that speak of one account.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Tokens(pub(crate) Vec<Token>);
+pub(crate) struct Tokens(pub(crate) Vec<Token<AccountId>>);
 
 /// A token is not `<source>/<account>/<incarnation>=<revision>-<nonce>`, with `-<claim>` behind it or not.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -39,12 +39,12 @@ impl Tokens {
                 tokens.push(parse(word).ok_or(NotAToken)?);
             }
         }
-        let here = tokens.into_iter().filter(|(of, _)| *of == account);
-        Ok(Self(here.map(|(_, token)| token).collect()))
+        tokens.retain(|token: &Token<AccountId>| token.entity == account);
+        Ok(Self(tokens))
     }
 }
 
-fn parse(word: &str) -> Option<(AccountId, Token)> {
+fn parse(word: &str) -> Option<Token<AccountId>> {
     let (of, state) = word.split_once('=')?;
     let mut state = state.split('-');
     let (revision, nonce) = (state.next()?, state.next()?);
@@ -64,12 +64,12 @@ fn parse(word: &str) -> Option<(AccountId, Token)> {
         revision: revision.parse().ok()?,
         nonce: hexadecimal(nonce, 16)?.try_into().ok()?,
     };
-    let token = Token {
+    Some(Token {
         source: SourceId(source.index()),
+        entity: account.parse().ok()?,
         version,
         claim,
-    };
-    Some((account.parse().ok()?, token))
+    })
 }
 
 /// The tokens of what a page shows.
@@ -119,6 +119,7 @@ mod tests {
         let text = write("7".parse().unwrap(), shown.into_iter());
         let token = |source, version, claim| Token {
             source: SourceId(source),
+            entity: "7".parse().unwrap(),
             version,
             claim,
         };

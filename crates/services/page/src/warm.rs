@@ -12,6 +12,7 @@ use crate::caches::Caches;
 use crate::config::FailPoint;
 use crate::consumer::{event_fragment, is_deletion};
 use crate::fragment::Fragment;
+use crate::key::AccountId;
 use crate::source::Source;
 
 /// Reads the past, and remembers the last fragment of each account and source. The clocks of the sources may differ by the
@@ -29,7 +30,7 @@ pub(crate) async fn warm(
     let mut gone = HashSet::new();
     let mut dated_ahead = 0_usize;
     while let Some(change) = history.next().await {
-        let Ok(account) = change.event.entity.parse::<u64>() else {
+        let Ok(account) = change.event.entity.parse::<u64>().map(AccountId::of) else {
             continue;
         };
         if is_deletion(change.source, &change.event) {
@@ -59,7 +60,7 @@ pub(crate) async fn warm(
     }
 }
 
-fn forget(caches: &Caches, account: u64) {
+fn forget(caches: &Caches, account: AccountId) {
     for (_, cache) in caches.all() {
         for source in Source::ALL {
             cache.forget_remembered(SourceId(source.index()), account);
@@ -67,7 +68,7 @@ fn forget(caches: &Caches, account: u64) {
     }
 }
 
-fn remember(caches: &Caches, source: usize, account: u64, event: &Event) {
+fn remember(caches: &Caches, source: usize, account: AccountId, event: &Event) {
     let fragment = event_fragment(event);
     if !Fragment::is_in(&fragment) {
         return;

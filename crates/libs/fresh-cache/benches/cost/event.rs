@@ -45,7 +45,7 @@ impl fmt::Display for Filled {
 struct Replica {
     pages: Pages,
     cache: FreshCache<Pages>,
-    writer: FeedWriter,
+    writer: FeedWriter<u64>,
 }
 
 impl Replica {
@@ -83,7 +83,7 @@ fn changed(bencher: Bencher<'_, '_>, filled: Filled) {
     bencher.bench_local(|| {
         replica
             .writer
-            .changed(SourceId(0), black_box(events.next_account()))
+            .changed(SourceId(0), &black_box(events.next_account()))
     });
 }
 
@@ -106,7 +106,7 @@ fn announced(bencher: Bencher<'_, '_>, filled: Filled) {
         .with_inputs(|| {
             runtime.block_on(looked_at(&pages, announced.get()));
             let entity = events.next_account();
-            let position = writer.changed(SourceId(0), entity);
+            let position = writer.changed(SourceId(0), &entity);
             Announcement {
                 source: SourceId(0),
                 entity,

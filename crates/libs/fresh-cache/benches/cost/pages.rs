@@ -42,7 +42,7 @@ impl Pages {
     }
 
     /// A cache of these that evicts nothing.
-    pub(crate) fn cache(&self, strategy: Strategy, feed: FeedReader) -> FreshCache<Self> {
+    pub(crate) fn cache(&self, strategy: Strategy, feed: FeedReader<u64>) -> FreshCache<Self> {
         let options = CacheOptions {
             strategy,
             max_bytes: u64::MAX,
@@ -88,6 +88,7 @@ pub(crate) fn fill_bare(keys: impl Iterator<Item = Key>) -> Cache<Key, Arc<()>> 
 
 impl Loader for Pages {
     type Key = Key;
+    type Entity = u64;
     type Body = ();
     type Page = ();
     type Error = Infallible;
@@ -97,7 +98,13 @@ impl Loader for Pages {
         sources.map(|source| (source, key.account)).collect()
     }
 
-    async fn fetch(&self, _: &Key, _: SourceId, _: Option<&Fragment<()>>) -> Result<Fetched<()>, Infallible> {
+    async fn fetch(
+        &self,
+        _: &Key,
+        _: SourceId,
+        _entity: &u64,
+        _: Option<&Fragment<()>>,
+    ) -> Result<Fetched<()>, Infallible> {
         let version = Version {
             incarnation: 1,
             revision: 1,
@@ -117,7 +124,7 @@ impl Loader for Pages {
         1
     }
 
-    fn pages_of(&self, _: SourceId, account: u64) -> Vec<Key> {
+    fn pages_of(&self, _: SourceId, &account: &u64) -> Vec<Key> {
         self.looked_at.fetch_add(1, Ordering::Relaxed);
         (0..self.variants)
             .map(|variant| Key { account, variant })

@@ -73,11 +73,11 @@ impl Resident {
 }
 
 /// Accounts that share no fence with the hot page, the only one there is: it is still a hit after an event of theirs.
-fn strangers(cache: &FreshCache<Pages>, writer: &mut FeedWriter) -> Vec<u64> {
+fn strangers(cache: &FreshCache<Pages>, writer: &mut FeedWriter<u64>) -> Vec<u64> {
     let mut strangers = Vec::new();
     block_on(async {
         for account in 1..=4096 {
-            writer.changed(SourceId(0), account);
+            writer.changed(SourceId(0), &account);
             if cache.read(&HOT, Consistency::MinimizeLatency).await.outcome == Outcome::Hit {
                 strangers.push(account);
             }
@@ -87,7 +87,7 @@ fn strangers(cache: &FreshCache<Pages>, writer: &mut FeedWriter) -> Vec<u64> {
 }
 
 /// The task that applies the feed.
-fn apply(mut writer: FeedWriter, strangers: &[u64], rate: &AtomicUsize) {
+fn apply(mut writer: FeedWriter<u64>, strangers: &[u64], rate: &AtomicUsize) {
     let mut events = strangers.iter().cycle();
     loop {
         for source in 0..SOURCES {
@@ -97,7 +97,7 @@ fn apply(mut writer: FeedWriter, strangers: &[u64], rate: &AtomicUsize) {
         while Instant::now() < next {
             let rate = rate.load(Ordering::Relaxed);
             for &account in events.by_ref().take(rate.min(1000)) {
-                writer.changed(SourceId(0), account);
+                writer.changed(SourceId(0), &account);
             }
             if rate <= 1000 {
                 thread::sleep(Duration::from_millis(1));

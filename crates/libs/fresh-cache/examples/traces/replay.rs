@@ -122,7 +122,7 @@ struct Replica {
     time: Duration,
     next_watermark: Duration,
     source: Source,
-    writer: FeedWriter,
+    writer: FeedWriter<u64>,
     cache: FreshCache<Pages>,
     tally: Tally,
 }
@@ -200,7 +200,7 @@ impl Replica {
 
     async fn write(&mut self, key: u64) {
         self.source.commit(key, self.clock.now());
-        let position = self.writer.changed(SOURCE, key);
+        let position = self.writer.changed(SOURCE, &key);
         self.cache.announce(Announcement {
             source: SOURCE,
             entity: key,
@@ -252,6 +252,7 @@ struct Pages(Source);
 
 impl Loader for Pages {
     type Key = u64;
+    type Entity = u64;
     type Body = usize;
     type Page = usize;
     type Error = Infallible;
@@ -264,6 +265,7 @@ impl Loader for Pages {
         &self,
         key: &u64,
         _source: SourceId,
+        _entity: &u64,
         known: Option<&Fragment<usize>>,
     ) -> Result<Fetched<usize>, Infallible> {
         let revision = self.0.revision(*key);
@@ -295,7 +297,7 @@ impl Loader for Pages {
         1
     }
 
-    fn pages_of(&self, _source: SourceId, entity: u64) -> Vec<u64> {
-        vec![entity]
+    fn pages_of(&self, _source: SourceId, entity: &u64) -> Vec<u64> {
+        vec![*entity]
     }
 }

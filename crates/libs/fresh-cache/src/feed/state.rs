@@ -5,7 +5,7 @@
 //! slow, can delay it. Each release and acquire below is needed: `interleavings.rs` fails without it.
 
 use std::fmt;
-use std::hash::{BuildHasher, RandomState};
+use std::hash::{BuildHasher, Hash, RandomState};
 use std::sync::Arc;
 #[cfg(not(all(test, feature = "loom")))]
 use std::sync::atomic::AtomicU64;
@@ -141,8 +141,9 @@ impl FeedState {
         Position(self.position.load(Ordering::Acquire))
     }
 
-    /// Where the fence of this entity of this source stands.
-    pub(crate) fn fence_index(&self, source: SourceId, entity: u64) -> FenceIndex {
+    /// Where the fence of this entity of this source stands. For the two ends alone, which see to it that the entity is named
+    /// by one type: a number has another hash as a `u32` than as a `u64`.
+    pub(super) fn fence_index<Q: Hash + ?Sized>(&self, source: SourceId, entity: &Q) -> FenceIndex {
         if source.0 >= self.sources.len() {
             self.note_unknown(source);
         }

@@ -1,5 +1,9 @@
 //! The writing end of the feed: one task, in the order of the feed.
 
+use std::borrow::Borrow;
+use std::fmt;
+use std::hash::Hash;
+use std::marker::PhantomData;
 use std::sync::Arc;
 
 use super::ids::{Claim, Position, SourceId};
@@ -18,33 +22,38 @@ use crate::clock::Moment;
 /// use fresh_cache::{FeedOptions, Moment, SourceId, feed};
 ///
 /// let accounts = SourceId(0);
-/// let (feed, mut writer) = feed::channel(1, FeedOptions::default());
+/// let (feed, mut writer) = feed::channel::<u64>(1, FeedOptions::default());
 /// writer.lost(accounts); // the feed begins here: what came before was not received
-/// writer.changed(accounts, 42); // event: account 42 changed
+/// writer.changed(accounts, &42); // event: account 42 changed
 /// writer.watermark(accounts, Moment::from_micros(1_750_000_000_000_000));
 /// assert!(!feed.trusted(accounts), "that watermark is old: somebody was paused");
 /// ```
-#[derive(Debug)]
-pub struct FeedWriter {
+pub struct FeedWriter<E> {
     state: Arc<FeedState>,
     /// The position of the latest event; the state's is this one, published.
     position: u64,
     /// Of which sources any message was applied yet.
     begun: Box<[bool]>,
+    entities: PhantomData<fn(E)>,
 }
 
-impl FeedWriter {
+impl<E> FeedWriter<E> {
     pub(crate) fn new(state: Arc<FeedState>, sources: usize) -> Self {
         let position = state.position().0;
         Self {
             state,
             position,
             begun: vec![false; sources].into(),
+            entities: PhantomData,
         }
     }
 
     /// An event: this entity of this source changed (rule 6). A repeat fences again and does no more.
-    pub fn changed(&mut self, source: SourceId, entity: u64) -> Position {
+    pub fn changed<Q>(&mut self, source: SourceId, entity: &Q) -> Position
+    where
+        E: Borrow<Q>,
+        Q: Hash + ?Sized,
+    {
         self.begin(source);
         let position = self.advance();
         self.state
@@ -53,7 +62,11 @@ impl FeedWriter {
     }
 
     /// An event: this entity of this source is gone. From now on not even a marked stale answer shows it (rule 12).
-    pub fn deleted(&mut self, source: SourceId, entity: u64) -> Position {
+    pub fn deleted<Q>(&mut self, source: SourceId, entity: &Q) -> Position
+    where
+        E: Borrow<Q>,
+        Q: Hash + ?Sized,
+    {
         self.begin(source);
         let position = self.advance();
         let fence = self.state.fence_index(source, entity);
@@ -118,7 +131,7 @@ impl FeedWriter {
     }
 
     /// The sources that a loss is about: the one that was named, or all, if the feed does not have it.
-    fn named(&self, source: SourceId) -> impl Iterator<Item = SourceId> + use<> {
+    fn named(&self, source: SourceId) -> impl Iterator<Item = SourceId> + use<E> {
         let sources = if source.0 < self.begun.len() {
             source.0..source.0 + 1
         } else {
@@ -141,6 +154,16 @@ impl FeedWriter {
     }
 }
 
+impl<E> fmt::Debug for FeedWriter<E> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("FeedWriter")
+            .field("state", &self.state)
+            .field("begun", &self.begun)
+            .finish_non_exhaustive()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -151,71 +174,71 @@ mod tests {
 
     #[test]
     fn every_event_advances_the_position_and_passes_what_was_noted_before() {
-        let (feed, mut writer) = feed::channel(2, FeedOptions::default());
+        let (feed, mut writer) = feed::channel::<u64>(2, FeedOptions::default());
         writer.lost_all();
-        let (fence, before) = (feed.fence_index(ACCOUNTS, 42), feed.position());
+        let (fence, before) = (feed.fence_index(ACCOUNTS, &42), feed.position());
         assert!(!feed.overtaken(fence, before));
-        let position = writer.changed(ACCOUNTS, 42);
+        let position = writer.changed(ACCOUNTS, &42);
         assert!(position > before);
         assert_eq!(feed.position(), position);
         assert!(feed.overtaken(fence, before));
         assert!(!feed.overtaken(fence, position));
-        assert!(writer.changed(ACCOUNTS, 42) > position, "a repeat fences again");
+        assert!(writer.changed(ACCOUNTS, &42) > position, "a repeat fences again");
         assert!(feed.overtaken(fence, position));
     }
 
     #[test]
     fn only_a_deletion_passes_the_deletion_fence() {
-        let (feed, mut writer) = feed::channel(1, FeedOptions::default());
+        let (feed, mut writer) = feed::channel::<u64>(1, FeedOptions::default());
         writer.lost_all();
-        let (fence, before) = (feed.fence_index(ACCOUNTS, 42), feed.position());
-        writer.changed(ACCOUNTS, 42);
+        let (fence, before) = (feed.fence_index(ACCOUNTS, &42), feed.position());
+        writer.changed(ACCOUNTS, &42);
         writer.lost(ACCOUNTS);
         assert!(!feed.deleted(fence, before));
         let before = feed.position();
-        let position = writer.deleted(ACCOUNTS, 42);
+        let position = writer.deleted(ACCOUNTS, &42);
         assert!(feed.deleted(fence, before) && feed.overtaken(fence, before));
         assert!(!feed.deleted(fence, position) && !feed.overtaken(fence, position));
     }
 
     #[test]
     fn a_loss_passes_every_entity_of_its_source_and_none_of_another() {
-        let (feed, mut writer) = feed::channel(2, FeedOptions::default());
+        let (feed, mut writer) = feed::channel::<u64>(2, FeedOptions::default());
         writer.lost_all();
         let before = feed.position();
         writer.lost(METRICS);
-        assert!((0..1_000).all(|entity| feed.overtaken(feed.fence_index(METRICS, entity), before)));
-        assert!((0..1_000).all(|entity| !feed.overtaken(feed.fence_index(ACCOUNTS, entity), before)));
+        assert!((0..1_000).all(|entity| feed.overtaken(feed.fence_index(METRICS, &entity), before)));
+        assert!((0..1_000).all(|entity| !feed.overtaken(feed.fence_index(ACCOUNTS, &entity), before)));
         writer.lost_all();
-        assert!(feed.overtaken(feed.fence_index(ACCOUNTS, 0), before));
+        assert!(feed.overtaken(feed.fence_index(ACCOUNTS, &0), before));
     }
 
     #[test]
     fn the_first_message_of_a_source_is_a_loss_and_the_second_is_not() {
-        let (feed, mut writer) = feed::channel(2, FeedOptions::default());
+        let (feed, mut writer) = feed::channel::<u64>(2, FeedOptions::default());
         let before = feed.position();
         writer.watermark(METRICS, Moment::from_micros(1));
-        assert!(feed.overtaken(feed.fence_index(METRICS, 7), before));
-        assert!(!feed.overtaken(feed.fence_index(ACCOUNTS, 7), before));
+        assert!(feed.overtaken(feed.fence_index(METRICS, &7), before));
+        assert!(!feed.overtaken(feed.fence_index(ACCOUNTS, &7), before));
         let applied = feed.position();
         writer.watermark(METRICS, Moment::from_micros(2));
         assert_eq!(feed.position(), applied);
-        writer.changed(ACCOUNTS, 7);
+        writer.changed(ACCOUNTS, &7);
         assert!(
-            feed.overtaken(feed.fence_index(ACCOUNTS, 8), before),
+            feed.overtaken(feed.fence_index(ACCOUNTS, &8), before),
             "its other entities too"
         );
     }
 
     #[test]
     fn nothing_that_was_applied_of_a_database_vouches_for_the_one_that_replaced_it() {
-        let (feed, mut writer) = feed::channel(1, FeedOptions::default());
+        let (feed, mut writer) = feed::channel::<u64>(1, FeedOptions::default());
         writer.watermark(ACCOUNTS, feed.clock().now());
         let before = feed.position();
         assert!(feed.trusted(ACCOUNTS));
         writer.replaced(ACCOUNTS);
         assert!(!feed.trusted(ACCOUNTS) && feed.watermark(ACCOUNTS).is_none());
-        assert!(feed.overtaken(feed.fence_index(ACCOUNTS, 42), before));
+        assert!(feed.overtaken(feed.fence_index(ACCOUNTS, &42), before));
         writer.watermark(ACCOUNTS, feed.clock().now());
         assert!(feed.trusted(ACCOUNTS));
     }
@@ -223,11 +246,11 @@ mod tests {
     #[test]
     fn what_is_said_of_an_unknown_source_may_be_about_any() {
         const UNKNOWN: SourceId = SourceId(2);
-        let (feed, mut writer) = feed::channel(2, FeedOptions::default());
+        let (feed, mut writer) = feed::channel::<u64>(2, FeedOptions::default());
         writer.lost_all();
-        let says: [fn(&mut FeedWriter); 4] = [
-            |writer| _ = writer.changed(UNKNOWN, 7),
-            |writer| _ = writer.deleted(UNKNOWN, 7),
+        let says: [fn(&mut FeedWriter<u64>); 4] = [
+            |writer| _ = writer.changed(UNKNOWN, &7),
+            |writer| _ = writer.deleted(UNKNOWN, &7),
             |writer| writer.lost(UNKNOWN),
             |writer| writer.replaced(UNKNOWN),
         ];
@@ -236,7 +259,7 @@ mod tests {
             let before = feed.position();
             say(&mut writer);
             for source in [ACCOUNTS, METRICS] {
-                assert!(feed.overtaken(feed.fence_index(source, 42), before));
+                assert!(feed.overtaken(feed.fence_index(source, &42), before));
             }
             assert_eq!(feed.unknown_sources(), counted);
         }
@@ -252,7 +275,7 @@ mod tests {
 
     #[test]
     fn the_last_watermark_counts_and_not_the_latest() {
-        let (feed, mut writer) = feed::channel(1, FeedOptions::default());
+        let (feed, mut writer) = feed::channel::<u64>(1, FeedOptions::default());
         assert_eq!(feed.watermark(ACCOUNTS), None);
         writer.watermark(ACCOUNTS, Moment::from_micros(20));
         writer.watermark(ACCOUNTS, Moment::from_micros(10));
@@ -261,7 +284,7 @@ mod tests {
 
     #[test]
     fn of_many_sources_each_has_its_own_watermark() {
-        let (feed, mut writer) = feed::channel(9, FeedOptions::default());
+        let (feed, mut writer) = feed::channel::<u64>(9, FeedOptions::default());
         for source in (0..9).map(SourceId).filter(|source| *source != METRICS) {
             writer.watermark(source, feed.clock().now());
         }

@@ -21,8 +21,8 @@ const ALMOST_A_SECOND: Duration = Duration::from_micros(999_999);
 /// A replica that trusts its one source, on a clock that stands still.
 struct Bench {
     clock: ManualClock,
-    feed: FeedReader,
-    writer: FeedWriter,
+    feed: FeedReader<u64>,
+    writer: FeedWriter<u64>,
 }
 
 impl Bench {
@@ -32,7 +32,7 @@ impl Bench {
             clock_skew,
             ..FeedOptions::default()
         };
-        let (feed, writer) = feed::channel(
+        let (feed, writer) = feed::channel::<u64>(
             1,
             FeedOptions {
                 clock: Arc::new(clock.clone()),
@@ -67,7 +67,7 @@ impl Bench {
     fn check(&self, fragment: &Fragment<()>) -> (Option<StaleReason>, Moment) {
         let watermarks = self.feed.watermarks();
         let check = FreshnessCheck::new(&self.feed, &watermarks);
-        let freshness = check.freshness_of(self.feed.fence_index(SOURCE, ENTITY), fragment.meta());
+        let freshness = check.freshness_of(self.feed.fence_index(SOURCE, &ENTITY), fragment.meta());
         (freshness.stale, check.tell(freshness.complete_until))
     }
 
@@ -80,12 +80,12 @@ impl Bench {
 fn a_fragment_is_fresh_until_an_event_of_its_entity_is_applied() {
     let mut bench = Bench::new(Duration::ZERO);
     let fragment = bench.fetch(None);
-    let fence = bench.feed.fence_index(SOURCE, ENTITY);
-    let other = (0..100).find(|&entity| bench.feed.fence_index(SOURCE, entity) != fence);
+    let fence = bench.feed.fence_index(SOURCE, &ENTITY);
+    let other = (0..100).find(|&entity| bench.feed.fence_index(SOURCE, &entity) != fence);
     let other = other.expect("a hundred entities do not share one fence");
-    bench.writer.changed(SOURCE, other);
+    bench.writer.changed(SOURCE, &other);
     assert_eq!(bench.stale(&fragment), None);
-    bench.writer.changed(SOURCE, ENTITY);
+    bench.writer.changed(SOURCE, &ENTITY);
     assert_eq!(bench.stale(&fragment), Some(StaleReason::Overtaken));
     assert_eq!(bench.stale(&bench.fetch(None)), None);
 }
@@ -102,7 +102,7 @@ fn a_loss_leaves_nothing_fresh_that_was_fetched_before() {
 #[test]
 fn a_fragment_without_evidence_is_never_fresh() {
     let clock = ManualClock::at(Moment::from_micros(1_700_000_000_000_000));
-    let (feed, _hearing) = feed::channel(
+    let (feed, _hearing) = feed::channel::<u64>(
         1,
         FeedOptions {
             clock: Arc::new(clock),
@@ -120,7 +120,7 @@ fn a_fragment_without_evidence_is_never_fresh() {
     );
     let watermarks = feed.watermarks();
     let freshness = FreshnessCheck::new(&feed, &watermarks)
-        .freshness_of(feed.fence_index(SOURCE, ENTITY), fragment.meta());
+        .freshness_of(feed.fence_index(SOURCE, &ENTITY), fragment.meta());
     assert_eq!(
         freshness,
         Freshness {
@@ -217,7 +217,7 @@ fn a_request_stands_in_for_trust_for_one_second_from_its_start() {
     bench.clock.advance(MOMENT);
     assert_eq!(bench.stale(&fragment), Some(StaleReason::Untrusted));
     let fragment = bench.fetch(None);
-    bench.writer.changed(SOURCE, ENTITY);
+    bench.writer.changed(SOURCE, &ENTITY);
     assert_eq!(
         bench.stale(&fragment),
         Some(StaleReason::Overtaken),
@@ -244,7 +244,7 @@ fn a_fragment_is_complete_until_the_watermark_or_its_start_whichever_is_later() 
         freshness,
         "an old watermark is still true of it"
     );
-    bench.writer.changed(SOURCE, ENTITY);
+    bench.writer.changed(SOURCE, &ENTITY);
     bench.apply_watermark();
     assert_eq!(bench.check(&fragment), (Some(StaleReason::Overtaken), start));
 }

@@ -9,7 +9,8 @@ use futures::FutureExt as _;
 
 use super::plan::FragmentPlan;
 use crate::answer::{Brought, Fetch};
-use crate::feed::ids::{Claim, FenceIndex, Position};
+use crate::dependency::Dependency;
+use crate::feed::ids::{Claim, Position};
 use crate::fragment::{Fetched, Fragment};
 use crate::loader::Loader;
 use crate::page::Backoff;
@@ -54,7 +55,7 @@ impl<L: Loader> Shared<L> {
         &self,
         key: &L::Key,
         plan: &FragmentPlan<L::Body>,
-        fence: FenceIndex,
+        dependency: &Dependency<L::Entity>,
     ) -> FragmentResult<L::Body> {
         match plan {
             FragmentPlan::Keep(fragment) => FragmentResult {
@@ -74,7 +75,7 @@ impl<L: Loader> Shared<L> {
                 conditional,
                 position,
             } => {
-                self.fetch_fragment(key, fence, known.clone(), *conditional, *position)
+                self.fetch_fragment(key, dependency, known.clone(), *conditional, *position)
                     .await
             }
         }
@@ -83,14 +84,14 @@ impl<L: Loader> Shared<L> {
     async fn fetch_fragment(
         &self,
         key: &L::Key,
-        fence: FenceIndex,
+        dependency: &Dependency<L::Entity>,
         known: Option<Fragment<L::Body>>,
         conditional: bool,
         position: Position,
     ) -> FragmentResult<L::Body> {
         let clock = self.feed.clock();
         let began = clock.monotonic();
-        let asked = AssertUnwindSafe(self.ask(key, fence, known.as_ref(), conditional))
+        let asked = AssertUnwindSafe(self.ask(key, dependency, known.as_ref(), conditional))
             .catch_unwind()
             .await;
         let asked = asked.unwrap_or_else(|panic| {
@@ -113,7 +114,7 @@ impl<L: Loader> Shared<L> {
             }
         };
         let fetch = Fetch {
-            source: fence.source(),
+            source: dependency.fence.source(),
             took: clock.monotonic().saturating_sub(began),
             brought,
         };
@@ -128,14 +129,14 @@ impl<L: Loader> Shared<L> {
     async fn ask(
         &self,
         key: &L::Key,
-        fence: FenceIndex,
+        dependency: &Dependency<L::Entity>,
         known: Option<&Fragment<L::Body>>,
         conditional: bool,
     ) -> Result<(Fragment<L::Body>, Brought), Failure> {
         let Shared {
             loader, feed, stats, ..
         } = self;
-        let source = fence.source();
+        let source = dependency.fence.source();
         let _permit = loader.admit(source, known).await.map_err(|error| Failure {
             reason: chain(&error),
             asked: false,
@@ -145,7 +146,7 @@ impl<L: Loader> Shared<L> {
         stats.fetches.add();
         let asked_about = known.filter(|_| conditional);
         let fetched = loader
-            .fetch(key, source, asked_about)
+            .fetch(key, source, &dependency.entity, asked_about)
             .await
             .map_err(|error| Failure::of_a_request(chain(&error)))?;
         match fetched {

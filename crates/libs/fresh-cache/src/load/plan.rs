@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::dependency::Dependency;
 use crate::feed::ids::{FenceIndex, Position};
 use crate::fragment::{Fragment, merge_known};
 use crate::freshness::{FreshnessCheck, StaleReason};
@@ -73,18 +74,18 @@ pub(crate) enum FragmentPlan<B> {
 pub(crate) type Plan<B> = Arc<[FragmentPlan<B>]>;
 
 /// What plans are made by.
-pub(crate) struct Planner<'a> {
+pub(crate) struct Planner<'a, L: Loader> {
     /// Made while the plan is: what was applied before any of its readers arrived is seen by the plan.
     pub(crate) check: FreshnessCheck<'a>,
     pub(crate) policy: &'a dyn Policy,
-    pub(crate) fences: &'a [FenceIndex],
+    pub(crate) dependencies: &'a [Dependency<L::Entity>],
     pub(crate) scope: RefreshScope,
     pub(crate) stats: &'a Stats,
 }
 
-impl Planner<'_> {
+impl<L: Loader> Planner<'_, L> {
     /// Plans a load, given what is known of each fragment and the page that is resident.
-    pub(crate) fn plan<L: Loader>(
+    pub(crate) fn plan(
         &self,
         mut known: Vec<Option<Fragment<L::Body>>>,
         resident: Option<&CachedPage<L>>,
@@ -101,7 +102,8 @@ impl Planner<'_> {
         }
         let plan = |(index, known): (usize, Option<Fragment<L::Body>>)| {
             let asked = full || fetch.contains(&index);
-            let known = known.map(|fragment| dated(fragment, self.fences[index], &self.check, self.policy));
+            let known = known
+                .map(|fragment| dated(fragment, self.dependencies[index].fence, &self.check, self.policy));
             let known = match known {
                 Some((fragment, None)) if !asked => return FragmentPlan::Keep(fragment),
                 known => known.map(|(fragment, _)| fragment),
@@ -123,9 +125,10 @@ impl Planner<'_> {
 
     /// Whether a load in flight is fresh enough for a reader who arrives now (rule 11): nothing was applied that it may
     /// not reflect, and what it did not fetch is still fresh.
-    pub(crate) fn suffices<B>(&self, plan: &[FragmentPlan<B>]) -> bool {
+    pub(crate) fn suffices(&self, plan: &[FragmentPlan<L::Body>]) -> bool {
         let feed = self.check.feed();
-        plan.iter().zip(self.fences).all(|(plan, &fence)| match plan {
+        let fences = self.dependencies.iter().map(|dependency| dependency.fence);
+        plan.iter().zip(fences).all(|(plan, fence)| match plan {
             FragmentPlan::Keep(fragment) => {
                 let freshness = self.policy.freshness(&self.check, fence, fragment.meta());
                 freshness.stale.is_none()

@@ -15,7 +15,8 @@ use super::fetch::{FragmentResult, message};
 use super::in_flight::{Loaded, StartedLoad};
 use super::plan::{FragmentPlan, LoadRequest, Planner, dated};
 use crate::answer::{Brought, Fetch};
-use crate::feed::ids::{FenceIndex, Position, SourceId};
+use crate::dependency::Dependency;
+use crate::feed::ids::{FenceIndex, Position};
 use crate::feed::watermarks::Watermarks;
 use crate::fragment::{EventFragment, Fragment, FragmentState, merge_known};
 use crate::freshness::FreshnessCheck;
@@ -27,7 +28,7 @@ use crate::shared::Shared;
 pub(crate) struct LoadTask<L: Loader> {
     shared: Arc<Shared<L>>,
     key: L::Key,
-    fences: Arc<[FenceIndex]>,
+    dependencies: Arc<[Dependency<L::Entity>]>,
     /// The merge of all that was loaded while the task runs: the page itself may be evicted between two loads, and the
     /// second must not go back in time for it (rule 11).
     loaded: Vec<Option<Fragment<L::Body>>>,
@@ -36,12 +37,16 @@ pub(crate) struct LoadTask<L: Loader> {
 }
 
 impl<L: Loader> LoadTask<L> {
-    pub(crate) fn new(shared: Arc<Shared<L>>, key: L::Key, fences: Arc<[FenceIndex]>) -> Self {
-        let loaded = fences.iter().map(|_| None).collect();
+    pub(crate) fn new(
+        shared: Arc<Shared<L>>,
+        key: L::Key,
+        dependencies: Arc<[Dependency<L::Entity>]>,
+    ) -> Self {
+        let loaded = dependencies.iter().map(|_| None).collect();
         Self {
             shared,
             key,
-            fences,
+            dependencies,
             loaded,
             ended: false,
         }
@@ -70,10 +75,8 @@ impl<L: Loader> LoadTask<L> {
     pub(crate) async fn run_alone(mut self) -> Loaded<L> {
         self.ended = true; // nobody else knows of it
         let watermarks = self.shared.feed.watermarks();
-        let nothing = self.fences.iter().map(|_| None).collect();
-        let plan = self
-            .planner(&watermarks)
-            .plan::<L>(nothing, None, LoadRequest::any());
+        let nothing = self.dependencies.iter().map(|_| None).collect();
+        let plan = self.planner(&watermarks).plan(nothing, None, LoadRequest::any());
         self.load(&plan).await
     }
 
@@ -90,11 +93,11 @@ impl<L: Loader> LoadTask<L> {
         })
     }
 
-    fn planner<'a>(&'a self, watermarks: &'a Watermarks) -> Planner<'a> {
+    fn planner<'a>(&'a self, watermarks: &'a Watermarks) -> Planner<'a, L> {
         Planner {
             check: FreshnessCheck::new(&self.shared.feed, watermarks),
             policy: &*self.shared.policy,
-            fences: &self.fences,
+            dependencies: &self.dependencies,
             scope: self.shared.options.refresh.scope,
             stats: &self.shared.stats,
         }
@@ -108,7 +111,7 @@ impl<L: Loader> LoadTask<L> {
             let fragment = merge_known(loaded.clone(), resident.and_then(|page| page.known(index)));
             known.push(match fragment {
                 Some(fragment) => Some(fragment),
-                None => self.shared.remembered(&self.key, index),
+                None => self.shared.remembered(&self.key, &self.dependencies[index]),
             });
         }
         known
@@ -116,9 +119,9 @@ impl<L: Loader> LoadTask<L> {
 
     async fn load(&mut self, plan: &[FragmentPlan<L::Body>]) -> Loaded<L> {
         self.shared.stats.loads.add();
-        let carry_out = |plan, fence| self.shared.carry_out(&self.key, plan, fence);
-        let plans = plan.iter().zip(self.fences.iter());
-        let mut results = join_all(plans.map(|(plan, &fence)| carry_out(plan, fence))).await;
+        let carry_out = |(plan, dependency)| self.shared.carry_out(&self.key, plan, dependency);
+        let plans = plan.iter().zip(self.dependencies.iter());
+        let mut results = join_all(plans.map(carry_out)).await;
         if !self
             .conflicts(results.iter().map(FragmentResult::fragment))
             .is_empty()
@@ -145,14 +148,14 @@ impl<L: Loader> LoadTask<L> {
         plan: &[FragmentPlan<L::Body>],
         results: &mut [FragmentResult<L::Body>],
     ) {
-        for ((plan, result), &fence) in plan.iter().zip(results).zip(self.fences.iter()) {
+        for ((plan, result), dependency) in plan.iter().zip(results).zip(self.dependencies.iter()) {
             if let FragmentPlan::Keep(fragment) = plan {
                 let again = FragmentPlan::Fetch {
                     known: Some(fragment.clone()),
                     conditional: self.shared.policy.asks_about_known(),
                     position: self.shared.feed.position(),
                 };
-                *result = self.shared.carry_out(&self.key, &again, fence).await;
+                *result = self.shared.carry_out(&self.key, &again, dependency).await;
             }
         }
     }
@@ -168,7 +171,12 @@ impl<L: Loader> LoadTask<L> {
         for (index, result) in results.into_iter().enumerate() {
             let resident = resident.as_ref().and_then(|page| page.known(index));
             let known = merge_known(result.known, resident);
-            let state = self.settle(self.fences[index], known.clone(), result.fragment, &check);
+            let state = self.settle(
+                self.dependencies[index].fence,
+                known.clone(),
+                result.fragment,
+                &check,
+            );
             self.loaded[index] = state.fragment().cloned().or(known);
             states.push(state);
         }
@@ -210,11 +218,13 @@ impl<L: Loader> LoadTask<L> {
 
     /// Counts a load that brought what is stale even as it ends.
     fn count_overtaken(&self, states: &[FragmentState<L::Body>]) {
-        let overtaken = |(state, &fence): (&FragmentState<L::Body>, &FenceIndex)| match state {
-            FragmentState::Current(fragment) => self.shared.feed.overtaken(fence, fragment.position),
+        let overtaken = |(state, dependency): (&FragmentState<_>, &Dependency<_>)| match state {
+            FragmentState::Current(fragment) => {
+                self.shared.feed.overtaken(dependency.fence, fragment.position)
+            }
             FragmentState::Stale { .. } | FragmentState::Missing { .. } => false,
         };
-        if states.iter().zip(&*self.fences).any(overtaken) {
+        if states.iter().zip(&*self.dependencies).any(overtaken) {
             self.shared.stats.overtaken.add();
         }
     }
@@ -284,7 +294,7 @@ impl<L: Loader> LoadTask<L> {
         Arc::new(CachedPage::new(NewPage {
             content,
             fragments: states,
-            fences: &self.fences,
+            dependencies: &self.dependencies,
             composed: check.date(),
             backoffs,
             read: resident.is_some_and(CachedPage::was_read),
@@ -310,11 +320,10 @@ impl<L: Loader> Shared<L> {
     }
 
     /// What was remembered of one fragment of a page: a body, and no evidence (rule 19).
-    fn remembered(&self, key: &L::Key, index: usize) -> Option<Fragment<L::Body>> {
-        let dependencies = self.guard(|| self.loader.dependencies(key))?;
-        let (source, entity) = *dependencies.get(index)?;
-        let event = self.remembered.get(&(source, entity))?;
-        let mut fragment = self.fragment_of(key, source, Position::ZERO, &event)?;
+    fn remembered(&self, key: &L::Key, dependency: &Dependency<L::Entity>) -> Option<Fragment<L::Body>> {
+        let entity = (dependency.fence.source(), dependency.entity.clone());
+        let event = self.remembered.get(&entity)?;
+        let mut fragment = self.fragment_of(key, dependency, Position::ZERO, &event)?;
         fragment.complete_until = self.feed.believable(event.committed);
         Some(fragment)
     }
@@ -323,11 +332,12 @@ impl<L: Loader> Shared<L> {
     pub(crate) fn fragment_of(
         &self,
         key: &L::Key,
-        source: SourceId,
+        dependency: &Dependency<L::Entity>,
         position: Position,
         event: &EventFragment,
     ) -> Option<Fragment<L::Body>> {
-        let body = self.guard(|| self.loader.read_event(key, source, event))??;
+        let source = dependency.fence.source();
+        let body = self.guard(|| self.loader.read_event(key, source, &dependency.entity, event))??;
         Some(Fragment::from_event(source, position, event, body))
     }
 }

@@ -13,11 +13,11 @@ use crate::options::RefreshOptions;
 
 /// An event, as [`FreshCache::announce`](crate::FreshCache::announce) takes it.
 #[derive(Clone, Debug)]
-pub struct Announcement {
+pub struct Announcement<E> {
     /// Whose event it is.
     pub source: SourceId,
     /// What changed.
-    pub entity: u64,
+    pub entity: E,
     /// What [`FeedWriter::changed`](crate::FeedWriter::changed) answered, or
     /// [`FeedWriter::deleted`](crate::FeedWriter::deleted).
     pub position: Position,
@@ -26,17 +26,17 @@ pub struct Announcement {
     pub fragment: Option<EventFragment>,
 }
 
-type Announced = (Announcement, TaskContext);
+type Announced<E> = (Announcement<E>, TaskContext);
 
 /// Where events wait for [`FreshCache::refresh`](crate::FreshCache::refresh).
-pub(crate) struct EventQueue {
-    sender: mpsc::Sender<Announced>,
-    receiver: Mutex<mpsc::Receiver<Announced>>,
+pub(crate) struct EventQueue<E> {
+    sender: mpsc::Sender<Announced<E>>,
+    receiver: Mutex<mpsc::Receiver<Announced<E>>>,
     /// How many pages wait behind it: told by the one task that knows, for whoever wants to see it.
     pages: AtomicUsize,
 }
 
-impl EventQueue {
+impl<E> EventQueue<E> {
     pub(crate) fn new(options: RefreshOptions) -> Self {
         let (sender, receiver) = mpsc::channel(options.waiting.clamp(1, Semaphore::MAX_PERMITS));
         Self {
@@ -47,12 +47,12 @@ impl EventQueue {
     }
 
     /// Adds an event; whether there was room for it.
-    pub(crate) fn push(&self, announcement: Announcement, context: TaskContext) -> bool {
+    pub(crate) fn push(&self, announcement: Announcement<E>, context: TaskContext) -> bool {
         self.sender.try_send((announcement, context)).is_ok()
     }
 
     /// The end that the one task takes events from.
-    pub(crate) async fn receiver(&self) -> MutexGuard<'_, mpsc::Receiver<Announced>> {
+    pub(crate) async fn receiver(&self) -> MutexGuard<'_, mpsc::Receiver<Announced<E>>> {
         self.receiver.lock().await
     }
 
@@ -72,40 +72,40 @@ impl EventQueue {
     }
 }
 
-/// What an event changed, where it stands in the feed, and what it carried.
-pub(crate) type LatestEvent = (SourceId, Position, Option<EventFragment>);
+/// The latest event of one entity.
+pub(crate) struct LatestEvent<E> {
+    pub(crate) source: SourceId,
+    pub(crate) entity: E,
+    pub(crate) position: Position,
+    pub(crate) fragment: Option<EventFragment>,
+}
 
 /// One page's refresh.
-pub(crate) struct DueRefresh {
-    /// The latest event of each source: the newest state wins (rule 16).
-    pub(crate) latest: Vec<LatestEvent>,
+pub(crate) struct DueRefresh<E> {
+    /// The latest event of each entity: the newest state wins (rule 16).
+    pub(crate) latest: Vec<LatestEvent<E>>,
     pub(crate) context: TaskContext,
 }
 
-impl DueRefresh {
-    fn note(
-        &mut self,
-        source: SourceId,
-        position: Position,
-        fragment: Option<EventFragment>,
-        context: TaskContext,
-    ) {
-        self.latest.retain(|(of, ..)| *of != source);
-        self.latest.push((source, position, fragment));
+impl<E: PartialEq> DueRefresh<E> {
+    fn note(&mut self, event: LatestEvent<E>, context: TaskContext) {
+        self.latest
+            .retain(|older| (older.source, &older.entity) != (event.source, &event.entity));
+        self.latest.push(event);
         self.context = context;
     }
 }
 
 /// The pages that wait to be refreshed, each once.
-pub(crate) struct PageQueue<K> {
+pub(crate) struct PageQueue<K, E> {
     order: VecDeque<K>,
-    due: HashMap<K, DueRefresh>,
+    due: HashMap<K, DueRefresh<E>>,
     /// The pages that are being refreshed. None of them is begun a second time before it is done: one page that is stuck would
     /// take the place of all the others.
     refreshing: HashSet<K>,
 }
 
-impl<K: Hash + Eq + Clone> PageQueue<K> {
+impl<K: Hash + Eq + Clone, E: PartialEq> PageQueue<K, E> {
     pub(crate) fn new() -> Self {
         Self {
             order: VecDeque::new(),
@@ -125,10 +125,15 @@ impl<K: Hash + Eq + Clone> PageQueue<K> {
     }
 
     /// Adds an event of a page, or notes it with the page that waits already; whether there was room.
-    pub(crate) fn push(&mut self, key: &K, event: LatestEvent, context: TaskContext, limit: usize) -> bool {
+    pub(crate) fn push(
+        &mut self,
+        key: &K,
+        event: LatestEvent<E>,
+        context: TaskContext,
+        limit: usize,
+    ) -> bool {
         if let Some(due) = self.due.get_mut(key) {
-            let (source, position, fragment) = event;
-            due.note(source, position, fragment, context);
+            due.note(event, context);
         } else if self.order.len() < limit {
             self.order.push_back(key.clone());
             let latest = vec![event];
@@ -140,7 +145,7 @@ impl<K: Hash + Eq + Clone> PageQueue<K> {
     }
 
     /// The next page to be refreshed, if there is one and it may be.
-    pub(crate) fn begin(&mut self, at_once: usize) -> Option<(K, DueRefresh)> {
+    pub(crate) fn begin(&mut self, at_once: usize) -> Option<(K, DueRefresh<E>)> {
         if self.refreshing.len() >= at_once.max(1) {
             return None;
         }

@@ -26,7 +26,7 @@ enum Call {
     LostAll,
     Watermark(SourceId, Moment),
     Read(u64, Wanted),
-    Announce(Announcement),
+    Announce(Announcement<u64>),
     Remember(SourceId, u64, EventFragment),
     ForgetRemembered(SourceId, u64),
     Forget(u64),
@@ -40,8 +40,8 @@ enum Call {
 #[derive(Clone, Debug)]
 enum Wanted {
     Any,
-    Full(Vec<Token>),
-    AtLeast(Vec<Token>),
+    Full(Vec<Token<u64>>),
+    AtLeast(Vec<Token<u64>>),
 }
 
 /// What its sources answer, in turn, whoever is asked.
@@ -68,6 +68,7 @@ impl Anything {
 
 impl Loader for Anything {
     type Key = u64;
+    type Entity = u64;
     type Body = u64;
     type Page = usize;
     type Error = std::io::Error;
@@ -80,6 +81,7 @@ impl Loader for Anything {
         &self,
         _key: &u64,
         _source: SourceId,
+        _entity: &u64,
         _known: Option<&Fragment<u64>>,
     ) -> Result<Fetched<u64>, std::io::Error> {
         match *self.next(&self.replies) {
@@ -106,11 +108,11 @@ impl Loader for Anything {
         u32::try_from(*page).unwrap_or(u32::MAX)
     }
 
-    fn pages_of(&self, _source: SourceId, entity: u64) -> Vec<u64> {
-        vec![entity, entity / 2]
+    fn pages_of(&self, _source: SourceId, entity: &u64) -> Vec<u64> {
+        vec![*entity, *entity / 2]
     }
 
-    fn read_event(&self, _key: &u64, _source: SourceId, event: &EventFragment) -> Option<u64> {
+    fn read_event(&self, _key: &u64, _source: SourceId, _entity: &u64, event: &EventFragment) -> Option<u64> {
         Some(event.version.revision)
     }
 }
@@ -164,7 +166,8 @@ fn event_fragment() -> impl Strategy<Value = EventFragment> {
 fn wanted() -> impl Strategy<Value = Wanted> {
     let known = || {
         vec(
-            (source(), version()).prop_map(|(source, version)| Token::of(source, version)),
+            (source(), entity(), version())
+                .prop_map(|(source, entity, version)| Token::of(source, entity, version)),
             0..3,
         )
     };
@@ -286,8 +289,8 @@ prop_compose! {
 struct Stage {
     sources: usize,
     clock: ManualClock,
-    feed: FeedReader,
-    writer: FeedWriter,
+    feed: FeedReader<u64>,
+    writer: FeedWriter<u64>,
     cache: FreshCache<Anything>,
 }
 
@@ -321,11 +324,11 @@ impl Stage {
     async fn make(&mut self, call: Call) {
         match call {
             Call::Changed(source, entity) => {
-                let position = self.writer.changed(source, entity);
+                let position = self.writer.changed(source, &entity);
                 assert_eq!(self.feed.position(), position);
             }
             Call::Deleted(source, entity) => {
-                let position = self.writer.deleted(source, entity);
+                let position = self.writer.deleted(source, &entity);
                 assert_eq!(self.feed.position(), position);
             }
             Call::Lost(source) => self.writer.lost(source),

@@ -83,7 +83,7 @@ async fn an_event_under_way_is_suspicious_once() {
     replica.sources.mutate(ACCOUNTS, PAGE);
     let mismatch = mismatch(&replica).await;
     replica.clock.advance(Duration::from_millis(900));
-    replica.writer.changed(ACCOUNTS, PAGE);
+    replica.writer.changed(ACCOUNTS, &PAGE);
     replica.apply_watermarks();
     assert!(
         agrees(&replica.cache.audit_again(mismatch.clone()).await),

@@ -104,7 +104,7 @@ async fn a_reader_who_wants_full_consistency_ends_every_backoff() {
 async fn a_deletion_that_is_applied_is_hidden_at_once() {
     let mut replica = failed_once().await;
     assert_eq!(revision(&replica.read().await, ACCOUNTS), Some(1));
-    replica.writer.deleted(ACCOUNTS, PAGE);
+    replica.writer.deleted(ACCOUNTS, &PAGE);
     assert_eq!(revision(&replica.read().await, ACCOUNTS), None);
 }
 

@@ -138,7 +138,7 @@ async fn a_deletion_that_was_applied_is_not_undone_by_a_stale_answer() {
         "changed, and shown marked"
     );
     replica.sources.mutate(ACCOUNTS, PAGE);
-    replica.writer.deleted(ACCOUNTS, PAGE);
+    replica.writer.deleted(ACCOUNTS, &PAGE);
     let answer = replica.read().await;
     assert_eq!(answer.page.content(), &[None, Some(1)]);
     assert_eq!(
@@ -154,7 +154,7 @@ async fn a_deletion_that_was_applied_is_not_undone_by_a_stale_answer() {
     replica
         .sources
         .set(ACCOUNTS, |source| source.fault = Some(Fault::Down));
-    replica.writer.changed(ACCOUNTS, PAGE);
+    replica.writer.changed(ACCOUNTS, &PAGE);
     assert_eq!(
         revision(&replica.read().await, ACCOUNTS),
         Some(3),
@@ -227,7 +227,7 @@ async fn an_older_answer_of_another_publisher_is_believed() {
             source.claim = answered;
             source.revisions.clear();
         });
-        replica.writer.changed(ACCOUNTS, PAGE);
+        replica.writer.changed(ACCOUNTS, &PAGE);
         let answer = replica.read().await;
         assert_eq!(
             (revision(&answer, ACCOUNTS), answer.degraded().count()),

@@ -77,7 +77,7 @@ impl Channel {
     /// The replica applies one message (rules 6, 7, 16 and 17); whether there was one.
     pub(crate) fn apply(
         &mut self,
-        writer: &mut FeedWriter,
+        writer: &mut FeedWriter<u64>,
         sources: &RandomSources,
         cache: &FreshCache<Pages>,
     ) -> bool {
@@ -99,9 +99,9 @@ impl Channel {
                 self.applied[entity] = self.applied[entity].max(state);
                 let position = if deleted {
                     self.deleted[entity] = self.deleted[entity].max(state);
-                    writer.deleted(self.source, entity as u64)
+                    writer.deleted(self.source, &(entity as u64))
                 } else {
-                    writer.changed(self.source, entity as u64)
+                    writer.changed(self.source, &(entity as u64))
                 };
                 cache.announce(Announcement {
                     source: self.source,
@@ -125,7 +125,7 @@ impl Channel {
     }
 
     /// Compares with what was applied before: reports a loss, and answers whether this is a repeat.
-    fn note(&mut self, writer: &mut FeedWriter, incarnation: u128, sequence: u64, needed: u64) -> bool {
+    fn note(&mut self, writer: &mut FeedWriter<u64>, incarnation: u128, sequence: u64, needed: u64) -> bool {
         let (of, last) = self.applied_up_to;
         if of != incarnation {
             writer.replaced(self.source);

@@ -64,7 +64,7 @@ impl Run {
             self.mutated = Some(self.replica.clock.now());
         }
         if stage == event {
-            self.replica.writer.changed(ACCOUNTS, PAGE);
+            self.replica.writer.changed(ACCOUNTS, &PAGE);
         }
         self.replica.clock.advance(TICK);
         // The feed never says more than it may: between the mutation and its event, no watermark.
@@ -101,7 +101,7 @@ async fn run(schedule: Schedule) {
     let mut replica = Replica::new();
     if schedule.resident {
         replica.read().await;
-        replica.writer.changed(ACCOUNTS, PAGE); // a repeat of an old event
+        replica.writer.changed(ACCOUNTS, &PAGE); // a repeat of an old event
         replica.live(TICK);
     }
     let sources = Arc::clone(&replica.sources);

@@ -201,6 +201,7 @@ impl HeldSources {
 
 impl Loader for Pages {
     type Key = u64;
+    type Entity = u64;
     type Body = Shown;
     type Page = Vec<Option<u64>>;
     type Error = Down;
@@ -222,6 +223,7 @@ impl Loader for Pages {
         &self,
         key: &u64,
         source: SourceId,
+        _entity: &u64,
         known: Option<&Fragment<Shown>>,
     ) -> Result<Fetched<Shown>, Down> {
         let sources = &self.0;
@@ -266,11 +268,17 @@ impl Loader for Pages {
         self.0.weight.load(Ordering::SeqCst)
     }
 
-    fn pages_of(&self, _source: SourceId, entity: u64) -> Vec<u64> {
-        vec![entity]
+    fn pages_of(&self, _source: SourceId, entity: &u64) -> Vec<u64> {
+        vec![*entity]
     }
 
-    fn read_event(&self, _key: &u64, _source: SourceId, event: &EventFragment) -> Option<Shown> {
+    fn read_event(
+        &self,
+        _key: &u64,
+        _source: SourceId,
+        _entity: &u64,
+        event: &EventFragment,
+    ) -> Option<Shown> {
         (event.data != UNREADABLE).then_some(Shown {
             version: event.version,
             valid_for: None,

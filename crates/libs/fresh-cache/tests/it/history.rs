@@ -26,7 +26,7 @@ struct History {
     dice: Dice,
     sources: Arc<RandomSources>,
     channels: [Channel; 2],
-    writer: FeedWriter,
+    writer: FeedWriter<u64>,
     /// Whether the replica's consumer stands still.
     paused: bool,
     cache: FreshCache<Pages>,
@@ -178,7 +178,7 @@ impl History {
         self.readers.push(tokio::task::spawn_local(async move {
             let versions: Vec<_> = tokens
                 .iter()
-                .map(|&(source, version, _)| fresh_cache::Token::of(source, version))
+                .map(|&(source, version, _)| fresh_cache::Token::of(source, entity as u64, version))
                 .collect();
             let consistency = match versions.as_slice() {
                 versions if full => Consistency::FullyConsistent(versions),

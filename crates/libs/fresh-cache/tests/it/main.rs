@@ -6,6 +6,7 @@ mod audit;
 mod backoff;
 mod bursts;
 mod counting;
+mod entities;
 mod fallback;
 mod feed;
 mod held_open;

@@ -55,7 +55,7 @@ async fn a_load_knows_what_was_loaded_before_it_by_the_same_task_though_it_was_e
     replica.sources.stop(ACCOUNTS, Step::Answer).hold();
     let first = replica.waiting(Consistency::MinimizeLatency).await;
     replica.sources.stop(ACCOUNTS, Step::Answer).arrived().await;
-    replica.writer.changed(ACCOUNTS, PAGE);
+    replica.writer.changed(ACCOUNTS, &PAGE);
     let second = replica.waiting(Consistency::MinimizeLatency).await;
     replica
         .sources
@@ -120,7 +120,7 @@ async fn a_page_too_heavy_to_be_kept_removes_the_older_one() {
 async fn a_page_evicted_during_its_revalidation_is_whole_again_after_it() {
     let mut replica = Replica::new();
     replica.read().await;
-    replica.writer.changed(ACCOUNTS, PAGE);
+    replica.writer.changed(ACCOUNTS, &PAGE);
     replica.sources.stop(ACCOUNTS, Step::Ask).hold();
     let reading = replica.waiting(Consistency::MinimizeLatency).await;
     replica.sources.stop(ACCOUNTS, Step::Ask).arrived().await;

@@ -19,7 +19,7 @@ impl Naive {
     async fn read(&self) -> u64 {
         let loader = Pages(Arc::clone(&self.sources));
         let fill = async move {
-            match loader.fetch(&PAGE, ACCOUNTS, None).await {
+            match loader.fetch(&PAGE, ACCOUNTS, &PAGE, None).await {
                 Ok(Fetched::New { version, .. }) => version.revision,
                 other => panic!("the source answers in full: {other:?}"),
             }

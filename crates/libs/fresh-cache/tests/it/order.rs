@@ -19,7 +19,7 @@ const STEPS: usize = 200;
 struct Replica {
     sources: Arc<RandomSources>,
     channels: [Channel; 2],
-    writer: FeedWriter,
+    writer: FeedWriter<u64>,
     cache: FreshCache<Pages>,
     shown: ShownSoFar,
     place: String,

@@ -233,6 +233,7 @@ pub(crate) struct Down;
 
 impl Loader for Pages {
     type Key = usize;
+    type Entity = u64;
     type Body = Shown;
     type Page = Vec<Option<Shown>>;
     type Error = Down;
@@ -254,6 +255,7 @@ impl Loader for Pages {
         &self,
         key: &usize,
         source: SourceId,
+        _entity: &u64,
         known: Option<&Fragment<Shown>>,
     ) -> Result<Fetched<Shown>, Down> {
         self.0.turn().await;
@@ -297,11 +299,17 @@ impl Loader for Pages {
         1
     }
 
-    fn pages_of(&self, _source: SourceId, entity: u64) -> Vec<usize> {
-        vec![usize::try_from(entity).expect("there are few")]
+    fn pages_of(&self, _source: SourceId, entity: &u64) -> Vec<usize> {
+        vec![usize::try_from(*entity).expect("there are few")]
     }
 
-    fn read_event(&self, _key: &usize, _source: SourceId, event: &EventFragment) -> Option<Shown> {
+    fn read_event(
+        &self,
+        _key: &usize,
+        _source: SourceId,
+        _entity: &u64,
+        event: &EventFragment,
+    ) -> Option<Shown> {
         let state = std::str::from_utf8(&event.data).ok()?.parse().ok()?;
         Some(Shown { state, bucket: 0 })
     }

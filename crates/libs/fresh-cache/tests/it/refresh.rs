@@ -6,7 +6,8 @@ use fresh_cache::{Claim, Consistency, Outcome, RefreshScope};
 
 use crate::held_sources::{Fault, Step, UNREADABLE};
 use crate::replica::{
-    ACCOUNTS, METRICS, PAGE, Replica, TICK, asked_about, asked_in_full, event_fragment, revision, version,
+    ACCOUNTS, METRICS, PAGE, Replica, TICK, asked_about, asked_in_full, event_fragment, revision,
+    shown_version, version,
 };
 
 #[tokio::test]
@@ -69,7 +70,7 @@ async fn what_an_event_carried_is_no_evidence_that_its_source_lives() {
 async fn an_answer_that_cannot_be_read_is_asked_for() {
     let mut replica = Replica::refreshing_read(RefreshScope::Read).await;
     replica.sources.mutate(ACCOUNTS, PAGE);
-    let position = replica.writer.changed(ACCOUNTS, PAGE);
+    let position = replica.writer.changed(ACCOUNTS, &PAGE);
     let mut unreadable = replica.event_fragment(ACCOUNTS);
     unreadable.data = UNREADABLE.into();
     replica.announce(ACCOUNTS, position, Some(unreadable));
@@ -164,7 +165,7 @@ async fn an_older_answer_never_replaces_a_newer_one() {
     let old = replica.event_fragment(ACCOUNTS);
     replica.sources.mutate(ACCOUNTS, PAGE);
     replica.read().await;
-    let position = replica.writer.changed(ACCOUNTS, PAGE);
+    let position = replica.writer.changed(ACCOUNTS, &PAGE);
     replica.announce(ACCOUNTS, position, Some(old));
     replica.settle().await;
     assert_eq!(revision(&replica.read().await, ACCOUNTS), Some(2));
@@ -177,9 +178,9 @@ async fn what_a_repeat_carries_would_be_a_lie() {
         let mut replica = Replica::refreshing_read(RefreshScope::Read).await;
         replica.sources.mutate(ACCOUNTS, PAGE);
         let second_revision = replica.event_fragment(ACCOUNTS);
-        replica.writer.changed(ACCOUNTS, PAGE);
+        replica.writer.changed(ACCOUNTS, &PAGE);
         replica.change(ACCOUNTS);
-        let repeat = replica.writer.changed(ACCOUNTS, PAGE);
+        let repeat = replica.writer.changed(ACCOUNTS, &PAGE);
         replica.announce(ACCOUNTS, repeat, carrying.then_some(second_revision));
         replica.settle().await;
         replica.live(TICK);
@@ -202,13 +203,13 @@ async fn what_a_stray_event_of_a_former_database_carries_is_not_shown_as_the_lat
     replica.writer.replaced(ACCOUNTS);
     replica.live(Duration::from_secs(1));
     replica.writer.replaced(ACCOUNTS);
-    let position = replica.writer.changed(ACCOUNTS, PAGE);
+    let position = replica.writer.changed(ACCOUNTS, &PAGE);
     replica.announce(ACCOUNTS, position, Some(former));
     replica.settle().await;
     replica.read().await;
     assert_eq!(replica.sources.take_requests()[0], asked_about(ACCOUNTS, 1));
     assert_eq!(
-        replica.read().await.page.version(ACCOUNTS),
+        shown_version(&replica.read().await, ACCOUNTS),
         Some(replica.sources.version(ACCOUNTS, PAGE))
     );
 }
@@ -226,10 +227,10 @@ async fn a_database_that_was_replaced_unheard_is_not_undone_by_the_events_of_the
     replica.reading(Consistency::FullyConsistent(&[])).await;
     let shown = replica.sources.version(ACCOUNTS, PAGE);
     replica.sources.take_requests();
-    let position = replica.writer.changed(ACCOUNTS, PAGE);
+    let position = replica.writer.changed(ACCOUNTS, &PAGE);
     replica.announce(ACCOUNTS, position, Some(former));
     replica.settle().await;
-    assert_eq!(replica.read().await.page.version(ACCOUNTS), Some(shown));
+    assert_eq!(shown_version(&replica.read().await, ACCOUNTS), Some(shown));
     assert_eq!(replica.sources.take_requests(), [asked_about(ACCOUNTS, 1)]);
 }
 
@@ -242,7 +243,7 @@ async fn what_an_event_of_another_publisher_carries_does_not_replace_what_is_kno
             .sources
             .set(ACCOUNTS, |source| source.fault = Some(Fault::Down));
         replica.sources.mutate(ACCOUNTS, PAGE);
-        let position = replica.writer.changed(ACCOUNTS, PAGE);
+        let position = replica.writer.changed(ACCOUNTS, &PAGE);
         let mut of_another = replica.event_fragment(ACCOUNTS);
         of_another.claim = claim;
         replica.announce(ACCOUNTS, position, Some(of_another));
@@ -265,7 +266,7 @@ async fn an_event_dates_nothing_because_nobody_knows_how_long_ago_its_clock_said
         replica.clock.advance(Duration::from_millis(500));
         replica.writer.watermark(METRICS, replica.clock_now());
         let revision = replica.sources.mutate(ACCOUNTS, PAGE);
-        let position = replica.writer.changed(ACCOUNTS, PAGE);
+        let position = replica.writer.changed(ACCOUNTS, &PAGE);
         let committed = replica.clock_now().saturating_add(ahead);
         replica.announce(
             ACCOUNTS,

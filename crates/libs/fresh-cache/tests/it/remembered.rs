@@ -104,7 +104,7 @@ async fn what_is_newer_than_the_past_takes_its_place() {
 async fn a_deletion_that_is_applied_hides_the_past() {
     let (mut replica, _) = told(true);
     assert_eq!(revision(&replica.read().await, ACCOUNTS), Some(2));
-    replica.writer.deleted(ACCOUNTS, PAGE);
+    replica.writer.deleted(ACCOUNTS, &PAGE);
     let answer = replica.read().await;
     assert_eq!(
         answer.degraded().next(),

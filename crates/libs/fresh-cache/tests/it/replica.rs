@@ -23,8 +23,8 @@ pub(crate) type Reading = Pin<Box<dyn Future<Output = Answer<Pages>> + Send>>;
 /// Everything a test needs.
 pub(crate) struct Replica {
     pub(crate) clock: ManualClock,
-    pub(crate) feed: FeedReader,
-    pub(crate) writer: FeedWriter,
+    pub(crate) feed: FeedReader<u64>,
+    pub(crate) writer: FeedWriter<u64>,
     pub(crate) sources: Arc<HeldSources>,
     pub(crate) cache: FreshCache<Pages>,
 }
@@ -114,7 +114,7 @@ impl Replica {
     /// Changes an entity and lets the replica apply its event.
     pub(crate) fn change(&mut self, source: SourceId) {
         self.sources.mutate(source, PAGE);
-        self.writer.changed(source, PAGE);
+        self.writer.changed(source, &PAGE);
     }
 
     /// What an event of this page would carry now.
@@ -136,14 +136,14 @@ impl Replica {
     /// Changes the page's entity; the replica is told by an event that carries the source's new answer.
     pub(crate) fn change_carried(&mut self, source: SourceId) {
         self.sources.mutate(source, PAGE);
-        let position = self.writer.changed(source, PAGE);
+        let position = self.writer.changed(source, &PAGE);
         self.announce(source, position, Some(self.event_fragment(source)));
     }
 
     /// Changes an entity; the replica is told by an event that says no more than that.
     pub(crate) fn change_announced(&mut self, source: SourceId, entity: u64) {
         self.sources.mutate(source, entity);
-        let position = self.writer.changed(source, entity);
+        let position = self.writer.changed(source, &entity);
         self.cache.announce(Announcement {
             source,
             entity,
@@ -172,13 +172,13 @@ impl Replica {
     }
 
     /// A read that has not begun.
-    pub(crate) fn reading(&self, consistency: Consistency<'static>) -> Reading {
+    pub(crate) fn reading(&self, consistency: Consistency<'static, u64>) -> Reading {
         let cache = self.cache.clone();
         Box::pin(async move { cache.read(&PAGE, consistency).await })
     }
 
     /// A read that waits for a load.
-    pub(crate) async fn waiting(&self, consistency: Consistency<'static>) -> Reading {
+    pub(crate) async fn waiting(&self, consistency: Consistency<'static, u64>) -> Reading {
         let mut reading = self.reading(consistency);
         assert!(futures::poll!(&mut reading).is_pending(), "it was to wait");
         reading
@@ -208,6 +208,12 @@ impl Replica {
 /// The revision of one source that an answer shows.
 pub(crate) fn revision(answer: &Answer<Pages>, source: SourceId) -> Option<u64> {
     answer.page.content()[source.0]
+}
+
+/// The version of one source that an answer shows.
+pub(crate) fn shown_version(answer: &Answer<Pages>, source: SourceId) -> Option<Version> {
+    let fragment = answer.page.fragments()[source.0].fragment()?;
+    Some(fragment.version)
 }
 
 /// The version with this revision, in the incarnation that sources begin with.

@@ -46,7 +46,7 @@ async fn an_event_costs_one_request_to_its_source() {
 async fn a_repeated_event_costs_a_not_modified() {
     let mut replica = Replica::new();
     replica.read().await;
-    replica.writer.changed(ACCOUNTS, PAGE);
+    replica.writer.changed(ACCOUNTS, &PAGE);
     let answer = replica.read().await;
     assert_eq!(
         answer
@@ -69,7 +69,7 @@ async fn events_of_other_pages_cost_nothing() {
     replica.read().await;
     let mut hits = 0;
     for other in (0..100).filter(|&entity| entity != PAGE) {
-        replica.writer.changed(ACCOUNTS, other);
+        replica.writer.changed(ACCOUNTS, &other);
         hits += usize::from(replica.read().await.outcome == Outcome::Hit);
     }
     assert!(hits > 90, "{hits}: those few that share its fence cost a request");

@@ -32,6 +32,7 @@ struct Source(Arc<Shared>);
 
 impl Loader for Source {
     type Key = u64;
+    type Entity = u64;
     type Body = usize;
     type Page = usize;
     type Error = std::convert::Infallible;
@@ -44,6 +45,7 @@ impl Loader for Source {
         &self,
         _key: &u64,
         _source: SourceId,
+        _entity: &u64,
         known: Option<&Fragment<usize>>,
     ) -> Result<Fetched<usize>, Self::Error> {
         tokio::task::yield_now().await;
@@ -88,14 +90,14 @@ fn write(shared: &Shared) {
 }
 
 /// Relay and feed in one: T first, then the snapshot, its events, and T at last (rule 3).
-fn relay(shared: &Shared, writer: &mut FeedWriter) {
+fn relay(shared: &Shared, writer: &mut FeedWriter<u64>) {
     let mut relayed = 0;
     while relayed < MUTATIONS {
         let complete_until = shared.clock.now();
         let committed = *shared.revision.lock().unwrap();
         while relayed < committed {
             relayed += 1;
-            writer.changed(SOURCE, ENTITY);
+            writer.changed(SOURCE, &ENTITY);
             shared.applied.store(relayed, Ordering::SeqCst);
         }
         writer.watermark(SOURCE, complete_until);

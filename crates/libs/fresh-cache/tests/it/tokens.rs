@@ -13,18 +13,23 @@ const ASKED_FOR: Outcome = Outcome::Forwarded {
     collapsed: false,
     stored: true,
 };
-const SECOND_REVISION: Consistency<'static> = Consistency::AtLeastAsFresh(&[Token::of(ACCOUNTS, version(2))]);
-const THIRD_REVISION: Consistency<'static> = Consistency::AtLeastAsFresh(&[Token::of(ACCOUNTS, version(3))]);
-const ALL_SEEN: Consistency<'static> = Consistency::AtLeastAsFresh(&[
-    Token::of(ACCOUNTS, version(1)),
-    Token::of(ACCOUNTS, version(2)),
-    Token::of(METRICS, version(1)),
+const SECOND_REVISION: Consistency<'static, u64> =
+    Consistency::AtLeastAsFresh(&[Token::of(ACCOUNTS, PAGE, version(2))]);
+const THIRD_REVISION: Consistency<'static, u64> =
+    Consistency::AtLeastAsFresh(&[Token::of(ACCOUNTS, PAGE, version(3))]);
+const ALL_SEEN: Consistency<'static, u64> = Consistency::AtLeastAsFresh(&[
+    Token::of(ACCOUNTS, PAGE, version(1)),
+    Token::of(ACCOUNTS, PAGE, version(2)),
+    Token::of(METRICS, PAGE, version(1)),
 ]);
-const ELSEWHERE: Consistency<'static> = Consistency::AtLeastAsFresh(&[Token::of(SourceId(7), version(9))]);
-const FIRST_REVISION: Consistency<'static> = Consistency::AtLeastAsFresh(&[Token::of(ACCOUNTS, version(1))]);
+const ELSEWHERE: Consistency<'static, u64> =
+    Consistency::AtLeastAsFresh(&[Token::of(SourceId(7), PAGE, version(9))]);
+const FIRST_REVISION: Consistency<'static, u64> =
+    Consistency::AtLeastAsFresh(&[Token::of(ACCOUNTS, PAGE, version(1))]);
 /// What another history of the source's database has for its second revision.
-const OTHER_HISTORY: Consistency<'static> = Consistency::AtLeastAsFresh(&[Token::of(
+const OTHER_HISTORY: Consistency<'static, u64> = Consistency::AtLeastAsFresh(&[Token::of(
     ACCOUNTS,
+    PAGE,
     Version {
         incarnation: 1,
         revision: 2,
@@ -32,22 +37,26 @@ const OTHER_HISTORY: Consistency<'static> = Consistency::AtLeastAsFresh(&[Token:
     },
 )]);
 /// Less than the page shows; and told by a publisher whose database may be another one's past or future.
-const TOLD_BY_OTHERS: [Consistency<'static>; 2] = [
+const TOLD_BY_OTHERS: [Consistency<'static, u64>; 2] = [
     Consistency::AtLeastAsFresh(&[Token {
         source: ACCOUNTS,
+        entity: PAGE,
         version: version(1),
         claim: Some(Claim(8)),
     }]),
     Consistency::AtLeastAsFresh(&[Token {
         source: ACCOUNTS,
+        entity: PAGE,
         version: version(1),
         claim: None,
     }]),
 ];
 /// More than its source ever had.
-const MADE_UP: Consistency<'static> = Consistency::AtLeastAsFresh(&[Token::of(ACCOUNTS, version(u64::MAX))]);
-const OTHER_INCARNATION: Consistency<'static> = Consistency::AtLeastAsFresh(&[Token::of(
+const MADE_UP: Consistency<'static, u64> =
+    Consistency::AtLeastAsFresh(&[Token::of(ACCOUNTS, PAGE, version(u64::MAX))]);
+const OTHER_INCARNATION: Consistency<'static, u64> = Consistency::AtLeastAsFresh(&[Token::of(
     ACCOUNTS,
+    PAGE,
     Version {
         incarnation: 2,
         revision: 1,
@@ -117,7 +126,7 @@ async fn who_knows_of_a_version_never_joins_a_load_that_began_before() {
 #[tokio::test]
 async fn two_readers_who_know_of_a_version_share_the_load_that_waits() {
     let mut replica = unheard_change().await;
-    replica.writer.changed(METRICS, PAGE);
+    replica.writer.changed(METRICS, &PAGE);
     replica.sources.stop(METRICS, Step::Answer).hold();
     let first = replica.waiting(Consistency::MinimizeLatency).await;
     replica.sources.stop(METRICS, Step::Answer).arrived().await;
@@ -144,7 +153,7 @@ async fn a_page_that_still_falls_short_is_given_and_says_so() {
         (answer.outcome, revision(&answer, ACCOUNTS)),
         (ASKED_FOR, Some(2))
     );
-    assert_eq!(answer.behind, [ACCOUNTS]);
+    assert_eq!(answer.behind, [(ACCOUNTS, PAGE)]);
     assert_eq!(
         answer.degraded().count(),
         0,
@@ -160,7 +169,7 @@ async fn a_lie_costs_its_teller_a_question_and_changes_nothing_for_others() {
     let applied = replica.feed.position();
     replica.sources.take_requests();
     for _ in 0..3 {
-        assert_eq!(replica.reading(MADE_UP).await.behind, [ACCOUNTS]);
+        assert_eq!(replica.reading(MADE_UP).await.behind, [(ACCOUNTS, PAGE)]);
         assert_eq!(replica.sources.take_requests(), [asked_about(ACCOUNTS, 1)]);
         replica.live(TICK);
         let answer = replica.read().await;
@@ -190,7 +199,11 @@ async fn a_version_of_another_incarnation_is_asked_for_and_not_compared() {
     replica.sources.mutate(ACCOUNTS, PAGE);
     replica.read().await;
     let answer = replica.reading(OTHER_INCARNATION).await;
-    assert_eq!(answer.behind, [ACCOUNTS], "a higher revision says nothing");
+    assert_eq!(
+        answer.behind,
+        [(ACCOUNTS, PAGE)],
+        "a higher revision says nothing"
+    );
     replica.sources.set(ACCOUNTS, |source| {
         source.incarnation = 2;
         source.revisions.clear();
@@ -209,7 +222,7 @@ async fn one_revision_with_another_nonce_is_another_version() {
     let answer = replica.reading(OTHER_HISTORY).await;
     assert_eq!(
         answer.behind,
-        [ACCOUNTS],
+        [(ACCOUNTS, PAGE)],
         "the page shows what another history wrote"
     );
     assert_eq!(replica.sources.take_requests(), [asked_about(ACCOUNTS, 2)]);
@@ -239,12 +252,12 @@ async fn a_source_that_has_just_failed_is_not_asked_for_a_version_either() {
         .sources
         .set(ACCOUNTS, |source| source.fault = Some(Fault::Down));
     replica.change(ACCOUNTS);
-    assert_eq!(replica.reading(SECOND_REVISION).await.behind, [ACCOUNTS]);
+    assert_eq!(replica.reading(SECOND_REVISION).await.behind, [(ACCOUNTS, PAGE)]);
     replica.sources.take_requests();
     for _ in 0..3 {
         let answer = replica.reading(SECOND_REVISION).await;
         assert_eq!((answer.outcome, answer.degraded().count()), (Outcome::Hit, 1));
-        assert_eq!(answer.behind, [ACCOUNTS]);
+        assert_eq!(answer.behind, [(ACCOUNTS, PAGE)]);
     }
     assert!(replica.sources.take_requests().is_empty());
     replica.live(Duration::from_secs(1));
@@ -259,7 +272,7 @@ async fn a_missing_fragment_falls_short_of_every_version() {
         .sources
         .set(ACCOUNTS, |source| source.fault = Some(Fault::Down));
     let answer = replica.reading(FIRST_REVISION).await;
-    assert_eq!(answer.behind, [ACCOUNTS]);
+    assert_eq!(answer.behind, [(ACCOUNTS, PAGE)]);
     replica.sources.set(ACCOUNTS, |source| source.fault = None);
     replica.sources.take_requests();
     assert!(replica.reading(FIRST_REVISION).await.behind.is_empty());
@@ -268,10 +281,12 @@ async fn a_missing_fragment_falls_short_of_every_version() {
 
 #[tokio::test]
 async fn a_page_composed_anew_is_held_to_what_the_reader_knows_and_counted() {
-    const OF_FIRST: Consistency<'static> = Consistency::FullyConsistent(&[Token::of(ACCOUNTS, version(1))]);
-    const OF_SECOND: Consistency<'static> = Consistency::FullyConsistent(&[Token::of(ACCOUNTS, version(2))]);
+    const OF_FIRST: Consistency<'static, u64> =
+        Consistency::FullyConsistent(&[Token::of(ACCOUNTS, PAGE, version(1))]);
+    const OF_SECOND: Consistency<'static, u64> =
+        Consistency::FullyConsistent(&[Token::of(ACCOUNTS, PAGE, version(2))]);
     let replica = Replica::new();
     assert!(replica.reading(OF_FIRST).await.behind.is_empty());
-    assert_eq!(replica.reading(OF_SECOND).await.behind, [ACCOUNTS]);
+    assert_eq!(replica.reading(OF_SECOND).await.behind, [(ACCOUNTS, PAGE)]);
     assert_eq!(replica.cache.stats().behind.get(), 1);
 }

@@ -169,7 +169,7 @@ impl Witness<'_> {
     /// Rule 13: the answer reflects what its reader knew of, or says that it does not, and then not for want of asking.
     fn check_token(&self, &(source, version, state): &Token) {
         let Self { answer, place, .. } = self;
-        let named = answer.behind.contains(&source);
+        let named = answer.behind.iter().any(|(of, _)| *of == source);
         let shown = answer.page.content()[source.0].map(|fragment| fragment.state);
         if !named {
             assert!(

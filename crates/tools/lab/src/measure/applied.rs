@@ -85,7 +85,12 @@ async fn until_trusted(feed: &FeedState) {
 }
 
 /// What a replica does with a message, and then a look at the clock.
-fn apply(writer: &mut FeedWriter, message: &FeedItem, account: AccountId, write: &watch::Sender<HeardSoFar>) {
+fn apply(
+    writer: &mut FeedWriter<u64>,
+    message: &FeedItem,
+    account: AccountId,
+    write: &watch::Sender<HeardSoFar>,
+) {
     match message {
         FeedItem::Loss(_) => writer.lost(ACCOUNTS),
         FeedItem::Watermark(watermark) => writer.watermark(ACCOUNTS, moment(watermark.complete_until)),
@@ -94,7 +99,7 @@ fn apply(writer: &mut FeedWriter, message: &FeedItem, account: AccountId, write:
             let Ok(entity) = change.event.entity.parse::<u64>() else {
                 return writer.lost(ACCOUNTS);
             };
-            writer.changed(ACCOUNTS, entity);
+            writer.changed(ACCOUNTS, &entity);
             let (now, since_dated) = (Instant::now(), Timestamp::now().duration_since(change.event.time));
             if entity == account && change.kind == ChangeKind::New {
                 write.send_modify(|heard| {

@@ -8,7 +8,7 @@ use crate::cache::FreshCache;
 use crate::clock::Date;
 use crate::consistency::Consistency;
 use crate::feed;
-use crate::feed::ids::Claim;
+use crate::feed::ids::{Claim, SourceId};
 use crate::feed::state::FeedOptions;
 use crate::fragment::Fetched;
 use crate::options::CacheOptions;
@@ -21,7 +21,7 @@ struct Overtaken(Arc<OnceLock<FreshCache<Overtaken>>>);
 impl Overtaken {
     fn page(&self, revision: u64) -> Arc<CachedPage<Self>> {
         let cache = self.0.get().expect("the test set it");
-        let fences = [cache.shared.feed.fence_index(SourceId(0), 1)];
+        let dependencies = cache.shared.dependencies(&1);
         let version = Version {
             incarnation: 1,
             revision,
@@ -38,7 +38,7 @@ impl Overtaken {
         Arc::new(CachedPage::new(NewPage {
             content: Arc::new(revision),
             fragments: vec![FragmentState::Current(fragment)],
-            fences: &fences,
+            dependencies: &dependencies,
             composed: Date::default(),
             backoffs: vec![None],
             read: false,
@@ -49,6 +49,7 @@ impl Overtaken {
 
 impl Loader for Overtaken {
     type Key = u64;
+    type Entity = u64;
     type Body = u64;
     type Page = u64;
     type Error = Infallible;
@@ -61,6 +62,7 @@ impl Loader for Overtaken {
         &self,
         key: &u64,
         _source: SourceId,
+        _entity: &u64,
         _known: Option<&Fragment<u64>>,
     ) -> Result<Fetched<u64>, Infallible> {
         let newer = self.page(6);
