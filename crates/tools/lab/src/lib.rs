@@ -3,7 +3,6 @@
 pub mod addresses;
 pub mod config;
 pub mod folder;
-pub mod link;
 pub mod measure;
 pub mod parts;
 pub mod replay;

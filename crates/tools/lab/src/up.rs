@@ -11,15 +11,16 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::addresses::Ports;
 use crate::config::UpConfig;
 use crate::folder::DataFolder;
-use crate::link::Link;
 use crate::parts::{Part, Stack};
 use crate::replay::replay;
 use crate::room;
 use crate::strategies::delete_leftovers;
 use crate::web::{self, Stage};
 use crate::welcome::{Welcome, account_of_the_walk};
+use stack::Link;
 use stack::console::Console;
 use stack::data::Recording;
+use stack::ports::local;
 use stack::seed::{SeedRecord, Seeded, seed};
 use stack::supervisor::Supervisor;
 
@@ -115,7 +116,13 @@ impl Lab<'_> {
         let ports = &self.stack.ports;
         match ports.pages.len() {
             0 | 1 => Ok(None),
-            _ => Link::start(ports.link, ports.nats).await.map(Some),
+            _ => Link::start_on(ports.link, &local(ports.nats).to_string())
+                .await
+                .map(Some)
+                .with_context(|| {
+                    let port = ports.link;
+                    format!("port {port}, wanted for the second replica's link, cannot be used")
+                }),
         }
     }
 

@@ -1,6 +1,7 @@
 //! The lab's own page: the stack as a picture, live, and the controls that break it and put it right again.
 
 mod audience;
+mod buttons;
 mod comparison;
 mod controls;
 mod flow;
@@ -8,6 +9,7 @@ mod guard;
 mod naive;
 mod page;
 mod picture;
+mod refused;
 mod scrape;
 mod side_by_side;
 mod stage;

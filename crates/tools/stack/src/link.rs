@@ -1,5 +1,6 @@
 //! A TCP proxy in front of anything, that can be cut, black-holed or slowed down while connections are open.
 
+use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,6 +12,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
+
+use crate::ports::local;
 
 /// What is read at once, and thereby what one delay of a slow link is for.
 const CHUNK: usize = 16 * 1024;
@@ -53,14 +56,19 @@ impl Link {
     /// # Panics
     /// When no port of the loopback interface is free.
     pub async fn start(upstream: &str) -> Self {
+        Self::start_on(0, upstream)
+            .await
+            .expect("a loopback port is free")
+    }
+
+    /// The same on a port of this machine that others know; 0 is any free one.
+    pub async fn start_on(port: u16, upstream: &str) -> io::Result<Self> {
         let (scheme, upstream) = match upstream.split_once("://") {
             Some((scheme, rest)) => (Some(scheme.to_owned()), rest),
             None => (None, upstream),
         };
-        let listener = TcpListener::bind("127.0.0.1:0")
-            .await
-            .expect("a loopback port is free");
-        let address = listener.local_addr().expect("a bound listener has an address");
+        let listener = TcpListener::bind(local(port)).await?;
+        let address = listener.local_addr()?;
         let shared = Arc::new(Shared {
             upstreams: upstream
                 .trim_end_matches('/')
@@ -72,12 +80,12 @@ impl Link {
             connections: Mutex::default(),
         });
         let acceptor = tokio::spawn(accept(listener, Arc::clone(&shared)));
-        Self {
+        Ok(Self {
             scheme,
             address,
             shared,
             acceptor,
-        }
+        })
     }
 
     /// Where to connect, instead of the other end.
@@ -112,6 +120,19 @@ impl Link {
     /// resumes. An end that has closed meanwhile is found out only then.
     pub fn black_hole(&self) {
         self.shared.mode.send_replace(Mode::BlackHole);
+    }
+
+    /// Closes every connection, and holds each new one until [`open`](Self::open). Returns once they are closed.
+    ///
+    /// A client that is refused tries again at once, and says so in its log each time; one that is held waits.
+    pub async fn hold(&self) {
+        self.black_hole();
+        self.reset().await;
+    }
+
+    /// Whether nothing passes, and nobody is told.
+    pub fn is_held(&self) -> bool {
+        *self.shared.mode.borrow() == Mode::BlackHole
     }
 
     /// Holds every chunk back for a while: each of up to 16 KiB, in each direction, one after the other.
@@ -207,7 +228,7 @@ async fn forward(
     mut to: OwnedWriteHalf,
     mut mode: watch::Receiver<Mode>,
     forwarded: &AtomicU64,
-) -> std::io::Result<()> {
+) -> io::Result<()> {
     let mut chunk = vec![0; CHUNK];
     loop {
         let length = from.read(&mut chunk).await?;
@@ -228,4 +249,45 @@ async fn passable(mode: &mut watch::Receiver<Mode>) {
     }
     // The sender lives in the link, whose end ends this task: waiting cannot fail.
     let _ = mode.wait_for(|mode| *mode != Mode::BlackHole).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::time::timeout;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_held_link_closes_what_is_open_and_holds_what_comes_until_it_opens() {
+        let broker = TcpListener::bind(local(0)).await.unwrap();
+        let link = Link::start(&broker.local_addr().unwrap().to_string()).await;
+
+        let mut client = TcpStream::connect(link.address()).await.unwrap();
+        let (mut greeter, _) = broker.accept().await.unwrap();
+        greeter.write_all(b"INFO").await.unwrap();
+        let mut greeting = [0; 4];
+        client.read_exact(&mut greeting).await.unwrap();
+        assert_eq!(&greeting, b"INFO");
+
+        link.hold().await;
+        assert!(link.is_held());
+        assert_eq!(client.read(&mut greeting).await.unwrap_or(0), 0);
+        let mut held = TcpStream::connect(link.address()).await.unwrap();
+        let nothing = timeout(Duration::from_millis(200), held.read(&mut greeting)).await;
+        assert!(nothing.is_err(), "{nothing:?}");
+
+        link.open();
+        let (mut greeter, _) = broker.accept().await.unwrap();
+        greeter.write_all(b"INFO").await.unwrap();
+        held.read_exact(&mut greeting).await.unwrap();
+
+        // Those that wait end with the link.
+        link.hold().await;
+        let mut held = TcpStream::connect(link.address()).await.unwrap();
+        drop(link);
+        assert_eq!(held.read(&mut greeting).await.unwrap_or(0), 0);
+    }
 }

@@ -2,63 +2,26 @@
 
 mod child;
 mod processes;
+mod program;
 
-use std::path::PathBuf;
-use std::process::ExitStatus;
 use std::time::Duration;
 
 use anyhow::{Result, anyhow};
-use serde::Serialize;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
+use self::program::{Death, said};
 use crate::console::Console;
-pub use crate::supervisor::processes::{Processes, State};
 
-/// A process to be started.
-#[derive(Clone, Debug)]
-pub struct Program {
-    /// How its lines are marked and how messages call it.
-    pub name: String,
-    /// What to run.
-    pub path: PathBuf,
-    /// With which arguments.
-    pub arguments: Vec<String>,
-    /// What stands on what: programs of a higher layer are stopped before those of a lower one.
-    pub layer: Layer,
-}
-
-/// The layers of the stack, lowest first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Layer {
-    /// The broker, which all speak to.
-    Broker,
-    /// The services that own data; what they have not published is published at the next start.
-    Source,
-    /// The services that read the others.
-    Edge,
-    /// The page as it is usually written: it reads as those of the edge do, and counts for none of them.
-    Naive,
-}
-
-/// How long a process may take to end after it was asked to: five seconds for requests under way, two for the last spans.
-const PATIENCE: Duration = Duration::from_secs(8);
+pub use self::processes::Processes;
+pub use self::program::{Layer, Program, State};
 
 /// Starts processes, notices when one dies, and leaves none behind.
 #[derive(Debug)]
 pub struct Supervisor {
     processes: Processes,
     deaths: mpsc::UnboundedReceiver<Death>,
-}
-
-/// A child ended that nobody had asked to.
-#[derive(Debug)]
-struct Death {
-    name: String,
-    status: ExitStatus,
-    last_lines: String,
 }
 
 impl Supervisor {
@@ -118,19 +81,5 @@ impl Supervisor {
     /// When cancelled, [`stop`](Self::stop) is done with waiting and kills.
     pub fn hurry(&self) -> CancellationToken {
         self.processes.hurry()
-    }
-}
-
-impl Death {
-    fn into_error(self) -> anyhow::Error {
-        anyhow!("{} died ({}); {}", self.name, self.status, said(&self.last_lines))
-    }
-}
-
-fn said(last_lines: &str) -> String {
-    if last_lines.is_empty() {
-        "it said nothing".to_owned()
-    } else {
-        format!("its last lines:\n{last_lines}")
     }
 }

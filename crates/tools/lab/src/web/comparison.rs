@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::Serialize;
 
-use super::controls::Refused;
+use super::refused::Refused;
 use super::stage::Stage;
 use crate::strategies::{Compared, LoadTest};
 

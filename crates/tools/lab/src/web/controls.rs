@@ -4,18 +4,17 @@ use std::time::Duration;
 
 use anyhow::anyhow;
 use async_nats::jetstream;
-use axum::http::StatusCode;
 use futures::future::try_join_all;
-use http_edge::Problem;
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 use tokio::time::timeout;
 
+use super::refused::Refused;
 use super::stage::Stage;
 use crate::config::STRATEGIES;
 use crate::parts::{LINKED, NAIVE, Part};
 use stack::data::State as Found;
-use stack::sources::{AccountId, Failure, NewSample};
+use stack::sources::{AccountId, NewSample};
 use stack::supervisor::{Layer, State};
 use stack::{STREAM, ports};
 
@@ -56,45 +55,6 @@ pub(super) enum Control {
     Mend(String),
     DeleteStream,
     UndoAll,
-}
-
-/// Why a control was not performed.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum Refused {
-    #[error("there is no control called {0}")]
-    NoSuchControl(String),
-    #[error("{0} wants ?{1}=")]
-    Missing(String, &'static str),
-    #[error("there is no part called {0}")]
-    NoSuchPart(String),
-    #[error("{0}")]
-    NotNow(String),
-    #[error("{0}")]
-    NotPossible(String),
-    #[error("{0:#}")]
-    Failed(anyhow::Error),
-}
-
-impl From<Refused> for Problem {
-    fn from(refused: Refused) -> Self {
-        let status = match refused {
-            Refused::NoSuchControl(_) => StatusCode::NOT_FOUND,
-            Refused::Missing(..) => StatusCode::BAD_REQUEST,
-            Refused::NoSuchPart(_) | Refused::NotPossible(_) => StatusCode::UNPROCESSABLE_ENTITY,
-            Refused::NotNow(_) => StatusCode::CONFLICT,
-            Refused::Failed(_) => StatusCode::BAD_GATEWAY,
-        };
-        Self::from_status(status).with_detail(refused.to_string())
-    }
-}
-
-impl From<anyhow::Error> for Refused {
-    fn from(error: anyhow::Error) -> Self {
-        match error.downcast_ref::<Failure>() {
-            Some(failure) if failure.declined() => Self::NotPossible(failure.to_string()),
-            _ => Self::Failed(error),
-        }
-    }
 }
 
 impl Control {
@@ -140,8 +100,8 @@ impl Stage {
             Control::Start(part) if part == NAIVE => self.start_naive().await,
             Control::Start(part) => self.start(&part),
             Control::Slow(part, ms) => self.slow(&part, ms).await,
-            Control::Cut(part) => self.cut(&part, true),
-            Control::Mend(part) => self.cut(&part, false),
+            Control::Cut(part) => self.cut(&part, true).await,
+            Control::Mend(part) => self.cut(&part, false).await,
             Control::DeleteStream => self.delete_stream().await,
             Control::UndoAll => self.undo_all().await,
         };
@@ -267,16 +227,16 @@ impl Stage {
         ))
     }
 
-    fn cut(&self, name: &str, cut: bool) -> Result<String, Refused> {
+    async fn cut(&self, name: &str, cut: bool) -> Result<String, Refused> {
         self.part(name)?;
         let link = self.link_of(name).ok_or_else(|| {
             Refused::NotPossible(format!("only {LINKED} can be cut off, and {NAIVE} with it"))
         })?;
         if cut {
-            link.cut();
+            link.hold().await;
             Ok(format!("{LINKED} is cut off from NATS, and {NAIVE} with it"))
         } else {
-            link.mend();
+            link.open();
             Ok(format!("{LINKED} can reach NATS again, and so can {NAIVE}"))
         }
     }
@@ -296,7 +256,7 @@ impl Stage {
 
     async fn undo_all(&self) -> Result<String, Refused> {
         if let Some(link) = &self.link {
-            link.mend();
+            link.open();
         }
         self.stack.strategy().clone_into(&mut self.chosen().strategy);
         self.end_naive().await?;

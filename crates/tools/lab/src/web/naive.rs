@@ -5,11 +5,12 @@ use std::time::Duration;
 use maud::{Markup, html};
 use tokio::time::timeout;
 
-use super::controls::{BROKER_ANSWERS_WITHIN, Refused, require_free};
-use super::page::toggle;
+use super::buttons::toggle;
+use super::controls::{BROKER_ANSWERS_WITHIN, require_free};
+use super::refused::Refused;
 use super::stage::Stage;
-use crate::link::Link;
 use crate::parts::{LINKED, NAIVE};
+use stack::Link;
 use stack::supervisor::{Layer, State};
 
 /// How long it may take until it serves; a debug build on a busy machine needs seconds.
@@ -40,7 +41,7 @@ impl Stage {
     /// Starts it, and waits until it serves: without a broker it ends by itself, and a death that nobody ordered ends the lab.
     pub(super) async fn start_naive(&self) -> Result<String, Refused> {
         let part = self.require(NAIVE, State::Down)?;
-        if self.link_of(NAIVE).is_some_and(Link::is_cut) {
+        if self.link_of(NAIVE).is_some_and(Link::is_held) {
             return Err(Refused::NotNow(format!(
                 "{NAIVE} does not start while it is cut off from NATS: mend the link of {LINKED} first"
             )));

@@ -2,6 +2,7 @@
 
 use maud::{DOCTYPE, Markup, html};
 
+use super::buttons::{button, lab_command, toggle};
 use super::naive;
 use super::stage::Stage;
 use crate::config::STRATEGIES;
@@ -276,20 +277,4 @@ fn render_head(part: &Part) -> Markup {
     html! {
         h3 { (part.program.name) " " small { ":" (part.port) } span.state data-field="state" {} }
     }
-}
-
-/// A button whose meaning follows the part's state; the script gives it its word and its command.
-pub(super) fn toggle(part: &str, what: &str) -> Markup {
-    html! { button type="button" data-toggle=(what) data-of=(part) { (what) } }
-}
-
-fn button(stage: &Stage, control: &str, text: &str) -> Markup {
-    html! {
-        button type="button" data-do=(control) data-command=(lab_command(stage, control)) { (text) }
-    }
-}
-
-/// The command that asks the lab itself: for what only the lab may do, because a process's end would be a failure otherwise.
-fn lab_command(stage: &Stage, control: &str) -> String {
-    format!("curl -X POST '{}/do/{control}'", url(stage.stack.ports.lab))
 }

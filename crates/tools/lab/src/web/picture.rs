@@ -78,7 +78,7 @@ impl Picture {
                 process_id: stage.processes.id(&name),
                 injected_ms: chosen.injected.get(&name).copied(),
                 pending: scrape.pending,
-                cut: stage.link_of(&name).is_some_and(crate::link::Link::is_cut),
+                cut: stage.link_of(&name).is_some_and(stack::Link::is_held),
                 feeds: scrape.feeds,
                 fenced: scrape.fenced,
                 worth: scrape.worth.get(&chosen.strategy).copied(),

@@ -6,9 +6,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use anyhow::Result;
 use tokio::sync::Notify;
 
-use super::controls::Refused;
-use crate::link::Link;
+use super::refused::Refused;
 use crate::parts::{LINKED, NAIVE, Part, Stack};
+use stack::Link;
 use stack::sources::{AccountId, ListedAccount, SourceClient};
 use stack::supervisor::{Layer, Processes};
 

@@ -15,9 +15,11 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::processes::State;
-use super::{Death, Layer, PATIENCE, Program};
+use super::program::{Death, Layer, Program, State};
 use crate::console::Console;
+
+/// How long a process may take to end after it was asked to: five seconds for requests under way, two for the last spans.
+const PATIENCE: Duration = Duration::from_secs(8);
 
 /// How many lines are kept for the message about a death.
 const KEPT_LINES: usize = 12;

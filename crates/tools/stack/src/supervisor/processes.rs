@@ -4,12 +4,11 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Context as _, Result, ensure};
-use serde::Serialize;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::child::{Child, Order};
-use super::{Death, Program};
+use super::program::{Death, Program, State};
 use crate::console::Console;
 use crate::process::find_program;
 
@@ -17,19 +16,6 @@ use crate::process::find_program;
 #[derive(Clone, Debug)]
 pub struct Processes {
     shared: Arc<Shared>,
-}
-
-/// How a process is, as far as the lab has decided it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum State {
-    /// Not started, or ended by the lab.
-    #[default]
-    Down,
-    /// Started, and not told otherwise.
-    Running,
-    /// Standing still, its connections open.
-    Paused,
 }
 
 #[derive(Debug)]
