@@ -21,7 +21,7 @@ use divan::Bencher;
 use divan::counter::ItemsCount;
 use futures::FutureExt as _;
 use page::{Config, Service};
-use stack::{Options, Stack};
+use stack::{Options, Source, Stack};
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
@@ -79,7 +79,7 @@ fn rig() -> &'static Rig {
     })
 }
 
-async fn furnished() -> (Stack, i64) {
+async fn furnished() -> (Stack, u64) {
     let options = Options {
         replicas: 0,
         ..Options::default()
@@ -99,9 +99,9 @@ async fn furnished() -> (Stack, i64) {
 async fn service(stack: &Stack) -> Service {
     let flags = [
         "page".to_owned(),
-        format!("--accounts-url={}", stack.accounts.url("")),
-        format!("--endpoints-url={}", stack.endpoints.url("")),
-        format!("--metrics-url={}", stack.metrics.url("")),
+        format!("--accounts-url={}", stack.sources[Source::Accounts].url("")),
+        format!("--endpoints-url={}", stack.sources[Source::Endpoints].url("")),
+        format!("--metrics-url={}", stack.sources[Source::Metrics].url("")),
         format!("--nats-url={}", stack.nats.url()),
         "--allow-override".to_owned(),
     ];

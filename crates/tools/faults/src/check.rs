@@ -3,7 +3,7 @@
 mod content;
 mod date;
 mod lag;
-mod life;
+mod liveness;
 mod order;
 
 use std::collections::HashSet;
@@ -13,8 +13,8 @@ pub use lag::Lag;
 
 use stack::{Incarnation, Source};
 
-use crate::history::{Arm, Response, Round};
-use crate::known::{Evidence, Known};
+use crate::history::{Response, Round, Subject};
+use crate::oracle::{Evidence, Oracle};
 
 /// What is promised, and can be broken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -30,7 +30,7 @@ pub enum Rule {
     /// A replica showed an older version than it had shown before, and did not mark it (I2).
     BackInTime,
     /// An answer claims to be complete until a time at which nothing could be known of its source (I4).
-    WithoutLife,
+    WithoutLiveness,
     /// An account was shown again after its deletion (I1).
     Resurrected,
     /// An answer shows a version with a content that is not this version's.
@@ -56,7 +56,7 @@ pub struct Violation {
     /// Which one.
     pub rule: Rule,
     /// By whom.
-    pub arm: Arm,
+    pub subject: Subject,
     /// The answers, mutations and faults it follows from, one per line.
     pub evidence: Vec<String>,
 }
@@ -64,7 +64,7 @@ pub struct Violation {
 /// What a check of a round found.
 #[derive(Debug, Default)]
 pub struct Findings {
-    /// Everything that was broken, by either arm.
+    /// Everything that was broken, by either subject.
     pub violations: Vec<Violation>,
     /// How far each response was behind, in their order.
     pub lags: Vec<Lag>,
@@ -80,7 +80,7 @@ pub struct Exercised {
     /// Parts that came after an earlier answer with the same part.
     pub ordered_parts: usize,
     /// Parts shown while nothing could be known of their source.
-    pub lifeless_parts: usize,
+    pub unproven_parts: usize,
     /// Parts whose content was compared with what had been written.
     pub contents: usize,
     /// Answers about accounts whose deletion all replicas had heard of.
@@ -94,7 +94,7 @@ impl Exercised {
     pub const fn add(&mut self, other: &Self) {
         self.dated_parts += other.dated_parts;
         self.ordered_parts += other.ordered_parts;
-        self.lifeless_parts += other.lifeless_parts;
+        self.unproven_parts += other.unproven_parts;
         self.contents += other.contents;
         self.deleted += other.deleted;
         self.tokens += other.tokens;
@@ -104,7 +104,7 @@ impl Exercised {
 /// Checks one round after the other.
 #[derive(Debug, Default)]
 pub struct Checker {
-    known: Known,
+    oracle: Oracle,
     order: order::Order,
     gone: HashSet<(u64, Incarnation)>,
 }
@@ -112,49 +112,49 @@ pub struct Checker {
 impl Checker {
     /// Checks everything that a round brought. Rounds come in their order.
     pub fn check(&mut self, round: &Round) -> Findings {
-        self.known.learn(round);
-        if let Some(incarnation) = Known::put_back(round, Source::Accounts) {
-            let deleted: HashSet<_> = self.known.deleted().collect();
+        self.oracle.learn(round);
+        if let Some(incarnation) = Oracle::put_back(round, Source::Accounts) {
+            let deleted: HashSet<_> = self.oracle.deleted().collect();
             self.gone
                 .retain(|gone| gone.1 != incarnation || deleted.contains(gone));
         }
         let mut findings = Findings::default();
-        for mutation in self.known.unranked(round) {
+        for mutation in self.oracle.unranked(round) {
             let evidence = vec![mutation.to_string()];
             findings.violations.push(Violation {
                 rule: Rule::UnknownDatabase,
-                arm: Arm::Page,
+                subject: Subject::Page,
                 evidence,
             });
         }
         for response in &round.responses {
             self.check_response(response, round, &mut findings);
         }
-        self.order.check(&self.known, &round.responses, &mut findings);
+        self.order.check(&self.oracle, &round.responses, &mut findings);
         findings
     }
 
     /// Takes note that all replicas have heard of everything: what was deleted until now stays deleted.
-    pub fn calm(&mut self) {
-        self.gone.extend(self.known.deleted());
+    pub fn converged(&mut self) {
+        self.gone.extend(self.oracle.deleted());
     }
 
     /// What was acknowledged so far.
-    pub const fn known(&self) -> &Known {
-        &self.known
+    pub const fn oracle(&self) -> &Oracle {
+        &self.oracle
     }
 
     fn check_response(&self, response: &Response, round: &Round, findings: &mut Findings) {
-        let (known, exercised) = (&self.known, &mut findings.exercised);
+        let (oracle, exercised) = (&self.oracle, &mut findings.exercised);
         let mut found = Vec::new();
         for (source, part) in response.shown() {
-            if known
+            if oracle
                 .rank(source, response.account, part.version, response.received_at)
                 .is_none()
             {
                 found.push(violation(Rule::UnknownDatabase, response, []));
             }
-            if let Some(mutation) = known.by_a_twin(source, response.account, part.version) {
+            if let Some(mutation) = oracle.by_a_twin(source, response.account, part.version) {
                 found.push(violation(
                     Rule::AnotherPublisher,
                     response,
@@ -162,14 +162,14 @@ impl Checker {
                 ));
             }
         }
-        found.extend(date::incomplete(known, response, exercised));
-        found.extend(date::absent(known, round, response, exercised));
+        found.extend(date::incomplete(oracle, response, exercised));
+        found.extend(date::absent(oracle, round, response, exercised));
         found.extend(date::out_of_range(response));
-        found.extend(life::without(response, &round.outages, exercised));
-        found.extend(content::wrong(known, response, exercised));
+        found.extend(liveness::without(response, &round.outages, exercised));
+        found.extend(content::wrong(oracle, response, exercised));
         found.extend(content::resurrected(&self.gone, response, exercised));
-        found.extend(content::short_of_token(known, response, exercised));
-        let lag = lag::of(known, response);
+        found.extend(content::short_of_token(oracle, response, exercised));
+        let lag = lag::of(oracle, response);
         found.extend(lag::stale_unmarked(&lag, response));
         findings.lags.push(lag);
         findings.violations.extend(found);
@@ -181,12 +181,12 @@ fn violation(rule: Rule, response: &Response, more: impl IntoIterator<Item = Str
     let evidence = std::iter::once(response.to_string()).chain(more).collect();
     Violation {
         rule,
-        arm: response.replica.arm,
+        subject: response.replica.subject,
         evidence,
     }
 }
 
-fn tell(evidence: &Evidence, source: Source) -> String {
+fn describe(evidence: &Evidence, source: Source) -> String {
     match evidence {
         Evidence::Mutation(mutation) => mutation.to_string(),
         Evidence::Birth(incarnation, at) => {
@@ -203,7 +203,7 @@ impl fmt::Display for Rule {
             Self::FromTheFuture => "I3: Fresh-As-Of lies in the future",
             Self::StaleUnmarked => "stale, and not marked",
             Self::BackInTime => "I2: went back in time",
-            Self::WithoutLife => "I4: trusted without evidence of life",
+            Self::WithoutLiveness => "I4: trusted without evidence of life",
             Self::Resurrected => "I1: shown again after its deletion",
             Self::WrongContent => "shows another version's content",
             Self::ShortOfToken => "falls short of the demanded version, and does not say so",
@@ -218,7 +218,7 @@ impl fmt::Display for Rule {
 
 impl fmt::Display for Violation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.arm, self.rule)?;
+        write!(f, "{}: {}", self.subject, self.rule)?;
         for line in &self.evidence {
             write!(f, "\n    {line}")?;
         }

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use stack::{PageClient, PageRequest, ReadError, Source, Version, Window};
 
 use crate::history::{Outcome, Replica, Response};
-use crate::recorder::Lives;
+use crate::recorder::ProcessRuns;
 
 /// Longer than any pause: an answer that comes late is the more worth checking.
 const READ_WITHIN: Duration = Duration::from_secs(10);
@@ -51,15 +51,15 @@ pub struct Answer {
 #[derive(Clone, Debug)]
 pub struct Reader {
     client: PageClient,
-    lives: Arc<Lives>,
+    runs: Arc<ProcessRuns>,
 }
 
 impl Reader {
-    /// A client that notes in which life of a replica it was answered.
-    pub fn new(lives: Arc<Lives>) -> Self {
+    /// A client that notes in which run of a replica it was answered.
+    pub fn new(runs: Arc<ProcessRuns>) -> Self {
         Self {
             client: PageClient::new(READ_WITHIN),
-            lives,
+            runs,
         }
     }
 
@@ -74,12 +74,12 @@ impl Reader {
             window: Some(wanted.window),
             headers: &headers,
         };
-        let life = self.lives.of(replica);
+        let run = self.runs.of(replica);
         let answer = self.client.read(url, &request).await?;
-        let life = Lives::between(life, self.lives.of(replica));
+        let run = ProcessRuns::between(run, self.runs.of(replica));
         let response = Response {
             replica,
-            life,
+            run,
             account: wanted.account,
             window: wanted.window,
             sent_at: answer.sent_at,

@@ -6,7 +6,7 @@ use clap::{Parser, ValueEnum};
 
 use crate::schedule::{Kind, Pace};
 
-/// How many page replicas are on trial.
+/// How many page replicas are under test.
 pub const REPLICAS: usize = 2;
 
 /// Starts the whole stack on free ports, breaks it at random, and checks every answer that was given meanwhile.
@@ -68,8 +68,8 @@ pub struct Config {
 
     /// How long the pages may take to become right when everything runs again, in seconds. Without it, 10; and 30 with three
     /// brokers, which take that long to agree on who leads.
-    #[arg(long, value_name = "SECONDS")]
-    pub calm_within: Option<u64>,
+    #[arg(long = "calm-within", value_name = "SECONDS")]
+    pub converge_within: Option<u64>,
 }
 
 fn nodes(text: &str) -> Result<usize, String> {
@@ -151,9 +151,9 @@ impl Config {
     }
 
     /// How long the pages may take to become right.
-    pub fn calm_within(&self) -> Duration {
+    pub fn converge_within(&self) -> Duration {
         let usual = if self.nodes() == 3 { 30 } else { 10 };
-        Duration::from_secs(self.calm_within.unwrap_or(usual))
+        Duration::from_secs(self.converge_within.unwrap_or(usual))
     }
 
     /// How hard it is.

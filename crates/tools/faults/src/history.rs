@@ -1,6 +1,6 @@
 //! What is remembered of a round: everything acknowledged, everything answered, everything broken.
 
-mod tell;
+mod display;
 
 use stack::{Asked, Incarnation, Mark, Moment, PerSource, Source, Version, Window};
 
@@ -68,14 +68,14 @@ pub struct Attempt {
 
 /// Whose answer it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Arm {
-    /// The page service, which is on trial.
+pub enum Subject {
+    /// The page service, which is under test.
     Page,
     /// The control: a cache that removes what an event names, as is common, beside the first replica.
     Naive,
 }
 
-impl Arm {
+impl Subject {
     /// Both.
     pub const ALL: [Self; 2] = [Self::Page, Self::Naive];
 }
@@ -105,7 +105,7 @@ pub struct Part {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Replica {
     /// On trial or control.
-    pub arm: Arm,
+    pub subject: Subject,
     /// Which of them.
     pub index: usize,
 }
@@ -115,8 +115,8 @@ pub struct Replica {
 pub struct Response {
     /// Who answered.
     pub replica: Replica,
-    /// Which life of that process; none if it may have been either of two.
-    pub life: Option<u64>,
+    /// Which run of that process; none if it may have been either of two.
+    pub run: Option<u64>,
     /// Whose page.
     pub account: u64,
     /// Which variant of it.

@@ -10,8 +10,8 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::history::{Outage, Replica};
 use crate::recorder::Recorder;
-use crate::rig::{NAIVE, Rig, page_replica};
 use crate::schedule::{Action, Fault, Place, Schedule};
+use crate::under_test::{NAIVE, StackUnderTest, page_replica};
 use crate::world::World;
 use crate::writers::{Writer, settle};
 
@@ -22,7 +22,7 @@ const IN_TRANSIT: Duration = Duration::from_millis(5);
 #[derive(Debug)]
 pub struct Injector<'run> {
     /// What is broken.
-    pub rig: &'run Rig,
+    pub stack: &'run StackUnderTest,
     /// Where it is written down.
     pub recorder: &'run Recorder,
     /// Who fills a new database.
@@ -78,7 +78,7 @@ impl Injector<'_> {
     }
 
     async fn kill_source(&self, source: Source, lasts: Duration) {
-        let mut process = self.rig.sources[source].lock().await;
+        let mut process = self.stack.sources[source].lock().await;
         process.kill().await;
         self.broken_for(Place::Source(source), lasts).await;
         process.restart(|_| {}).await;
@@ -90,13 +90,13 @@ impl Injector<'_> {
             Source::Accounts => Some(self.world.nobody_creates().await),
             _ => None,
         };
-        let mut process = self.rig.sources[source].lock().await;
+        let mut process = self.stack.sources[source].lock().await;
         process.kill().await;
-        self.rig.delete_database(source);
+        self.stack.delete_database(source);
         self.recorder.deleted(source);
         self.broken_for(Place::Source(source), lasts).await;
         process.restart(|_| {}).await;
-        self.rig.note_birth(source, self.recorder).await;
+        self.stack.note_birth(source, self.recorder).await;
         match source {
             Source::Accounts => {
                 self.world.accounts_reset();
@@ -109,7 +109,7 @@ impl Injector<'_> {
     }
 
     async fn step_clock(&self, source: Source, by: i64, lasts: Duration) {
-        let mut process = self.rig.sources[source].lock().await;
+        let mut process = self.stack.sources[source].lock().await;
         process.kill().await;
         self.broken_for(Place::Source(source), Duration::ZERO).await;
         let flag = format!("--inject-clock-offset-ms={by}");
@@ -121,25 +121,25 @@ impl Injector<'_> {
     }
 
     async fn pause_source(&self, source: Source, lasts: Duration) {
-        let process = self.rig.sources[source].lock().await;
+        let process = self.stack.sources[source].lock().await;
         pause(&process);
         self.broken_for(Place::Source(source), lasts).await;
         process.resume();
     }
 
     async fn kill_page(&self, replica: usize, lasts: Duration, schedule: &Schedule) {
-        let lives = &self.rig.lives;
-        let mut page = self.rig.pages[replica].lock().await;
-        lives.turn(page_replica(replica));
+        let runs = &self.stack.runs;
+        let mut page = self.stack.pages[replica].lock().await;
+        runs.turn(page_replica(replica));
         page.kill().await;
         if replica == 0 {
-            lives.turn(NAIVE);
-            self.rig.naive.lock().await.kill().await;
+            runs.turn(NAIVE);
+            self.stack.naive.lock().await.kill().await;
         }
         sleep(lasts).await;
-        start_page(&mut page, page_replica(replica), self.rig).await;
+        start_page(&mut page, page_replica(replica), self.stack).await;
         if replica == 0 && !control_must_wait(schedule) {
-            start_page(&mut *self.rig.naive.lock().await, NAIVE, self.rig).await;
+            start_page(&mut *self.stack.naive.lock().await, NAIVE, self.stack).await;
         }
     }
 
@@ -150,14 +150,14 @@ impl Injector<'_> {
             .iter()
             .any(|fault| fault.action == Action::Kill && fault.places == [Place::Replica(0)]);
         if killed && control_must_wait(schedule) {
-            start_page(&mut *self.rig.naive.lock().await, NAIVE, self.rig).await;
+            start_page(&mut *self.stack.naive.lock().await, NAIVE, self.stack).await;
         }
     }
 
     async fn pause_page(&self, replica: usize, lasts: Duration) {
-        let page = self.rig.pages[replica].lock().await;
+        let page = self.stack.pages[replica].lock().await;
         let naive = match replica {
-            0 => Some(self.rig.naive.lock().await),
+            0 => Some(self.stack.naive.lock().await),
             _ => None,
         };
         let both = || [Some(&*page), naive.as_deref()].into_iter().flatten();
@@ -167,7 +167,7 @@ impl Injector<'_> {
     }
 
     async fn kill_broker(&self, lasts: Duration, wipe: bool) {
-        let mut broker = self.rig.broker.lock().await;
+        let mut broker = self.stack.broker.lock().await;
         tokio::task::block_in_place(|| broker.kill());
         if wipe {
             broker.wipe();
@@ -177,14 +177,18 @@ impl Injector<'_> {
     }
 
     async fn pause_broker(&self, lasts: Duration) {
-        let broker = self.rig.broker.lock().await;
+        let broker = self.stack.broker.lock().await;
         tokio::task::block_in_place(|| broker.pause());
         self.broken_for(Place::Broker, lasts).await;
         broker.resume();
     }
 
     async fn break_links(&self, fault: &Fault) {
-        let links: Vec<&Link> = fault.places.iter().map(|place| &self.rig.links[place]).collect();
+        let links: Vec<&Link> = fault
+            .places
+            .iter()
+            .map(|place| &self.stack.links[place])
+            .collect();
         for link in &links {
             match fault.action {
                 Action::Cut => link.cut().await,
@@ -230,9 +234,9 @@ fn control_must_wait(schedule: &Schedule) -> bool {
     places.into_iter().any(|place| broker.contains(place))
 }
 
-async fn start_page(process: &mut Process, replica: Replica, rig: &Rig) {
+async fn start_page(process: &mut Process, replica: Replica, stack: &StackUnderTest) {
     process.restart(|_| {}).await;
-    rig.lives.turn(replica);
+    stack.runs.turn(replica);
 }
 
 fn pause(process: &Process) {

@@ -1,19 +1,19 @@
 #![doc = include_str!("../README.md")]
 
 pub mod broker;
-pub mod calm;
 pub mod check;
 pub mod client;
 pub mod config;
+pub mod convergence;
 pub mod history;
 pub mod inject;
-pub mod known;
+pub mod oracle;
 pub mod readers;
 pub mod recorder;
 pub mod report;
-pub mod rig;
 pub mod run;
 pub mod schedule;
 pub mod tally;
+pub mod under_test;
 pub mod world;
 pub mod writers;

@@ -8,7 +8,7 @@ use tokio::sync::RwLock;
 use tokio::task::JoinSet;
 
 use crate::client::{Reader, Wanted};
-use crate::history::{Arm, Replica};
+use crate::history::{Replica, Subject};
 use crate::recorder::Recorder;
 use crate::world::World;
 use rand::RngExt as _;
@@ -33,7 +33,7 @@ impl Readers {
     /// Starts the readers of one replica, which read so often a second together.
     pub fn start(&self, tasks: &mut JoinSet<()>, replica: Replica, url: &str, seed: u64, rate: u32) {
         let interval = Duration::from_secs(1) * SIDE_BY_SIDE / rate.max(1);
-        let place = 3_000_000 + 1_000 * replica.index as u64 + 100_000 * replica.arm as u64;
+        let place = 3_000_000 + 1_000 * replica.index as u64 + 100_000 * replica.subject as u64;
         for number in 0..u64::from(SIDE_BY_SIDE) {
             let random = random(seed, place + number);
             let readers = self.clone();
@@ -63,7 +63,7 @@ impl Readers {
             _ => Window::Hour,
         };
         // The control knows neither: its answers would fall short of what it was never asked.
-        let demanding = replica.arm == Arm::Page;
+        let demanding = replica.subject == Subject::Page;
         let read_back = (demanding && random.random_ratio(1, 10))
             .then(|| self.world.write_to_read_back(random))
             .flatten();

@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use stack::{Incarnation, Moment, PerSource, ReadError, Source};
 
-use crate::history::{Arm, Attempt, Birth, Mutation, Origin, Outage, Replica, Response, Round};
+use crate::history::{Attempt, Birth, Mutation, Origin, Outage, Replica, Response, Round, Subject};
 
 /// The round that is under way.
 #[derive(Debug, Default)]
@@ -131,33 +131,33 @@ impl Recorder {
     }
 }
 
-/// Counts the lives of the processes that answer: odd while one is being killed or started.
+/// Counts the runs of the processes that answer: odd while one is being killed or started.
 #[derive(Debug, Default)]
-pub struct Lives {
+pub struct ProcessRuns {
     pages: [AtomicU64; 2],
     naive: AtomicU64,
 }
 
-impl Lives {
+impl ProcessRuns {
     /// Its count of now.
     pub fn of(&self, replica: Replica) -> u64 {
         self.counter(replica).load(Ordering::SeqCst)
     }
 
-    /// A life begins to end, or the next one has begun.
+    /// A run begins to end, or the next one has begun.
     pub fn turn(&self, replica: Replica) {
         self.counter(replica).fetch_add(1, Ordering::SeqCst);
     }
 
-    /// The life in which something happened between two looks; none if it may have been another.
+    /// The run in which something happened between two looks; none if it may have been another.
     pub fn between(before: u64, after: u64) -> Option<u64> {
         (before == after && before.is_multiple_of(2)).then_some(before)
     }
 
     fn counter(&self, replica: Replica) -> &AtomicU64 {
-        match replica.arm {
-            Arm::Page => &self.pages[replica.index],
-            Arm::Naive => &self.naive,
+        match replica.subject {
+            Subject::Page => &self.pages[replica.index],
+            Subject::Naive => &self.naive,
         }
     }
 }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::check::{Exercised, Rule, Violation};
-use crate::history::{Arm, Twins};
+use crate::history::{Subject, Twins};
 use crate::schedule::{Kind, Schedule};
 use crate::tally::Tally;
 
@@ -32,14 +32,14 @@ pub struct Report {
     pub exercised: Exercised,
     /// How long each replica took in each round until all its pages were right.
     pub convergences: Vec<Duration>,
-    /// How many looks found a page of the control wrong, when those on trial were right; and how many were taken.
+    /// How many looks found a page of the control wrong, when those under test were right; and how many were taken.
     pub naive_wrong: (usize, usize),
     /// How many pages of the control were still wrong at the end.
     pub naive_wrong_at_the_end: usize,
-    /// What the pages on trial broke, each with the schedule of its round; a few of each rule.
+    /// What the pages under test broke, each with the schedule of its round; a few of each rule.
     told: Vec<String>,
     /// How often each rule was broken, by whom.
-    pub broken: BTreeMap<(Arm, Rule), usize>,
+    pub broken: BTreeMap<(Subject, Rule), usize>,
 }
 
 /// What one round brought.
@@ -83,11 +83,11 @@ impl Verdict {
 }
 
 impl Report {
-    /// The counts of one arm.
-    pub const fn tally(&mut self, arm: Arm) -> &mut Tally {
-        match arm {
-            Arm::Page => &mut self.page,
-            Arm::Naive => &mut self.naive,
+    /// The counts of one subject.
+    pub const fn tally(&mut self, subject: Subject) -> &mut Tally {
+        match subject {
+            Subject::Page => &mut self.page,
+            Subject::Naive => &mut self.naive,
         }
     }
 
@@ -119,9 +119,12 @@ impl Report {
         self.naive_wrong.0 += outcome.naive_wrong;
         self.naive_wrong.1 += outcome.pages;
         for violation in outcome.violations {
-            let count = self.broken.entry((violation.arm, violation.rule)).or_default();
+            let count = self
+                .broken
+                .entry((violation.subject, violation.rule))
+                .or_default();
             *count += 1;
-            if violation.arm == Arm::Page && *count <= TOLD {
+            if violation.subject == Subject::Page && *count <= TOLD {
                 let told = text::violation(round, schedule, &violation);
                 println!("{told}");
                 self.told.push(told);
@@ -140,9 +143,12 @@ impl Report {
         }
     }
 
-    /// How often the pages on trial broke a promise.
+    /// How often the pages under test broke a promise.
     pub fn violations(&self) -> usize {
-        let pages = self.broken.iter().filter(|((arm, _), _)| *arm == Arm::Page);
+        let pages = self
+            .broken
+            .iter()
+            .filter(|((subject, _), _)| *subject == Subject::Page);
         pages.map(|(_, count)| count).sum()
     }
 }

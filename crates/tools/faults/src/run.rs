@@ -1,4 +1,4 @@
-//! Rounds of faults and calm.
+//! Rounds: faults, repairs, convergence, checks.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -8,17 +8,17 @@ use tokio::sync::RwLock;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use crate::calm::Calm;
 use crate::check::{Checker, Rule, Violation};
 use crate::client::Reader;
 use crate::config::Config;
-use crate::history::Arm;
+use crate::convergence::Inspector;
+use crate::history::Subject;
 use crate::inject::Injector;
 use crate::readers::Readers;
 use crate::recorder::Recorder;
 use crate::report::{Report, RoundReport};
-use crate::rig::Rig;
 use crate::schedule::Schedule;
+use crate::under_test::StackUnderTest;
 use crate::world::World;
 use crate::writers::{self, Writer};
 use rand::Rng as _;
@@ -42,15 +42,15 @@ pub fn made_up_seed() -> u64 {
 /// # Panics
 /// When a part of the stack does not start.
 pub async fn run(config: &Config, seed: u64, report: &mut Report) {
-    let rig = Rig::start(&config.pages(), config.nodes()).await;
+    let stack = StackUnderTest::start(&config.pages(), config.nodes()).await;
     let (world, recorder) = (Arc::new(World::new(STEADY)), Arc::new(Recorder::default()));
-    let urls = rig.source_urls.clone();
+    let urls = stack.source_urls.clone();
     let run = Run {
         config,
         seed,
         writer: Writer::new(urls, Arc::clone(&world), Arc::clone(&recorder)),
-        reader: Reader::new(Arc::clone(&rig.lives)),
-        rig,
+        reader: Reader::new(Arc::clone(&stack.runs)),
+        stack,
         world,
         recorder,
         reading: Arc::default(),
@@ -62,7 +62,7 @@ pub async fn run(config: &Config, seed: u64, report: &mut Report) {
 struct Run<'a> {
     config: &'a Config,
     seed: u64,
-    rig: Rig,
+    stack: StackUnderTest,
     world: Arc<World>,
     recorder: Arc<Recorder>,
     writer: Writer,
@@ -76,13 +76,13 @@ struct Run<'a> {
 impl Run<'_> {
     async fn go_on(&self, report: &mut Report) {
         for source in Source::ALL {
-            self.rig.note_birth(source, &self.recorder).await;
+            self.stack.note_birth(source, &self.recorder).await;
         }
         writers::settle(&self.writer).await;
-        writers::furnish(&self.writer, &mut random(self.seed, 0)).await;
+        writers::create_fixtures(&self.writer, &mut random(self.seed, 0)).await;
         // They end when this is dropped.
         let mut tasks = self.start_readers_and_writers();
-        self.rig.watch_births(&mut tasks, &self.recorder);
+        self.stack.watch_births(&mut tasks, &self.recorder);
         let mut checker = Checker::default();
         let until = Instant::now() + Duration::from_secs_f64(self.config.minutes * 60.0);
         let mut round = self.config.first;
@@ -123,13 +123,13 @@ impl Run<'_> {
             recorder: Arc::clone(&self.recorder),
             gate: Arc::clone(&self.reading),
         };
-        for (replica, url) in &self.rig.replicas {
+        for (replica, url) in &self.stack.replicas {
             readers.start(&mut tasks, *replica, url, self.seed, self.config.reads);
         }
         tasks
     }
 
-    /// Faults and repairs; calm, without writers; and when the readers have paused too, the checks.
+    /// Faults and repairs; convergence, without writers; and when the readers have paused too, the checks.
     async fn round(
         &self,
         schedule: &Schedule,
@@ -138,7 +138,7 @@ impl Run<'_> {
         report: &mut Report,
     ) -> RoundReport {
         let injector = Injector {
-            rig: &self.rig,
+            stack: &self.stack,
             recorder: &self.recorder,
             writer: &self.writer,
             world: &self.world,
@@ -146,29 +146,29 @@ impl Run<'_> {
         injector.run(schedule).await;
         tokio::time::sleep(go_on).await;
         let quiet = self.writing.write().await;
-        let calm = Calm::new(&self.rig, &self.world, &self.reader);
-        let mut convergence = calm.converge(self.config.calm_within()).await;
+        let inspector = Inspector::new(&self.stack, &self.world, &self.reader);
+        let mut convergence = inspector.converge(self.config.converge_within()).await;
         let _silent = self.reading.write().await;
         for source in Source::ALL {
-            self.rig.note_birth(source, &self.recorder).await;
+            self.stack.note_birth(source, &self.recorder).await;
         }
 
         let (round, failures) = self.recorder.take();
         let findings = checker.check(&round);
         if convergence.violations.is_empty() {
-            checker.calm();
+            checker.converged();
         }
         let mut violations = findings.violations;
         violations.append(&mut convergence.violations);
-        violations.extend(calm.durable(checker.known(), &round).await);
-        violations.extend(self.rig.dead().await.into_iter().map(died));
+        violations.extend(inspector.durable(checker.oracle(), &round).await);
+        violations.extend(self.stack.dead().await.into_iter().map(died));
         drop(quiet);
         for (response, lag) in round.responses.iter().zip(&findings.lags) {
-            report.tally(response.replica.arm).answered(response, lag);
+            report.tally(response.replica.subject).answered(response, lag);
         }
         for (replica, error) in &failures {
-            report.tally(replica.arm).failed(error);
-            if let (ReadError::Nonsense(what), Arm::Page) = (error, replica.arm) {
+            report.tally(replica.subject).failed(error);
+            if let (ReadError::Nonsense(what), Subject::Page) = (error, replica.subject) {
                 violations.push(nonsense(*replica, what));
             }
         }
@@ -190,15 +190,15 @@ impl Run<'_> {
     async fn look_at_the_control_for_the_last_time(&self, report: &mut Report) {
         let _quiet = self.writing.write().await;
         tokio::time::sleep(AT_THE_END).await;
-        let calm = Calm::new(&self.rig, &self.world, &self.reader);
-        report.naive_wrong_at_the_end = calm.naive_wrong().await;
+        let inspector = Inspector::new(&self.stack, &self.world, &self.reader);
+        report.naive_wrong_at_the_end = inspector.naive_wrong().await;
     }
 }
 
 fn died(told: String) -> Violation {
     Violation {
         rule: Rule::Died,
-        arm: Arm::Page,
+        subject: Subject::Page,
         evidence: vec![told],
     }
 }
@@ -206,7 +206,7 @@ fn died(told: String) -> Violation {
 fn nonsense(replica: crate::history::Replica, what: &str) -> Violation {
     Violation {
         rule: Rule::WrongContent,
-        arm: replica.arm,
+        subject: replica.subject,
         evidence: vec![format!("{replica}: {what}")],
     }
 }

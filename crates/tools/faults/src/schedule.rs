@@ -1,7 +1,7 @@
 //! What is broken, when, and for how long: a function of the seed and the round.
 
+mod display;
 mod draw;
-mod tell;
 
 use std::time::Duration;
 
@@ -51,7 +51,7 @@ pub enum Kind {
     SlowSource,
     /// A source publishes late, or a replica hears late.
     SlowFeed,
-    /// A source cannot be asked by any replica, and lives.
+    /// No replica can ask a source, which goes on.
     FailSource,
     /// A replica reaches nobody and hears nobody.
     IsolateReplica,
@@ -120,7 +120,7 @@ pub enum Stop {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Original {
     /// It goes on.
-    Lives,
+    GoesOn,
     /// SIGKILL, and started again at once.
     Restarts,
     /// SIGKILL before the copy is taken; started again in the middle.

@@ -1,4 +1,4 @@
-//! Counts of what was answered, the same for both arms.
+//! Counts of what was answered, the same for both subjects.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::history::{Outcome, Response};
 /// Into how many classes answers fall by how far they are behind.
 const LAGS: usize = 6;
 
-/// What one arm answered.
+/// What one subject answered.
 #[derive(Clone, Debug, Default)]
 pub struct Tally {
     /// Not marked, from the cache.

@@ -93,7 +93,7 @@ pub async fn settle(writer: &Writer) {
 
 /// Gives each steady account an endpoint and a sample. To be done before the writers start: who adds an endpoint must be the
 /// only one, for its number to be the highest in the list.
-pub async fn furnish(writer: &Writer, random: &mut Random) {
+pub async fn create_fixtures(writer: &Writer, random: &mut Random) {
     for account in 1..=writer.world.steady {
         let _ = writer.change_endpoints(account, random).await;
         let _ = writer.record_sample(account, random).await;

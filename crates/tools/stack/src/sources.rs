@@ -65,6 +65,8 @@ pub struct Acknowledged {
     pub acked_at: Moment,
     /// The `Consistency-Token` that reflects the change.
     pub token: String,
+    /// The trace of the request.
+    pub trace_id: String,
     /// The document, if it came.
     pub body: Bytes,
 }
@@ -298,6 +300,7 @@ impl SourceClient {
             acked,
             acked_at,
             token: header(&answer, "consistency-token").to_owned(),
+            trace_id: header(&answer, "trace-id").to_owned(),
             // What is lost of the body is not the change.
             body: answer.bytes().await.unwrap_or_default(),
         })

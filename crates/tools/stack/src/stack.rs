@@ -4,10 +4,11 @@ use std::path::PathBuf;
 
 use crate::NatsServer;
 use reqwest::{Client, Method, RequestBuilder, Response};
-use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::{Environment, Gate, Link, Process};
+use crate::data::State;
+use crate::sources::{AccountId, Acknowledged, Change, EndpointId, NewSample, SourceClient};
+use crate::{Environment, Gate, Link, PerSource, Process, Source, page_flags, source_flags};
 
 mod reading;
 
@@ -75,11 +76,7 @@ pub struct Stack {
     /// The broker.
     pub nats: NatsServer,
     /// The sources.
-    pub accounts: Process,
-    /// The sources.
-    pub endpoints: Process,
-    /// The sources.
-    pub metrics: Process,
+    pub sources: PerSource<Process>,
     /// Between the pages and the accounts service.
     pub gate: Gate,
     /// The page services.
@@ -109,25 +106,17 @@ impl Stack {
             None => NatsServer::start(),
         };
         let folder = tempfile::tempdir().expect("a temporary folder can be made");
-        let source = |name: &'static str| {
-            let database = folder.path().join(format!("{name}.db")).display().to_string();
-            let nats_url = sign_in(options.broker.as_ref(), name, &nats.url());
-            let flags = ["--nats-url", &nats_url, "--database", &database].map(str::to_owned);
-            let environment = options.source_environment.clone();
-            Process::start_in(
-                environment,
-                name,
-                [flags.to_vec(), options.flags.clone()].concat(),
-            )
-        };
-        let (accounts, endpoints, metrics) =
-            tokio::join!(source("accounts"), source("endpoints"), source("metrics"));
-        let gate = Gate::start(accounts.url("")).await;
+        let sources = PerSource::join(|source| {
+            let database = database(&folder, source);
+            let nats_url = sign_in(options.broker.as_ref(), source.name(), &nats.url());
+            let flags = [source_flags(&database, &nats_url), options.flags.clone()].concat();
+            Process::start_in(options.source_environment.clone(), source.name(), flags)
+        })
+        .await;
+        let gate = Gate::start(sources[Source::Accounts].url("")).await;
         let mut stack = Self {
             nats,
-            accounts,
-            endpoints,
-            metrics,
+            sources,
             gate,
             pages: Vec::new(),
             links: Vec::new(),
@@ -154,17 +143,16 @@ impl Stack {
     /// When it does not start.
     pub async fn add_page(&mut self, changed: &[(&str, String)]) -> usize {
         let link = Link::start(&self.nats.url()).await;
-        let usual = [
-            ("--accounts-url", self.gate.url()),
-            ("--endpoints-url", self.endpoints.url("")),
-            ("--metrics-url", self.metrics.url("")),
-            ("--nats-url", sign_in(self.broker.as_ref(), "page", &link.url())),
-        ];
-        let unchanged = usual
+        let mut asked = PerSource::from_fn(|source| self.sources[source].url(""));
+        asked[Source::Accounts] = self.gate.url();
+        let nats_url = sign_in(self.broker.as_ref(), "page", &link.url());
+        let usual = page_flags(&asked, &nats_url);
+        let unchanged = usual.chunks_exact(2);
+        let unchanged = unchanged.filter(|flag| changed.iter().all(|(other, _)| *other != flag[0]));
+        let changed = changed
             .iter()
-            .filter(|(name, _)| changed.iter().all(|(other, _)| other != name));
-        let settings = unchanged.chain(changed);
-        let flags = settings.flat_map(|(name, value)| [(*name).to_owned(), value.clone()]);
+            .flat_map(|(name, value)| [(*name).to_owned(), value.clone()]);
+        let flags = unchanged.flatten().cloned().chain(changed);
         let flags = flags.chain(self.page_flags.clone()).collect();
         let environment = self.page_environment.clone();
         self.pages
@@ -174,8 +162,13 @@ impl Stack {
     }
 
     /// The file of a source's database.
-    pub fn database(&self, source: &str) -> PathBuf {
-        self.folder.path().join(format!("{source}.db"))
+    pub fn database(&self, source: Source) -> PathBuf {
+        database(&self.folder, source)
+    }
+
+    /// A client of the sources, which are asked without anything in between.
+    pub fn source_client(&self) -> SourceClient {
+        SourceClient::new(PerSource::from_fn(|source| self.sources[source].url("")))
     }
 
     /// Sends a request and expects it to be answered with success.
@@ -202,54 +195,50 @@ impl Stack {
     ///
     /// # Panics
     /// When the service refuses.
-    pub async fn create_account(&self, name: &str) -> i64 {
-        let request = self
-            .request(Method::POST, self.accounts.url("/accounts"))
-            .json(&json!({ "name": name }));
-        let body: Value = self.send(request).await.json().await.expect("an account is JSON");
-        body["id"].as_i64().expect("an account has an id")
+    pub async fn create_account(&self, name: &str) -> AccountId {
+        let created = self.change(&Change::create_account(name, "")).await;
+        created.id().expect("an account has an id")
     }
 
     /// Renames an account.
-    pub async fn rename_account(&self, id: i64, name: &str) -> Response {
-        let url = self.accounts.url(&format!("/accounts/{id}"));
-        self.send(self.request(Method::PATCH, url).json(&json!({ "name": name })))
-            .await
+    pub async fn rename_account(&self, id: AccountId, name: &str) -> Acknowledged {
+        self.change(&Change::rename_account(id, name)).await
     }
 
     /// Deletes an account.
-    pub async fn delete_account(&self, id: i64) {
-        self.send(self.request(Method::DELETE, self.accounts.url(&format!("/accounts/{id}"))))
-            .await;
+    pub async fn delete_account(&self, id: AccountId) {
+        self.change(&Change::delete_account(id)).await;
     }
 
     /// Adds an endpoint; its id.
     ///
     /// # Panics
     /// When the service refuses.
-    pub async fn add_endpoint(&self, account: i64, name: &str, url: &str) -> i64 {
-        let request = self.request(
-            Method::POST,
-            self.endpoints.url(&format!("/accounts/{account}/endpoints")),
-        );
-        let body: Value = self
-            .send(request.json(&json!({ "name": name, "url": url })))
-            .await
-            .json()
-            .await
-            .expect("JSON");
-        body["id"].as_i64().expect("an endpoint has an id")
+    pub async fn add_endpoint(&self, account: AccountId, name: &str, url: &str) -> EndpointId {
+        let added = self.change(&Change::add_endpoint(account, name, url)).await;
+        added.id().expect("an endpoint has an id")
     }
 
-    /// Records one sample per response time, all of them now.
-    pub async fn record(&self, account: i64, endpoint: i64, milliseconds: u32) -> Response {
-        let sample = json!({ "endpoint_id": endpoint, "state": "up", "status_code": 200, "response_ms": milliseconds });
-        let request = self.request(
-            Method::POST,
-            self.metrics.url(&format!("/accounts/{account}/samples")),
-        );
-        self.send(request.json(&json!({ "samples": [sample] }))).await
+    /// Records one sample, taken now.
+    pub async fn record(&self, account: AccountId, endpoint: EndpointId, milliseconds: u32) -> Acknowledged {
+        let sample = NewSample {
+            endpoint_id: endpoint,
+            at: None,
+            state: State::Up,
+            status_code: 200,
+            response_ms: milliseconds,
+        };
+        self.change(&Change::record(account, &[sample])).await
     }
+
+    async fn change(&self, change: &Change) -> Acknowledged {
+        let changed = self.source_client().change(change).await;
+        changed.unwrap_or_else(|refused| panic!("{refused}"))
+    }
+}
+
+fn database(folder: &TempDir, source: Source) -> PathBuf {
+    folder.path().join(format!("{source}.db"))
 }
 
 fn sign_in(broker: Option<&Broker>, service: &str, url: &str) -> String {

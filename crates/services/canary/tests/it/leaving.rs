@@ -1,7 +1,7 @@
 //! What a canary leaves behind when it is told to stop: nothing, whatever became of its creations.
 
 use reqwest::Method;
-use stack::{Gate, Process, Stack};
+use stack::{Gate, Process, Source, Stack};
 use test_support::eventually;
 
 use crate::late::Late;
@@ -10,7 +10,7 @@ use crate::watching::{LONG, start, until_at_least};
 #[tokio::test(flavor = "multi_thread")]
 async fn a_canary_that_is_told_to_stop_leaves_nothing_behind() {
     let stack = Stack::start().await;
-    let mut canary = canary(&stack, &stack.accounts.url("")).await;
+    let mut canary = canary(&stack, &stack.sources[Source::Accounts].url("")).await;
     until_seen(&stack, &canary).await;
     assert_eq!(accounts(&stack).await, 1);
     tell_to_stop(&canary);
@@ -25,7 +25,7 @@ async fn an_account_whose_creation_was_not_answered_is_found_and_used() {
     for _ in 0..100 {
         stack.create_account("other").await;
     }
-    let gate = Gate::start(stack.accounts.url("")).await;
+    let gate = Gate::start(stack.sources[Source::Accounts].url("")).await;
     gate.hold_answers();
     let mut canary = canary(&stack, &gate.url()).await;
     until_given_up(&canary).await;
@@ -35,14 +35,14 @@ async fn an_account_whose_creation_was_not_answered_is_found_and_used() {
     assert_eq!(last, 102, "the canary made one account");
     tell_to_stop(&canary);
     assert!(canary.ended().await);
-    let account = stack.request(Method::GET, stack.accounts.url("/accounts/101"));
+    let account = stack.request(Method::GET, stack.sources[Source::Accounts].url("/accounts/101"));
     assert_eq!(account.send().await.unwrap().status(), 404);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_account_that_is_made_long_after_it_was_given_up_is_not_left_behind() {
     let stack = Stack::start().await;
-    let mut late = Late::start(stack.accounts.url("")).await;
+    let mut late = Late::start(stack.sources[Source::Accounts].url("")).await;
     let mut canary = canary(&stack, &late.url).await;
     let name = late.taken().await;
     until_seen(&stack, &canary).await;
@@ -57,16 +57,16 @@ async fn an_account_that_is_made_long_after_it_was_given_up_is_not_left_behind()
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_left_behind_in_accounts_that_stood_still() {
     let stack = Stack::start().await;
-    stack.accounts.pause();
+    stack.sources[Source::Accounts].pause();
     // Of the creations that are given up meanwhile, some are made when it goes on, and some never: hence a few canaries.
     let mut canaries = Vec::new();
     for _ in 0..4 {
-        canaries.push(canary(&stack, &stack.accounts.url("")).await);
+        canaries.push(canary(&stack, &stack.sources[Source::Accounts].url("")).await);
     }
     for canary in &canaries {
         until_given_up(canary).await;
     }
-    stack.accounts.resume();
+    stack.sources[Source::Accounts].resume();
     for canary in &canaries {
         until_seen(&stack, canary).await;
     }
@@ -82,7 +82,7 @@ async fn canary(stack: &Stack, accounts: &str) -> Process {
 }
 
 async fn until_seen(stack: &Stack, canary: &Process) {
-    until_at_least(stack, canary, "canary_checks_total", "result=\"seen\"", 1).await;
+    until_at_least(stack, canary, "canary_checks_total", &[("result", "seen")], 1).await;
 }
 
 async fn until_given_up(canary: &Process) {
@@ -106,7 +106,7 @@ async fn until_accounts(stack: &Stack, count: usize) {
 }
 
 async fn accounts(stack: &Stack) -> usize {
-    let request = stack.request(Method::GET, stack.accounts.url("/accounts"));
+    let request = stack.request(Method::GET, stack.sources[Source::Accounts].url("/accounts"));
     let list: serde_json::Value = stack.send(request).await.json().await.unwrap();
     list["accounts"].as_array().unwrap().len()
 }

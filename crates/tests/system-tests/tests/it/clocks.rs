@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use serde_json::json;
-use stack::{Environment, Options, Stack};
+use stack::{Environment, Options, Source, Stack};
 
 use self::stepped::SteppedClock;
 
@@ -52,7 +52,7 @@ async fn a_date_from_before_is_not_told_again(sources_too: bool) {
     stack.nats.kill();
     stack.rename_account(account, "after").await;
     let renamed = Timestamp::now();
-    stack.accounts.kill().await;
+    stack.sources[Source::Accounts].kill().await;
     // Dates from before are possible again.
     tokio::time::sleep_until((set + Duration::from_secs(u64::from(AHEAD) + 1)).into()).await;
     for _ in 0..20 {

@@ -1,18 +1,18 @@
 //! A replica that starts when nobody can be asked: what the stream tells is shown, marked and dated (rule 19).
 
 use serde_json::{Value, json};
-use stack::{Page, Stack};
+use stack::{Page, Source, Stack};
 
 /// Longer than anything here takes on a busy machine.
 const LONG: std::time::Duration = std::time::Duration::from_secs(20);
 
 /// Adds a replica that asks the sources themselves: behind the gate they would seem to answer.
 async fn add_replica(stack: &mut Stack) -> usize {
-    let accounts = stack.accounts.url("");
+    let accounts = stack.sources[Source::Accounts].url("");
     stack.add_page(&[("--accounts-url", accounts)]).await
 }
 
-async fn until_shown(stack: &Stack, replica: usize, id: i64) -> Page {
+async fn until_shown(stack: &Stack, replica: usize, id: u64) -> Page {
     test_support::eventually(LONG, async || {
         let page = stack.page(replica, id).await;
         if page.status == 200 {
@@ -38,19 +38,19 @@ async fn a_replica_that_starts_while_every_source_is_down_is_warm_marked_and_dat
     let gone = stack.create_account("gone").await;
     stack.add_endpoint(gone, "gone too", "https://example.com/").await;
     let before = [
-        stack.applied(0, "accounts").await,
-        stack.applied(0, "endpoints").await,
+        stack.applied(0, Source::Accounts).await,
+        stack.applied(0, Source::Endpoints).await,
     ];
     stack.delete_account(gone).await;
     stack.rename_account(id, "after").await;
     // Once the first replica has heard all of it, it is on the stream.
-    stack.until_applied(0, "accounts", before[0] + 1).await;
-    stack.until_applied(0, "endpoints", before[1]).await;
+    stack.until_applied(0, Source::Accounts, before[0] + 1).await;
+    stack.until_applied(0, Source::Endpoints, before[1]).await;
     let whole = stack.cached_page(0, id).await;
     let written = whole.body["account"]["updated_at"].as_str().unwrap().to_owned();
-    stack.accounts.kill().await;
-    stack.endpoints.kill().await;
-    stack.metrics.kill().await;
+    stack.sources[Source::Accounts].kill().await;
+    stack.sources[Source::Endpoints].kill().await;
+    stack.sources[Source::Metrics].kill().await;
 
     let replica = add_replica(&mut stack).await;
     let page = until_shown(&stack, replica, id).await;
@@ -74,9 +74,9 @@ async fn a_replica_that_starts_while_every_source_is_down_is_warm_marked_and_dat
     assert_eq!(deleted.status, 503, "{}", deleted.body);
     assert!(!deleted.body.to_string().contains("gone"), "{}", deleted.body);
 
-    stack.accounts.restart(|_| {}).await;
-    stack.endpoints.restart(|_| {}).await;
-    stack.metrics.restart(|_| {}).await;
+    stack.sources[Source::Accounts].restart(|_| {}).await;
+    stack.sources[Source::Endpoints].restart(|_| {}).await;
+    stack.sources[Source::Metrics].restart(|_| {}).await;
     test_support::eventually(LONG, async || {
         let page = stack.page(replica, id).await;
         if page.body == whole.body && page.body["stale"] == json!([]) {

@@ -10,7 +10,7 @@ use jsonschema::Validator;
 use reqwest::Method;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
-use stack::Stack;
+use stack::{Source, Stack};
 use tokio::time::timeout;
 
 fn contracts() -> PathBuf {
@@ -109,9 +109,7 @@ async fn every_message_that_the_services_publish_is_as_described() {
     let id = stack.create_account("a").await;
     stack.rename_account(id, "b").await;
     let endpoint = stack.add_endpoint(id, "home", "https://example.org/").await;
-    let url = stack
-        .endpoints
-        .url(&format!("/accounts/{id}/endpoints/{endpoint}"));
+    let url = stack.sources[Source::Endpoints].url(&format!("/accounts/{id}/endpoints/{endpoint}"));
     stack
         .send(
             stack

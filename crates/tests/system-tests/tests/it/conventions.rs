@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use stack::Stack;
+use stack::{Source, Stack, Window};
 use test_support::{CollectedSpan, OtlpSink};
 
 use crate::traces::traced_stack;
@@ -190,12 +190,9 @@ async fn do_everything(stack: &mut Stack) -> [String; 2] {
     let write = stack.rename_account(id, "after").await;
     stack.page(0, id).await;
     stack.page(0, 4_711).await;
-    stack.metrics.kill().await;
-    let degraded = stack.page_with(0, id, "1h", &[]).await;
-    [
-        write.headers()["trace-id"].to_str().unwrap().to_owned(),
-        degraded.trace_id,
-    ]
+    stack.sources[Source::Metrics].kill().await;
+    let degraded = stack.page_with(0, id, Window::Hour, &[]).await;
+    [write.trace_id, degraded.trace_id]
 }
 
 /// All spans, once these traces are there whole.
@@ -254,7 +251,12 @@ async fn every_metric_of_the_conventions_keeps_them() {
     let endpoint = stack.add_endpoint(id, "a", "https://a.example/").await;
     stack.record(id, endpoint, 7).await;
     stack.page(0, id).await;
-    for service in [&stack.accounts, &stack.endpoints, &stack.metrics, &stack.pages[0]] {
+    for service in [
+        &stack.sources[Source::Accounts],
+        &stack.sources[Source::Endpoints],
+        &stack.sources[Source::Metrics],
+        &stack.pages[0],
+    ] {
         let metrics = reqwest::get(service.url("/metrics")).await.unwrap();
         let metrics = metrics.text().await.unwrap();
         let faults: Vec<_> = metrics.lines().filter_map(faults_of_line).collect();

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use reqwest::Method;
 use serde_json::Value;
-use stack::{Options, Process, Stack};
+use stack::{Options, Process, Source, Stack, Window};
 use test_support::eventually;
 
 use self::asked::{Selector, selectors};
@@ -74,7 +74,7 @@ async fn start() -> (Stack, Process) {
         ..Options::default()
     })
     .await;
-    let [accounts, page] = [stack.accounts.url(""), stack.pages[0].url("")];
+    let [accounts, page] = [stack.sources[Source::Accounts].url(""), stack.pages[0].url("")];
     let arguments = ["--accounts-url", &accounts, "--page-url", &page, "--every", "100"];
     let canary = Process::start("canary", arguments.map(str::to_owned).to_vec()).await;
     (stack, canary)
@@ -87,14 +87,22 @@ async fn exercise(stack: &Stack, canary: &Process) {
     stack.record(account, endpoint, 12).await;
     stack.page(0, account).await;
     stack
-        .page_with(0, account, "24h", &[("cache-control", "no-cache")])
+        .page_with(0, account, Window::Day, &[("cache-control", "no-cache")])
         .await;
     stack.cached_page(0, account).await;
     stack.rename_account(account, "counted again").await;
     for (service, name, labels) in [
-        (&stack.pages[0], "page_refreshes_total", &["result=\"begun\""][..]),
-        (&stack.pages[0], "page_audit_checks_total", &["result=\"agrees\""]),
-        (canary, "canary_checks_total", &["result=\"seen\""]),
+        (
+            &stack.pages[0],
+            "page_refreshes_total",
+            &[("result", "begun")][..],
+        ),
+        (
+            &stack.pages[0],
+            "page_audit_checks_total",
+            &[("result", "agrees")],
+        ),
+        (canary, "canary_checks_total", &[("result", "seen")]),
     ] {
         eventually(LONG, async || match stack.count(service, name, labels).await {
             0 => Err(format!("no {name} {labels:?}")),
@@ -107,9 +115,9 @@ async fn exercise(stack: &Stack, canary: &Process) {
 /// The metrics of all services, as Prometheus gets them.
 async fn exported(stack: &Stack, canary: &Process) -> String {
     let services = [
-        &stack.accounts,
-        &stack.endpoints,
-        &stack.metrics,
+        &stack.sources[Source::Accounts],
+        &stack.sources[Source::Endpoints],
+        &stack.sources[Source::Metrics],
         &stack.pages[0],
         canary,
     ];
@@ -189,10 +197,10 @@ async fn an_outage_of_the_broker_shows_where_the_alerts_look_until_it_is_over() 
     let account = stack.create_account("before").await;
     stack.page(0, account).await;
     let values = async |stack: &Stack| {
-        let of_accounts = ["source=\"accounts\""];
+        let of_accounts = [("source", "accounts")];
         (
             stack
-                .metric(&stack.accounts, "outbox_oldest_age_seconds", &[])
+                .metric(&stack.sources[Source::Accounts], "outbox_oldest_age_seconds", &[])
                 .await,
             stack
                 .metric(&stack.pages[0], "page_watermark_age_seconds", &of_accounts)
@@ -216,11 +224,21 @@ async fn an_outage_of_the_broker_shows_where_the_alerts_look_until_it_is_over() 
     stack.nats.kill();
     stack.rename_account(account, "during").await;
     until(&stack, (true, true, true)).await;
-    assert!(stack.count(&stack.accounts, "outbox_pending", &[]).await >= 1);
+    assert!(
+        stack
+            .count(&stack.sources[Source::Accounts], "outbox_pending", &[])
+            .await
+            >= 1
+    );
 
     stack.nats.restart();
     until(&stack, (false, false, false)).await;
-    assert_eq!(stack.count(&stack.accounts, "outbox_pending", &[]).await, 0);
+    assert_eq!(
+        stack
+            .count(&stack.sources[Source::Accounts], "outbox_pending", &[])
+            .await,
+        0
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -228,7 +246,7 @@ async fn what_a_crash_makes_a_source_publish_twice_is_counted() {
     let mut stack = Stack::start().await;
     let account = stack.create_account("before").await;
     // What is still there would be published by the next process, and end it before it listens.
-    let outbox = rusqlite::Connection::open(stack.database("accounts")).unwrap();
+    let outbox = rusqlite::Connection::open(stack.database(Source::Accounts)).unwrap();
     let rows = || outbox.query_row("SELECT count(*) FROM outbox", [], |row| row.get::<_, u64>(0));
     eventually(LONG, async || match rows() {
         Ok(0) => Ok(()),
@@ -236,25 +254,27 @@ async fn what_a_crash_makes_a_source_publish_twice_is_counted() {
     })
     .await;
     let fail_point = "--fail-point=before-delete";
-    stack
-        .accounts
+    stack.sources[Source::Accounts]
         .restart(|arguments| arguments.push(fail_point.to_owned()))
         .await;
     // The process may end before the answer is out.
-    let url = stack.accounts.url(&format!("/accounts/{account}"));
+    let url = stack.sources[Source::Accounts].url(&format!("/accounts/{account}"));
     let rename = stack
         .request(Method::PATCH, url)
         .json(&serde_json::json!({ "name": "after" }));
     drop(rename.send().await);
-    assert!(!stack.accounts.ended().await, "it was to crash");
-    stack
-        .accounts
+    assert!(!stack.sources[Source::Accounts].ended().await, "it was to crash");
+    stack.sources[Source::Accounts]
         .restart(|arguments| arguments.retain(|argument| argument != fail_point))
         .await;
-    let repeat = "result=\"repeat\"";
+    let repeat = ("result", "repeat");
     eventually(LONG, async || {
         match stack
-            .count(&stack.accounts, "outbox_published_total", &[repeat])
+            .count(
+                &stack.sources[Source::Accounts],
+                "outbox_published_total",
+                &[repeat],
+            )
             .await
         {
             0 => Err("nothing was published twice"),

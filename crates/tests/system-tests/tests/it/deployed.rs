@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use async_nats::{Client, ConnectOptions, Event};
 use serde_json::Value;
-use stack::{Broker, Options, Process, Stack, program};
+use stack::{Broker, Options, Process, Source, Stack, program};
 use test_support::{NatsServer, eventually};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
@@ -28,9 +28,9 @@ async fn with_the_users_of_docker_compose_everything_that_the_services_ask_of_th
     stack.record(id, endpoint, 5).await;
     assert_eq!(stack.cached_page(0, id).await.body["account"]["name"], "before");
 
-    let applied = stack.applied(0, "accounts").await;
+    let applied = stack.applied(0, Source::Accounts).await;
     stack.rename_account(id, "after").await;
-    stack.until_applied(0, "accounts", applied).await;
+    stack.until_applied(0, Source::Accounts, applied).await;
     assert_eq!(stack.page(0, id).await.body["account"]["name"], "after");
 
     // A second replica finds a past to warm up from.
@@ -42,10 +42,13 @@ async fn with_the_users_of_docker_compose_everything_that_the_services_ask_of_th
     stack.delete_account(id).await;
     let answers = [
         (
-            stack.endpoints.url(&format!("/accounts/{id}/endpoints")),
+            stack.sources[Source::Endpoints].url(&format!("/accounts/{id}/endpoints")),
             "endpoints",
         ),
-        (stack.metrics.url(&format!("/accounts/{id}/metrics")), "endpoints"),
+        (
+            stack.sources[Source::Metrics].url(&format!("/accounts/{id}/metrics")),
+            "endpoints",
+        ),
     ];
     for (url, list) in answers {
         eventually(LONG, async || {
@@ -61,7 +64,11 @@ async fn with_the_users_of_docker_compose_everything_that_the_services_ask_of_th
         .await;
     }
 
-    let services = [&stack.accounts, &stack.endpoints, &stack.metrics];
+    let services = [
+        &stack.sources[Source::Accounts],
+        &stack.sources[Source::Endpoints],
+        &stack.sources[Source::Metrics],
+    ];
     for service in services.into_iter().chain(&stack.pages) {
         assert_eq!(refusals_told_by(service), Vec::<String>::new());
     }
@@ -166,9 +173,9 @@ async fn seed(stack: &Stack) -> String {
     let mut command = tokio::process::Command::new(program("lab"));
     let seeding = command
         .arg("seed")
-        .env("ACCOUNTS_URL", stack.accounts.url("/"))
-        .env("ENDPOINTS_URL", stack.endpoints.url("/"))
-        .env("METRICS_URL", stack.metrics.url("/"))
+        .env("ACCOUNTS_URL", stack.sources[Source::Accounts].url("/"))
+        .env("ENDPOINTS_URL", stack.sources[Source::Endpoints].url("/"))
+        .env("METRICS_URL", stack.sources[Source::Metrics].url("/"))
         .env("DATA", clone().join("data/uptime"));
     let output = seeding.output().await.unwrap();
     assert!(output.status.success(), "{output:?}");

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use stack::Stack;
+use stack::{Source, Stack};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
@@ -29,9 +29,15 @@ async fn head_says_the_length_of_the_200_or_none() {
     let stack = Stack::start().await;
     let account = stack.create_account("Fjord Hosting").await;
     for (service, path) in [
-        (&stack.accounts, format!("/accounts/{account}")),
-        (&stack.endpoints, format!("/accounts/{account}/endpoints")),
-        (&stack.metrics, format!("/accounts/{account}/metrics")),
+        (&stack.sources[Source::Accounts], format!("/accounts/{account}")),
+        (
+            &stack.sources[Source::Endpoints],
+            format!("/accounts/{account}/endpoints"),
+        ),
+        (
+            &stack.sources[Source::Metrics],
+            format!("/accounts/{account}/metrics"),
+        ),
         (&stack.pages[0], format!("/accounts/{account}")),
     ] {
         let ask = async |method: &str, more: &str| {
@@ -61,10 +67,10 @@ async fn what_is_sent_before_a_client_closes_its_side_is_done_and_answered() {
     let stack = Stack::start().await;
     let create = "POST /accounts HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n\
         content-length: 12\r\n\r\n{\"name\":\"a\"}";
-    let created = answer(stack.accounts.address(), create, true).await;
+    let created = answer(stack.sources[Source::Accounts].address(), create, true).await;
     assert!(created.starts_with("HTTP/1.1 201"), "{created:?}");
     let path = field(&created, "location").unwrap();
-    for service in [&stack.accounts, &stack.pages[0]] {
+    for service in [&stack.sources[Source::Accounts], &stack.pages[0]] {
         let read = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\n\r\n");
         let read = answer(service.address(), &read, true).await;
         assert!(read.starts_with("HTTP/1.1 200"), "{read:?}");

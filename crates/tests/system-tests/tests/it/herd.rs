@@ -2,7 +2,7 @@
 
 use reqwest::Method;
 use serde_json::{Value, json};
-use stack::Stack;
+use stack::{Source, Stack};
 use tokio::task::JoinSet;
 
 /// How many, each for a page of its own.
@@ -16,7 +16,7 @@ async fn a_replica_that_has_just_started_serves_a_whole_page_to_each_of_three_hu
         accounts.push(stack.create_account(&format!("account {number}")).await);
     }
     // It asks the sources themselves: the gate is not made for a crowd.
-    let url = stack.accounts.url("");
+    let url = stack.sources[Source::Accounts].url("");
     let replica = stack.add_page(&[("--accounts-url", url)]).await;
     let pages: JoinSet<_> = accounts
         .iter()

@@ -11,14 +11,14 @@ mod recording;
 mod replay;
 
 use serde_json::Value;
-use stack::{Options, Stack};
+use stack::{Options, Stack, Window};
 
 use self::readers::Readers;
 use self::recording::Recording;
 use self::replay::Replay;
 
 /// The windows of a page.
-const WINDOWS: [&str; 3] = ["1h", "24h", "7d"];
+const WINDOWS: [Window; 3] = Window::ALL;
 /// One page is read for so many steps of the history. Counted in steps and not in time, so that the ratio of reads to
 /// writes, on which the cost of pre-populating hangs, is that of no machine.
 const STEPS_PER_READ: usize = 4;
@@ -36,12 +36,13 @@ struct Work {
 
 impl Work {
     async fn of(stack: &Stack) -> Self {
-        let count = async |name: &str, labels: &[&str]| stack.count(&stack.pages[0], name, labels).await;
+        let count =
+            async |name: &str, labels: &[(&str, &str)]| stack.count(&stack.pages[0], name, labels).await;
         Self {
             reads: count("page_reads_total", &[]).await,
-            renders: count("page_compositions_total", &["result=\"rendered\""]).await,
-            refreshes: count("page_refreshes_total", &["result=\"begun\""]).await,
-            lies: count("page_audit_checks_total", &["result=\"lie\""]).await,
+            renders: count("page_compositions_total", &[("result", "rendered")]).await,
+            refreshes: count("page_refreshes_total", &[("result", "begun")]).await,
+            lies: count("page_audit_checks_total", &[("result", "lie")]).await,
         }
     }
 }
@@ -107,7 +108,7 @@ fn every() -> usize {
 }
 
 /// When all is heard, every page is the one that is composed afresh, and nothing that was removed is anywhere.
-async fn check_at_rest(stack: &Stack, replay: &Replay<'_>, account: i64) {
+async fn check_at_rest(stack: &Stack, replay: &Replay<'_>, account: u64) {
     for window in WINDOWS {
         // A bucket may end between the two reads; hardly twice.
         let page = test_support::eventually(LONG, async || {
@@ -123,7 +124,7 @@ async fn check_at_rest(stack: &Stack, replay: &Replay<'_>, account: i64) {
         })
         .await;
         assert!(!page.cache_status.contains("detail"), "{}", page.cache_status);
-        assert_eq!(shown(&page.body), replay.truth.latest(account), "{window}");
+        assert_eq!(shown(&page.body), replay.truth.latest(account), "{window:?}");
     }
     let html = stack.pages[0].url(&format!("/accounts/{account}"));
     let html = stack.send(stack.request(reqwest::Method::GET, html)).await;
@@ -139,10 +140,10 @@ async fn check_at_rest(stack: &Stack, replay: &Replay<'_>, account: i64) {
 }
 
 /// The revision of the list of endpoints that a page shows, and their ids.
-fn shown(page: &Value) -> (u64, Vec<i64>) {
+fn shown(page: &Value) -> (u64, Vec<u64>) {
     let list = &page["endpoints"];
     let ids = list["endpoints"].as_array().unwrap().iter();
-    let mut ids: Vec<i64> = ids.map(|endpoint| endpoint["id"].as_i64().unwrap()).collect();
+    let mut ids: Vec<u64> = ids.map(|endpoint| endpoint["id"].as_u64().unwrap()).collect();
     ids.sort_unstable();
     (list["revision"].as_u64().unwrap(), ids)
 }

@@ -1,7 +1,7 @@
 //! Under which names the services of a stack answer, and under which they can be written to.
 
 use reqwest::Method;
-use stack::{Process, Stack};
+use stack::{Process, Source, Stack};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
@@ -23,7 +23,12 @@ async fn status(service: &Process, method: &str, path: &str, head: &str) -> u16 
 async fn services_on_loopback_answer_this_machines_names_alone_and_foreign_names_write_nothing() {
     let stack = Stack::start().await;
     let account = stack.create_account("before").await;
-    for service in [&stack.accounts, &stack.endpoints, &stack.metrics, &stack.pages[0]] {
+    for service in [
+        &stack.sources[Source::Accounts],
+        &stack.sources[Source::Endpoints],
+        &stack.sources[Source::Metrics],
+        &stack.pages[0],
+    ] {
         let ask = async |head: &str| status(service, "GET", "/livez", head).await;
         assert_eq!(ask("host: localhost\r\n").await, 200);
         assert_eq!(ask("host: 127.0.0.1:1\r\n").await, 200);
@@ -32,9 +37,17 @@ async fn services_on_loopback_answer_this_machines_names_alone_and_foreign_names
         assert_eq!(ask("host: localhost\r\nhost: localhost\r\n").await, 400);
     }
     let path = format!("/accounts/{account}");
-    let rename = async |host| status(&stack.accounts, "PATCH", &path, &format!("host: {host}\r\n")).await;
+    let rename = async |host| {
+        status(
+            &stack.sources[Source::Accounts],
+            "PATCH",
+            &path,
+            &format!("host: {host}\r\n"),
+        )
+        .await
+    };
     let name = async || {
-        let request = stack.request(Method::GET, stack.accounts.url(&path));
+        let request = stack.request(Method::GET, stack.sources[Source::Accounts].url(&path));
         let account: serde_json::Value = stack.send(request).await.json().await.unwrap();
         account["name"].as_str().unwrap().to_owned()
     };

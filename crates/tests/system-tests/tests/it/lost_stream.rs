@@ -4,26 +4,26 @@ use std::time::Duration;
 
 use reqwest::StatusCode;
 use serde_json::{Value, json};
-use stack::Stack;
+use stack::{Source, Stack};
 use test_support::eventually;
 
 const LONG: Duration = Duration::from_secs(20);
 
 /// An account with an endpoint and a sample.
-async fn account(stack: &Stack) -> i64 {
+async fn account(stack: &Stack) -> u64 {
     let id = stack.create_account("a").await;
     let endpoint = stack.add_endpoint(id, "Home", "https://example.org/").await;
-    assert_eq!(stack.record(id, endpoint, 5).await.status(), StatusCode::CREATED);
+    stack.record(id, endpoint, 5).await;
     id
 }
 
-async fn endpoints_of(stack: &Stack, id: i64) -> Value {
-    let url = stack.endpoints.url(&format!("/accounts/{id}/endpoints"));
+async fn endpoints_of(stack: &Stack, id: u64) -> Value {
+    let url = stack.sources[Source::Endpoints].url(&format!("/accounts/{id}/endpoints"));
     reqwest::get(url).await.unwrap().json().await.unwrap()
 }
 
 /// The page shows all its parts, and this many endpoints.
-async fn until_whole(stack: &Stack, id: i64, endpoints: usize) {
+async fn until_whole(stack: &Stack, id: u64, endpoints: usize) {
     eventually(LONG, async || {
         let page = stack.page(0, id).await;
         let shown = page.body["endpoints"]["endpoints"].as_array().map(Vec::len);
@@ -40,8 +40,8 @@ async fn lose_the_stream(stack: &mut Stack) {
     stack.nats.kill();
     stack.nats.wipe();
     stack.nats.restart();
-    stack.endpoints.restart(|_| {}).await;
-    stack.metrics.restart(|_| {}).await;
+    stack.sources[Source::Endpoints].restart(|_| {}).await;
+    stack.sources[Source::Metrics].restart(|_| {}).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -49,11 +49,11 @@ async fn a_deletion_that_the_stream_lost_is_told_again() {
     let mut stack = Stack::start().await;
     let id = account(&stack).await;
     until_whole(&stack, id, 1).await;
-    stack.endpoints.kill().await;
-    stack.metrics.kill().await;
-    let before = stack.applied(0, "accounts").await;
+    stack.sources[Source::Endpoints].kill().await;
+    stack.sources[Source::Metrics].kill().await;
+    let before = stack.applied(0, Source::Accounts).await;
     stack.delete_account(id).await;
-    stack.until_applied(0, "accounts", before).await;
+    stack.until_applied(0, Source::Accounts, before).await;
     lose_the_stream(&mut stack).await;
     eventually(LONG, async || {
         let list = endpoints_of(&stack, id).await;
@@ -61,7 +61,7 @@ async fn a_deletion_that_the_stream_lost_is_told_again() {
     })
     .await;
     let sample = json!({ "endpoint_id": 1, "state": "up", "status_code": 200, "response_ms": 5 });
-    let samples = stack.metrics.url(&format!("/accounts/{id}/samples"));
+    let samples = stack.sources[Source::Metrics].url(&format!("/accounts/{id}/samples"));
     eventually(LONG, async || {
         let refused = reqwest::Client::new()
             .post(&samples)
@@ -77,18 +77,18 @@ async fn of_an_account_whose_creation_the_stream_lost_nothing_stays_missing() {
     let mut stack = Stack::start().await;
     let id = account(&stack).await;
     until_whole(&stack, id, 1).await;
-    stack.endpoints.kill().await;
-    stack.metrics.kill().await;
+    stack.sources[Source::Endpoints].kill().await;
+    stack.sources[Source::Metrics].kill().await;
     // Accounts begins anew, and gives the id out again.
-    stack.accounts.kill().await;
-    let database = stack.database("accounts");
+    stack.sources[Source::Accounts].kill().await;
+    let database = stack.database(Source::Accounts);
     for end in ["", "-wal", "-shm"] {
         let _ = std::fs::remove_file(format!("{}{end}", database.display()));
     }
-    stack.accounts.restart(|_| {}).await;
-    let before = stack.applied(0, "accounts").await;
+    stack.sources[Source::Accounts].restart(|_| {}).await;
+    let before = stack.applied(0, Source::Accounts).await;
     assert_eq!(stack.create_account("b").await, id);
-    stack.until_applied(0, "accounts", before).await;
+    stack.until_applied(0, Source::Accounts, before).await;
     lose_the_stream(&mut stack).await;
     until_whole(&stack, id, 0).await;
 }

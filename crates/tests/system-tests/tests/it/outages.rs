@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use stack::{Broker, Options, Process, Stack};
+use stack::{Broker, Options, Process, Source, Stack};
 use test_support::{Certificates, NatsServer, eventually};
 
 const LONG: Duration = Duration::from_secs(20);
@@ -21,7 +21,7 @@ const LINES: usize = 3;
 /// A stack with an account on its page, and one page that is connected to the broker itself.
 struct Observed {
     stack: Stack,
-    account: i64,
+    account: u64,
 }
 
 impl Observed {
@@ -39,15 +39,9 @@ impl Observed {
         observed
     }
 
-    fn services(&self) -> [&Process; 4] {
-        let Stack {
-            accounts,
-            endpoints,
-            metrics,
-            pages,
-            ..
-        } = &self.stack;
-        [accounts, endpoints, metrics, &pages[0]]
+    fn services(&self) -> impl Iterator<Item = &Process> {
+        let Stack { sources, pages, .. } = &self.stack;
+        sources.values().chain(&pages[..1])
     }
 
     /// A write becomes a page from the cache: it was published, and heard.
@@ -72,10 +66,7 @@ impl Observed {
         let account = self.stack.create_account("deleted").await;
         self.stack.add_endpoint(account, "its", "https://a.test/").await;
         self.stack.delete_account(account).await;
-        let url = self
-            .stack
-            .endpoints
-            .url(&format!("/accounts/{account}/endpoints"));
+        let url = self.stack.sources[Source::Endpoints].url(&format!("/accounts/{account}/endpoints"));
         eventually(LONG, async || {
             let request = self.stack.request(reqwest::Method::GET, url.clone());
             let left: Value = self.stack.send(request).await.json().await.unwrap();
@@ -110,7 +101,7 @@ impl Observed {
 
     /// What was logged before is no part of the outage.
     fn mark(&self) -> Vec<usize> {
-        self.services().map(|service| service.log().len()).to_vec()
+        self.services().map(|service| service.log().len()).collect()
     }
 
     /// The lines of each service since then that are no mere information.

@@ -1,6 +1,6 @@
 //! The race that most production caches have: a fill that is under way while the event passes.
 
-use stack::Stack;
+use stack::{Source, Stack};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_fill_that_holds_an_old_answer_while_the_event_passes_leaves_no_old_page() {
@@ -9,9 +9,9 @@ async fn a_fill_that_holds_an_old_answer_while_the_event_passes_leaves_no_old_pa
     stack.gate.hold_answers();
     let (reader, ()) = tokio::join!(stack.page(0, id), async {
         stack.gate.held().await;
-        let applied = stack.applied(0, "accounts").await;
+        let applied = stack.applied(0, Source::Accounts).await;
         stack.rename_account(id, "new").await;
-        stack.until_applied(0, "accounts", applied).await;
+        stack.until_applied(0, Source::Accounts, applied).await;
         stack.gate.open();
     });
     assert_eq!(
@@ -28,9 +28,9 @@ async fn a_fill_whose_request_is_held_while_the_event_passes_is_checked_before_i
     stack.gate.hold_requests();
     let (reader, ()) = tokio::join!(stack.page(0, id), async {
         stack.gate.held().await;
-        let applied = stack.applied(0, "accounts").await;
+        let applied = stack.applied(0, Source::Accounts).await;
         stack.rename_account(id, "new").await;
-        stack.until_applied(0, "accounts", applied).await;
+        stack.until_applied(0, Source::Accounts, applied).await;
         stack.gate.open();
     });
     assert_eq!(
@@ -58,9 +58,9 @@ async fn a_reader_who_comes_after_the_event_does_not_get_the_old_flight() {
     let early = stack.page(0, id);
     let late = async {
         stack.gate.held().await;
-        let applied = stack.applied(0, "accounts").await;
+        let applied = stack.applied(0, Source::Accounts).await;
         stack.rename_account(id, "new").await;
-        stack.until_applied(0, "accounts", applied).await;
+        stack.until_applied(0, Source::Accounts, applied).await;
         // The early flight is still in the air. It lands only once the late reader is inside.
         let (page, ()) = tokio::join!(stack.page(0, id), async {
             stack.until_under_way(0, 2).await;

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use reqwest::Method;
 use serde_json::json;
-use stack::{Link, Page, Process, Stack};
+use stack::{Link, Page, Process, Source, Stack, Window};
 use test_support::eventually;
 
 const LONG: Duration = Duration::from_secs(20);
@@ -40,11 +40,11 @@ fn name_of(page: &Page) -> &str {
 }
 
 /// The page shows the write to the one who made it, at once, and soon to everybody, from the cache.
-async fn assert_shown(stack: &Stack, id: i64, name: &str, token: &str) {
-    let mine = stack.page_with(0, id, "24h", &[(TOKEN, token)]).await;
+async fn assert_shown(stack: &Stack, id: u64, name: &str, token: &str) {
+    let mine = stack.page_with(0, id, Window::Day, &[(TOKEN, token)]).await;
     assert_eq!(name_of(&mine), name, "{}", mine.cache_status);
     let afresh = stack
-        .page_with(0, id, "24h", &[("cache-control", "no-cache")])
+        .page_with(0, id, Window::Day, &[("cache-control", "no-cache")])
         .await;
     assert_eq!(name_of(&afresh), name, "{}", afresh.cache_status);
     eventually(LONG, async || {
@@ -58,19 +58,19 @@ async fn assert_shown(stack: &Stack, id: i64, name: &str, token: &str) {
 }
 
 /// A stack whose accounts service has been set back to revision 1 after revision 5 was shown, and runs again.
-async fn set_back(with_log: bool, stream_too: bool) -> (Stack, i64) {
+async fn set_back(with_log: bool, stream_too: bool) -> (Stack, u64) {
     let mut stack = Stack::start().await;
     let id = stack.create_account("1").await;
-    let database = stack.database("accounts");
-    let backup = stack.database("backup");
+    let database = stack.database(Source::Accounts);
+    let backup = stack.database(Source::Accounts).with_file_name("backup.db");
     if with_log {
         // Cut off in the midst: what it committed is in the log.
-        stack.accounts.kill().await;
+        stack.sources[Source::Accounts].kill().await;
     } else {
-        stop(&mut stack.accounts).await;
+        stop(&mut stack.sources[Source::Accounts]).await;
     }
     copy(&database, &backup, with_log);
-    stack.accounts.restart(|_| {}).await;
+    stack.sources[Source::Accounts].restart(|_| {}).await;
     for name in ["2", "3", "4", "5"] {
         stack.rename_account(id, name).await;
     }
@@ -80,15 +80,15 @@ async fn set_back(with_log: bool, stream_too: bool) -> (Stack, i64) {
     })
     .await;
     // What nobody was told of is found out by nobody; the page is right all the same.
-    until_publishing(&stack, &stack.accounts, id).await;
-    stack.accounts.kill().await;
+    until_publishing(&stack, &stack.sources[Source::Accounts], id).await;
+    stack.sources[Source::Accounts].kill().await;
     copy(&backup, &database, with_log);
     if stream_too {
         let client = async_nats::connect(stack.nats.url()).await.unwrap();
         let jetstream = async_nats::jetstream::new(client);
         jetstream.delete_stream("EVENTS").await.unwrap();
     }
-    stack.accounts.restart(|_| {}).await;
+    stack.sources[Source::Accounts].restart(|_| {}).await;
     (stack, id)
 }
 
@@ -106,12 +106,14 @@ async fn what_is_written_after_a_restore_is_shown_and_nobody_has_to_set_a_flag()
     for with_log in [true, false] {
         let (stack, id) = set_back(with_log, false).await;
         let written = stack.rename_account(id, "after").await;
-        let token = written.headers()[TOKEN].to_str().unwrap();
+        let token = &written.token;
         assert_shown(&stack, id, "after", token).await;
         // A page may be shown before the source has found out: what it answers is believed for its own sake.
-        eventually(LONG, async || match times_said(&stack.accounts) {
-            1 => Ok(()),
-            other => Err(other),
+        eventually(LONG, async || {
+            match times_said(&stack.sources[Source::Accounts]) {
+                1 => Ok(()),
+                other => Err(other),
+            }
         })
         .await;
     }
@@ -130,7 +132,7 @@ async fn a_restore_is_shown_before_anything_is_written_also_if_the_stream_is_gon
         })
         .await;
         let written = stack.rename_account(id, "after").await;
-        let token = written.headers()[TOKEN].to_str().unwrap();
+        let token = &written.token;
         assert_shown(&stack, id, "after", token).await;
     }
 }
@@ -140,20 +142,23 @@ async fn samples_that_are_recorded_after_a_restore_are_shown() {
     let mut stack = Stack::start().await;
     let id = stack.create_account("a").await;
     let endpoint = stack.add_endpoint(id, "home", "https://example.org/").await;
-    let (database, backup) = (stack.database("metrics"), stack.database("backup"));
-    stop(&mut stack.metrics).await;
+    let (database, backup) = (
+        stack.database(Source::Metrics),
+        stack.database(Source::Metrics).with_file_name("backup.db"),
+    );
+    stop(&mut stack.sources[Source::Metrics]).await;
     copy(&database, &backup, false);
-    stack.metrics.restart(|_| {}).await;
+    stack.sources[Source::Metrics].restart(|_| {}).await;
     for milliseconds in [10, 20, 30] {
         stack.record(id, endpoint, milliseconds).await;
     }
     stack.cached_page(0, id).await;
-    stop(&mut stack.metrics).await;
+    stop(&mut stack.sources[Source::Metrics]).await;
     copy(&backup, &database, false);
-    stack.metrics.restart(|_| {}).await;
+    stack.sources[Source::Metrics].restart(|_| {}).await;
     let recorded = stack.record(id, endpoint, 999).await;
-    let token = recorded.headers()[TOKEN].to_str().unwrap();
-    let mine = stack.page_with(0, id, "24h", &[(TOKEN, token)]).await;
+    let token = &recorded.token;
+    let mine = stack.page_with(0, id, Window::Day, &[(TOKEN, token)]).await;
     assert_eq!(
         mine.body["metrics"]["endpoints"][0]["samples"], 1,
         "{}",
@@ -176,7 +181,7 @@ async fn second(database: &Path, nats: &str, flags: &[&str]) -> Process {
 }
 
 /// Of two processes with the same history that start at once, the one that claims first is the source.
-async fn until_publishing(stack: &Stack, process: &Process, id: i64) {
+async fn until_publishing(stack: &Stack, process: &Process, id: u64) {
     eventually(LONG, async || {
         let request = stack.request(Method::GET, process.url(&format!("/accounts/{id}")));
         let answer = request.send().await.unwrap();
@@ -186,7 +191,7 @@ async fn until_publishing(stack: &Stack, process: &Process, id: i64) {
     .await;
 }
 
-async fn rename_at(stack: &Stack, process: &Process, id: i64, name: &str) -> u16 {
+async fn rename_at(stack: &Stack, process: &Process, id: u64, name: &str) -> u16 {
     let url = process.url(&format!("/accounts/{id}"));
     let request = stack.request(Method::PATCH, url).json(&json!({ "name": name }));
     request.send().await.unwrap().status().as_u16()
@@ -196,10 +201,14 @@ async fn rename_at(stack: &Stack, process: &Process, id: i64, name: &str) -> u16
 async fn of_two_processes_on_copies_of_a_database_the_second_refuses_writes_and_says_so() {
     let mut stack = Stack::start().await;
     let id = stack.create_account("1").await;
-    stop(&mut stack.accounts).await;
-    let copied = copy(&stack.database("accounts"), &stack.database("copy"), false);
-    stack.accounts.restart(|_| {}).await;
-    until_publishing(&stack, &stack.accounts, id).await;
+    stop(&mut stack.sources[Source::Accounts]).await;
+    let copied = copy(
+        &stack.database(Source::Accounts),
+        &stack.database(Source::Accounts).with_file_name("copy.db"),
+        false,
+    );
+    stack.sources[Source::Accounts].restart(|_| {}).await;
+    until_publishing(&stack, &stack.sources[Source::Accounts], id).await;
     stack.rename_account(id, "2").await;
     let twin = second(&copied, &stack.nats.url(), &[]).await;
     eventually(LONG, async || match rename_at(&stack, &twin, id, "twin").await {
@@ -219,8 +228,8 @@ async fn of_two_processes_on_copies_of_a_database_the_second_refuses_writes_and_
     for round in 0..20 {
         let name = format!("original {round}");
         let written = stack.rename_account(id, &name).await;
-        let token = written.headers()[TOKEN].to_str().unwrap();
-        let page = stack.page_with(0, id, "24h", &[(TOKEN, token)]).await;
+        let token = &written.token;
+        let page = stack.page_with(0, id, Window::Day, &[(TOKEN, token)]).await;
         assert_eq!(name_of(&page), name, "{}", page.cache_status);
     }
 }
@@ -232,11 +241,15 @@ async fn a_publisher_that_was_replaced_vouches_for_nothing_though_it_lives_on() 
     let mut stack = Stack::start().await;
     let id = stack.create_account("1").await;
     stack.cached_page(0, id).await;
-    let copied = copy(&stack.database("accounts"), &stack.database("copy"), true);
+    let copied = copy(
+        &stack.database(Source::Accounts),
+        &stack.database(Source::Accounts).with_file_name("copy.db"),
+        true,
+    );
     let link = Link::start(&stack.nats.url()).await;
     let twin = second(&copied, &link.url(), &["--renew-incarnation"]).await;
     eventually(LONG, async || {
-        match rename_at(&stack, &stack.accounts, id, "original").await {
+        match rename_at(&stack, &stack.sources[Source::Accounts], id, "original").await {
             503 => Ok(()),
             status => Err(status),
         }
@@ -263,5 +276,8 @@ async fn a_publisher_that_was_replaced_vouches_for_nothing_though_it_lives_on() 
         }
     }
     assert!(dated_later > 0, "no page claimed to have the write");
-    assert_eq!(rename_at(&stack, &stack.accounts, id, "original").await, 503);
+    assert_eq!(
+        rename_at(&stack, &stack.sources[Source::Accounts], id, "original").await,
+        503
+    );
 }

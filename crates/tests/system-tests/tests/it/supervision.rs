@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use reqwest::Method;
 use serde_json::json;
-use stack::{Process, Stack};
+use stack::{Process, Source, Stack};
 
 /// Waits until the process has ended, and asserts that it failed and said which task it was.
 async fn assert_ended_with(process: &mut Process, task: &str) {
@@ -39,22 +39,20 @@ async fn a_replica_whose_feed_panics_ends_and_says_so() {
 async fn a_source_whose_relay_panics_ends_and_says_so() {
     let mut stack = Stack::start().await;
     let id = stack.create_account("before").await;
-    stack
-        .accounts
+    stack.sources[Source::Accounts]
         .restart(|flags| flags.extend(["--fail-point", "panic"].map(str::to_owned)))
         .await;
-    let url = stack.accounts.url(&format!("/accounts/{id}"));
+    let url = stack.sources[Source::Accounts].url(&format!("/accounts/{id}"));
     let change = stack
         .request(Method::PATCH, url)
         .json(&json!({ "name": "after" }));
     let _ = change.send().await; // whether the answer still got out is a race
-    assert_ended_with(&mut stack.accounts, "the relay").await;
-    let applied = stack.applied(0, "accounts").await;
-    stack
-        .accounts
+    assert_ended_with(&mut stack.sources[Source::Accounts], "the relay").await;
+    let applied = stack.applied(0, Source::Accounts).await;
+    stack.sources[Source::Accounts]
         .restart(|flags| flags.truncate(flags.len() - 2))
         .await;
-    stack.until_applied(0, "accounts", applied).await;
+    stack.until_applied(0, Source::Accounts, applied).await;
     assert_eq!(stack.page(0, id).await.body["account"]["name"], "after");
 }
 

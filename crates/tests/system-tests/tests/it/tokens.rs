@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use stack::{Options, Page, Stack};
+use stack::{Options, Page, Source, Stack, Window};
 
 const TOKEN: &str = "consistency-token";
 
@@ -14,8 +14,8 @@ async fn two_replicas() -> Stack {
     Stack::start_with(options).await
 }
 
-async fn page_after(stack: &Stack, replica: usize, id: i64, token: &str) -> Page {
-    stack.page_with(replica, id, "24h", &[(TOKEN, token)]).await
+async fn page_after(stack: &Stack, replica: usize, id: u64, token: &str) -> Page {
+    stack.page_with(replica, id, Window::Day, &[(TOKEN, token)]).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -29,7 +29,7 @@ async fn the_token_of_a_write_shows_it_at_a_replica_that_has_not_heard_of_it() {
         stack.links[1].black_hole();
         let name = round.to_string();
         let written = stack.rename_account(id, &name).await;
-        let token = written.headers()[TOKEN].to_str().unwrap();
+        let token = &written.token;
         let others = stack.page(1, id).await;
         others_were_behind += usize::from(others.body["account"]["name"] != *name);
         let mine = page_after(&stack, 1, id, token).await;
@@ -49,9 +49,9 @@ async fn the_token_of_a_page_keeps_its_reader_from_going_back_at_another_replica
     stack.links[1].slow(Duration::from_millis(300));
     let (mut shown, mut token, mut others_went_back) = (0, String::new(), 0);
     for round in 1..=20 {
-        let applied = stack.applied(0, "accounts").await;
+        let applied = stack.applied(0, Source::Accounts).await;
         stack.rename_account(id, &round.to_string()).await;
-        stack.until_applied(0, "accounts", applied).await;
+        stack.until_applied(0, Source::Accounts, applied).await;
         for replica in [0, 1] {
             let plain = stack.page(replica, id).await.body["account"]["revision"]
                 .as_u64()

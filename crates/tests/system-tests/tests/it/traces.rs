@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use reqwest::Method;
 use serde_json::json;
-use stack::{Options, Stack};
+use stack::{Options, Source, Stack, Window};
 use test_support::{CollectedSpan, OtlpSink};
 
 pub(crate) async fn traced_stack(replicas: usize) -> (Stack, OtlpSink) {
@@ -72,7 +72,7 @@ async fn a_write_its_commit_its_publish_and_both_replicas_are_one_trace() {
     let (stack, sink) = traced_stack(2).await;
     let id = stack.create_account("before").await;
     let response = stack.rename_account(id, "after").await;
-    let trace_id = response.headers()["trace-id"].to_str().unwrap().to_owned();
+    let trace_id = response.trace_id;
 
     let processed = |spans: &[CollectedSpan]| {
         spans
@@ -131,7 +131,7 @@ async fn a_reader_who_waits_for_the_flight_of_another_points_to_its_trace() {
     let (stack, sink) = traced_stack(1).await;
     let id = stack.create_account("a").await;
     // An event during the flight would give the second reader a flight of its own.
-    stack.until_applied(0, "accounts", 0).await;
+    stack.until_applied(0, Source::Accounts, 0).await;
     stack.gate.hold_requests();
     let second = async {
         stack.gate.held().await;
@@ -160,7 +160,7 @@ async fn a_reader_who_waits_for_the_flight_of_another_points_to_its_trace() {
 /// Waits until so many reads have found no page.
 async fn until_missed(stack: &Stack, reads: u64) {
     test_support::eventually(Duration::from_secs(20), async || {
-        let labels = ["outcome=\"miss\""];
+        let labels = [("outcome", "miss")];
         match stack.count(&stack.pages[0], "page_reads_total", &labels).await {
             missed if missed >= reads => Ok(()),
             missed => Err(format!("{missed} reads found no page")),
@@ -175,15 +175,15 @@ async fn the_publish_of_a_restarted_source_belongs_to_the_trace_of_the_write() {
     let id = stack.create_account("before").await;
     stack.nats.kill();
     let response = stack.rename_account(id, "after").await;
-    let trace_id = response.headers()["trace-id"].to_str().unwrap().to_owned();
+    let trace_id = response.trace_id;
     // Its spans leave in batches: once they have, it may die.
     trace(&sink, &trace_id, |spans| {
         spans.iter().any(|span| span.name == "commit")
     })
     .await;
-    stack.accounts.kill().await;
+    stack.sources[Source::Accounts].kill().await;
     stack.nats.restart();
-    stack.accounts.restart(|_| {}).await;
+    stack.sources[Source::Accounts].restart(|_| {}).await;
     let spans = trace(&sink, &trace_id, |spans| {
         let there = |kind| spans.iter().any(|span| span.kind == kind);
         there("producer") && there("consumer")
@@ -198,7 +198,7 @@ async fn the_publish_of_a_restarted_source_belongs_to_the_trace_of_the_write() {
 async fn what_a_caller_wants_untraced_is_untraced_at_every_service_and_its_event_says_so() {
     let (stack, sink) = traced_stack(1).await;
     let id = stack.create_account("before").await;
-    stack.until_applied(0, "accounts", 0).await;
+    stack.until_applied(0, Source::Accounts, 0).await;
     let trace_id = "0af7651916cd43dd8448eb211c80319c";
     let untraced = [
         (
@@ -208,16 +208,16 @@ async fn what_a_caller_wants_untraced_is_untraced_at_every_service_and_its_event
         ("cache-control", "no-cache"),
     ];
     for _ in 0..5 {
-        stack.page_with(0, id, "24h", &untraced).await;
+        stack.page_with(0, id, Window::Day, &untraced).await;
     }
-    let url = stack.accounts.url(&format!("/accounts/{id}"));
+    let url = stack.sources[Source::Accounts].url(&format!("/accounts/{id}"));
     let write = stack
         .request(Method::PATCH, url)
         .json(&json!({ "name": "after" }));
     stack.send(write.header(untraced[0].0, untraced[0].1)).await;
 
     // What is exported after it comes after it: the reads of a trace that is wanted.
-    let wanted = stack.page_with(0, id, "24h", &untraced[1..]).await;
+    let wanted = stack.page_with(0, id, Window::Day, &untraced[1..]).await;
     let servers = |spans: &[CollectedSpan]| spans.iter().filter(|span| span.kind == "server").count();
     trace(&sink, &wanted.trace_id, |spans| servers(spans) == 4).await;
     let begun = sink.spans().into_iter().filter(|span| {
@@ -234,7 +234,7 @@ async fn what_a_caller_wants_untraced_is_untraced_at_every_service_and_its_event
 }
 
 /// What the last event about an account says of its writer's trace.
-async fn last_event(stack: &Stack, account: i64) -> String {
+async fn last_event(stack: &Stack, account: u64) -> String {
     let client = async_nats::connect(stack.nats.url()).await.unwrap();
     let stream = async_nats::jetstream::new(client)
         .get_stream("EVENTS")
@@ -260,7 +260,12 @@ async fn a_setting_of_telemetry_that_cannot_be_used_is_warned_of_and_ends_nothin
         ..Options::default()
     })
     .await;
-    for service in [&stack.accounts, &stack.endpoints, &stack.metrics, &stack.pages[0]] {
+    for service in [
+        &stack.sources[Source::Accounts],
+        &stack.sources[Source::Endpoints],
+        &stack.sources[Source::Metrics],
+        &stack.pages[0],
+    ] {
         test_support::eventually(Duration::from_secs(10), async || {
             let log = service.log();
             let warned = |setting| {
@@ -281,7 +286,7 @@ async fn a_setting_of_telemetry_that_cannot_be_used_is_warned_of_and_ends_nothin
 #[tokio::test(flavor = "multi_thread")]
 async fn log_lines_carry_the_trace_of_their_request() {
     let (mut stack, _sink) = traced_stack(1).await;
-    stack.metrics.kill().await;
+    stack.sources[Source::Metrics].kill().await;
     let id = stack.create_account("a").await;
     let page = stack.page(0, id).await;
     test_support::eventually(Duration::from_secs(10), async || {

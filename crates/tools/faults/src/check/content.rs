@@ -4,15 +4,15 @@ use std::collections::HashSet;
 
 use stack::{Incarnation, Mark, Source};
 
-use super::{Exercised, Rule, Violation, tell, violation};
+use super::{Exercised, Rule, Violation, describe, violation};
 use crate::history::{Response, What};
-use crate::known::{Evidence, Known};
+use crate::oracle::{Evidence, Oracle};
 
 /// The parts whose content is not what the mutation wrote that made their version.
-pub(super) fn wrong(known: &Known, response: &Response, exercised: &mut Exercised) -> Vec<Violation> {
+pub(super) fn wrong(oracle: &Oracle, response: &Response, exercised: &mut Exercised) -> Vec<Violation> {
     let mut found = Vec::new();
     for (source, part) in response.shown() {
-        let Some(mutation) = known.mutation(source, response.account, part.version) else {
+        let Some(mutation) = oracle.mutation(source, response.account, part.version) else {
             continue;
         };
         let right = match mutation.what {
@@ -45,19 +45,19 @@ pub(super) fn resurrected(
 
 /// An answer that shows less than was demanded of a source, and does not mark that source's part (rule 13).
 pub(super) fn short_of_token(
-    known: &Known,
+    oracle: &Oracle,
     response: &Response,
     exercised: &mut Exercised,
 ) -> Option<Violation> {
     let (source, demanded) = response.demanded?;
     let part = response.parts[source]?;
     exercised.tokens += 1;
-    let rank = |version| known.rank(source, response.account, version, response.received_at);
+    let rank = |version| oracle.rank(source, response.account, version, response.received_at);
     let (shown, due) = (rank(part.version)?, rank(demanded)?);
     if shown >= due || response.mark(source) != Mark::None {
         return None;
     }
-    let mutation = known.mutation(source, response.account, demanded);
-    let told = mutation.map(|mutation| tell(&Evidence::Mutation(mutation), source));
+    let mutation = oracle.mutation(source, response.account, demanded);
+    let told = mutation.map(|mutation| describe(&Evidence::Mutation(mutation), source));
     Some(violation(Rule::ShortOfToken, response, told))
 }

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use stack::Source;
 
-use super::{Exercised, Rule, tell, violation};
+use super::{Exercised, Rule, describe, violation};
 use crate::check::Violation;
 use crate::history::{Outcome, Response, Round, What};
-use crate::known::Known;
+use crate::oracle::Oracle;
 
 /// The date is rounded down to a millisecond.
 pub(super) const ROUNDING: Duration = Duration::from_millis(1);
@@ -24,19 +24,23 @@ pub(super) const fn oldest(response: &Response) -> Duration {
 }
 
 /// The parts that lack what was acknowledged before the date; marked or not.
-pub(super) fn incomplete(known: &Known, response: &Response, exercised: &mut Exercised) -> Vec<Violation> {
+pub(super) fn incomplete(oracle: &Oracle, response: &Response, exercised: &mut Exercised) -> Vec<Violation> {
     let Some(date) = response.fresh_as_of else {
         return Vec::new();
     };
     let mut found = Vec::new();
     for (source, part) in response.shown() {
-        let Some((due, evidence)) = known.due(source, response.account, date, response.received_at) else {
+        let Some((due, evidence)) = oracle.due(source, response.account, date, response.received_at) else {
             continue;
         };
         exercised.dated_parts += 1;
-        let shown = known.rank(source, response.account, part.version, response.received_at);
+        let shown = oracle.rank(source, response.account, part.version, response.received_at);
         if shown.is_some_and(|shown| shown < due) {
-            found.push(violation(Rule::Incomplete, response, [tell(&evidence, source)]));
+            found.push(violation(
+                Rule::Incomplete,
+                response,
+                [describe(&evidence, source)],
+            ));
         }
     }
     found
@@ -44,7 +48,7 @@ pub(super) fn incomplete(known: &Known, response: &Response, exercised: &mut Exe
 
 /// A 404 that does not say of which version it is, about an account that nothing is known to have deleted.
 pub(super) fn absent(
-    known: &Known,
+    oracle: &Oracle,
     round: &Round,
     response: &Response,
     exercised: &mut Exercised,
@@ -54,12 +58,12 @@ pub(super) fn absent(
         return None;
     }
     exercised.dated_parts += 1;
-    let (_, evidence) = known.due(Source::Accounts, response.account, date, response.received_at)?;
-    let crate::known::Evidence::Mutation(last) = evidence else {
+    let (_, evidence) = oracle.due(Source::Accounts, response.account, date, response.received_at)?;
+    let crate::oracle::Evidence::Mutation(last) = evidence else {
         return None;
     };
     // There is none if the account went with its database, or was created after the copy that was put back.
-    let (_, latest) = known.last(Source::Accounts, response.account)?;
+    let (_, latest) = oracle.last(Source::Accounts, response.account)?;
     let deletions = [last, latest]
         .into_iter()
         .any(|mutation| mutation.what == What::Deleted);

@@ -1,11 +1,11 @@
-//! How far behind an answer really was, whatever it says: the one measure that both arms can be held to.
+//! How far behind an answer really was, whatever it says: the one measure that fits both subjects.
 
 use std::time::Duration;
 
 use super::date::{ROUNDING, oldest};
 use super::{Rule, Violation, violation};
-use crate::history::{Arm, Mutation, Response};
-use crate::known::Known;
+use crate::history::{Mutation, Response, Subject};
+use crate::oracle::Oracle;
 
 /// How long the content of an answer had been overtaken when the answer was asked for.
 #[derive(Clone, Copy, Debug, Default)]
@@ -16,10 +16,10 @@ pub struct Lag {
     pub lacks: Option<Mutation>,
 }
 
-pub(super) fn of(known: &Known, response: &Response) -> Lag {
+pub(super) fn of(oracle: &Oracle, response: &Response) -> Lag {
     let lags = response.shown().filter_map(|(source, part)| {
-        let shown = known.rank(source, response.account, part.version, response.received_at)?;
-        let (at, mutation) = known.overtaken(source, response.account, shown)?;
+        let shown = oracle.rank(source, response.account, part.version, response.received_at)?;
+        let (at, mutation) = oracle.overtaken(source, response.account, shown)?;
         (at < response.sent_at).then(|| Lag {
             behind: response.sent_at.since(at),
             lacks: Some(mutation),
@@ -31,7 +31,7 @@ pub(super) fn of(known: &Known, response: &Response) -> Lag {
 /// Follows from I3, and says it as a reader would.
 pub(super) fn stale_unmarked(lag: &Lag, response: &Response) -> Option<Violation> {
     let limit = oldest(response) + ROUNDING;
-    let stale = response.replica.arm == Arm::Page && response.unmarked() && lag.behind > limit;
+    let stale = response.replica.subject == Subject::Page && response.unmarked() && lag.behind > limit;
     let told = || {
         let lacks = lag.lacks.map(|mutation| format!("lacks {mutation}"));
         let behind = format!("{:.6} s behind when it was asked for", lag.behind.as_secs_f64());

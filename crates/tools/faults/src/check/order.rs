@@ -6,9 +6,9 @@ use stack::{Mark, Source, Window};
 
 use super::{Findings, Rule, violation};
 use crate::history::{Replica, Response};
-use crate::known::{Known, Rank};
+use crate::oracle::{Oracle, Rank};
 
-/// One part of one variant of one page, in one life of a replica.
+/// One part of one variant of one page, in one run of a replica.
 type Line = (Replica, u64, u64, Window, Source);
 
 /// The furthest that each line has shown in the rounds before.
@@ -20,8 +20,8 @@ pub(super) struct Order {
 impl Order {
     /// Checks a round's answers against each other and against those of the rounds before, all of which were received before
     /// the first of these was asked for.
-    pub(super) fn check(&mut self, known: &Known, responses: &[Response], findings: &mut Findings) {
-        for (line, answers) in lines(known, responses) {
+    pub(super) fn check(&mut self, oracle: &Oracle, responses: &[Response], findings: &mut Findings) {
+        for (line, answers) in lines(oracle, responses) {
             let carried = self.furthest.get(&line);
             if let Some(furthest) = sweep(carried, answers, findings) {
                 self.furthest.insert(line, furthest);
@@ -33,19 +33,19 @@ impl Order {
 /// Each answer with the rank it shows at most, and at least: two histories may share a version.
 type Answers<'a> = Vec<(Rank, Rank, &'a Response)>;
 
-/// What is marked may be old; and an answer in one of two lives belongs to no line.
-fn lines<'a>(known: &Known, responses: &'a [Response]) -> HashMap<Line, Answers<'a>> {
+/// What is marked may be old; and an answer in one of two runs belongs to no line.
+fn lines<'a>(oracle: &Oracle, responses: &'a [Response]) -> HashMap<Line, Answers<'a>> {
     let mut lines: HashMap<Line, Answers<'a>> = HashMap::new();
     for response in responses {
-        let Some(life) = response.life else { continue };
+        let Some(run) = response.run else { continue };
         for (source, part) in response.shown() {
             if response.mark(source) != Mark::None {
                 continue;
             }
-            let most = known.rank(source, response.account, part.version, response.received_at);
-            let least = known.least_rank(source, response.account, part.version);
+            let most = oracle.rank(source, response.account, part.version, response.received_at);
+            let least = oracle.least_rank(source, response.account, part.version);
             if let Some((most, least)) = most.zip(least) {
-                let key = (response.replica, life, response.account, response.window, source);
+                let key = (response.replica, run, response.account, response.window, source);
                 lines.entry(key).or_default().push((most, least, response));
             }
         }

@@ -60,10 +60,10 @@ fn part(incarnation: Incarnation, revision: u64) -> Part {
 fn hit(revision: u64, milliseconds: u64) -> Response {
     Response {
         replica: Replica {
-            arm: Arm::Page,
+            subject: Subject::Page,
             index: 0,
         },
-        life: Some(2),
+        run: Some(2),
         account: 7,
         window: Window::Hour,
         sent_at: at(milliseconds),
@@ -192,7 +192,7 @@ fn an_unmarked_answer_that_is_far_behind_is_found_even_without_a_date() {
     assert_eq!(rules(&round(&mutations, &[marked(response, Mark::Stale)])), []);
     response.sent_at = at(3_001);
     assert_eq!(rules(&round(&mutations, &[response])), []);
-    response.replica.arm = Arm::Naive;
+    response.replica.subject = Subject::Naive;
     let findings = Checker::default().check(&round(&mutations, &[response]));
     assert_eq!(findings.lags[0].behind, Duration::from_millis(1_001));
 }
@@ -206,9 +206,9 @@ fn a_replica_that_goes_back_in_time_is_found() {
     assert_eq!(rules(&round(&[], &overlapping)), [], "neither came first");
     let marked_one = [hit(2, 1_000), marked(hit(1, 1_002), Mark::Stale)];
     assert_eq!(rules(&round(&[], &marked_one)), []);
-    let mut other_life = back;
-    other_life[1].life = Some(4);
-    assert_eq!(rules(&round(&[], &other_life)), []);
+    let mut other_run = back;
+    other_run[1].run = Some(4);
+    assert_eq!(rules(&round(&[], &other_run)), []);
     let mut other_replica = back;
     other_replica[1].replica.index = 1;
     assert_eq!(rules(&round(&[], &other_replica)), []);
@@ -257,7 +257,7 @@ fn trust_in_a_dead_source_is_found() {
     };
     let dead = [outage(Place::Source(Source::Accounts), 1_000, 2_000)];
     assert_eq!(judged(&dead, 1_001), []);
-    assert_eq!(judged(&dead, 1_002), [Rule::WithoutLife]);
+    assert_eq!(judged(&dead, 1_002), [Rule::WithoutLiveness]);
     let other = [outage(Place::Source(Source::Metrics), 1_000, 2_000)];
     assert_eq!(judged(&other, 1_400), [], "its part is not shown");
     let over = [outage(Place::Source(Source::Accounts), 1_000, 1_501)];
@@ -281,7 +281,7 @@ fn trust_in_a_source_that_is_neither_heard_nor_asked_is_found() {
         assert_eq!(judged(&[asked], 1_400), [], "it is heard");
         assert_eq!(judged(&[heard], 1_400), [], "it is asked");
         assert_eq!(judged(&[heard, asked], 1_101), []);
-        assert_eq!(judged(&[heard, asked], 1_102), [Rule::WithoutLife]);
+        assert_eq!(judged(&[heard, asked], 1_102), [Rule::WithoutLiveness]);
     }
     let elsewhere = [
         outage(Place::ReplicaToBroker(1), 1_000, 2_000),
@@ -295,7 +295,7 @@ fn an_account_that_is_shown_after_its_deletion_is_found() {
     let deleted = mutation(Source::Accounts, version(OLD, 2), What::Deleted, at(1_000));
     let mut checker = Checker::default();
     let _ = checker.check(&round(&[renamed(1, 500), deleted], &[]));
-    checker.calm();
+    checker.converged();
     let absent = Response {
         status: 404,
         ..hit(2, 1_500)

@@ -10,7 +10,7 @@ use crate::schedule::Place;
 impl Injector<'_> {
     /// The others choose another leader, and go on.
     pub(super) async fn kill_leader(&self, lasts: Duration) {
-        let mut broker = self.rig.broker.lock().await;
+        let mut broker = self.stack.broker.lock().await;
         let leader = broker.leader().await;
         tokio::task::block_in_place(|| broker.kill_one(leader));
         sleep(lasts).await;
@@ -19,7 +19,7 @@ impl Injector<'_> {
 
     /// The last one takes connections, stores nothing and hands nothing on.
     pub(super) async fn lose_quorum(&self, lasts: Duration) {
-        let mut broker = self.rig.broker.lock().await;
+        let mut broker = self.stack.broker.lock().await;
         let leader = broker.leader().await;
         tokio::task::block_in_place(|| {
             broker.kill_one(leader);
@@ -34,7 +34,7 @@ impl Injector<'_> {
 
     /// As an update that is in a hurry: it does not wait until a server has caught up before it stops the next.
     pub(super) async fn roll_broker(&self, lasts: Duration) {
-        let mut broker = self.rig.broker.lock().await;
+        let mut broker = self.stack.broker.lock().await;
         let servers = broker.copies();
         for number in 0..servers {
             tokio::task::block_in_place(|| {

@@ -39,19 +39,19 @@ impl Injector<'_> {
 
     /// Everything that is acknowledged between the two stops is undone.
     pub(super) async fn restore_source(&self, source: Source, stop: Stop, lasts: Duration) {
-        let mut process = self.rig.sources[source].lock().await;
+        let mut process = self.stack.sources[source].lock().await;
         end(&mut process, stop).await;
         let copy = self
-            .rig
+            .stack
             .copy_database(source, stop != Stop::TerminateAndLeaveOutTheLog);
         self.broken_for(Place::Source(source), AWAY).await;
         let copied_at = Moment::now();
         process.restart(|_| {}).await;
-        let incarnation = self.rig.note_birth(source, self.recorder).await;
+        let incarnation = self.stack.note_birth(source, self.recorder).await;
         sleep(lasts).await;
         end(&mut process, stop).await;
-        self.rig.delete_database(source);
-        self.rig.put_back(source, &copy);
+        self.stack.delete_database(source);
+        self.stack.put_back(source, &copy);
         self.broken_for(Place::Source(source), AWAY).await;
         let from = Moment::now();
         process.restart(|_| {}).await;
@@ -66,7 +66,7 @@ impl Injector<'_> {
 
     /// Two processes that both take themselves for the source. Readers and writers know the first one's address alone.
     pub(super) async fn twin_source(&self, source: Source, original: Original, lasts: Duration) {
-        let mut process = self.rig.sources[source].lock().await;
+        let mut process = self.stack.sources[source].lock().await;
         let away = matches!(original, Original::ComesLater | Original::ComesRenewedAndUnheard);
         if away {
             process.kill().await;
@@ -74,11 +74,11 @@ impl Injector<'_> {
             // Between two writes of its files, as a backup of the disk catches it.
             pause(&process);
         }
-        let copy = self.rig.copy_database(source, true);
+        let copy = self.stack.copy_database(source, true);
         if !away {
             process.resume();
         }
-        let twin = self.rig.start_twin(source, &copy).await;
+        let twin = self.stack.start_twin(source, &copy).await;
         let recorder = Arc::new(Recorder::of_a_twin());
         tokio::select! {
             () = self.meanwhile(source, original, &mut process, lasts) => {}
@@ -91,7 +91,7 @@ impl Injector<'_> {
     async fn meanwhile(&self, source: Source, original: Original, process: &mut Process, lasts: Duration) {
         let place = Place::Source(source);
         match original {
-            Original::Lives => sleep(lasts).await,
+            Original::GoesOn => sleep(lasts).await,
             Original::Restarts => {
                 sleep(lasts / 2).await;
                 process.kill().await;
@@ -117,7 +117,7 @@ impl Injector<'_> {
 
     async fn come_renewed(&self, source: Source, process: &mut Process, lasts: Duration) {
         let place = Place::SourceToBroker(source);
-        let link = &self.rig.links[&place];
+        let link = &self.stack.links[&place];
         link.cut().await;
         self.broken_for(Place::Source(source), lasts / 4).await;
         let flag = "--renew-incarnation".to_owned();
@@ -133,7 +133,7 @@ impl Injector<'_> {
 
     /// Writes what nobody may ever be shown; never ends.
     async fn write_to(&self, source: Source, twin: &Process, recorder: &Arc<Recorder>) {
-        let mut urls = self.rig.source_urls.clone();
+        let mut urls = self.stack.source_urls.clone();
         urls[source] = twin.url("");
         // Its own knowledge of ids and tokens: nobody is to read back what it acknowledges.
         let world = Arc::new(World::new(self.world.steady));
@@ -158,8 +158,11 @@ impl Injector<'_> {
     }
 
     async fn bring_back(&self, source: Source) {
-        let url = &self.rig.source_urls[source];
-        let (http, sources) = (client(ASKED_FOR), SourceClient::new(self.rig.source_urls.clone()));
+        let url = &self.stack.source_urls[source];
+        let (http, sources) = (
+            client(ASKED_FOR),
+            SourceClient::new(self.stack.source_urls.clone()),
+        );
         let until = Instant::now() + DECIDES_WITHIN;
         while Instant::now() < until {
             let ready = http.get(format!("{url}/readyz")).send().await;

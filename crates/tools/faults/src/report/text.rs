@@ -1,11 +1,11 @@
-//! The report as text: two arms side by side.
+//! The report as text: both subjects side by side.
 
 use std::fmt::{self, Write as _};
 use std::time::Duration;
 
 use super::{Report, RoundReport, Verdict};
 use crate::check::{Rule, Violation};
-use crate::history::Arm;
+use crate::history::Subject;
 use crate::schedule::Schedule;
 use crate::tally::{Spread, Tally};
 
@@ -39,7 +39,7 @@ impl fmt::Display for Report {
         self.write_answers(f)?;
         self.write_lags(f)?;
         self.write_ages(f)?;
-        self.write_calm(f)?;
+        self.write_convergence(f)?;
         self.write_checks(f)?;
         self.write_broken(f)?;
         writeln!(f, "\n{}", self.verdict())
@@ -103,9 +103,9 @@ impl Report {
             self.row(f, name, |tally| tally.lags[index])?;
         }
         self.row(f, "stale and not marked (> 1 s)", Tally::stale_unmarked)?;
-        for (arm, tally) in [(Arm::Page, &self.page), (Arm::Naive, &self.naive)] {
+        for (subject, tally) in [(Subject::Page, &self.page), (Subject::Naive, &self.naive)] {
             if let Some((lag, _)) = &tally.furthest {
-                writeln!(f, "  the longest, {arm}: {:.3} s", lag.behind.as_secs_f64())?;
+                writeln!(f, "  the longest, {subject}: {:.3} s", lag.behind.as_secs_f64())?;
             }
         }
         Ok(())
@@ -129,7 +129,7 @@ impl Report {
         writeln!(f, "{}", oldest("that is marked", self.page.oldest_marked))
     }
 
-    fn write_calm(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    fn write_convergence(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut took = self.convergences.clone();
         took.sort_unstable();
         let at = |share: usize| {
@@ -166,7 +166,7 @@ impl Report {
                 "parts held against an earlier answer (I2)",
                 exercised.ordered_parts,
             ),
-            ("parts of a source in the dark (I4)", exercised.lifeless_parts),
+            ("parts of a source in the dark (I4)", exercised.unproven_parts),
             ("contents held against what was written", exercised.contents),
             ("answers about a deleted account (I1)", exercised.deleted),
             ("answers to a Consistency-Token", exercised.tokens),
@@ -177,13 +177,13 @@ impl Report {
     }
 
     fn write_broken(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let count = |arm, rule| self.broken.get(&(arm, rule)).copied().unwrap_or_default();
+        let count = |subject, rule| self.broken.get(&(subject, rule)).copied().unwrap_or_default();
         let rules: std::collections::BTreeSet<Rule> = self.broken.keys().map(|(_, rule)| *rule).collect();
         if !rules.is_empty() {
             writeln!(f, "\n{:<64}{:>10}{:>12}", "broken", "page ×2", "naive-page")?;
         }
         for rule in rules {
-            let (page, naive) = (count(Arm::Page, rule), count(Arm::Naive, rule));
+            let (page, naive) = (count(Subject::Page, rule), count(Subject::Naive, rule));
             writeln!(f, "  {rule:<62}{page:>10}{naive:>12}")?;
         }
         for told in &self.told {

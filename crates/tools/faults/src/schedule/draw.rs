@@ -102,7 +102,7 @@ fn what(kind: Kind, pace: &Pace, random: &mut Random) -> (Action, Vec<Place>) {
         Kind::TwinSource => {
             let original = one_of(
                 &[
-                    Original::Lives,
+                    Original::GoesOn,
                     Original::Restarts,
                     Original::ComesLater,
                     Original::StandsStill,

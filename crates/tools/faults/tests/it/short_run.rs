@@ -4,7 +4,7 @@
 use clap::Parser as _;
 use faults::check::Rule;
 use faults::config::Config;
-use faults::history::Arm;
+use faults::history::Subject;
 use faults::report::{Report, Verdict};
 use faults::run::run;
 use faults::schedule::Schedule;
@@ -40,7 +40,7 @@ async fn the_page_keeps_its_promises_under_faults_that_the_naive_page_does_not_s
     for (what, count) in [
         ("dated", exercised.dated_parts),
         ("ordered", exercised.ordered_parts),
-        ("in the dark", exercised.lifeless_parts),
+        ("in the dark", exercised.unproven_parts),
         ("contents", exercised.contents),
         ("of deleted accounts", exercised.deleted),
         ("asked with a token", exercised.tokens),
@@ -59,7 +59,7 @@ async fn a_page_that_believes_itself_for_a_while_is_found_out() {
     assert_eq!(report.verdict(), Verdict::Broken);
     for rule in [Rule::TooOld, Rule::StaleUnmarked, Rule::NotConverged] {
         assert!(
-            report.broken.contains_key(&(Arm::Page, rule)),
+            report.broken.contains_key(&(Subject::Page, rule)),
             "{rule}: {:?}",
             report.broken
         );
@@ -70,7 +70,10 @@ async fn a_page_that_believes_itself_for_a_while_is_found_out() {
 async fn a_page_that_asks_at_every_read_becomes_right_without_a_hit() {
     let report = short_run(2, &["--strategy", "versioned"]).await;
     assert!(
-        report.broken.keys().all(|(arm, _)| *arm == Arm::Naive),
+        report
+            .broken
+            .keys()
+            .all(|(subject, _)| *subject == Subject::Naive),
         "{:?}",
         report.broken
     );

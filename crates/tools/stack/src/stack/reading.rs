@@ -6,7 +6,8 @@ use reqwest::{Method, Response};
 use serde_json::Value;
 
 use super::Stack;
-use crate::Process;
+use crate::sources::AccountId;
+use crate::{Process, Samples, Source, Window};
 
 /// Longer than anything here takes on a busy machine.
 const LONG: Duration = Duration::from_secs(20);
@@ -35,8 +36,8 @@ impl Stack {
     ///
     /// # Panics
     /// When the page service does not answer.
-    pub async fn page(&self, replica: usize, account: i64) -> Page {
-        self.page_with(replica, account, "24h", &[]).await
+    pub async fn page(&self, replica: usize, account: AccountId) -> Page {
+        self.page_with(replica, account, Window::Day, &[]).await
     }
 
     /// Reads the page of a window, with further headers.
@@ -46,11 +47,11 @@ impl Stack {
     pub async fn page_with(
         &self,
         replica: usize,
-        account: i64,
-        window: &str,
+        account: AccountId,
+        window: Window,
         headers: &[(&str, &str)],
     ) -> Page {
-        let url = self.pages[replica].url(&format!("/accounts/{account}?window={window}"));
+        let url = self.pages[replica].url(&format!("/accounts/{account}?window={}", window.name()));
         let request = self
             .request(Method::GET, url)
             .header("accept", "application/json");
@@ -61,7 +62,7 @@ impl Stack {
     }
 
     /// Reads until the page comes from the cache: the events of what was just created may still be on their way.
-    pub async fn cached_page(&self, replica: usize, account: i64) -> Page {
+    pub async fn cached_page(&self, replica: usize, account: AccountId) -> Page {
         crate::eventually(LONG, async || {
             let page = self.page(replica, account).await;
             if page.cache_status.starts_with("page; hit") {
@@ -74,14 +75,14 @@ impl Stack {
     }
 
     /// How many events of a source a replica has applied.
-    pub async fn applied(&self, replica: usize, source: &str) -> u64 {
-        let labels = [&*format!("source=\"{source}\""), "result=\"applied\""];
+    pub async fn applied(&self, replica: usize, source: Source) -> u64 {
+        let labels = [("source", source.name()), ("result", "applied")];
         self.count(&self.pages[replica], "page_events_total", &labels)
             .await
     }
 
     /// Waits until a replica has applied `count` more events of a source than `since`.
-    pub async fn until_applied(&self, replica: usize, source: &str, since: u64) {
+    pub async fn until_applied(&self, replica: usize, source: Source, since: u64) {
         crate::eventually(LONG, async || match self.applied(replica, source).await {
             now if now > since => Ok(()),
             now => Err(format!("{now} events of {source} were applied")),
@@ -105,44 +106,42 @@ impl Stack {
 
     /// Waits until a page service trusts every source.
     pub async fn until_trusted(&self, page: &Process) {
-        self.until_trusting(page, 3.0).await;
+        self.until_trusting(page, Source::ALL.len()).await;
     }
 
     /// Waits until a page service trusts no source any more.
     pub async fn until_distrusted(&self, page: &Process) {
-        self.until_trusting(page, 0.0).await;
+        self.until_trusting(page, 0).await;
     }
 
-    async fn until_trusting(&self, page: &Process, sources: f64) {
+    async fn until_trusting(&self, page: &Process, sources: usize) {
         crate::eventually(LONG, async || {
-            let trusted = self.metric(page, "page_source_trusted", &[]).await;
-            if (trusted - sources).abs() < 0.5 {
+            let trusted = self.count(page, "page_source_trusted", &[]).await;
+            if usize::try_from(trusted) == Ok(sources) {
                 Ok(())
             } else {
-                Err(format!("{trusted} of 3 sources are trusted"))
+                Err(format!("{trusted} of {} sources are trusted", Source::ALL.len()))
             }
         })
         .await;
     }
 
     /// The sum of a service's counters of this name that have all of these labels.
-    pub async fn count(&self, service: &Process, name: &str, labels: &[&str]) -> u64 {
+    pub async fn count(&self, service: &Process, name: &str, labels: &[(&str, &str)]) -> u64 {
         let sum = self.metric(service, name, labels).await;
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count")]
         let count = sum as u64;
         count
     }
 
-    /// The sum of a service's metrics of this name that have all of these labels, such as `result="applied"`.
+    /// The sum of a service's metrics of this name that have all of these labels; 0 if there is none.
     ///
     /// # Panics
     /// When the service does not answer.
-    pub async fn metric(&self, service: &Process, name: &str, labels: &[&str]) -> f64 {
-        let response = self
-            .send(self.request(Method::GET, service.url("/metrics")))
-            .await;
-        let text = response.text().await.expect("metrics are text");
-        values(&text, name, labels).sum()
+    pub async fn metric(&self, service: &Process, name: &str, labels: &[(&str, &str)]) -> f64 {
+        let samples = Samples::scrape(&self.client, &service.url("")).await;
+        let samples = samples.expect("the service tells what it counted");
+        samples.sum(name, labels).unwrap_or_default()
     }
 }
 
@@ -165,16 +164,4 @@ impl Page {
             body: response.json().await.expect("a page asked for as JSON is JSON"),
         }
     }
-}
-
-/// The values of a metric's series that have all of `labels`, from Prometheus text.
-fn values<'a>(text: &'a str, name: &'a str, labels: &'a [&str]) -> impl Iterator<Item = f64> + 'a {
-    let named = move |line: &str| {
-        line.strip_prefix(name)
-            .is_some_and(|rest| rest.starts_with(['{', ' ']))
-    };
-    let series = text
-        .lines()
-        .filter(move |line| named(line) && labels.iter().all(|label| line.contains(label)));
-    series.filter_map(|line| line.rsplit(' ').next()?.parse().ok())
 }

@@ -110,11 +110,10 @@ async fn a_page_and_a_change_are_shown_from_end_to_end() {
     assert!(shown.text().await.unwrap().contains("GET /accounts/{id}"));
 
     let change = stack.rename_account(account, "Fjord").await;
-    let change = change.headers()["trace-id"].to_str().unwrap().to_owned();
     let heard = "page: process events.accounts.*";
     viewer
         .until(
-            &change,
+            &change.trace_id,
             &[
                 "accounts: PATCH /accounts/{id}",
                 "accounts: commit",

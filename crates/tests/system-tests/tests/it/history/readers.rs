@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use jiff::Timestamp;
 use reqwest::Client;
 use serde_json::{Value, json};
-use stack::Stack;
+use stack::{Stack, Window};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
@@ -16,26 +16,26 @@ const READERS: usize = 4;
 
 /// The readers: each reads when it is told to, and none waits for the writer.
 pub(super) struct Readers {
-    orders: Vec<mpsc::UnboundedSender<(i64, &'static str)>>,
-    accounts: Vec<i64>,
+    orders: Vec<mpsc::UnboundedSender<(u64, Window)>>,
+    accounts: Vec<u64>,
     tasks: Vec<JoinHandle<Vec<Answer>>>,
 }
 
 /// What one of them got.
 #[derive(Debug)]
 pub(super) struct Answer {
-    pub(super) account: i64,
-    window: &'static str,
+    pub(super) account: u64,
+    window: Window,
     pub(super) fresh_as_of: Timestamp,
     /// Whether a part was missing or stale, and said so.
     pub(super) marked: bool,
     /// The revision of the list, and the ids on it.
-    pub(super) endpoints: (u64, Vec<i64>),
+    pub(super) endpoints: (u64, Vec<u64>),
     pub(super) metrics: u64,
 }
 
 impl Readers {
-    pub(super) fn start(stack: &Stack, accounts: &[i64]) -> Self {
+    pub(super) fn start(stack: &Stack, accounts: &[u64]) -> Self {
         let url = stack.pages[0].url("/accounts");
         let (mut orders, mut tasks) = (Vec::new(), Vec::new());
         for _ in 0..READERS {
@@ -76,11 +76,11 @@ impl Readers {
     }
 }
 
-async fn read(url: String, mut orders: mpsc::UnboundedReceiver<(i64, &'static str)>) -> Vec<Answer> {
+async fn read(url: String, mut orders: mpsc::UnboundedReceiver<(u64, Window)>) -> Vec<Answer> {
     let client = Client::new();
     let mut answers = Vec::new();
     while let Some((account, window)) = orders.recv().await {
-        let url = format!("{url}/{account}?window={window}");
+        let url = format!("{url}/{account}?window={}", window.name());
         let request = client.get(url).header("accept", "application/json");
         let answer = request.send().await.unwrap();
         assert_eq!(answer.status(), 200);
@@ -105,7 +105,7 @@ async fn read(url: String, mut orders: mpsc::UnboundedReceiver<(i64, &'static st
 
 /// For one reader no page goes back in time, but in a marked stale answer.
 fn check_never_back(answers: &[Answer]) {
-    let mut latest: HashMap<(i64, &str), (u64, u64)> = HashMap::new();
+    let mut latest: HashMap<(u64, Window), (u64, u64)> = HashMap::new();
     for answer in answers.iter().filter(|answer| !answer.marked) {
         let now = (answer.endpoints.0, answer.metrics);
         let before = latest.insert((answer.account, answer.window), now);

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use jiff::Timestamp;
 use reqwest::{Method, Response};
 use serde_json::{Value, json};
-use stack::Stack;
+use stack::{Source, Stack};
 
 use super::readers::Answer;
 use super::recording::{Edit, Kind, Recording, Sample, Step, What};
@@ -20,13 +20,13 @@ pub(super) struct Replay<'a> {
 }
 
 struct Account {
-    id: i64,
+    id: u64,
     /// By how many seconds its recording moves, so that its newest check is now.
     shift: i64,
     /// By name, those that there are.
-    endpoints: BTreeMap<String, i64>,
+    endpoints: BTreeMap<String, u64>,
     /// By name, also those that there were: the last round of an endpoint may end after its removal.
-    known: HashMap<String, i64>,
+    known: HashMap<String, u64>,
     /// Of what is no `http`.
     refused: HashSet<String>,
 }
@@ -49,9 +49,9 @@ pub(super) struct Tally {
 #[derive(Default)]
 pub(super) struct Truth {
     /// The list of endpoints at each revision.
-    lists: HashMap<(i64, u64), Vec<i64>>,
+    lists: HashMap<(u64, u64), Vec<u64>>,
     /// Revisions of endpoints and of metrics with the moment at which they were known to be committed, in their order.
-    acknowledged: [HashMap<i64, Vec<(Timestamp, u64)>>; 2],
+    acknowledged: [HashMap<u64, Vec<(Timestamp, u64)>>; 2],
 }
 
 const ENDPOINTS: usize = 0;
@@ -83,8 +83,8 @@ impl<'a> Replay<'a> {
     }
 
     /// The accounts' ids, in order.
-    pub(super) fn accounts(&self) -> Vec<i64> {
-        let mut ids: Vec<i64> = self.accounts.values().map(|account| account.id).collect();
+    pub(super) fn accounts(&self) -> Vec<u64> {
+        let mut ids: Vec<u64> = self.accounts.values().map(|account| account.id).collect();
         ids.sort_unstable();
         ids
     }
@@ -98,10 +98,7 @@ impl<'a> Replay<'a> {
 
     async fn edit(&mut self, account: &str, edit: &Edit) {
         let account = self.accounts.get_mut(account).unwrap();
-        let list = self
-            .stack
-            .endpoints
-            .url(&format!("/accounts/{}/endpoints", account.id));
+        let list = self.stack.sources[Source::Endpoints].url(&format!("/accounts/{}/endpoints", account.id));
         let there = account.endpoints.get(&edit.name).copied();
         let request = match (edit.event, there) {
             (Kind::Removed, None) => {
@@ -141,12 +138,12 @@ impl<'a> Replay<'a> {
             (_, Some(_)) => assert_eq!(answer.status(), 200),
             (_, None) => {
                 let body: Value = answer.json().await.unwrap();
-                let id = body["id"].as_i64().unwrap();
+                let id = body["id"].as_u64().unwrap();
                 account.endpoints.insert(edit.name.clone(), id);
                 account.known.insert(edit.name.clone(), id);
             }
         }
-        let mut ids: Vec<i64> = account.endpoints.values().copied().collect();
+        let mut ids: Vec<u64> = account.endpoints.values().copied().collect();
         ids.sort_unstable();
         let id = account.id;
         self.tally.edits += 1;
@@ -159,8 +156,8 @@ impl<'a> Replay<'a> {
     }
 
     /// Once the event of a removal is applied, no page has the endpoint.
-    async fn check_removed(&self, account: i64, endpoint: i64, removal: u64) {
-        self.until_heard("endpoints", self.tally.edits - self.tally.edits_of_nothing)
+    async fn check_removed(&self, account: u64, endpoint: u64, removal: u64) {
+        self.until_heard(Source::Endpoints, self.tally.edits - self.tally.edits_of_nothing)
             .await;
         let page = self.stack.page(0, account).await;
         let (revision, ids) = shown(&page.body);
@@ -184,10 +181,7 @@ impl<'a> Replay<'a> {
         if batch.is_empty() {
             return;
         }
-        let url = self
-            .stack
-            .metrics
-            .url(&format!("/accounts/{}/samples", account.id));
+        let url = self.stack.sources[Source::Metrics].url(&format!("/accounts/{}/samples", account.id));
         self.tally.samples += batch.len() as u64;
         self.tally.rounds += 1;
         let request = self.stack.request(Method::POST, url);
@@ -199,12 +193,12 @@ impl<'a> Replay<'a> {
 
     /// Waits until the page service has heard everything.
     pub(super) async fn until_applied(&self) {
-        self.until_heard("endpoints", self.tally.edits - self.tally.edits_of_nothing)
+        self.until_heard(Source::Endpoints, self.tally.edits - self.tally.edits_of_nothing)
             .await;
-        self.until_heard("metrics", self.tally.rounds).await;
+        self.until_heard(Source::Metrics, self.tally.rounds).await;
     }
 
-    async fn until_heard(&self, source: &str, events: u64) {
+    async fn until_heard(&self, source: Source, events: u64) {
         if let Some(before) = events.checked_sub(1) {
             self.stack.until_applied(0, source, before).await;
         }
@@ -223,7 +217,7 @@ impl<'a> Replay<'a> {
     }
 
     /// The names that were on an account's list and are not any more.
-    pub(super) fn removed_names(&self, account: i64) -> Vec<String> {
+    pub(super) fn removed_names(&self, account: u64) -> Vec<String> {
         let account = self.accounts.values().find(|known| known.id == account);
         let account = account.unwrap();
         let names = account.known.keys();
@@ -235,13 +229,13 @@ impl<'a> Replay<'a> {
 }
 
 impl Truth {
-    fn acknowledge(&mut self, source: usize, account: i64, at: Timestamp, revision: u64) {
+    fn acknowledge(&mut self, source: usize, account: u64, at: Timestamp, revision: u64) {
         let known = &mut self.acknowledged[source];
         known.entry(account).or_default().push((at, revision));
     }
 
     /// The list of an account's endpoints as it is now, with its revision.
-    pub(super) fn latest(&self, account: i64) -> (u64, Vec<i64>) {
+    pub(super) fn latest(&self, account: u64) -> (u64, Vec<u64>) {
         let lists = self.lists.iter().filter(|((of, _), _)| *of == account);
         let latest = lists.max_by_key(|((_, revision), _)| *revision);
         let ((_, revision), ids) = latest.unwrap();
@@ -268,7 +262,7 @@ impl Truth {
     }
 }
 
-fn sample_json(endpoint: i64, shift: i64, sample: &Sample) -> Value {
+fn sample_json(endpoint: u64, shift: i64, sample: &Sample) -> Value {
     let at = Timestamp::from_second(sample.unix_time + shift).unwrap();
     let mut sample = json!(sample.found);
     sample["endpoint_id"] = json!(endpoint);

@@ -13,8 +13,8 @@ use tokio::time::{Instant, sleep};
 
 use crate::check::{Rule, Violation};
 use crate::client::{Answer, Reader, Wanted};
-use crate::history::{Arm, Outcome, Replica};
-use crate::rig::{NAIVE, Rig};
+use crate::history::{Outcome, Replica, Subject};
+use crate::under_test::{NAIVE, StackUnderTest};
 use crate::world::World;
 
 /// Between two looks at the pages that are not right yet.
@@ -26,9 +26,9 @@ const SIDE_BY_SIDE: usize = 8;
 
 /// Looks at the stack while nobody writes.
 #[derive(Debug)]
-pub struct Calm<'run> {
+pub struct Inspector<'run> {
     /// What is looked at.
-    pub rig: &'run Rig,
+    pub stack: &'run StackUnderTest,
     /// What there is to look at.
     pub world: &'run World,
     /// By whom.
@@ -39,11 +39,11 @@ pub struct Calm<'run> {
 /// What a look at all pages found.
 #[derive(Debug, Default)]
 pub struct Convergence {
-    /// How long each replica on trial took, from the end of the last repair.
+    /// How long each replica under test took, from the end of the last repair.
     pub took: Vec<Duration>,
     /// How many pages each of them had to get right.
     pub pages: usize,
-    /// How many pages of the control were wrong when those on trial had all become right.
+    /// How many pages of the control were wrong when those under test had all become right.
     pub naive_wrong: usize,
     /// What did not become right.
     pub violations: Vec<Violation>,
@@ -54,18 +54,18 @@ type Read = Result<Answer, String>;
 /// A page as it should be; none if there is no such account.
 type Right = Option<Value>;
 
-impl<'run> Calm<'run> {
+impl<'run> Inspector<'run> {
     /// Looks at this stack.
-    pub fn new(rig: &'run Rig, world: &'run World, reader: &'run Reader) -> Self {
+    pub fn new(stack: &'run StackUnderTest, world: &'run World, reader: &'run Reader) -> Self {
         Self {
-            rig,
+            stack,
             world,
             reader,
-            sources: SourceClient::with_patience(rig.source_urls.clone(), ANSWERS_WITHIN),
+            sources: SourceClient::with_patience(stack.source_urls.clone(), ANSWERS_WITHIN),
         }
     }
 
-    /// Waits until every page of every replica on trial is whole and equal to what its sources answer (I5); and comes from the
+    /// Waits until every page of every replica under test is whole and equal to what its sources answer (I5); and comes from the
     /// cache, or the cache has not recovered. A strategy that asks the sources at every read has no such state to get to.
     pub async fn converge(&self, within: Duration) -> Convergence {
         let began = Instant::now();
@@ -75,7 +75,7 @@ impl<'run> Calm<'run> {
             ..Convergence::default()
         };
         let mut pending: BTreeMap<(Replica, Page), String> = BTreeMap::new();
-        for replica in self.on_trial() {
+        for replica in self.under_test() {
             pending.extend(
                 pages
                     .iter()
@@ -88,7 +88,7 @@ impl<'run> Calm<'run> {
             let looked = began.elapsed();
             let right = self.truth(&pages).await;
             for (key, answer) in answers {
-                let hits = self.rig.hits[key.0.index];
+                let hits = self.stack.hits[key.0.index];
                 match answer
                     .and_then(|answer| well_served(answer, hits))
                     .and_then(|answer| differs(&answer, &right[&key.1]))
@@ -131,7 +131,7 @@ impl<'run> Calm<'run> {
         let mut violations = Vec::new();
         for afresh in [false, true] {
             let all = self
-                .on_trial()
+                .under_test()
                 .flat_map(|replica| pages.iter().map(move |page| (replica, *page)));
             let mut doubtful: Vec<_> = all.collect();
             let mut troubles = Vec::new();
@@ -148,16 +148,16 @@ impl<'run> Calm<'run> {
             }
             violations.extend(troubles.into_iter().map(|((replica, _), trouble)| Violation {
                 rule: Rule::NotConverged,
-                arm: Arm::Page,
+                subject: Subject::Page,
                 evidence: vec![format!("{replica} had been right, and then: {trouble}")],
             }));
         }
         violations
     }
 
-    fn on_trial(&self) -> impl Iterator<Item = Replica> {
-        let replicas = self.rig.replicas.iter().map(|(replica, _)| *replica);
-        replicas.filter(|replica| replica.arm == Arm::Page)
+    fn under_test(&self) -> impl Iterator<Item = Replica> {
+        let replicas = self.stack.replicas.iter().map(|(replica, _)| *replica);
+        replicas.filter(|replica| replica.subject == Subject::Page)
     }
 
     async fn read_all(&self, wanted: &[(Replica, Page)], afresh: bool) -> Vec<((Replica, Page), Read)> {
@@ -171,7 +171,7 @@ impl<'run> Calm<'run> {
     }
 
     async fn read(&self, replica: Replica, (account, window): Page, afresh: bool) -> Read {
-        let url = self.rig.replicas.iter().find(|(known, _)| *known == replica);
+        let url = self.stack.replicas.iter().find(|(known, _)| *known == replica);
         let url = url.map(|(_, url)| url.as_str()).unwrap_or_default();
         let wanted = Wanted {
             account,
@@ -231,7 +231,7 @@ fn late(pending: &BTreeMap<(Replica, Page), String>, within: Duration) -> Violat
         .map(|((replica, _), trouble)| format!("{replica}: {trouble}"));
     Violation {
         rule: Rule::NotConverged,
-        arm: Arm::Page,
+        subject: Subject::Page,
         evidence: std::iter::once(told).chain(some).collect(),
     }
 }

@@ -1,4 +1,4 @@
-//! The stack on trial: real processes, a real broker, and a link on every way between them.
+//! The stack under test: real processes, a real broker, and a link on every way between them.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -13,13 +13,13 @@ use tokio::task::JoinSet;
 
 use crate::broker::Broker;
 use crate::config::{PageFlags, REPLICAS};
-use crate::history::{Arm, Replica};
-use crate::recorder::{Lives, Recorder};
+use crate::history::{Replica, Subject};
+use crate::recorder::{ProcessRuns, Recorder};
 use crate::schedule::Place;
 
 /// The control: it has the first replica's links, and its faults.
 pub const NAIVE: Replica = Replica {
-    arm: Arm::Naive,
+    subject: Subject::Naive,
     index: 0,
 };
 
@@ -47,7 +47,7 @@ pub struct Twin {
 
 /// Everything that runs. It ends when this is dropped.
 #[derive(Debug)]
-pub struct Rig {
+pub struct StackUnderTest {
     pub(crate) broker: Mutex<Broker>,
     pub(crate) sources: PerSource<Mutex<Process>>,
     pub(crate) pages: [Mutex<Process>; REPLICAS],
@@ -64,11 +64,11 @@ pub struct Rig {
     /// By the index of a page replica: whether its strategy answers from the cache once all is well.
     pub hits: [bool; REPLICAS],
     /// Which process answers whom.
-    pub lives: Arc<Lives>,
+    pub runs: Arc<ProcessRuns>,
     folder: TempDir,
 }
 
-impl Rig {
+impl StackUnderTest {
     /// Starts everything. Each page replica gets the flags that stand at its place.
     ///
     /// # Panics
@@ -121,7 +121,7 @@ impl Rig {
             source_urls,
             replicas,
             hits: flags_of_pages.each_ref().map(|page| page.hits),
-            lives: Arc::default(),
+            runs: Arc::default(),
             folder,
         }
     }
@@ -251,10 +251,10 @@ async fn incarnation_of(sources: &SourceClient, source: Source) -> Result<Incarn
     Ok(version.incarnation)
 }
 
-/// A page replica on trial.
+/// A page replica under test.
 pub const fn page_replica(index: usize) -> Replica {
     Replica {
-        arm: Arm::Page,
+        subject: Subject::Page,
         index,
     }
 }

@@ -58,7 +58,7 @@ impl fmt::Display for Stop {
 impl fmt::Display for Original {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Lives => "lives on",
+            Self::GoesOn => "lives on",
             Self::Restarts => "is restarted",
             Self::ComesLater => "comes back in the middle",
             Self::ComesRenewedAndUnheard => "comes back renewed and unheard",

@@ -22,7 +22,7 @@ fn mutation(incarnation: Incarnation, revision: u64, acked_at: u64) -> Mutation 
     }
 }
 
-fn known(mutations: &[Mutation]) -> Known {
+fn oracle_of(mutations: &[Mutation]) -> Oracle {
     let birth = |incarnation, at| Birth {
         source: Source::Accounts,
         incarnation,
@@ -30,13 +30,13 @@ fn known(mutations: &[Mutation]) -> Known {
         from: Moment(at),
         known_at: Moment(at),
     };
-    let mut known = Known::default();
-    known.learn(&Round {
+    let mut oracle = Oracle::default();
+    oracle.learn(&Round {
         births: vec![birth(OLD, 0), birth(NEW, 100)],
         mutations: mutations.to_vec(),
         ..Round::default()
     });
-    known
+    oracle
 }
 
 fn rank(generation: usize, revision: u64) -> Rank {
@@ -46,9 +46,9 @@ fn rank(generation: usize, revision: u64) -> Rank {
 #[test]
 fn what_is_due_is_the_furthest_that_was_acknowledged_before() {
     // Two writers: revision 3 is acknowledged before revision 2.
-    let known = known(&[mutation(OLD, 1, 10), mutation(OLD, 3, 20), mutation(OLD, 2, 30)]);
+    let oracle = oracle_of(&[mutation(OLD, 1, 10), mutation(OLD, 3, 20), mutation(OLD, 2, 30)]);
     let due = |at| {
-        known
+        oracle
             .due(Source::Accounts, 1, Moment(at), Moment(at))
             .map(|(rank, _)| rank)
     };
@@ -60,9 +60,9 @@ fn what_is_due_is_the_furthest_that_was_acknowledged_before() {
 
 #[test]
 fn a_new_database_voids_what_the_old_one_acknowledged() {
-    let known = known(&[mutation(OLD, 9, 50), mutation(NEW, 1, 110)]);
+    let oracle = oracle_of(&[mutation(OLD, 9, 50), mutation(NEW, 1, 110)]);
     let due = |at| {
-        known
+        oracle
             .due(Source::Accounts, 1, Moment(at), Moment(at))
             .map(|(rank, _)| rank)
     };
@@ -73,9 +73,9 @@ fn a_new_database_voids_what_the_old_one_acknowledged() {
 
 #[test]
 fn an_answer_is_overtaken_by_the_first_acknowledgement_of_anything_further() {
-    let known = known(&[mutation(OLD, 1, 10), mutation(OLD, 3, 20), mutation(OLD, 2, 30)]);
+    let oracle = oracle_of(&[mutation(OLD, 1, 10), mutation(OLD, 3, 20), mutation(OLD, 2, 30)]);
     let overtaken = |revision| {
-        known
+        oracle
             .overtaken(Source::Accounts, 1, rank(0, revision))
             .map(|(at, mutation)| (at.0, mutation.version.revision))
     };
@@ -87,17 +87,17 @@ fn an_answer_is_overtaken_by_the_first_acknowledgement_of_anything_further() {
 
 #[test]
 fn a_version_of_an_unknown_database_has_no_rank() {
-    let known = known(&[]);
+    let oracle = oracle_of(&[]);
     let version = Version {
         incarnation: Incarnation(3),
         revision: 1,
         nonce: 1,
     };
-    assert_eq!(known.rank(Source::Accounts, 1, version, Moment(200)), None);
+    assert_eq!(oracle.rank(Source::Accounts, 1, version, Moment(200)), None);
 }
 
 /// A copy taken at 25 is put back at 50; at 70 the source gives it the new incarnation.
-fn set_back(mutations: &[Mutation]) -> Known {
+fn set_back(mutations: &[Mutation]) -> Oracle {
     let birth = |incarnation, origin, at| Birth {
         source: Source::Accounts,
         incarnation,
@@ -106,8 +106,8 @@ fn set_back(mutations: &[Mutation]) -> Known {
         known_at: Moment(at + 1),
     };
     let copied_at = Moment(25);
-    let mut known = Known::default();
-    known.learn(&Round {
+    let mut oracle = Oracle::default();
+    oracle.learn(&Round {
         births: vec![
             birth(OLD, Origin::Empty, 0),
             birth(OLD, Origin::Restored { copied_at }, 50),
@@ -116,52 +116,52 @@ fn set_back(mutations: &[Mutation]) -> Known {
         mutations: mutations.to_vec(),
         ..Round::default()
     });
-    known
+    oracle
 }
 
-fn due(known: &Known, date: u64, at: u64) -> Option<Rank> {
-    let due = known.due(Source::Accounts, 1, Moment(date), Moment(at));
+fn due(oracle: &Oracle, date: u64, at: u64) -> Option<Rank> {
+    let due = oracle.due(Source::Accounts, 1, Moment(date), Moment(at));
     due.map(|(rank, _)| rank)
 }
 
 #[test]
 fn what_a_restore_undid_is_due_until_then_and_what_was_before_the_copy_for_ever() {
-    let known = set_back(&[mutation(OLD, 1, 20), mutation(OLD, 2, 30)]);
-    assert_eq!(due(&known, 40, 45), Some(rank(0, 2)));
+    let oracle = set_back(&[mutation(OLD, 1, 20), mutation(OLD, 2, 30)]);
+    assert_eq!(due(&oracle, 40, 45), Some(rank(0, 2)));
     assert_eq!(
-        due(&known, 40, 50),
+        due(&oracle, 40, 50),
         Some(rank(0, 1)),
         "undone by the time of the answer"
     );
-    assert_eq!(due(&known, 60, 60), Some(rank(1, 1)), "the copy's own");
+    assert_eq!(due(&oracle, 60, 60), Some(rank(1, 1)), "the copy's own");
     assert_eq!(
-        due(&known, 80, 80),
+        due(&oracle, 80, 80),
         Some(rank(2, 1)),
         "and still, under the new name"
     );
-    let last = known.last(Source::Accounts, 1).unwrap();
+    let last = oracle.last(Source::Accounts, 1).unwrap();
     assert_eq!((last.0, last.1.version.revision), (rank(2, 1), 1));
 }
 
 #[test]
 fn two_histories_that_share_a_revision_are_told_apart_by_the_nonce() {
     let (kept, undone, redone) = (mutation(OLD, 1, 20), mutation(OLD, 2, 30), mutation(OLD, 2, 60));
-    let known = set_back(&[kept, undone, redone]);
-    let shown = |mutation: Mutation, at| known.rank(Source::Accounts, 1, mutation.version, Moment(at));
+    let oracle = set_back(&[kept, undone, redone]);
+    let shown = |mutation: Mutation, at| oracle.rank(Source::Accounts, 1, mutation.version, Moment(at));
     assert_eq!(shown(kept, 40), Some(rank(0, 1)));
     assert_eq!(shown(kept, 55), Some(rank(1, 1)), "the copy has it too");
     assert_eq!(shown(undone, 65), Some(rank(0, 2)));
     assert_eq!(shown(redone, 65), Some(rank(1, 2)));
-    assert_eq!(due(&known, 61, 61), Some(rank(1, 2)), "written since");
+    assert_eq!(due(&oracle, 61, 61), Some(rank(1, 2)), "written since");
     let renewed = Version {
         incarnation: NEW,
         ..redone.version
     };
     assert_eq!(
-        known.rank(Source::Accounts, 1, renewed, Moment(80)),
+        oracle.rank(Source::Accounts, 1, renewed, Moment(80)),
         Some(rank(2, 2))
     );
-    let written = known.mutation(Source::Accounts, 1, renewed).unwrap();
+    let written = oracle.mutation(Source::Accounts, 1, renewed).unwrap();
     assert_eq!(written.serial, redone.serial);
 }
 
@@ -171,8 +171,8 @@ fn a_deletion_that_a_restore_undid_is_none() {
         what: What::Deleted,
         ..mutation(OLD, revision, acked_at)
     };
-    let incarnations = |known: &Known| {
-        known
+    let incarnations = |oracle: &Oracle| {
+        oracle
             .deleted()
             .map(|(_, incarnation)| incarnation)
             .collect::<Vec<_>>()

@@ -4,9 +4,9 @@ use std::fmt;
 
 use stack::{Mark, Source};
 
-use super::{Arm, Mutation, Outage, Outcome, Replica, Response};
+use super::{Mutation, Outage, Outcome, Replica, Response, Subject};
 
-impl fmt::Display for Arm {
+impl fmt::Display for Subject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Page => "page",
@@ -17,9 +17,9 @@ impl fmt::Display for Arm {
 
 impl fmt::Display for Replica {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.arm {
-            Arm::Page => write!(f, "page-{}", self.index),
-            Arm::Naive => write!(f, "naive-page"),
+        match self.subject {
+            Subject::Page => write!(f, "page-{}", self.index),
+            Subject::Naive => write!(f, "naive-page"),
         }
     }
 }
@@ -50,9 +50,9 @@ impl fmt::Display for Response {
             self.window.name(),
             self.replica
         )?;
-        match self.life {
-            Some(life) => write!(f, ", life {life}")?,
-            None => write!(f, ", in one of two lives")?,
+        match self.run {
+            Some(run) => write!(f, ", run {run}")?,
+            None => write!(f, ", in one of two runs")?,
         }
         write!(f, "; sent {}, received {}", self.sent_at, self.received_at)?;
         if let Some(date) = self.fresh_as_of {

@@ -18,10 +18,14 @@ pub(super) fn without(response: &Response, outages: &[Outage], exercised: &mut E
         let Some(since) = dark_since(response, source, outages) else {
             continue;
         };
-        exercised.lifeless_parts += 1;
+        exercised.unproven_parts += 1;
         if date > since.plus(ROUNDING) {
             let told = broken(response, source, outages).map(ToString::to_string);
-            found.push(violation(Rule::WithoutLife, response, told.collect::<Vec<_>>()));
+            found.push(violation(
+                Rule::WithoutLiveness,
+                response,
+                told.collect::<Vec<_>>(),
+            ));
         }
     }
     found

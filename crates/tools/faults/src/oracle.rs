@@ -20,7 +20,7 @@ pub struct Rank {
 
 /// What was acknowledged, by source and account.
 #[derive(Debug, Default)]
-pub struct Known {
+pub struct Oracle {
     eras: PerSource<Eras>,
     lines: HashMap<(Source, u64), Line>,
     /// What second publishers acknowledged, by source, account, revision and nonce.
@@ -36,7 +36,7 @@ pub enum Evidence {
     Birth(Incarnation, Moment),
 }
 
-impl Known {
+impl Oracle {
     /// Takes in what a round brought.
     pub fn learn(&mut self, round: &Round) {
         for birth in &round.births {

@@ -8,12 +8,12 @@ use serde_json::json;
 use stack::sources::Fragment;
 use stack::{Moment, SOURCES, Source, Window};
 
-use super::{Calm, Page, Right, SIDE_BY_SIDE};
+use super::{Inspector, Page, Right, SIDE_BY_SIDE};
 use crate::check::{Rule, Violation};
-use crate::history::{Arm, Round, What};
-use crate::known::Known;
+use crate::history::{Round, Subject, What};
+use crate::oracle::Oracle;
 
-impl Calm<'_> {
+impl Inspector<'_> {
     /// The pages that this program composes itself from what the sources answer now, which heals nothing as a composition by a
     /// cache would.
     pub(super) async fn truth(&self, pages: &[Page]) -> HashMap<Page, Right> {
@@ -41,7 +41,7 @@ impl Calm<'_> {
     }
 
     /// Whether each source still has what it acknowledged, of the accounts that a round touched.
-    pub async fn durable(&self, known: &Known, round: &Round) -> Vec<Violation> {
+    pub async fn durable(&self, oracle: &Oracle, round: &Round) -> Vec<Violation> {
         let touched: BTreeSet<_> = round
             .mutations
             .iter()
@@ -49,10 +49,10 @@ impl Calm<'_> {
             .collect();
         let mut lost = Vec::new();
         for (source, account) in touched {
-            if let Some(trouble) = self.lost(known, source, account).await {
+            if let Some(trouble) = self.lost(oracle, source, account).await {
                 lost.push(Violation {
                     rule: Rule::LostMutation,
-                    arm: Arm::Page,
+                    subject: Subject::Page,
                     evidence: vec![trouble],
                 });
             }
@@ -60,14 +60,14 @@ impl Calm<'_> {
         lost
     }
 
-    async fn lost(&self, known: &Known, source: Source, account: u64) -> Option<String> {
-        let (due, mutation) = known.last(source, account)?;
+    async fn lost(&self, oracle: &Oracle, source: Source, account: u64) -> Option<String> {
+        let (due, mutation) = oracle.last(source, account)?;
         let Some(fragment) = self.fragment(source, account, Window::Hour).await else {
             return Some(format!("{source} does not answer about account {account}"));
         };
         let version = fragment.version;
         let now = Moment::now();
-        let there = version.and_then(|version| known.rank(source, account, version, now));
+        let there = version.and_then(|version| oracle.rank(source, account, version, now));
         let nonce = version.map(|version| version.nonce);
         let text = fragment.body.to_string();
         // Exactly this version must have exactly this content; a later one is by a write that was not acknowledged, or by what
