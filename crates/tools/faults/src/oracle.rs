@@ -1,14 +1,12 @@
 //! Everything that was acknowledged so far, arranged to be asked what an answer must show.
 
 mod eras;
-mod line;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
-use stack::{Incarnation, Moment, PerSource, Source, Version};
+use stack::{AcknowledgedWrite, AcknowledgedWrites, Incarnation, Moment, PerSource, Source, Version};
 
 use self::eras::Eras;
-use self::line::Line;
 use crate::history::{Mutation, Origin, Round, What};
 
 /// How far a version is: which of its source's histories in the order of their births, then the revision.
@@ -22,10 +20,14 @@ pub struct Rank {
 #[derive(Debug, Default)]
 pub struct Oracle {
     eras: PerSource<Eras>,
-    lines: HashMap<(Source, u64), Line>,
+    writes: HashMap<(Source, u64), AcknowledgedWrites<Rank, Mutation>>,
+    /// The mutation that made a version, by source, account, revision and nonce, whatever its history is called by now.
+    made: HashMap<(Source, u64, u64, u64), (Rank, Mutation)>,
     /// What second publishers acknowledged, by source, account, revision and nonce.
     by_twins: HashMap<(Source, u64, u64, u64), Mutation>,
 }
+
+type Write = AcknowledgedWrite<Rank, Mutation>;
 
 /// Why an answer must show at least a rank.
 #[derive(Clone, Copy, Debug)]
@@ -43,21 +45,15 @@ impl Oracle {
             self.eras[birth.source].add(birth);
         }
         for mutation in &round.twins.acknowledged {
-            let Version { revision, nonce, .. } = mutation.version;
-            let made = (mutation.source, mutation.account, revision, nonce);
-            self.by_twins.insert(made, *mutation);
+            self.by_twins.insert(made_by(mutation), *mutation);
         }
-        let mut touched = HashSet::new();
         for mutation in &round.mutations {
             // A mutation of a history nobody knows of cannot be ranked; `unranked` tells of it.
             if let Some(rank) = self.eras[mutation.source].rank_of(mutation) {
-                let key = (mutation.source, mutation.account);
-                self.lines.entry(key).or_default().add(rank, *mutation);
-                touched.insert(key);
+                let writes = self.writes.entry((mutation.source, mutation.account));
+                writes.or_default().add(rank, mutation.acked_at, *mutation);
+                self.made.insert(made_by(mutation), (rank, *mutation));
             }
-        }
-        for key in touched {
-            self.lines.entry(key).or_default().arrange();
         }
     }
 
@@ -101,33 +97,28 @@ impl Oracle {
     /// From the moment at which a copy of the database was put back, nothing is due that this undid.
     pub fn due(&self, source: Source, account: u64, date: Moment, at: Moment) -> Option<(Rank, Evidence)> {
         let eras = &self.eras[source];
-        let line = self.lines.get(&(source, account));
+        let writes = self.writes.get(&(source, account));
         let restored = eras.restored_before(at);
-        let acknowledged = line.and_then(|line| {
-            let (rank, mutation) = line.acknowledged_before(date)?;
-            if restored.is_some_and(|restored| rank.generation < restored) {
-                return line.furthest(|rank, mutation| {
-                    mutation.acked_at < date && eras.keeps(rank, mutation, restored.unwrap_or_default())
-                });
-            }
-            Some((rank, mutation))
-        });
-        let acknowledged = acknowledged.map(|(rank, mutation)| (rank, Evidence::Mutation(mutation)));
+        let undone = |write: &Write| {
+            restored.is_some_and(|restored| {
+                write.rank.generation < restored && !eras.keeps(write.rank, &write.write, restored)
+            })
+        };
+        let acknowledged =
+            writes.and_then(|writes| writes.furthest(|write| write.at < date && !undone(write)));
+        let acknowledged = acknowledged.map(|write| (write.rank, Evidence::Mutation(write.write)));
         let born = eras.born_before(date).map(|(generation, incarnation, known_at)| {
-            let kept = line.and_then(|line| {
-                line.furthest(|rank, mutation| {
-                    rank.generation < generation && eras.keeps(rank, mutation, generation)
+            let kept = writes.and_then(|writes| {
+                writes.furthest(|write| {
+                    write.rank.generation < generation && eras.keeps(write.rank, &write.write, generation)
                 })
             });
             let rank = Rank {
                 generation,
-                revision: kept.map_or(0, |(rank, _)| rank.revision),
+                revision: kept.map_or(0, |write| write.rank.revision),
             };
             let birth = Evidence::Birth(incarnation, known_at);
-            (
-                rank,
-                kept.map_or(birth, |(_, mutation)| Evidence::Mutation(mutation)),
-            )
+            (rank, kept.map_or(birth, |write| Evidence::Mutation(write.write)))
         });
         match (acknowledged, born) {
             (Some(acknowledged), Some(born)) if acknowledged.0 < born.0 => Some(born),
@@ -137,7 +128,8 @@ impl Oracle {
 
     /// Since when an answer that shows this rank has been overtaken by an acknowledged mutation, and by which.
     pub fn overtaken(&self, source: Source, account: u64, shown: Rank) -> Option<(Moment, Mutation)> {
-        self.lines.get(&(source, account))?.overtaken(shown)
+        let first = self.writes.get(&(source, account))?.overtaken(shown)?;
+        Some((first.at, first.write))
     }
 
     /// The mutation that made this version, if it was acknowledged: in its own history, or in one that this one begins with.
@@ -155,25 +147,25 @@ impl Oracle {
     pub fn last(&self, source: Source, account: u64) -> Option<(Rank, Mutation)> {
         let eras = &self.eras[source];
         let generation = eras.last()?;
-        let line = self.lines.get(&(source, account))?;
-        let (rank, mutation) = line.furthest(|rank, mutation| eras.keeps(rank, mutation, generation))?;
+        let writes = self.writes.get(&(source, account))?;
+        let last = writes.furthest(|write| eras.keeps(write.rank, &write.write, generation))?;
         let rank = Rank {
             generation,
-            revision: rank.revision,
+            revision: last.rank.revision,
         };
-        Some((rank, mutation))
+        Some((rank, last.write))
     }
 
     /// The accounts whose deletion was acknowledged and is not undone, each with the histories in which it is deleted.
     pub fn deleted(&self) -> impl Iterator<Item = (u64, Incarnation)> {
         let eras = &self.eras[Source::Accounts];
-        let lines = self.lines.iter();
-        lines
+        let accounts = self.writes.iter();
+        accounts
             .filter(|((source, _), _)| *source == Source::Accounts)
-            .flat_map(move |((_, account), line)| {
-                let deletions = line.all().filter(|(_, mutation)| mutation.what == What::Deleted);
+            .flat_map(move |((_, account), writes)| {
+                let deletions = writes.all().filter(|write| write.write.what == What::Deleted);
                 deletions
-                    .flat_map(move |(rank, mutation)| eras.all_that_keep(*rank, mutation))
+                    .flat_map(move |write| eras.all_that_keep(write.rank, &write.write))
                     .map(|incarnation| (*account, incarnation))
             })
     }
@@ -189,8 +181,15 @@ impl Oracle {
     }
 
     fn known(&self, source: Source, account: u64, version: Version) -> Option<(Rank, Mutation)> {
-        self.lines.get(&(source, account))?.made(version)
+        let made = (source, account, version.revision, version.nonce);
+        self.made.get(&made).copied()
     }
+}
+
+/// What tells a mutation from every other, whatever its history is called: no two share a nonce.
+const fn made_by(mutation: &Mutation) -> (Source, u64, u64, u64) {
+    let Version { revision, nonce, .. } = mutation.version;
+    (mutation.source, mutation.account, revision, nonce)
 }
 
 #[cfg(test)]

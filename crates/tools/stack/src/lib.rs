@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod acknowledged;
 pub mod console;
 pub mod data;
 mod eventually;
@@ -23,6 +24,7 @@ mod stack;
 pub mod supervisor;
 mod version;
 
+pub use acknowledged::{AcknowledgedWrite, AcknowledgedWrites, PROMISE};
 pub use eventually::eventually;
 pub use flags::{page_flags, source_flags};
 pub use gate::Gate;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use stack::Source;
+use stack::{PROMISE, Source};
 
 use super::{Exercised, Rule, describe, violation};
 use crate::check::Violation;
@@ -18,8 +18,8 @@ pub(super) const ROUNDING: Duration = Duration::from_millis(1);
 /// some that others sent up to a second earlier.
 pub(super) const fn oldest(response: &Response) -> Duration {
     match response.outcome {
-        Outcome::Hit => Duration::from_secs(1),
-        Outcome::Forwarded { .. } => Duration::from_secs(2),
+        Outcome::Hit => PROMISE,
+        Outcome::Forwarded { .. } => PROMISE.saturating_mul(2),
     }
 }
 

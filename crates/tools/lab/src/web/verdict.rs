@@ -3,12 +3,9 @@
 //! An answer is held against the compositions, which no cache took part in, that were there before it was asked for. So
 //! whatever they showed had been committed by then.
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde::Serialize;
-use stack::PerSource;
-
-/// The promise: a page that is not marked reflects every change that is older than this.
-const BOUND: SignedDuration = SignedDuration::from_secs(1);
+use stack::{PROMISE, PerSource};
 
 /// How many different compositions are remembered.
 const REMEMBERED: usize = 256;
@@ -104,7 +101,7 @@ impl Known {
             );
         }
         let age = shown.asked.duration_since(since);
-        if age > BOUND {
+        if age.unsigned_abs() > PROMISE {
             let seconds = age.as_millis() / 1000;
             return verdict(
                 Colour::Red,
@@ -151,6 +148,8 @@ fn verdict(colour: Colour, why: String) -> Verdict {
 
 #[cfg(test)]
 mod tests {
+    use jiff::SignedDuration;
+
     use super::*;
 
     const START: Timestamp = Timestamp::UNIX_EPOCH;
