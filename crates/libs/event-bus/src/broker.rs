@@ -252,7 +252,7 @@ fn warn_of_small(made: &stream::Stream) {
         stream = config.name,
         bytes = config.max_bytes,
         to_do = "raise max_file_store of the broker, or make room on its disk, and then edit max_bytes of the stream",
-        "the broker has no room for a stream of 1 GiB; made a smaller one, which is caught up from for a shorter time"
+        "the broker has no room for a stream of 1 GiB; created a smaller one, which holds a shorter past"
     );
 }
 

@@ -8,8 +8,8 @@ use async_nats::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 /// Where the broker is, and how to trust it. Flatten it into a service's own settings.
 #[derive(Debug, Clone, clap::Args)]
 pub struct NatsConfig {
-    /// The broker. The service starts, and answers, without it. `tls://` insists on TLS; `nats://` uses it if the broker
-    /// asks for it. A user and a password may stand in it: `nats://user:password@host:port`.
+    /// The broker. The service also starts and answers without it. `tls://` requires TLS; `nats://` uses it if the broker
+    /// requires it. It may contain a user and a password: `nats://user:password@host:port`.
     #[arg(
         id = "nats_url",
         long = "nats-url",
@@ -19,7 +19,7 @@ pub struct NatsConfig {
     )]
     pub url: String,
 
-    /// The certificates (PEM) of who may sign the broker's certificate; without it, those that the machine trusts.
+    /// The CA certificates (PEM) that the broker's certificate is checked with; without it, those that the machine trusts.
     #[arg(
         id = "nats_ca_file",
         long = "nats-ca-file",
@@ -28,7 +28,7 @@ pub struct NatsConfig {
     )]
     pub ca_file: Option<PathBuf>,
 
-    /// This service's own certificate (PEM), for a broker that asks for one.
+    /// This service's own certificate (PEM), for a broker that requires one.
     #[arg(
         id = "nats_cert_file",
         long = "nats-cert-file",

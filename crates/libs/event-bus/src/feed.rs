@@ -150,7 +150,7 @@ impl Feed {
             Some(known) if known.continues_in(end, info.state.first_sequence) => known,
             Some(_) => {
                 if self.seldom.say("another stream") {
-                    tracing::warn!("the stream is not the one left behind; asking everybody again");
+                    tracing::warn!("the stream is not the one of before; asking every source again");
                 }
                 apply(FeedItem::Loss(Loss {
                     source: None,
@@ -178,7 +178,7 @@ impl Feed {
     fn take(&mut self, message: &Message, apply: &mut impl FnMut(FeedItem)) {
         let Some((source, entity)) = self.broker.topology.parse(&message.subject) else {
             if self.seldom.say("whose") {
-                tracing::warn!(subject = %message.subject, "a message that does not say whose it is");
+                tracing::warn!(subject = %message.subject, "a message whose subject names no source");
             }
             return apply(FeedItem::Loss(Loss {
                 source: None,
@@ -317,13 +317,13 @@ impl Feed {
             // At every start of a source and at each of its new connections.
             tracing::info!(
                 source = name,
-                "another publisher speaks for the source; asking again"
+                "another publisher took over the source; asking it again"
             );
         } else if self.seldom.say(&format!("{name}: {cause:?}")) {
             tracing::warn!(
                 source = name,
                 ?cause,
-                "something may have been missed; asking again"
+                "changes may have been missed; asking the source again"
             );
         }
         apply(FeedItem::Loss(Loss {

@@ -162,7 +162,7 @@ impl History {
             Err(error) => {
                 // The first one; the caller is told how many.
                 if self.unreadable == 0 {
-                    tracing::warn!(subject = %message.subject, %error, "a message of the past that cannot be read; skipped");
+                    tracing::warn!(subject = %message.subject, %error, "skipped an old message that cannot be read");
                 }
                 self.unreadable += 1;
                 None

@@ -20,7 +20,7 @@ pub async fn readiness(database: Database, broker: Broker, publishing: Publishin
     })?;
     if publishing.is_refused() {
         return Err(
-            "another instance publishes for this source from another database: this one takes no changes"
+            "another instance publishes for this source from another database: this one refuses changes"
                 .to_owned(),
         );
     }
@@ -31,7 +31,7 @@ pub async fn readiness(database: Database, broker: Broker, publishing: Publishin
     let trouble = broker.trouble();
     if trouble.is_there() {
         return Ok(format!(
-            "{trouble}; changes are announced when that is over{unwritable}"
+            "{trouble}; changes are announced once that is over{unwritable}"
         ));
     }
     Ok(format!("{trouble}{unwritable}"))

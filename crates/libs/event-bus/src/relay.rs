@@ -66,7 +66,7 @@ enum RelayError {
     #[error("the stream cannot be created")]
     Stream(#[from] CreateStreamError),
     #[error(
-        "the last watermark cannot be read; the broker's user needs the right to ask for messages of the stream"
+        "the last watermark cannot be read; the broker's user needs permission to read messages of the stream"
     )]
     LastWord(#[from] LastRawMessageError),
     #[error("the operating system gives no random numbers")]
@@ -271,7 +271,7 @@ async fn tidy(database: Database, mut acknowledged: watch::Receiver<Option<Ackno
             continue;
         };
         if let Err(error) = outbox::forget(&database, through).await {
-            tracing::debug!(%error, "what was published stays in the outbox until the next time");
+            tracing::debug!(%error, "what was published stays in the outbox until the next deletion");
         }
     }
 }

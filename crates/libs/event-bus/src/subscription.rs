@@ -67,7 +67,7 @@ enum SubscriptionError {
     Ended,
     #[error("the stream cannot be asked how it is")]
     Info(#[from] async_nats::jetstream::stream::InfoError),
-    #[error("the stream was made anew meanwhile")]
+    #[error("the stream was created again")]
     AnotherStream,
     #[error("the beginning could not be handled: {0}")]
     Begin(String),
@@ -219,7 +219,7 @@ impl Subscription {
             }
             Err(error) => {
                 if self.seldom.say("unreadable") {
-                    tracing::warn!(subject = %message.subject, %error, "a message that cannot be read; skipped");
+                    tracing::warn!(subject = %message.subject, %error, "skipped a message that cannot be read");
                 }
                 Ok(())
             }
@@ -240,7 +240,7 @@ impl Subscription {
                     tracing::warn!(
                         error,
                         source = self.source,
-                        "a change could not be handled; it is repeated until it can"
+                        "a change could not be handled; it is retried until it can"
                     );
                 }
                 message.ack_with(AckKind::Nak(Some(RETRY_AFTER))).await

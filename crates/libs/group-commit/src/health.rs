@@ -65,7 +65,7 @@ impl Health {
             tracing::error!(
                 database = %self.path.display(),
                 cause,
-                "the database cannot be written: {error}; {}. It is tried again every second, and this is said once",
+                "the database cannot be written: {error}; {}. It is retried every second; this is logged once",
                 error.remedy()
             );
         }

@@ -22,7 +22,7 @@ pub enum ServeError {
     #[error("cannot serve")]
     Listener(#[source] io::Error),
     /// A task ended that the service does not go on without.
-    #[error("{task} ended, and the service does not go on without it; start it again")]
+    #[error("{task} ended, and the service cannot run without it; start it again")]
     Ended {
         /// What the task is called.
         task: &'static str,
@@ -152,7 +152,7 @@ impl Background {
         match panic {
             None if optional || self.stop.is_cancelled() => Ok(()),
             Some(panic) if optional => {
-                tracing::error!(task, %panic, "a task has panicked, and the service goes on without it");
+                tracing::error!(task, %panic, "a task panicked; the service runs on without it");
                 Ok(())
             }
             panic => {
@@ -160,7 +160,7 @@ impl Background {
                 tracing::error!(
                     task,
                     panic = panicked,
-                    "a task has ended that the service does not go on without, so it stops; start it again"
+                    "a task ended that the service cannot run without, so the service stops; start it again"
                 );
                 self.stop.cancel();
                 Err(ServeError::Ended { task, panic })

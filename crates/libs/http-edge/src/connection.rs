@@ -220,7 +220,7 @@ impl Closing {
     }
 
     /// Fails if the client is gone; else the task is woken when it may be.
-    fn heed_client(&mut self, context: &mut Context<'_>) -> io::Result<()> {
+    fn check_client(&mut self, context: &mut Context<'_>) -> io::Result<()> {
         if self.gone.is_none() {
             // No system call unless something came: a read that took less than it could has noted that there is no more.
             let mut next = [0];
@@ -272,7 +272,7 @@ impl AsyncWrite for Closing {
 
     /// Where hyper comes by whenever it has done something for the connection, or found nothing to do.
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.heed_client(context)?;
+        self.check_client(context)?;
         Pin::new(&mut self.stream).poll_flush(context)
     }
 

@@ -15,8 +15,8 @@ use crate::problem::Problem;
 /// answers under every name, because it cannot know its names.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct AllowedHosts {
-    /// Host names, separated by commas, under which it answers beside localhost; requests for others get 421. If there are
-    /// none: any on an address that other machines reach, and none on a loopback address.
+    /// Host names, separated by commas, under which the service answers besides localhost; others get 421. Without any, it
+    /// answers under every name, unless it listens on a loopback address: then under localhost alone.
     #[arg(long, env = "ALLOWED_HOSTS", value_delimiter = ',', value_parser = parse_host)]
     allowed_hosts: Vec<String>,
 }
@@ -35,7 +35,7 @@ fn parse_host(text: &str) -> Result<String, String> {
     match Host::parse(text) {
         _ if text.is_empty() => Ok(String::new()),
         Some(Host { name, port: None }) if !name.contains('*') => Ok(name.to_owned()),
-        _ => Err("a host name without a port is needed, such as page.example".to_owned()),
+        _ => Err("must be a host name without a port, such as page.example".to_owned()),
     }
 }
 

@@ -122,7 +122,7 @@ impl Trace {
         }
     }
 
-    /// Said aloud, because work that goes on in the background may keep a clone of the context.
+    /// Ends the span explicitly, because a task in the background may keep a clone of the context.
     pub(crate) fn end(&self) {
         if let Self::Traced(context) = self {
             context.span().end();

@@ -10,35 +10,35 @@ use crate::{Sampler, TracesSampler};
 /// `OTEL_EXPORTER_OTLP_HEADERS`, …) are read by the OpenTelemetry SDK itself.
 #[derive(Args, Clone, Debug)]
 pub struct TelemetryConfig {
-    /// How log lines are written: `text` for people, `json` for machines.
+    /// Format of the log lines: `text` for people, `json` for machines.
     #[arg(long, env = "LOG_FORMAT", value_enum, default_value_t)]
     pub log_format: LogFormat,
 
-    /// Which log lines are written, as directives: `info`, `warn,page=debug`. Spans are not filtered by it.
+    /// Which log lines are written, as directives: `info`, `warn,page=debug`. Does not filter spans.
     #[arg(long, env = "RUST_LOG", default_value = DEFAULT_LOG)]
     pub log: String,
 
-    /// Base address of an OTLP collector over HTTP, such as `http://127.0.0.1:4318`; spans stay here without it.
+    /// Base address of an OTLP collector over HTTP, such as `http://127.0.0.1:4318`. Without it no spans are sent.
     #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT")]
     pub otel_exporter_otlp_endpoint: Option<String>,
 
-    /// Full address for traces alone, used as it is; wins over the base address.
+    /// Full address for traces alone, used as it is; overrides the base address.
     #[arg(long, env = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")]
     pub otel_exporter_otlp_traces_endpoint: Option<String>,
 
-    /// Where spans go: `otlp` (the default) if an address is given, or `none`: they stay here.
+    /// Where spans go: `otlp` (the default, if an address is given) or `none`.
     #[arg(long, env = "OTEL_TRACES_EXPORTER")]
     pub otel_traces_exporter: Option<String>,
 
-    /// What is spoken with the collector: `http/protobuf` and nothing else. Any other name is ignored, with a warning.
+    /// Protocol to the collector: `http/protobuf` only. Another name is ignored, with a warning.
     #[arg(long, env = "OTEL_EXPORTER_OTLP_PROTOCOL")]
     pub otel_exporter_otlp_protocol: Option<String>,
 
-    /// The same for traces alone; wins over the other.
+    /// The same for traces alone; overrides the other.
     #[arg(long, env = "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL")]
     pub otel_exporter_otlp_traces_protocol: Option<String>,
 
-    /// Full address for metrics, used as it is; without it they are only told to who asks for `/metrics`.
+    /// Full address for metrics, used as it is. Without it they are available at `/metrics` alone.
     #[arg(long, env = "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT")]
     pub otel_exporter_otlp_metrics_endpoint: Option<String>,
 
@@ -46,9 +46,9 @@ pub struct TelemetryConfig {
     #[arg(long, env = "OTEL_SERVICE_NAME")]
     pub otel_service_name: Option<String>,
 
-    /// Which requests are traced, where no caller says so: `parentbased_ratelimiting` (up to so many a second),
+    /// Which requests are traced if the caller does not decide it: `parentbased_ratelimiting` (so many a second at most),
     /// `parentbased_traceidratio` (a share), `parentbased_always_on`, `parentbased_always_off`; `always_on` and
-    /// `always_off` heed no caller. Any other name is ignored, with a warning.
+    /// `always_off` ignore the caller. Another name is ignored, with a warning.
     #[arg(long, env = "OTEL_TRACES_SAMPLER", default_value = DEFAULT_SAMPLER)]
     pub otel_traces_sampler: String,
 
@@ -67,7 +67,7 @@ const DEFAULT_LOG: &str = "info,opentelemetry=warn";
 const DEFAULT_SAMPLER: &str = "parentbased_ratelimiting";
 const PROTOCOL: &str = "http/protobuf";
 const PROTOCOL_TO_DO: &str =
-    "http/protobuf is spoken all the same: give the address of the collector's HTTP port, mostly 4318";
+    "http/protobuf is used anyway: give the address of the collector's HTTP port, usually 4318";
 const SAMPLER_TO_DO: &str = "say one of parentbased_ratelimiting, parentbased_traceidratio, parentbased_always_on, \
                              parentbased_always_off, always_on, always_off";
 const ARGUMENT_TO_DO: &str =
@@ -136,7 +136,7 @@ impl TelemetryConfig {
             to_do,
         } in self.ignored()
         {
-            tracing::warn!(setting, value, to_do, "a setting that cannot be used is ignored");
+            tracing::warn!(setting, value, to_do, "ignored a setting that cannot be used");
         }
     }
 

@@ -162,7 +162,7 @@ async fn flush(what: &'static str, flush: impl FnOnce() -> OTelSdkResult + Send 
     match tokio::time::timeout(FLUSH_DEADLINE, sent).await {
         Ok(Ok(Ok(()))) => {}
         Ok(Ok(Err(error))) => tracing::warn!(%error, "the last {what} were not sent"),
-        Ok(Err(_)) => tracing::warn!("the flush of the last {what} broke"),
+        Ok(Err(_)) => tracing::warn!("the flush of the last {what} failed"),
         Err(_) => tracing::warn!("the last {what} were not sent in time"),
     }
 }

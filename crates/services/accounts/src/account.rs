@@ -28,7 +28,7 @@ impl Name {
             Ok(Self(text))
         } else {
             Err(Invalid(
-                "must be 1 to 100 characters, not all of them invisible, none a control character of lines or directions",
+                "must be 1 to 100 characters, not all invisible, without control characters, line breaks or characters that change the text's direction",
             ))
         }
     }
@@ -50,7 +50,7 @@ impl Description {
             Ok(Self(text))
         } else {
             Err(Invalid(
-                "must be at most 280 characters, none a control character of lines or directions",
+                "must be at most 280 characters, without control characters, line breaks or characters that change the text's direction",
             ))
         }
     }

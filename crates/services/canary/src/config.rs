@@ -7,11 +7,11 @@ use http_edge::AllowedHosts;
 use telemetry::TelemetryConfig;
 use url::Url;
 
-/// Measures from outside how long a change takes to be on the page.
+/// Measures from outside how long a change takes to appear on the page.
 #[derive(Debug, Clone, clap::Parser)]
 #[command(version)]
 pub struct Config {
-    /// Where to listen, for who asks for the metrics.
+    /// Where to listen, for `/metrics` and the health checks.
     #[arg(long, env = "LISTEN", default_value = "127.0.0.1:8092")]
     pub listen: SocketAddr,
 
@@ -23,7 +23,7 @@ pub struct Config {
     #[arg(long, env = "ACCOUNTS_URL", default_value = "http://127.0.0.1:8081")]
     pub accounts_url: Url,
 
-    /// The root of a page service; may be given for each replica. In the variable they are separated by commas.
+    /// The root of a page service; repeat it for each replica. Separate them by commas in the variable.
     #[arg(
         long = "page-url",
         env = "PAGE_URL",
@@ -32,7 +32,7 @@ pub struct Config {
     )]
     pub page_urls: Vec<Url>,
 
-    /// How long from one change to the next, in milliseconds.
+    /// Milliseconds from one change to the next.
     #[arg(
         long = "every",
         env = "EVERY_MS",
@@ -42,7 +42,7 @@ pub struct Config {
     )]
     pub every_ms: u64,
 
-    /// How long a page may take to show a change before it is given up, in milliseconds.
+    /// Milliseconds after which the canary stops waiting for a page to show a change.
     #[arg(
         long = "give-up-after",
         env = "GIVE_UP_AFTER_MS",
@@ -52,7 +52,7 @@ pub struct Config {
     )]
     pub give_up_after_ms: u64,
 
-    /// How far the clocks of this host and of the sources may differ before a claim counts as a lie.
+    /// How far the clocks of this host and of the sources may differ before a page that lacks a change counts as wrong.
     #[arg(long, env = "CLOCK_SKEW_MS", default_value_t = 0)]
     pub clock_skew_ms: u32,
 

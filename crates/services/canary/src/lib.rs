@@ -86,8 +86,8 @@ impl Canary {
         while stop.run_until_cancelled(tick.tick()).await.is_some() {
             let changed = self.accounts.change(&mut self.account).await;
             match &changed {
-                Err(error) if !self.failing => tracing::warn!(%error, "accounts takes no change"),
-                Ok(_) if self.failing => tracing::info!("accounts takes changes again"),
+                Err(error) if !self.failing => tracing::warn!(%error, "accounts refuses changes"),
+                Ok(_) if self.failing => tracing::info!("accounts accepts changes again"),
                 _ => {}
             }
             self.failing = changed.is_err();

@@ -41,7 +41,7 @@ impl Name {
             Ok(Self(text))
         } else {
             Err(Invalid(
-                "must be 1 to 100 characters, not all of them invisible, none a control character of lines or directions",
+                "must be 1 to 100 characters, not all invisible, without control characters, line breaks or characters that change the text's direction",
             ))
         }
     }

@@ -146,7 +146,7 @@ async fn pack(database: &Database) -> Result<(), group_commit::Error> {
     if !unpacked.is_empty() {
         tracing::info!(
             endpoints = unpacked.len(),
-            "the samples that are there are packed"
+            "packing the samples that an older version left unpacked"
         );
     }
     for (account, endpoint) in unpacked {

@@ -6,7 +6,7 @@ use http_edge::AllowedHosts;
 use telemetry::TelemetryConfig;
 use url::Url;
 
-/// The page service as it is usually written, kept to be compared with: not to be used.
+/// The page service as it is usually written. It is here for comparison; do not use it.
 #[derive(Debug, Clone, clap::Parser)]
 #[command(version)]
 pub struct Config {

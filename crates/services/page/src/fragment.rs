@@ -4,6 +4,7 @@
 //! here, so that it costs its fragment of the page, and nothing behind this file has to check what it draws.
 
 use bytes::Bytes;
+use event_bus::Nonce;
 use fresh_cache::EventFragment;
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -11,7 +12,7 @@ use serde_json::value::RawValue;
 
 use crate::key::{PageKey, Window};
 use crate::source::Source;
-use crate::tag::{NotATag, Tag, hexadecimal};
+use crate::tag::{NotATag, Tag};
 
 /// One source's answer about one account.
 #[derive(Clone, Debug)]
@@ -34,7 +35,7 @@ pub(crate) struct Life(u64);
 impl Life {
     /// Reads 16 hexadecimal digits; zeros stand for accounts that are older than lives are.
     pub(crate) fn parse(text: &str) -> Option<Self> {
-        let life = hexadecimal(text, 16)?.try_into().ok()?;
+        let Nonce(life) = text.parse().ok()?;
         (life != 0).then_some(Self(life))
     }
 }

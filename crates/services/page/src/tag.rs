@@ -1,5 +1,6 @@
 //! The `ETag` of a source's answer.
 
+use event_bus::{Incarnation, Nonce};
 use fresh_cache::Version;
 
 /// A source's `ETag`: which incarnation of its database, which revision of the account, which change made it, in which form
@@ -37,9 +38,9 @@ impl Tag {
         let inner = text.strip_prefix('"')?.strip_suffix('"')?;
         let mut words = inner.split('-');
         let version = Version {
-            incarnation: hexadecimal(words.next()?, 32)?,
+            incarnation: words.next()?.parse::<Incarnation>().ok()?.0,
             revision: words.next()?.parse().ok()?,
-            nonce: hexadecimal(words.next()?, 16)?.try_into().ok()?,
+            nonce: words.next()?.parse::<Nonce>().ok()?.0,
         };
         words.next()?.strip_prefix('v')?.parse::<u32>().ok()?;
         if let Some(bucket) = words.next() {
@@ -50,12 +51,6 @@ impl Tag {
             version,
         })
     }
-}
-
-/// A number that is written in that many hexadecimal digits.
-pub(crate) fn hexadecimal(text: &str, digits: usize) -> Option<u128> {
-    let all = text.len() == digits && text.bytes().all(|byte| byte.is_ascii_hexdigit());
-    all.then(|| u128::from_str_radix(text, 16).ok()).flatten()
 }
 
 /// The text is not made of an incarnation and a revision.

@@ -4,11 +4,11 @@
 //! the next request, to whichever replica, they make it answer with a page that reflects them.
 
 use axum::http::{HeaderMap, HeaderName};
+use event_bus::{Incarnation, Nonce};
 use fresh_cache::{Claim, SourceId, Token, Version};
 
 use crate::key::AccountId;
 use crate::source::Source;
-use crate::tag::hexadecimal;
 
 /// The header's name.
 pub(crate) const CONSISTENCY_TOKEN: HeaderName = HeaderName::from_static("consistency-token");
@@ -49,7 +49,7 @@ fn parse(word: &str) -> Option<Token<AccountId>> {
     let mut state = state.split('-');
     let (revision, nonce) = (state.next()?, state.next()?);
     let claim = match state.next() {
-        Some(claim) => Some(Claim(hexadecimal(claim, 16)?.try_into().ok()?)),
+        Some(claim) => Some(Claim(claim.parse::<event_bus::Claim>().ok()?.0)),
         None => None,
     };
     let mut names = of.split('/');
@@ -60,9 +60,9 @@ fn parse(word: &str) -> Option<Token<AccountId>> {
         return None;
     }
     let version = Version {
-        incarnation: hexadecimal(incarnation, 32)?,
+        incarnation: incarnation.parse::<Incarnation>().ok()?.0,
         revision: revision.parse().ok()?,
-        nonce: hexadecimal(nonce, 16)?.try_into().ok()?,
+        nonce: nonce.parse::<Nonce>().ok()?.0,
     };
     Some(Token {
         source: SourceId(source.index()),

@@ -17,7 +17,7 @@ use url::Url;
 use crate::fragment::{Fragment, FragmentError, Life};
 use crate::key::PageKey;
 use crate::source::Source;
-use crate::tag::{NotATag, Tag, hexadecimal};
+use crate::tag::{NotATag, Tag};
 
 /// States which publisher's watermarks vouch for an answer.
 const FEED_CLAIM: HeaderName = HeaderName::from_static("feed-claim");
@@ -318,7 +318,7 @@ impl Upstream {
 /// Whose watermarks vouch for an answer. What is no claim is nobody's: then the source is asked every second.
 fn claim(headers: &header::HeaderMap) -> Option<Claim> {
     let claim = headers.get(FEED_CLAIM)?.to_str().ok()?;
-    Some(Claim(hexadecimal(claim, 16)?.try_into().ok()?))
+    Some(Claim(claim.parse::<event_bus::Claim>().ok()?.0))
 }
 
 /// Of which account an answer tells, among those that ever had its id.

@@ -86,7 +86,7 @@ async fn until_seen(stack: &Stack, canary: &Process) {
 }
 
 async fn until_given_up(canary: &Process) {
-    let said = "accounts takes no change";
+    let said = "accounts refuses changes";
     let logged = || canary.log().iter().any(|line| line["message"] == said);
     eventually(LONG, async || logged().then_some(()).ok_or("nothing is logged")).await;
 }
