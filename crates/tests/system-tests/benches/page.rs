@@ -33,14 +33,14 @@ const ENDPOINTS: u32 = 9;
 const SAMPLES: u32 = 20;
 
 fn main() {
-    rig();
+    fixture();
     divan::main();
     // The stack's processes end with it.
-    *rig().stack.lock().expect("no benchmark panicked") = None;
+    *fixture().stack.lock().expect("no benchmark panicked") = None;
 }
 
 /// A stack, a page service within this process, and what is compared with it.
-struct Rig {
+struct Fixture {
     runtime: Runtime,
     stack: std::sync::Mutex<Option<Stack>>,
     path: String,
@@ -51,14 +51,14 @@ struct Rig {
     _telemetry: telemetry::Telemetry,
 }
 
-fn rig() -> &'static Rig {
-    static RIG: OnceLock<Rig> = OnceLock::new();
-    RIG.get_or_init(|| {
+fn fixture() -> &'static Fixture {
+    static FIXTURE: OnceLock<Fixture> = OnceLock::new();
+    FIXTURE.get_or_init(|| {
         let runtime = Runtime::new().expect("a runtime can be made");
         let _entered = runtime.enter();
         let telemetry = telemetry::start("page", &telemetry::TelemetryConfig::default());
         let telemetry = telemetry.expect("nothing else was started");
-        let (stack, account) = runtime.block_on(furnished());
+        let (stack, account) = runtime.block_on(stack_with_an_account());
         let service = runtime.block_on(service(&stack));
         let (path, page) = (format!("/accounts/{account}"), service.router());
         // Until the page has heard from every source; what was read before that is asked for once more.
@@ -67,7 +67,7 @@ fn rig() -> &'static Rig {
             answer(&page, request(&path)).await;
             answer(&page, request(&path)).await
         });
-        Rig {
+        Fixture {
             bare: runtime.block_on(bare(response)),
             stack: Some(stack).into(),
             path,
@@ -79,7 +79,7 @@ fn rig() -> &'static Rig {
     })
 }
 
-async fn furnished() -> (Stack, u64) {
+async fn stack_with_an_account() -> (Stack, u64) {
     let options = Options {
         replicas: 0,
         ..Options::default()
@@ -158,11 +158,11 @@ fn measure(
     how: Option<&str>,
     headers: &[(&str, &str)],
 ) {
-    let rig = rig();
+    let fixture = fixture();
     let ask = || {
         let builder = headers
             .iter()
-            .fold(Request::get(&rig.path), |request, (name, value)| {
+            .fold(Request::get(&fixture.path), |request, (name, value)| {
                 request.header(*name, *value)
             });
         builder.body(Body::empty()).expect("a path is an address")
@@ -177,10 +177,10 @@ fn measure(
         }
     };
     // The first one may find nothing: each strategy has a cache of its own.
-    rig.runtime.block_on(answer(router, ask()));
-    check(&rig.runtime.block_on(answer(router, ask())));
+    fixture.runtime.block_on(answer(router, ask()));
+    check(&fixture.runtime.block_on(answer(router, ask())));
     bencher.counter(ItemsCount::new(row)).bench_local(|| {
-        rig.runtime.block_on(async {
+        fixture.runtime.block_on(async {
             let mut length = 0;
             for _ in 0..row {
                 length += drain(answer(router, ask()).await);
@@ -188,24 +188,24 @@ fn measure(
             length
         })
     });
-    check(&rig.runtime.block_on(answer(router, ask())));
+    check(&fixture.runtime.block_on(answer(router, ask())));
 }
 
 #[divan::bench]
 fn bare_handler(bencher: Bencher<'_, '_>) {
-    measure(bencher, &rig().bare, ROW, None, &[]);
+    measure(bencher, &fixture().bare, ROW, None, &[]);
 }
 
 #[divan::bench]
 fn hit(bencher: Bencher<'_, '_>) {
-    measure(bencher, &rig().page, ROW, Some("; hit"), &[]);
+    measure(bencher, &fixture().page, ROW, Some("; hit"), &[]);
 }
 
 #[divan::bench]
 fn hit_json(bencher: Bencher<'_, '_>) {
     measure(
         bencher,
-        &rig().page,
+        &fixture().page,
         ROW,
         Some("; hit"),
         &[("accept", "application/json")],
@@ -216,7 +216,7 @@ fn hit_json(bencher: Bencher<'_, '_>) {
 fn hit_gzip(bencher: Bencher<'_, '_>) {
     measure(
         bencher,
-        &rig().page,
+        &fixture().page,
         ROW,
         Some("; hit"),
         &[("accept-encoding", "gzip")],
@@ -225,22 +225,24 @@ fn hit_gzip(bencher: Bencher<'_, '_>) {
 
 #[divan::bench]
 fn not_modified(bencher: Bencher<'_, '_>) {
-    let rig = rig();
-    let page = rig.runtime.block_on(answer(&rig.page, request(&rig.path)));
+    let fixture = fixture();
+    let page = fixture
+        .runtime
+        .block_on(answer(&fixture.page, request(&fixture.path)));
     let etag = page.headers()[header::ETAG]
         .to_str()
         .expect("an ETag is text")
         .to_owned();
-    let again = Request::get(&rig.path)
+    let again = Request::get(&fixture.path)
         .header(header::IF_NONE_MATCH, &etag)
         .body(Body::empty());
-    let again = rig
+    let again = fixture
         .runtime
-        .block_on(answer(&rig.page, again.expect("an ETag is a header's value")));
+        .block_on(answer(&fixture.page, again.expect("an ETag is a header's value")));
     assert_eq!(again.status(), StatusCode::NOT_MODIFIED);
     measure(
         bencher,
-        &rig.page,
+        &fixture.page,
         ROW,
         Some("; hit"),
         &[("if-none-match", &etag)],
@@ -251,7 +253,7 @@ fn not_modified(bencher: Bencher<'_, '_>) {
 fn composed(bencher: Bencher<'_, '_>) {
     measure(
         bencher,
-        &rig().page,
+        &fixture().page,
         1,
         Some("fwd=bypass"),
         &[("cache-strategy", "none")],
@@ -262,7 +264,7 @@ fn composed(bencher: Bencher<'_, '_>) {
 fn revalidated(bencher: Bencher<'_, '_>) {
     measure(
         bencher,
-        &rig().page,
+        &fixture().page,
         1,
         Some("fwd=stale"),
         &[("cache-strategy", "versioned")],

@@ -53,9 +53,13 @@ async fn a_page_that_lies_is_found_counted_logged_and_mended() {
     let composed = compose(&stack, id).await;
 
     rename_behind_its_back(&stack.database(Source::Accounts), id, "behind its back");
-    let lie = stack.page(0, id).await;
-    assert!(lie.cache_status.starts_with("page; hit"), "{}", lie.cache_status);
-    assert_eq!(lie.body["account"]["name"], "before", "nobody told the page");
+    let wrong = stack.page(0, id).await;
+    assert!(
+        wrong.cache_status.starts_with("page; hit"),
+        "{}",
+        wrong.cache_status
+    );
+    assert_eq!(wrong.body["account"]["name"], "before", "nobody told the page");
 
     // Not read meanwhile: the mending must not need a reader.
     for result in ["suspicious", "lie"] {
@@ -68,8 +72,8 @@ async fn a_page_that_lies_is_found_counted_logged_and_mended() {
     let mended = stack.page(0, id).await;
     assert_eq!(mended.body["account"]["name"], "behind its back");
     assert!(
-        mended.fresh_as_of > lie.fresh_as_of,
-        "{mended:?} is no fresher than {lie:?}"
+        mended.fresh_as_of > wrong.fresh_as_of,
+        "{mended:?} is no fresher than {wrong:?}"
     );
 
     let logged = test_support::eventually(LONG, async || {

@@ -77,13 +77,13 @@ async fn with_the_users_of_docker_compose_everything_that_the_services_ask_of_th
 #[tokio::test(flavor = "multi_thread")]
 async fn a_source_publishes_its_own_events_and_nobody_elses() {
     let nats = start();
-    for source in ["accounts", "endpoints", "metrics"] {
+    for source in Source::ALL.map(Source::name) {
         let mut user = User::sign_in(&nats, source).await;
         user.make_stream().await;
         user.publish_as_allowed(&format!("events.{source}.1")).await;
         user.publish_as_allowed(&format!("events.{source}.watermark"))
             .await;
-        for other in ["accounts", "endpoints", "metrics", "page"] {
+        for other in Source::ALL.map(Source::name).into_iter().chain(["page"]) {
             if other != source {
                 user.is_refused(&format!("events.{other}.1")).await;
                 user.is_refused(&format!("events.{other}.watermark")).await;
@@ -94,10 +94,7 @@ async fn a_source_publishes_its_own_events_and_nobody_elses() {
     let mut operator = User::sign_in(&nats, "operator").await;
     assert_eq!(operator.subjects_in_stream().await, {
         let own = |source| [format!("events.{source}.1"), format!("events.{source}.watermark")];
-        ["accounts", "endpoints", "metrics"]
-            .into_iter()
-            .flat_map(own)
-            .collect::<BTreeSet<_>>()
+        Source::ALL.into_iter().flat_map(own).collect::<BTreeSet<_>>()
     });
     operator.is_refused("events.accounts.1").await;
 }
@@ -106,7 +103,7 @@ async fn a_source_publishes_its_own_events_and_nobody_elses() {
 async fn nobody_but_the_operator_changes_the_stream_and_a_page_publishes_no_event() {
     let nats = start();
     User::sign_in(&nats, "accounts").await.make_stream().await;
-    for name in ["accounts", "endpoints", "metrics", "page"] {
+    for name in Source::ALL.map(Source::name).into_iter().chain(["page"]) {
         let mut user = User::sign_in(&nats, name).await;
         for subject in ["DELETE", "PURGE", "UPDATE", "MSG.DELETE"] {
             user.is_refused(&format!("$JS.API.STREAM.{subject}.EVENTS")).await;
@@ -124,7 +121,7 @@ async fn nobody_but_the_operator_changes_the_stream_and_a_page_publishes_no_even
     ] {
         page.is_allowed(subject).await;
     }
-    for source in ["accounts", "endpoints", "metrics"] {
+    for source in Source::ALL.map(Source::name) {
         page.is_refused(&format!("events.{source}.1")).await;
     }
     for durable in ["endpoints", "metrics"] {

@@ -31,7 +31,7 @@ struct Work {
     reads: u64,
     renders: u64,
     refreshes: u64,
-    lies: u64,
+    mismatches: u64,
 }
 
 impl Work {
@@ -42,7 +42,7 @@ impl Work {
             reads: count("page_reads_total", &[]).await,
             renders: count("page_compositions_total", &[("result", "rendered")]).await,
             refreshes: count("page_refreshes_total", &[("result", "begun")]).await,
-            lies: count("page_audit_checks_total", &[("result", "lie")]).await,
+            mismatches: count("page_audit_checks_total", &[("result", "lie")]).await,
         }
     }
 }
@@ -98,7 +98,7 @@ async fn real_histories_leave_every_page_true_and_cost_few_renders() {
         "{work:?} for {} samples",
         tally.samples
     );
-    assert_eq!(work.lies, 0);
+    assert_eq!(work.mismatches, 0);
 }
 
 /// Of how many rounds one is played.

@@ -113,7 +113,7 @@ impl Observed {
                 .map(words)
                 .collect()
         };
-        self.services().into_iter().zip(mark).map(new).collect()
+        self.services().zip(mark).map(new).collect()
     }
 
     /// The broker is restarted with these settings. Everybody says so, briefly, and all is well once it is as before.
@@ -315,7 +315,12 @@ async fn the_stack_works_over_tls_from_the_start() {
         broker: Some(Broker {
             file,
             environment: Vec::new(),
-            users: ["accounts", "endpoints", "metrics", "page"].map(user).to_vec(),
+            users: Source::ALL
+                .map(Source::name)
+                .into_iter()
+                .chain(["page"])
+                .map(user)
+                .collect(),
         }),
         ..Options::default()
     })

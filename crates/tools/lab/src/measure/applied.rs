@@ -1,4 +1,4 @@
-//! From commit to applied: the way an event takes into a replica's ledger, in the replica's own code.
+//! From commit to applied: the way an event takes into a replica's feed state, in the replica's own code.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -17,7 +17,7 @@ use stack::{STREAM, SUBJECT_PREFIX};
 
 const ACCOUNTS: SourceId = SourceId(0);
 
-/// A feed and a ledger of its own, as one more replica.
+/// A feed and a feed state of its own, as one more replica.
 pub(super) struct Applied {
     heard: watch::Receiver<HeardSoFar>,
     _stop: DropGuard,

@@ -12,7 +12,7 @@ use serde_json::Value;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
 use super::stage::{Chosen, Stage};
-use super::verdict::{Colour, Known, Revisions, Shown, Verdict};
+use super::verdict::{Colour, Compositions, Revisions, Shown, Verdict};
 use crate::parts::Part;
 use stack::ports::url;
 use stack::sources::AccountId;
@@ -121,7 +121,7 @@ impl SideBySide {
 /// What fresh compositions have shown of the account that is watched.
 #[derive(Debug, Default)]
 struct Composed {
-    known: Mutex<(AccountId, Known)>,
+    seen: Mutex<(AccountId, Compositions)>,
 }
 
 impl Composed {
@@ -134,18 +134,18 @@ impl Composed {
             }
             let account = stage.chosen().account;
             let shown = compose(stage, client, account).await;
-            let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-            if known.0 != account {
-                *known = (account, Known::default());
+            let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+            if seen.0 != account {
+                *seen = (account, Compositions::default());
             }
-            known.1.note(Timestamp::now(), shown);
+            seen.1.note(Timestamp::now(), shown);
         }
     }
 
     fn judge(&self, account: AccountId, shown: &Shown) -> Verdict {
-        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.0 == account {
-            known.1.judge(shown)
+        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        if seen.0 == account {
+            seen.1.judge(shown)
         } else {
             grey("not compared yet".to_owned())
         }

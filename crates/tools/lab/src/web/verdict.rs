@@ -56,13 +56,13 @@ struct Missed {
 
 /// What fresh compositions of one page have shown, and when first.
 #[derive(Debug, Default)]
-pub(super) struct Known {
+pub(super) struct Compositions {
     sightings: Vec<(Timestamp, Shown)>,
     /// The last composition was whole.
     current: bool,
 }
 
-impl Known {
+impl Compositions {
     /// Notes a composition that was answered at a moment; none if there was no answer.
     pub(super) fn note(&mut self, answered: Timestamp, shown: Option<Shown>) {
         let whole = shown.filter(|shown| shown.marked.is_none());
@@ -170,67 +170,67 @@ mod tests {
     }
 
     /// Revision 1 was seen at once, revision 2 after ten seconds.
-    fn known() -> Known {
-        let mut known = Known::default();
-        known.note(at(0), Some(shown(1, 0, 0)));
-        known.note(at(10_000), Some(shown(2, 10_000, 9_990)));
-        known.note(at(10_500), Some(shown(2, 10_500, 10_490)));
-        known
+    fn seen() -> Compositions {
+        let mut seen = Compositions::default();
+        seen.note(at(0), Some(shown(1, 0, 0)));
+        seen.note(at(10_000), Some(shown(2, 10_000, 9_990)));
+        seen.note(at(10_500), Some(shown(2, 10_500, 10_490)));
+        seen
     }
 
     #[test]
     fn what_equals_the_composition_or_is_newer_is_green() {
-        assert_eq!(known().judge(&shown(2, 9_000, 10_600)).colour, Colour::Green);
-        assert_eq!(known().judge(&shown(3, 9_000, 10_600)).colour, Colour::Green);
+        assert_eq!(seen().judge(&shown(2, 9_000, 10_600)).colour, Colour::Green);
+        assert_eq!(seen().judge(&shown(3, 9_000, 10_600)).colour, Colour::Green);
     }
 
     #[test]
     fn what_lacks_a_change_is_red_after_a_second_and_amber_before() {
-        assert_eq!(known().judge(&shown(1, 9_000, 10_600)).colour, Colour::Amber);
-        assert_eq!(known().judge(&shown(1, 9_000, 11_001)).colour, Colour::Red);
+        assert_eq!(seen().judge(&shown(1, 9_000, 10_600)).colour, Colour::Amber);
+        assert_eq!(seen().judge(&shown(1, 9_000, 11_001)).colour, Colour::Red);
     }
 
     #[test]
     fn what_claims_a_moment_after_a_change_that_it_lacks_is_red_at_once() {
-        assert_eq!(known().judge(&shown(1, 10_001, 10_002)).colour, Colour::Red);
+        assert_eq!(seen().judge(&shown(1, 10_001, 10_002)).colour, Colour::Red);
     }
 
     #[test]
     fn what_was_composed_after_the_answer_was_asked_for_says_nothing_of_it() {
-        assert_eq!(known().judge(&shown(1, 9_000, 9_999)).colour, Colour::Green);
-        assert_eq!(known().judge(&shown(1, -9_000, -1)).colour, Colour::Grey);
+        assert_eq!(seen().judge(&shown(1, 9_000, 9_999)).colour, Colour::Green);
+        assert_eq!(seen().judge(&shown(1, -9_000, -1)).colour, Colour::Grey);
     }
 
     #[test]
     fn what_says_so_itself_is_amber_however_old_it_is() {
         let mut stale = shown(1, 0, 99_000);
         stale.marked = Some("accounts stale".to_owned());
-        assert_eq!(known().judge(&stale).colour, Colour::Amber);
+        assert_eq!(seen().judge(&stale).colour, Colour::Amber);
     }
 
     #[test]
     fn without_a_whole_composition_nothing_is_called_green() {
-        let mut known = known();
+        let mut seen = seen();
         let mut partial = shown(2, 0, 0);
         partial.marked = Some("metrics stale".to_owned());
-        known.note(at(11_000), Some(partial));
-        assert_eq!(known.judge(&shown(2, 9_000, 11_001)).colour, Colour::Grey);
+        seen.note(at(11_000), Some(partial));
+        assert_eq!(seen.judge(&shown(2, 9_000, 11_001)).colour, Colour::Grey);
         // What was known before is still known.
-        assert_eq!(known.judge(&shown(1, 9_000, 11_001)).colour, Colour::Red);
+        assert_eq!(seen.judge(&shown(1, 9_000, 11_001)).colour, Colour::Red);
     }
 
     #[test]
     fn a_window_that_ended_is_a_difference_and_one_that_begins_is_none() {
-        let mut known = known();
+        let mut seen = seen();
         let mut next = shown(2, 20_000, 19_990);
         next.etag.push('x');
         assert_eq!(
-            known.judge(&next).colour,
+            seen.judge(&next).colour,
             Colour::Green,
             "the composition is the older one"
         );
-        known.note(at(20_000), Some(next));
-        assert_eq!(known.judge(&shown(2, 20_100, 20_200)).colour, Colour::Amber);
-        assert_eq!(known.judge(&shown(2, 21_900, 22_000)).colour, Colour::Red);
+        seen.note(at(20_000), Some(next));
+        assert_eq!(seen.judge(&shown(2, 20_100, 20_200)).colour, Colour::Amber);
+        assert_eq!(seen.judge(&shown(2, 21_900, 22_000)).colour, Colour::Red);
     }
 }

@@ -19,9 +19,7 @@ const COMPARED_WITHIN: Duration = Duration::from_mins(1);
 
 /// The comparison's accounts are gone again.
 async fn nothing_is_left(class: &Class) {
-    let [accounts, endpoints, metrics] =
-        ["accounts", "endpoints", "metrics"].map(|word| class.lab.address(word));
-    let sources = SourceClient::new(PerSource::from([accounts, endpoints, metrics]));
+    let sources = SourceClient::new(PerSource::from_fn(|source| class.lab.address(source.name())));
     let accounts = sources.list_accounts(50).await.expect("accounts answers");
     assert_eq!(accounts.len(), 7, "{accounts:?}");
 }
