@@ -138,6 +138,13 @@ impl<L: Loader> CachedPage<L> {
         self.weight
     }
 
+    /// Whether the page has a fragment of each of these, in this order: it has, unless the loader names other dependencies of a
+    /// key than before, which it must not.
+    pub(crate) fn depends_on(&self, dependencies: &[Dependency<L::Entity>]) -> bool {
+        let fences = dependencies.iter().map(|dependency| dependency.fence);
+        self.marks.iter().map(|mark| mark.fence).eq(fences)
+    }
+
     /// How a source has just failed, if it is not to be called again yet.
     pub(crate) fn failed(&self, index: usize, check: &FreshnessCheck<'_>) -> Option<Backoff> {
         self.fragments.get(index)?.reason()?;

@@ -84,13 +84,18 @@ impl<L: Loader> LoadTask<L> {
     fn start(&self) -> StartedLoad<L> {
         // The watermarks first, the page and its check second (rule 10).
         let watermarks = self.shared.feed.watermarks();
-        let resident = self.shared.pages.get(&self.key);
+        let resident = self.resident();
         let known = self.known(resident.as_deref());
         let started_at = self.shared.feed.clock().monotonic();
         self.shared.in_flight.start(&self.key, started_at, |request| {
             self.planner(&watermarks)
                 .plan(known, resident.as_deref(), request)
         })
+    }
+
+    fn resident(&self) -> Option<Arc<CachedPage<L>>> {
+        let resident = self.shared.pages.get(&self.key);
+        resident.filter(|page| page.depends_on(&self.dependencies))
     }
 
     fn planner<'a>(&'a self, watermarks: &'a Watermarks) -> Planner<'a, L> {
@@ -164,7 +169,7 @@ impl<L: Loader> LoadTask<L> {
     fn finish(&mut self, results: Vec<FragmentResult<L::Body>>) -> Loaded<L> {
         let fetches: Arc<[Fetch]> = results.iter().filter_map(|result| result.fetch).collect();
         let watermarks = self.shared.feed.watermarks();
-        let resident = self.shared.pages.get(&self.key);
+        let resident = self.resident();
         let check = FreshnessCheck::new(&self.shared.feed, &watermarks);
         let mut states = Vec::with_capacity(results.len());
         let mut backoffs: Vec<_> = results.iter().map(|result| result.backoff.clone()).collect();
