@@ -3,12 +3,23 @@
 //! Dates that are said to a client come from the wall clock. Everything that expires is counted on the
 //! monotonic clock, which no administrator can set back.
 
-use std::fmt::Debug;
+use std::fmt::{self, Debug};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-/// A point on the wall clock, in whole microseconds since the Unix epoch.
+use jiff::Timestamp;
+
+/// A point on the wall clock, in whole microseconds since the Unix epoch. Prints as a date of RFC 3339.
+///
+/// ```
+/// use fresh_cache::Moment;
+/// use std::time::SystemTime;
+///
+/// let moment = Moment::from_micros(1_750_000_000_042_000);
+/// assert_eq!(moment.to_string(), "2025-06-15T15:06:40.042000Z");
+/// assert!(SystemTime::from(moment) < SystemTime::now() && Moment::from(SystemTime::now()) > moment);
+/// ```
 ///
 /// [`Moment::default`] is the epoch itself, and stands for "no date known": nothing that is claimed of it is wrong.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -40,6 +51,27 @@ impl Moment {
     #[must_use]
     pub fn saturating_sub(self, duration: Duration) -> Self {
         Self(self.0.saturating_sub(micros(duration)))
+    }
+}
+
+/// What lies before 1970 is no date worth telling: such a host dates everything "unknown".
+impl From<SystemTime> for Moment {
+    fn from(time: SystemTime) -> Self {
+        Self(micros(time.duration_since(UNIX_EPOCH).unwrap_or_default()))
+    }
+}
+
+impl From<Moment> for SystemTime {
+    fn from(moment: Moment) -> Self {
+        UNIX_EPOCH + Duration::from_micros(moment.0)
+    }
+}
+
+impl fmt::Display for Moment {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let micros = i64::try_from(self.0).unwrap_or(i64::MAX);
+        let timestamp = Timestamp::from_microsecond(micros).unwrap_or(Timestamp::MAX);
+        write!(formatter, "{timestamp:.6}")
     }
 }
 
@@ -85,9 +117,9 @@ impl Date {
     }
 }
 
-/// Where the cache reads the time.
+/// Where a feed, and every cache over it, reads the time: [`FeedOptions::clock`](crate::FeedOptions::clock).
 ///
-/// A trait, so that a test can hold the time still. Programs use [`SystemClock`].
+/// A trait, so that a test can hold the time still, by a [`ManualClock`] or by one of its own. Programs use [`SystemClock`].
 pub trait Clock: Debug + Send + Sync + 'static {
     /// The wall clock: what other machines understand, and what may be stepped.
     fn now(&self) -> Moment;
@@ -123,10 +155,7 @@ impl Default for SystemClock {
 
 impl Clock for SystemClock {
     fn now(&self) -> Moment {
-        // Before 1970 there is no date worth telling: such a host dates everything "unknown".
-        Moment(micros(
-            SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default(),
-        ))
+        SystemTime::now().into()
     }
 
     fn monotonic(&self) -> Duration {
