@@ -49,6 +49,11 @@ impl<L: Loader> FreshCache<L> {
         }
     }
 
+    /// [Reads](Self::read) a page that is fresh by the feed, or composed for this read.
+    pub async fn get(&self, key: &L::Key) -> Answer<L> {
+        self.read(key, Consistency::MinimizeLatency).await
+    }
+
     /// Answers with a page, and with the moment up to which it is complete.
     ///
     /// Must be called on a tokio runtime; a load runs there as a task of its own, in the reader's tracing span or
@@ -65,7 +70,7 @@ impl<L: Loader> FreshCache<L> {
     /// let answer = cache.read(&7, Consistency::MinimizeLatency).await;
     /// assert_eq!(answer.page.content(), "account 7: revision 0");
     /// assert_eq!(answer.degraded().count(), 0, "no fragment is stale or missing");
-    /// println!("complete until {:?}, {:?}", answer.fresh_as_of, answer.outcome);
+    /// println!("complete until {}, {:?}", answer.fresh_as_of, answer.outcome);
     ///
     /// assert_eq!(cache.read(&7, Consistency::MinimizeLatency).await.outcome, Outcome::Hit);
     /// writer.changed(ACCOUNTS, &7);

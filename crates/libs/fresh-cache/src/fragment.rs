@@ -37,6 +37,26 @@ pub enum Fetched<B> {
     },
 }
 
+impl<B> Fetched<B> {
+    /// A full answer of a source that has only one publisher; it is valid until something changes.
+    pub fn new(version: Version, body: B) -> Self {
+        Self::New {
+            version,
+            claim: Some(Claim::default()),
+            body,
+            valid_for: None,
+        }
+    }
+
+    /// That the fragment that was asked about still is the answer, by a source that has only one publisher.
+    pub fn not_modified() -> Self {
+        Self::NotModified {
+            claim: Some(Claim::default()),
+            valid_for: None,
+        }
+    }
+}
+
 /// What an event carries: its source's answer about the entity, made inside the mutation (rules 1 and 17).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EventFragment {

@@ -22,6 +22,7 @@ mod cache;
 mod refresh;
 mod remembered;
 mod audit;
+mod fetch_fn;
 #[cfg(all(test, feature = "loom"))]
 mod interleavings;
 
@@ -35,6 +36,7 @@ pub use feed::ids::{Claim, Position, SourceId};
 pub use feed::reader::FeedReader;
 pub use feed::state::{FeedOptions, FeedState};
 pub use feed::writer::FeedWriter;
+pub use fetch_fn::{FetchFn, fetch_fn};
 pub use fragment::{EventFragment, Fetched, Fragment, FragmentState};
 pub use loader::Loader;
 pub use options::{CacheOptions, RefreshOptions, RefreshScope};

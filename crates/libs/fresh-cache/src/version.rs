@@ -13,6 +13,15 @@ pub struct Version {
 }
 
 impl Version {
+    /// The version of a source that has one database for ever, which is never set back: a column that grows with every change.
+    pub const fn from_revision(revision: u64) -> Self {
+        Self {
+            incarnation: 0,
+            revision,
+            nonce: 0,
+        }
+    }
+
     /// Whether a fragment of this version reflects what was asked for; nothing is known between incarnations, and one revision
     /// with two nonces is of two histories.
     pub const fn reflects(self, other: Self) -> bool {

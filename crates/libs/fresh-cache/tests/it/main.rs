@@ -21,6 +21,7 @@ mod refresh;
 mod remembered;
 mod replica;
 mod revalidation;
+mod simple;
 mod strategies;
 mod threads;
 mod tokens;
