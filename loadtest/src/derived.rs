@@ -1,7 +1,9 @@
 //! What follows from the counts: shares, and costs per page. Absent where the counts are.
 
+use std::collections::BTreeMap;
+
 use crate::figures::{brief, float, known, share};
-use crate::results::{Kind, Numbers, Results, StrategyResults};
+use crate::results::{Kind, Numbers, Results, StrategyResults, Work};
 
 /// The services of the stack, in the order in which a request meets them; others follow by name.
 const SERVICES: [&str; 5] = ["page", "accounts", "endpoints", "metrics", "nats"];
@@ -47,35 +49,81 @@ impl Numbers {
 
     /// Requests to the sources for each page answered, refreshes included.
     pub fn upstream_per_page(&self) -> Option<f64> {
-        share(self.upstream_requests?, self.answers())
+        share(self.work.upstream_requests?, self.answers())
     }
 
     /// The same in words: `≥ 3.00` where there may have been more.
     pub(crate) fn upstream_told(&self) -> String {
-        let at_least = if self.upstream_at_least { "≥ " } else { "" };
+        let at_least = if self.work.upstream_at_least { "≥ " } else { "" };
         known(self.upstream_per_page(), |it| format!("{at_least}{}", brief(it)))
     }
 
     /// CPU time of `service` for each page answered, in microseconds.
     pub fn cpu_per_page(&self, service: &str) -> Option<f64> {
-        share(*self.cpu_us.get(service)?, self.answers())
+        share(*self.work.cpu_us.get(service)?, self.answers())
     }
 
     /// CPU time of the whole stack for each page answered, in microseconds; without the generator's own.
     pub fn stack_cpu_per_page(&self) -> Option<f64> {
-        let services = self.cpu_us.iter().filter(|(service, _)| *service != GENERATOR);
+        let services = self
+            .work
+            .cpu_us
+            .iter()
+            .filter(|(service, _)| *service != GENERATOR);
         let parts: Vec<f64> = services.map(|(_, us)| float(*us)).collect();
         (!parts.is_empty() && self.answers() > 0).then(|| parts.iter().sum::<f64>() / float(self.answers()))
     }
 
     /// The share of the refreshes that nobody read.
     pub fn wasted_share(&self) -> Option<f64> {
-        share(self.refreshes_wasted?, self.refreshes?)
+        share(self.work.refreshes_wasted?, self.work.refreshes?)
     }
 
     /// The share of the answers that lacked an acknowledged change without saying so.
     pub fn behind_share(&self) -> Option<f64> {
         share(self.behind, self.answers())
+    }
+}
+
+impl Numbers {
+    /// Adds the counts of another time. Quantiles are not counts: whoever adds sets them anew.
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.reads += other.reads;
+        add_counts(&mut self.errors, &other.errors);
+        self.within_budget += other.within_budget;
+        add_counts(&mut self.outcomes, &other.outcomes);
+        self.collapsed += other.collapsed;
+        self.marked += other.marked;
+        self.behind += other.behind;
+        self.stale += other.stale;
+        self.lies += other.lies;
+        self.writes += other.writes;
+        self.write_errors += other.write_errors;
+        self.work.add(&other.work);
+        self.probes += other.probes;
+        self.never_visible += other.never_visible;
+    }
+}
+
+impl Work {
+    /// Adds the work of another time; what is not known of each is not known of both.
+    fn add(&mut self, other: &Self) {
+        let both = |one: Option<u64>, other: Option<u64>| Some(one? + other?);
+        self.upstream_requests = both(self.upstream_requests, other.upstream_requests);
+        self.upstream_at_least |= other.upstream_at_least;
+        self.renders = both(self.renders, other.renders);
+        self.refreshes = both(self.refreshes, other.refreshes);
+        self.refreshes_wasted = both(self.refreshes_wasted, other.refreshes_wasted);
+        self.cpu_us.retain(|name, _| other.cpu_us.contains_key(name));
+        for (name, cpu) in &mut self.cpu_us {
+            *cpu += other.cpu_us[name];
+        }
+    }
+}
+
+fn add_counts(counts: &mut BTreeMap<String, u64>, others: &BTreeMap<String, u64>) {
+    for (name, count) in others {
+        *counts.entry(name.clone()).or_default() += count;
     }
 }
 
@@ -98,7 +146,7 @@ impl Results {
         let mut services: Vec<&str> = self
             .strategies
             .iter()
-            .flat_map(|it| it.total.cpu_us.keys())
+            .flat_map(|it| it.total.work.cpu_us.keys())
             .map(String::as_str)
             .collect();
         services.sort_by_key(|name| (place(name), *name));
@@ -110,4 +158,25 @@ impl Results {
 fn place(service: &str) -> usize {
     let known = SERVICES.iter().position(|it| *it == service);
     known.unwrap_or(SERVICES.len() + usize::from(service == GENERATOR))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_work_of_two_times_is_known_only_if_that_of_each_is() {
+        let work = |upstream, cpu: &[(&str, u64)]| Work {
+            upstream_requests: upstream,
+            cpu_us: cpu.iter().map(|(name, cpu)| ((*name).to_owned(), *cpu)).collect(),
+            ..Work::default()
+        };
+        let whole = work(Some(3), &[("page", 10), ("nats", 1)]);
+        let mut both = whole.clone();
+        both.add(&work(None, &[("page", 20)]));
+        assert_eq!(both, work(None, &[("page", 30)]));
+        let mut twice = whole.clone();
+        twice.add(&whole);
+        assert_eq!(twice.upstream_requests, Some(6));
+    }
 }

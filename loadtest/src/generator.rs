@@ -18,7 +18,7 @@ use crate::plan::{Arrival, Plan, What};
 use crate::source::Source;
 use crate::strategy::Strategy;
 
-pub use tally::{Heard, Tally};
+pub use tally::{ReadOutcome, Tally};
 
 /// Whom the load is meant for; copies are the same.
 #[derive(Clone, Debug)]
@@ -56,6 +56,14 @@ impl Target {
         }
     }
 
+    /// The same accounts, read by a strategy: what was written is known to both.
+    pub fn read_by(&self, strategy: Strategy) -> Self {
+        Self {
+            strategy: Some(strategy),
+            ..self.clone()
+        }
+    }
+
     /// The next change of an account at a source.
     pub fn next_change(&self, source: Source, account: &Account) -> Change {
         Change::numbered(source, account, self.changes.fetch_add(1, Ordering::Relaxed))
@@ -79,7 +87,7 @@ pub async fn drive(target: &Target, plan: &Plan, limits: Limits) -> Tally {
         while under_way.try_join_next().is_some() {}
         let arrival = plan.arrivals[index];
         if under_way.len() < limits.in_flight {
-            under_way.spawn(Arc::clone(&turn).meet(arrival));
+            under_way.spawn(Arc::clone(&turn).send(arrival));
         } else {
             let reason = format!("not sent: {} in flight", limits.in_flight);
             turn.tally(|tally| tally.failed(arrival, reason));
@@ -104,7 +112,7 @@ struct Turn {
 }
 
 impl Turn {
-    async fn meet(self: Arc<Self>, arrival: Arrival) {
+    async fn send(self: Arc<Self>, arrival: Arrival) {
         let late = (self.began + arrival.at).elapsed();
         self.tally(|tally| tally.sent(late));
         let account = &self.target.accounts[arrival.account as usize];
@@ -116,21 +124,21 @@ impl Turn {
 
     async fn read(&self, arrival: Arrival, account: &Account) {
         let answer = self.target.client.read(account.id, self.target.strategy).await;
-        let heard = answer.map_err(|failure| failure.to_string()).and_then(|answer| {
+        let read = answer.map_err(|failure| failure.to_string()).and_then(|answer| {
             let judgement = self
                 .target
                 .known
                 .judge(&answer)
                 .map_err(|other| other.to_string())?;
-            Ok(Heard {
+            Ok(ReadOutcome {
                 latency: answer.ended.duration_since(self.began + arrival.at),
                 budget: self.limits.budget,
                 answer,
                 judgement,
             })
         });
-        self.tally(|tally| match heard {
-            Ok(heard) => tally.answered(arrival, &heard),
+        self.tally(|tally| match read {
+            Ok(read) => tally.answered(arrival, &read),
             Err(reason) => tally.failed(arrival, reason),
         });
     }

@@ -5,21 +5,21 @@
 
 mod wanted;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Result;
 use tokio::task::JoinSet;
 
+use crate::arm::{self, Arm};
 use crate::compare::IN_FLIGHT;
 use crate::config::ReplayConfig;
 use crate::generator::{Limits, Tally, Target, drive};
 use crate::plan::{Arrival, Plan, What};
-use crate::results::{Kind, Numbers, Results, Setup, StrategyResults};
-use crate::scrape::Work;
+use crate::results::{Kind, Results, Setup, Work};
 use crate::session::Session;
 use crate::source::Source;
-use crate::strategy::Strategy;
 use crate::workload::Trace;
 
 pub use wanted::{read, stack};
@@ -29,44 +29,38 @@ const AFTERMATH: Duration = Duration::from_millis(500);
 
 /// Runs it in an open session.
 pub async fn replay(config: &ReplayConfig, trace: &Trace, session: &mut Session) -> Result<Results> {
-    let mut strategies = config.strategies.clone();
-    strategies.sort_unstable();
-    strategies.dedup();
-    let targets = targets(&strategies, trace, session).await?;
+    let writer = Target::new(session.client(), None, session.accounts(trace.keys).await?);
+    let mut arms: Vec<_> = arm::in_order(&config.strategies)
+        .map(|strategy| Arm::new(strategy, writer.read_by(strategy), None))
+        .collect();
     let plans = Plans::new(trace, config.compression());
     let limits = Limits {
         budget: Duration::from_millis(config.budget_ms),
         // Together as many as the page takes; the writer hardly counts.
-        in_flight: IN_FLIGHT / strategies.len(),
+        in_flight: IN_FLIGHT / arms.len(),
     };
     let (lasting, progress) = (plans.reads.lasting, session.progress.clone());
     progress.wait("replaying", lasting);
     let before = session.scraper.look().await;
     let step = format!("replaying {}", trace.name);
-    let mut tallies = progress
-        .during(&step, lasting, drive_all(targets, plans, limits))
-        .await?;
+    let targets = arms.iter().map(|arm| arm.target().clone()).chain([writer]);
+    let driving = drive_all(targets.collect(), plans, limits);
+    let mut tallies = progress.during(&step, lasting, driving).await?;
     tokio::time::sleep(AFTERMATH).await;
     let after = session.scraper.look().await;
     session.check_alive(&after)?;
     let writer = tallies.pop().unwrap_or_default();
-    let found = strategies.iter().zip(tallies).map(|(strategy, tally)| {
-        let work = after.since(&before, *strategy);
-        results(*strategy, &tally, &work, &writer)
-    });
-    let setup = setup(config, trace, session);
-    Ok(session.results(Kind::Replay, setup, found.collect()))
-}
-
-/// One target per strategy, and last the one that is written to: different readers of the same accounts, who know the same.
-async fn targets(strategies: &[Strategy], trace: &Trace, session: &Session) -> Result<Vec<Target>> {
-    let writer = Target::new(session.client(), None, session.accounts(trace.keys).await?);
-    let reader = |strategy: &Strategy| {
-        let mut reader = writer.clone();
-        reader.strategy = Some(*strategy);
-        reader
-    };
-    Ok(strategies.iter().map(reader).chain([writer.clone()]).collect())
+    for (arm, mut tally) in arms.iter_mut().zip(tallies) {
+        tally.worked(Work {
+            // All strategies spent it at once.
+            cpu_us: BTreeMap::new(),
+            ..after.since(&before, arm.strategy)
+        });
+        tally.written_by(&writer);
+        arm.note(tally);
+    }
+    let strategies = arms.into_iter().map(Arm::results).collect();
+    Ok(session.results(Kind::Replay, setup(config, trace, session), strategies))
 }
 
 /// What is asked of each strategy, and what is written for all of them.
@@ -119,28 +113,6 @@ async fn drive_all(targets: Vec<Target>, plans: Plans, limits: Limits) -> Result
     }
     tallies.sort_unstable_by_key(|(place, _)| *place);
     Ok(tallies.into_iter().map(|(_, tally)| tally).collect())
-}
-
-/// CPU time is left out: all strategies spent it at once.
-fn results(strategy: Strategy, tally: &Tally, work: &Work, writer: &Tally) -> StrategyResults {
-    let written = writer.numbers();
-    let total = Numbers {
-        writes: written.writes,
-        write_errors: written.write_errors,
-        upstream_requests: work.upstream_requests,
-        renders: work.renders,
-        refreshes: work.refreshes,
-        refreshes_wasted: work.refreshes_wasted,
-        ..tally.numbers()
-    };
-    StrategyResults {
-        strategy: strategy.name().to_owned(),
-        rounds: vec![total.clone()],
-        total,
-        latency: tally.latency(),
-        staleness: tally.staleness(),
-        seconds: tally.seconds(0, 0),
-    }
 }
 
 fn setup(config: &ReplayConfig, trace: &Trace, session: &Session) -> Setup {

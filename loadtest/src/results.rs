@@ -155,6 +155,22 @@ pub struct Numbers {
     pub writes: u64,
     /// Changes that failed.
     pub write_errors: u64,
+    /// What the services did for it.
+    #[serde(flatten)]
+    pub work: Work,
+    /// From the answer to a change to the first read that showed it, on an account that nobody else reads.
+    pub visible_us: Option<Quantiles>,
+    /// Changes that were looked for in this way.
+    pub probes: u64,
+    /// Of these, those that were not shown before the search for them was given up.
+    pub never_visible: u64,
+    /// By how much requests left later than intended: when it is long, the generator was the limit.
+    pub late_us: Quantiles,
+}
+
+/// What the services did over some time, by their own counters. What could not be read is absent, never zero.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Work {
     /// Requests that the pages sent to the sources, refreshes included.
     pub upstream_requests: Option<u64>,
     /// Whether there may have been more of them: others used the stack as well.
@@ -168,14 +184,6 @@ pub struct Numbers {
     pub refreshes_wasted: Option<u64>,
     /// CPU time of each service (`page`, `accounts`, `endpoints`, `metrics`, `nats`) and of `loadtest` itself.
     pub cpu_us: BTreeMap<String, u64>,
-    /// From the answer to a change to the first read that showed it, on an account that nobody else reads.
-    pub visible_us: Option<Quantiles>,
-    /// Changes that were looked for in this way.
-    pub probes: u64,
-    /// Of these, those that were not shown before the search for them was given up.
-    pub never_visible: u64,
-    /// By how much requests left later than intended: when it is long, the generator was the limit.
-    pub late_us: Quantiles,
 }
 
 /// The quantiles that are told of a distribution, in microseconds.
@@ -216,8 +224,6 @@ pub struct Second {
     pub stale: u64,
     /// The latency that 99 of 100 of them did not exceed.
     pub p99_us: u64,
-    /// Requests that the pages sent to the sources, if it was looked at every second.
-    pub upstream_requests: Option<u64>,
 }
 
 /// What the search for a strategy's limit found.

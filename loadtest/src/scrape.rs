@@ -9,6 +9,7 @@ use reqwest::{Client, Url};
 use stack::Samples;
 
 use crate::histogram::micros;
+use crate::results::Work;
 use crate::stack::Stack;
 use crate::strategy::Strategy;
 
@@ -30,25 +31,6 @@ pub struct Look {
     services: BTreeMap<&'static str, Samples>,
     /// Processes that do not tell of themselves.
     cpu_us: BTreeMap<&'static str, u64>,
-}
-
-/// What happened between two looks. What could not be read is absent, never zero.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Work {
-    /// Reads that the page answered, whoever asked.
-    pub reads: Option<u64>,
-    /// Requests to the sources, refreshes included.
-    pub upstream_requests: Option<u64>,
-    /// Whether there may have been more of them.
-    pub upstream_at_least: bool,
-    /// Pages rendered.
-    pub renders: Option<u64>,
-    /// Refreshes begun because of an event.
-    pub refreshes: Option<u64>,
-    /// Of these, those that nobody read before the next one.
-    pub refreshes_wasted: Option<u64>,
-    /// CPU time by service, and of this program.
-    pub cpu_us: BTreeMap<String, u64>,
 }
 
 const PAGE: &str = "page";
@@ -85,13 +67,6 @@ impl Scraper {
         look
     }
 
-    /// Looks at the page alone, and there at one number: the requests that it sent to the sources for this strategy. For
-    /// those who look every second.
-    pub async fn upstream_requests(&self, strategy: Strategy) -> Option<u64> {
-        let (_, url) = &self.services[0];
-        fetches(&self.read(url).await?, strategy)
-    }
-
     async fn read(&self, url: &Url) -> Option<Samples> {
         let answer = self.http.get(url.clone()).send().await.ok()?;
         let text = answer.error_for_status().ok()?.text().await.ok()?;
@@ -107,14 +82,9 @@ impl Look {
 
     /// What this strategy's cache did, and what everything cost, since an earlier look.
     pub fn since(&self, earlier: &Self, strategy: Strategy) -> Work {
-        let count = |name: &str, labels: &[(&str, &str)]| {
-            let read = |look: &Self| look.services.get(PAGE)?.whole(name, labels);
-            read(self)?.checked_sub(read(earlier)?)
-        };
         let strategy = ("strategy", strategy.name());
-        let page = |name: &str, result: &str| count(name, &[strategy, ("result", result)]);
+        let page = |name: &str, result: &str| self.counted(earlier, name, &[strategy, ("result", result)]);
         Work {
-            reads: count("page_reads_total", &[strategy]),
             upstream_requests: page("page_fetches_total", "all"),
             upstream_at_least: false,
             renders: page("page_compositions_total", "rendered"),
@@ -122,6 +92,16 @@ impl Look {
             refreshes_wasted: page("page_refreshes_total", "wasted"),
             cpu_us: self.cpu_since(earlier),
         }
+    }
+
+    /// Reads by this strategy that the page answered since an earlier look, whoever asked.
+    pub fn reads_since(&self, earlier: &Self, strategy: Strategy) -> Option<u64> {
+        self.counted(earlier, "page_reads_total", &[("strategy", strategy.name())])
+    }
+
+    fn counted(&self, earlier: &Self, name: &str, labels: &[(&str, &str)]) -> Option<u64> {
+        let read = |look: &Self| look.services.get(PAGE)?.whole(name, labels);
+        read(self)?.checked_sub(read(earlier)?)
     }
 
     fn cpu_since(&self, earlier: &Self) -> BTreeMap<String, u64> {
@@ -137,13 +117,6 @@ impl Look {
             .map(|(name, cpu)| (name.to_owned(), cpu))
             .collect()
     }
-}
-
-fn fetches(page: &Samples, strategy: Strategy) -> Option<u64> {
-    page.whole(
-        "page_fetches_total",
-        &[("strategy", strategy.name()), ("result", "all")],
-    )
 }
 
 #[cfg(test)]

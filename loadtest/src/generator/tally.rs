@@ -1,29 +1,34 @@
 //! What became of the requests of a turn, or of several.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::client::{Answer, Outcome, Requests};
+use crate::client::{Answer, Outcome};
 use crate::histogram::{Durations, micros};
 use crate::known::{Judgement, STALE_AFTER};
 use crate::plan::{Arrival, What};
-use crate::results::{Distribution, Numbers, Second};
+use crate::probe::Probed;
+use crate::results::{Distribution, Numbers, Second, Work};
 
 /// Counts and times of one strategy's requests.
 #[derive(Clone, Debug, Default)]
 pub struct Tally {
     /// How long it took, from the first moment to the last answer; at least as long as was planned.
     pub took: Duration,
-    counts: Counts,
+    /// What is counted. Times are in the histograms.
+    counts: Numbers,
+    /// Requests to the sources that the answers name, and of these, those that failed.
+    named: u64,
+    named_failed: u64,
     latency: Durations,
     behind: Durations,
     late: Durations,
+    visible: Durations,
     seconds: Vec<OneSecond>,
 }
 
 /// An answer, how it was found to be, and how long it took.
 #[derive(Clone, Debug)]
-pub struct Heard {
+pub struct ReadOutcome {
     /// The answer.
     pub answer: Answer,
     /// How it compares with what was acknowledged before.
@@ -32,23 +37,6 @@ pub struct Heard {
     pub latency: Duration,
     /// Below which that is within the budget.
     pub budget: Duration,
-}
-
-#[derive(Clone, Debug, Default)]
-struct Counts {
-    reads: u64,
-    errors: BTreeMap<String, u64>,
-    within_budget: u64,
-    outcomes: BTreeMap<&'static str, u64>,
-    collapsed: u64,
-    marked: u64,
-    behind: u64,
-    stale: u64,
-    lies: u64,
-    writes: u64,
-    write_errors: u64,
-    /// Requests to the sources that the answers name.
-    requests: Requests,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -77,19 +65,34 @@ impl Tally {
     }
 
     /// A read was answered.
-    pub(super) fn answered(&mut self, arrival: Arrival, heard: &Heard) {
-        self.counts.answered(heard);
-        self.latency.record(heard.latency);
-        let unmarked_behind = heard.judgement.behind.filter(|_| !heard.answer.marked);
-        if let Some(behind) = unmarked_behind {
+    pub(super) fn answered(&mut self, arrival: Arrival, read: &ReadOutcome) {
+        let (answer, judgement, counts) = (&read.answer, read.judgement, &mut self.counts);
+        // What says of itself that it is stale deceives nobody.
+        let behind = judgement.behind.filter(|_| !answer.marked);
+        let is_stale = behind > Some(STALE_AFTER);
+        counts.reads += 1;
+        counts.within_budget += u64::from(read.latency < read.budget);
+        *counts
+            .outcomes
+            .entry(answer.outcome.name().to_owned())
+            .or_default() += 1;
+        counts.collapsed += u64::from(answer.collapsed);
+        counts.marked += u64::from(answer.marked);
+        counts.behind += u64::from(behind.is_some());
+        counts.stale += u64::from(is_stale);
+        counts.lies += u64::from(judgement.lied);
+        self.named += answer.requests.answered + answer.requests.failed;
+        self.named_failed += answer.requests.failed;
+        self.latency.record(read.latency);
+        if let Some(behind) = behind {
             self.behind.record(behind);
         }
         let place = usize::try_from(arrival.at.as_secs()).unwrap_or(usize::MAX);
         if let Some(second) = self.seconds.get_mut(place) {
-            second.latencies.push(micros(heard.latency));
-            second.hits += u64::from(heard.answer.outcome == Outcome::Hit);
-            second.behind += u64::from(unmarked_behind.is_some());
-            second.stale += u64::from(unmarked_behind > Some(STALE_AFTER));
+            second.latencies.push(micros(read.latency));
+            second.hits += u64::from(answer.outcome == Outcome::Hit);
+            second.behind += u64::from(behind.is_some());
+            second.stale += u64::from(is_stale);
         }
     }
 
@@ -109,43 +112,63 @@ impl Tally {
         self.counts.writes += 1;
     }
 
+    /// What the services did for it.
+    pub const fn work(&self) -> &Work {
+        &self.counts.work
+    }
+
+    /// Notes what the services did for it.
+    pub fn worked(&mut self, work: Work) {
+        self.counts.work = work;
+    }
+
+    /// Notes what the search for changes after it found.
+    pub fn probed(&mut self, probed: &Probed) {
+        self.visible = probed.visible.clone();
+        self.counts.probes = probed.probes;
+        self.counts.never_visible = probed.never_visible;
+        self.counts.lies += probed.lies;
+    }
+
+    /// Takes over what somebody else wrote.
+    pub fn written_by(&mut self, writer: &Self) {
+        self.counts.writes = writer.counts.writes;
+        self.counts.write_errors = writer.counts.write_errors;
+    }
+
     /// Adds another turn.
     pub fn add(&mut self, other: &Self) {
         self.took += other.took;
         self.counts.add(&other.counts);
+        self.named += other.named;
+        self.named_failed += other.named_failed;
         self.latency.add(&other.latency);
         self.behind.add(&other.behind);
         self.late.add(&other.late);
+        self.visible.add(&other.visible);
         self.seconds.extend_from_slice(&other.seconds);
     }
 
-    /// What it says of the results' numbers; those that it does not know are absent.
+    /// What it says of the results' numbers.
     pub fn numbers(&self) -> Numbers {
-        let counts = self.counts.clone();
-        let outcomes = counts.outcomes.into_iter();
         Numbers {
             seconds: self.took.as_secs_f64(),
-            reads: counts.reads,
-            errors: counts.errors,
-            within_budget: counts.within_budget,
             latency_us: self.latency.quantiles(),
-            outcomes: outcomes.map(|(name, count)| (name.to_owned(), count)).collect(),
-            collapsed: counts.collapsed,
-            marked: counts.marked,
-            behind: counts.behind,
-            stale: counts.stale,
-            lies: counts.lies,
             behind_us: self.behind.quantiles_if_any(),
-            writes: counts.writes,
-            write_errors: counts.write_errors,
             late_us: self.late.quantiles(),
-            ..Numbers::default()
+            visible_us: self.visible.quantiles_if_any(),
+            ..self.counts.clone()
         }
     }
 
-    /// Requests to the sources that the answers name.
-    pub const fn requests(&self) -> Requests {
-        self.counts.requests
+    /// How many reads were answered.
+    pub fn answers(&self) -> u64 {
+        self.latency.count()
+    }
+
+    /// Requests to the sources that the answers name, and how many of them failed.
+    pub const fn named_requests(&self) -> (u64, u64) {
+        (self.named, self.named_failed)
     }
 
     /// All latencies.
@@ -161,52 +184,12 @@ impl Tally {
     /// Its seconds, the first of which is the strategy's `from`th, in this round.
     pub fn seconds(&self, round: u32, from: u32) -> Vec<Second> {
         let numbered = (from..).zip(&self.seconds);
-        numbered.map(|(second, of)| of.told(round, second)).collect()
-    }
-}
-
-impl Counts {
-    fn answered(&mut self, heard: &Heard) {
-        let (answer, judgement) = (&heard.answer, heard.judgement);
-        self.reads += 1;
-        self.within_budget += u64::from(heard.latency < heard.budget);
-        *self.outcomes.entry(answer.outcome.name()).or_default() += 1;
-        self.collapsed += u64::from(answer.collapsed);
-        self.lies += u64::from(judgement.lied);
-        self.requests.answered += answer.requests.answered;
-        self.requests.failed += answer.requests.failed;
-        // What says of itself that it is stale deceives nobody.
-        if answer.marked {
-            self.marked += 1;
-        } else {
-            self.behind += u64::from(judgement.behind.is_some());
-            self.stale += u64::from(judgement.behind > Some(STALE_AFTER));
-        }
-    }
-
-    fn add(&mut self, other: &Self) {
-        self.reads += other.reads;
-        for (reason, count) in &other.errors {
-            *self.errors.entry(reason.clone()).or_default() += count;
-        }
-        self.within_budget += other.within_budget;
-        for (name, count) in &other.outcomes {
-            *self.outcomes.entry(name).or_default() += count;
-        }
-        self.collapsed += other.collapsed;
-        self.marked += other.marked;
-        self.behind += other.behind;
-        self.stale += other.stale;
-        self.lies += other.lies;
-        self.writes += other.writes;
-        self.write_errors += other.write_errors;
-        self.requests.answered += other.requests.answered;
-        self.requests.failed += other.requests.failed;
+        numbered.map(|(second, of)| of.results(round, second)).collect()
     }
 }
 
 impl OneSecond {
-    fn told(&self, round: u32, second: u32) -> Second {
+    fn results(&self, round: u32, second: u32) -> Second {
         let mut latencies = self.latencies.clone();
         latencies.sort_unstable();
         let rank = (latencies.len() * 99).div_ceil(100);
@@ -218,7 +201,6 @@ impl OneSecond {
             behind: self.behind,
             stale: self.stale,
             p99_us: latencies[..rank].last().copied().unwrap_or_default(),
-            upstream_requests: None,
         }
     }
 }
@@ -228,6 +210,7 @@ mod tests {
     use std::time::Instant;
 
     use super::*;
+    use crate::client::Requests;
 
     const BUDGET: Duration = Duration::from_millis(250);
 
@@ -239,7 +222,7 @@ mod tests {
         }
     }
 
-    fn heard(latency_ms: u64) -> Heard {
+    fn outcome(latency_ms: u64) -> ReadOutcome {
         let now = Instant::now();
         let answer = Answer {
             account: 7,
@@ -253,7 +236,7 @@ mod tests {
             requests: Requests::default(),
             length: 0,
         };
-        Heard {
+        ReadOutcome {
             answer,
             judgement: Judgement::default(),
             latency: Duration::from_millis(latency_ms),
@@ -272,10 +255,10 @@ mod tests {
     fn stale_is_what_is_more_than_a_second_behind_and_says_nothing_of_it() {
         let mut tally = Tally::new(Duration::from_secs(1));
         for (ms, marked) in [(1000, false), (1001, false), (5000, true)] {
-            let mut heard = heard(1);
-            heard.judgement = behind(ms);
-            heard.answer.marked = marked;
-            tally.answered(arrival(0), &heard);
+            let mut read = outcome(1);
+            read.judgement = behind(ms);
+            read.answer.marked = marked;
+            tally.answered(arrival(0), &read);
         }
         let numbers = tally.numbers();
         assert_eq!((numbers.behind, numbers.stale, numbers.marked), (2, 1, 1));
@@ -288,10 +271,10 @@ mod tests {
     fn a_lie_is_one_marked_or_not() {
         let mut tally = Tally::new(Duration::from_secs(1));
         for marked in [true, false] {
-            let mut heard = heard(1);
-            heard.judgement.lied = true;
-            heard.answer.marked = marked;
-            tally.answered(arrival(0), &heard);
+            let mut read = outcome(1);
+            read.judgement.lied = true;
+            read.answer.marked = marked;
+            tally.answered(arrival(0), &read);
         }
         assert_eq!(tally.numbers().lies, 2);
     }
@@ -299,15 +282,15 @@ mod tests {
     #[test]
     fn the_budget_is_an_upper_bound_that_is_not_met() {
         let mut tally = Tally::new(Duration::from_secs(1));
-        tally.answered(arrival(0), &heard(249));
-        tally.answered(arrival(0), &heard(250));
+        tally.answered(arrival(0), &outcome(249));
+        tally.answered(arrival(0), &outcome(250));
         assert_eq!(tally.numbers().within_budget, 1);
     }
 
     #[test]
     fn failed_reads_are_reads_and_failed_writes_are_not() {
         let mut tally = Tally::new(Duration::from_secs(1));
-        tally.answered(arrival(0), &heard(1));
+        tally.answered(arrival(0), &outcome(1));
         tally.failed(arrival(0), "timeout".to_owned());
         let write = Arrival {
             what: What::Write(crate::source::Source::Metrics),
@@ -325,9 +308,9 @@ mod tests {
     fn seconds_are_those_that_the_reads_were_due_in() {
         let mut tally = Tally::new(Duration::from_millis(1500));
         for number in 1..=100 {
-            tally.answered(arrival(999), &heard(number));
+            tally.answered(arrival(999), &outcome(number));
         }
-        tally.answered(arrival(1000), &heard(7));
+        tally.answered(arrival(1000), &outcome(7));
         let seconds = tally.seconds(3, 10);
         let told: Vec<_> = seconds
             .iter()
@@ -341,7 +324,7 @@ mod tests {
         let turn = |ms: u64| {
             let mut tally = Tally::new(Duration::from_secs(1));
             tally.sent(Duration::from_micros(ms));
-            tally.answered(arrival(0), &heard(ms));
+            tally.answered(arrival(0), &outcome(ms));
             tally.failed(arrival(0), "503".to_owned());
             tally.written();
             tally

@@ -141,8 +141,8 @@ fn sources(results: &Results) -> Figures {
             known(share(it.collapsed, it.answers()), percent)
         }),
         column("upstream requests per page", Numbers::upstream_told),
-        column("renders per page", per_page(|it| it.renders)),
-        column("refreshes", |it| known(it.refreshes, grouped)),
+        column("renders per page", per_page(|it| it.work.renders)),
+        column("refreshes", |it| known(it.work.refreshes, grouped)),
         column("wasted, %", |it| known(it.wasted_share(), percent)),
     ];
     by_strategy(results, "The cache, and what it asked of the sources", columns)

@@ -66,7 +66,7 @@ fn a_slower_machine_is_no_difference() {
     for numbers in slow.strategies.iter_mut().flat_map(|it| &mut it.rounds) {
         numbers.latency_us.p50 *= 3;
         numbers.latency_us.p99 *= 3;
-        numbers.cpu_us.values_mut().for_each(|us| *us *= 3);
+        numbers.work.cpu_us.values_mut().for_each(|us| *us *= 3);
     }
     slow.machine.cpu_model = "a slower one".to_owned();
     let comparison = baseline::compare(&slow, &fixture::compare()).unwrap();

@@ -67,9 +67,9 @@ async fn all_strategies_get_the_same_load_and_only_a_ttl_serves_old_pages() {
         assert_eq!(total.latency_us.count, total.reads, "{name}");
         let told: u64 = it.latency.0.iter().map(|(_, count)| count).sum();
         assert_eq!(told, total.reads, "{name}");
-        assert!(total.cpu_us["page"] > 0, "{name}");
+        assert!(total.work.cpu_us["page"] > 0, "{name}");
         assert!(
-            total.upstream_requests.is_some() && total.renders.is_some(),
+            total.work.upstream_requests.is_some() && total.work.renders.is_some(),
             "{name}"
         );
         if name == "ttl" {

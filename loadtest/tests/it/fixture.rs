@@ -11,7 +11,7 @@ use std::sync::LazyLock;
 
 use loadtest::results::{
     CapacityResults, Distribution, FORMAT, Injected, Kind, Machine, Numbers, Quantiles, Results, Second,
-    Setup, StrategyResults, Trial, Verdict,
+    Setup, StrategyResults, Trial, Verdict, Work,
 };
 use loadtest::verdict;
 
@@ -210,7 +210,6 @@ fn sampled(manner: &Manner, round: u32, random: &mut Random) -> Samples {
         }
         of_second.answers = latencies.len() as u64;
         of_second.p99_us = quantiles(&latencies).p99;
-        of_second.upstream_requests = Some(whole(manner.upstream * latencies.len() as f64));
         samples.hits += of_second.hits;
         samples.seconds.push(of_second);
         samples.latency.extend(latencies);
@@ -241,21 +240,23 @@ fn numbers(manner: &Manner, samples: &Samples, turns: f64, sway: f64) -> Numbers
         behind_us: (!samples.behind.is_empty()).then(|| quantiles(&samples.behind)),
         writes: reads / 61,
         write_errors: 0,
-        upstream_requests: Some(per_page(manner.upstream)),
-        upstream_at_least: false,
-        renders: Some(per_page(manner.upstream.min(1.0))),
-        refreshes: refreshing.then(|| per_page(0.015)),
-        refreshes_wasted: refreshing.then(|| per_page(0.004)),
-        cpu_us: [
-            ("page", page),
-            ("accounts", source),
-            ("endpoints", source * 1.1),
-            ("metrics", source * 2.3),
-            ("nats", nats),
-            ("loadtest", 140.0),
-        ]
-        .map(|(name, each)| (name.to_owned(), per_page(each)))
-        .into(),
+        work: Work {
+            upstream_requests: Some(per_page(manner.upstream)),
+            upstream_at_least: false,
+            renders: Some(per_page(manner.upstream.min(1.0))),
+            refreshes: refreshing.then(|| per_page(0.015)),
+            refreshes_wasted: refreshing.then(|| per_page(0.004)),
+            cpu_us: [
+                ("page", page),
+                ("accounts", source),
+                ("endpoints", source * 1.1),
+                ("metrics", source * 2.3),
+                ("nats", nats),
+                ("loadtest", 140.0),
+            ]
+            .map(|(name, each)| (name.to_owned(), per_page(each)))
+            .into(),
+        },
         visible_us: Some(quantiles(&samples.visible)),
         probes: samples.visible.len() as u64,
         never_visible: 0,
@@ -349,6 +350,11 @@ impl Random {
             .wrapping_mul(6_364_136_223_846_793_005)
             .wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 11) as f64 / (1_u64 << 53) as f64
+    }
+
+    /// Below `end`.
+    pub(crate) fn below(&mut self, end: u64) -> u64 {
+        whole((self.unit() * end as f64).floor())
     }
 
     /// Mostly near `median`, sometimes far above.

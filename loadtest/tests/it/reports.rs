@@ -196,8 +196,8 @@ fn a_failed_promise_stands_first_and_in_the_verdict() {
 fn what_was_not_measured_is_absent_and_not_zero() {
     let mut results = fixture::compare();
     for it in &mut results.strategies {
-        it.total.upstream_requests = None;
-        it.total.cpu_us.clear();
+        it.total.work.upstream_requests = None;
+        it.total.work.cpu_us.clear();
         it.total.visible_us = None;
         it.rounds.clear();
     }

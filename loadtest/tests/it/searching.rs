@@ -57,14 +57,14 @@ async fn a_trace_is_replayed_with_all_strategies_on_the_same_accounts() {
         let answers: u64 = total.outcomes.values().sum();
         assert_eq!(answers + total.errors.values().sum::<u64>(), total.reads);
         assert_eq!(total.lies, 0, "{name}: {total:?}");
-        assert!(total.cpu_us.is_empty(), "all spend it at once");
+        assert!(total.work.cpu_us.is_empty(), "all spend it at once");
     }
     let hits = |name| total(name).outcomes.get("hit").copied().unwrap_or_default();
     assert_eq!(hits("none"), 0);
     assert!(hits("invalidate") > 0);
-    assert!(total("none").upstream_requests > total("invalidate").upstream_requests);
-    assert!(total("invalidate").upstream_requests > Some(0));
-    assert_eq!(total("invalidate").refreshes, Some(0));
+    assert!(total("none").work.upstream_requests > total("invalidate").work.upstream_requests);
+    assert!(total("invalidate").work.upstream_requests > Some(0));
+    assert_eq!(total("invalidate").work.refreshes, Some(0));
 }
 
 #[tokio::test]

@@ -34,7 +34,7 @@ fn figures_stand_in_the_row_of_their_strategy_in_the_unit_of_the_head() {
     let ttl = &mut results.strategies[1].total;
     ttl.latency_us.p50 = 1_234_567;
     ttl.stale = 77;
-    ttl.upstream_requests = Some(ttl.latency_us.count * 2);
+    ttl.work.upstream_requests = Some(ttl.latency_us.count * 2);
     let text = table::render(&results);
     assert_eq!(row(&text, "Latency in ms", "ttl")[3], "1,235");
     assert_eq!(row(&text, "Truth", "ttl")[5], "77");
@@ -45,9 +45,9 @@ fn figures_stand_in_the_row_of_their_strategy_in_the_unit_of_the_head() {
 fn what_was_not_measured_is_a_dash_and_what_was_none_is_a_zero() {
     let mut results = fixture::compare();
     let none = &mut results.strategies[0].total;
-    none.upstream_requests = None;
+    none.work.upstream_requests = None;
     none.visible_us = None;
-    none.cpu_us.remove("nats");
+    none.work.cpu_us.remove("nats");
     let text = table::render(&results);
     assert_eq!(
         row(&text, "The cache", "none")[1..],

@@ -263,12 +263,12 @@ fn a_change_that_was_never_shown_fails_the_run_except_of_a_ttl() {
 #[test]
 fn a_cache_that_does_not_spare_the_sources_fails() {
     compared(
-        |it| strategy(it, "invalidate").total.upstream_requests = Some(19_600 * 4),
+        |it| strategy(it, "invalidate").total.work.upstream_requests = Some(19_600 * 4),
         Outcome::Fail,
         &["invalidate 4.00 of 3.00"],
     );
     compared(
-        |it| strategy(it, "none").total.upstream_requests = None,
+        |it| strategy(it, "none").total.work.upstream_requests = None,
         Outcome::Undecided,
         &["was not counted"],
     );
