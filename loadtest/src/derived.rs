@@ -96,7 +96,7 @@ impl Numbers {
         self.marked += other.marked;
         self.behind += other.behind;
         self.stale += other.stale;
-        self.lies += other.lies;
+        self.mismatches += other.mismatches;
         self.writes += other.writes;
         self.write_errors += other.write_errors;
         self.work.add(&other.work);

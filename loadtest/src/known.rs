@@ -26,7 +26,7 @@ pub struct Judgement {
     /// How long before its request the first change that it lacks had been acknowledged; none if it lacks none.
     pub behind: Option<Duration>,
     /// Whether it lacks one that had been acknowledged before its own `Fresh-As-Of`.
-    pub lied: bool,
+    pub mismatch: bool,
 }
 
 /// A version comes from another database of its source than all before: nothing can be said of it.
@@ -92,7 +92,7 @@ impl Known {
                     .filter_map(|change| answer.sent.checked_duration_since(change.at))
                     .filter(|behind| !behind.is_zero());
                 judgement.behind = judgement.behind.max(behind.max());
-                judgement.lied |= lacking().any(|change| change.wall < answer.fresh_as_of);
+                judgement.mismatch |= lacking().any(|change| change.wall < answer.fresh_as_of);
             }
         }
         Ok(judgement)
@@ -245,14 +245,14 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_lies_if_it_is_dated_after_a_change_that_it_lacks() {
+    fn an_answer_is_a_mismatch_if_it_is_dated_after_a_change_that_it_lacks() {
         let clock = Clock::new();
         let known = known(&[clock.change(2, 100)]);
-        let lied = |revision, dated| known.judge(&clock.answer(revision, 50, dated)).unwrap().lied;
-        assert!(!lied(1, 99));
-        assert!(!lied(1, 100), "complete up to then, not including it");
-        assert!(lied(1, 101));
-        assert!(!lied(2, 101));
+        let mismatch = |revision, dated| known.judge(&clock.answer(revision, 50, dated)).unwrap().mismatch;
+        assert!(!mismatch(1, 99));
+        assert!(!mismatch(1, 100), "complete up to then, not including it");
+        assert!(mismatch(1, 101));
+        assert!(!mismatch(2, 101));
     }
 
     #[test]

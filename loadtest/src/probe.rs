@@ -28,7 +28,7 @@ pub struct Probed {
     /// Of these, those that were not seen in time.
     pub never_visible: u64,
     /// Answers that lacked a change which had been acknowledged before their own date.
-    pub lies: u64,
+    pub mismatches: u64,
 }
 
 impl Default for Probing {
@@ -58,7 +58,7 @@ pub async fn probe(target: &Target, probing: Probing) -> Result<Probed, String> 
         let change = target.client.change(&change).await.map_err(told)?;
         target.known.learn(&change).map_err(|other| other.to_string())?;
         probed.probes += 1;
-        if let Some(visible) = look_for(&change, target, probing.each_within, &mut probed.lies).await? {
+        if let Some(visible) = look_for(&change, target, probing.each_within, &mut probed.mismatches).await? {
             in_vain = 0;
             probed.visible.record(visible);
         } else {
@@ -77,12 +77,12 @@ async fn look_for(
     change: &Acknowledged,
     target: &Target,
     within: Duration,
-    lies: &mut u64,
+    mismatches: &mut u64,
 ) -> Result<Option<Duration>, String> {
     while change.at.elapsed() < within {
         let answer = read(target).await?;
         let judgement = target.known.judge(&answer).map_err(|other| other.to_string())?;
-        *lies += u64::from(judgement.lied);
+        *mismatches += u64::from(judgement.mismatch);
         let shown = answer.versions[change.source.index()];
         if shown.is_some_and(|version| version.revision >= change.version.revision) {
             return Ok(Some(since(change.at, &answer)));

@@ -147,8 +147,9 @@ pub struct Numbers {
     pub behind: u64,
     /// Of these, those that were more than a second behind, which is stale.
     pub stale: u64,
-    /// Answers that lacked a change which had been acknowledged before their own `Fresh-As-Of`: they lied.
-    pub lies: u64,
+    /// Answers that lacked a change which had been acknowledged before their own `Fresh-As-Of`: they contradict themselves.
+    #[serde(alias = "lies")]
+    pub mismatches: u64,
     /// How far those that were behind were: from the acknowledgement of the first change they lacked to their request.
     pub behind_us: Option<Quantiles>,
     /// Changes that were acknowledged.

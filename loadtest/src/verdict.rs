@@ -9,7 +9,7 @@ mod purpose;
 mod truth;
 
 use crate::figures::listed;
-use crate::results::{Check, Kind, Outcome, Results, StrategyResults, Verdict};
+use crate::results::{Check, Kind, Numbers, Outcome, Results, StrategyResults, Verdict};
 
 /// The strategy that composes every page afresh: the problem being shown.
 pub(crate) const NONE: &str = "none";
@@ -62,34 +62,55 @@ struct Finding {
     strategy: String,
     outcome: Outcome,
     /// The figures.
-    says: String,
+    figures: String,
 }
 
 impl Finding {
-    fn new(strategy: &str, outcome: Outcome, says: String) -> Self {
+    fn new(strategy: &str, outcome: Outcome, figures: String) -> Self {
         Self {
             strategy: strategy.to_owned(),
             outcome,
-            says,
+            figures,
         }
     }
 
     /// A promise that was kept if `kept`, and else has `otherwise` for its outcome.
-    fn kept(strategy: &str, kept: bool, otherwise: Outcome, says: String) -> Self {
-        Self::new(strategy, if kept { Outcome::Pass } else { otherwise }, says)
+    fn kept(strategy: &str, kept: bool, otherwise: Outcome, figures: String) -> Self {
+        Self::new(strategy, if kept { Outcome::Pass } else { otherwise }, figures)
     }
 }
 
-/// One check from what the strategies say: the worst outcome, with the figures of those that it is due to.
-fn check(promise: &str, findings: &[Finding]) -> Option<Check> {
+/// One check from what the strategies say: the worst outcome, with the figures of those that it is due to. None of no strategy.
+fn check(promise: impl Into<String>, findings: impl IntoIterator<Item = Finding>) -> Option<Check> {
+    let findings: Vec<Finding> = findings.into_iter().collect();
     let outcome = findings.iter().map(|finding| finding.outcome).max()?;
     let worst = findings.iter().filter(|finding| finding.outcome == outcome);
-    let figures: Vec<String> = worst.map(|it| format!("{} {}", it.strategy, it.says)).collect();
+    let figures: Vec<String> = worst
+        .map(|it| format!("{} {}", it.strategy, it.figures))
+        .collect();
     Some(Check {
-        promise: promise.to_owned(),
+        promise: promise.into(),
         outcome,
         evidence: figures.join("; "),
     })
+}
+
+/// The same; of no strategy, it is undecided for this reason.
+fn check_or(promise: &str, findings: impl IntoIterator<Item = Finding>, nothing: &str) -> Check {
+    check(promise, findings).unwrap_or(Check {
+        promise: promise.to_owned(),
+        outcome: Outcome::Undecided,
+        evidence: nothing.to_owned(),
+    })
+}
+
+/// What a promise is that was not kept: nothing is held against the stack where the generator was late.
+fn unless_late(results: &Results, numbers: &Numbers) -> Outcome {
+    if load::was_late(numbers, results.setup.budget_ms) {
+        Outcome::Undecided
+    } else {
+        Outcome::Fail
+    }
 }
 
 /// The strategies among `names` that took part.

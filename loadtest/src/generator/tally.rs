@@ -80,7 +80,7 @@ impl Tally {
         counts.marked += u64::from(answer.marked);
         counts.behind += u64::from(behind.is_some());
         counts.stale += u64::from(is_stale);
-        counts.lies += u64::from(judgement.lied);
+        counts.mismatches += u64::from(judgement.mismatch);
         self.named += answer.requests.answered + answer.requests.failed;
         self.named_failed += answer.requests.failed;
         self.latency.record(read.latency);
@@ -127,7 +127,7 @@ impl Tally {
         self.visible = probed.visible.clone();
         self.counts.probes = probed.probes;
         self.counts.never_visible = probed.never_visible;
-        self.counts.lies += probed.lies;
+        self.counts.mismatches += probed.mismatches;
     }
 
     /// Takes over what somebody else wrote.
@@ -247,7 +247,7 @@ mod tests {
     fn behind(ms: u64) -> Judgement {
         Judgement {
             behind: Some(Duration::from_millis(ms)),
-            lied: false,
+            mismatch: false,
         }
     }
 
@@ -268,15 +268,15 @@ mod tests {
     }
 
     #[test]
-    fn a_lie_is_one_marked_or_not() {
+    fn a_mismatch_is_one_marked_or_not() {
         let mut tally = Tally::new(Duration::from_secs(1));
         for marked in [true, false] {
             let mut read = outcome(1);
-            read.judgement.lied = true;
+            read.judgement.mismatch = true;
             read.answer.marked = marked;
             tally.answered(arrival(0), &read);
         }
-        assert_eq!(tally.numbers().lies, 2);
+        assert_eq!(tally.numbers().mismatches, 2);
     }
 
     #[test]

@@ -118,7 +118,7 @@ pub(super) fn words() -> Markup {
             "the moment up to which a page says that it is complete",
         ),
         (
-            "lie",
+            "mismatch",
             "an answer lacks a change that had been confirmed before its own Fresh-As-Of",
         ),
         ("upstream request", "a request of the page service to a source"),

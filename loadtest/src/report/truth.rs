@@ -41,8 +41,7 @@ pub(super) fn render(results: &Results) -> Markup {
             }
             p {
                 "The load test makes every change itself and remembers when it was confirmed, so it can tell from outside what each answer \
-                 lacks. An answer " b { "lies" } " if it lacks a change that was confirmed before the date it states itself (" code { "Fresh-As-Of" }
-                ")."
+                 lacks. An answer that lacks a change which was confirmed before the date it states itself (" code { "Fresh-As-Of" } ") is a " b { "mismatch" } "."
                 @if results.strategy(TTL).is_some() {
                     " The strategy ttl shows old pages by design, here for up to " (ttl) " s: fast, but readers pay with truth."
                 }

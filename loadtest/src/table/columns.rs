@@ -103,7 +103,7 @@ fn truth(results: &Results) -> Figures {
         column("behind", |it| grouped(it.behind)),
         column("behind, %", |it| known(it.behind_share(), percent)),
         column("stale (> 1 s)", |it| grouped(it.stale)),
-        column("lies", |it| grouped(it.lies)),
+        column("mismatches", |it| grouped(it.mismatches)),
     ];
     columns.extend(quantiles(|it| it.behind_us));
     let title = "Truth: answers that lacked an acknowledged change without saying so, and how far they were behind, in ms";

@@ -1,6 +1,6 @@
 //! Whether the search found the limit of each strategy, and whether caching moved it.
 
-use super::{EVENT_DRIVEN, Finding, NONE, check};
+use super::{EVENT_DRIVEN, Finding, NONE, check, check_or};
 use crate::figures::{brief, listed};
 use crate::results::{CapacityResults, Check, Outcome, Results};
 
@@ -13,16 +13,15 @@ pub(super) fn checks(results: &Results) -> Vec<Check> {
 
 fn found(results: &Results) -> Check {
     let promise = "The search found the limit of each strategy.";
-    let findings: Vec<Finding> = results.capacity.iter().map(limit).collect();
-    check(promise, &findings).unwrap_or(Check {
-        promise: promise.to_owned(),
-        outcome: Outcome::Undecided,
-        evidence: "no strategy was searched".to_owned(),
-    })
+    check_or(
+        promise,
+        results.capacity.iter().map(limit),
+        "no strategy was searched",
+    )
 }
 
 fn limit(found: &CapacityResults) -> Finding {
-    let undecided = |says: String| Finding::new(&found.strategy, Outcome::Undecided, says);
+    let undecided = |figures: String| Finding::new(&found.strategy, Outcome::Undecided, figures);
     let rate = |rate| format!("{} reads/s", brief(rate));
     match (found.held, found.missed) {
         (Some(held), _) if found.generator_limited => undecided(format!(
@@ -33,8 +32,8 @@ fn limit(found: &CapacityResults) -> Finding {
             undecided("was not reached: the generator was the limit".to_owned())
         }
         (Some(held), Some(missed)) => {
-            let says = format!("holds {} and not {}", rate(held), rate(missed));
-            Finding::new(&found.strategy, Outcome::Pass, says)
+            let figures = format!("holds {} and not {}", rate(held), rate(missed));
+            Finding::new(&found.strategy, Outcome::Pass, figures)
         }
         (Some(held), None) => undecided(format!("held all that was tried, up to {}", rate(held))),
         (None, Some(missed)) => undecided(format!(
@@ -54,13 +53,9 @@ fn raised(results: &Results) -> Option<Check> {
         .filter(|it| EVENT_DRIVEN.contains(&it.strategy.as_str()));
     let findings: Vec<Finding> = event_driven.map(|it| compared(it, none)).collect();
     let names: Vec<String> = findings.iter().map(|it| it.strategy.clone()).collect();
-    check(
-        &format!(
-            "With {}, a higher rate is held than without a cache.",
-            listed(&names)
-        ),
-        &findings,
-    )
+    let names = listed(&names);
+    let promise = format!("With {names}, a higher rate is held than without a cache.");
+    check(promise, findings)
 }
 
 fn compared(with: &CapacityResults, without: &CapacityResults) -> Finding {

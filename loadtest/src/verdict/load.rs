@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::{Finding, NONE, check};
+use super::{Finding, NONE, check, check_or, unless_late};
 use crate::figures::{duration, grouped, percent};
 use crate::results::{Check, Numbers, Outcome, Results};
 
@@ -36,34 +36,33 @@ fn kept_up(results: &Results) -> Option<Check> {
     let findings = results.strategies.iter().map(|it| {
         let (late, latency) = (it.total.late_us, it.total.latency_us);
         let limit = was_late(&it.total, results.setup.budget_ms);
-        let mut says = format!("{} (p50) and {} (p99)", duration(late.p50), duration(late.p99));
+        let mut figures = format!("{} (p50) and {} (p99)", duration(late.p50), duration(late.p99));
         if limit {
             let measured = format!("{} and {} measured", duration(latency.p50), duration(latency.p99));
-            let _ = write!(says, ", of {measured}: the generator was the limit");
+            let _ = write!(figures, ", of {measured}: the generator was the limit");
         }
-        Finding::kept(&it.strategy, !limit, Outcome::Undecided, says)
+        Finding::kept(&it.strategy, !limit, Outcome::Undecided, figures)
     });
-    check(
-        "Requests left when they were due: their lateness is small against what is measured.",
-        &findings.collect::<Vec<_>>(),
-    )
+    let promise = "Requests left when they were due: their lateness is small against what is measured.";
+    check(promise, findings)
 }
 
 fn enough(results: &Results) -> Check {
     let findings = results.strategies.iter().map(|it| {
         let answers = it.total.answers();
-        let says = format!("{} answers", grouped(answers));
-        Finding::kept(&it.strategy, answers >= ENOUGH_ANSWERS, Outcome::Undecided, says)
+        let figures = format!("{} answers", grouped(answers));
+        Finding::kept(
+            &it.strategy,
+            answers >= ENOUGH_ANSWERS,
+            Outcome::Undecided,
+            figures,
+        )
     });
     let promise = format!(
         "There are enough answers for a 99th percentile: {} of each strategy.",
         grouped(ENOUGH_ANSWERS)
     );
-    check(&promise, &findings.collect::<Vec<_>>()).unwrap_or(Check {
-        promise,
-        outcome: Outcome::Undecided,
-        evidence: "no strategy was measured".to_owned(),
-    })
+    check_or(&promise, findings, "no strategy was measured")
 }
 
 /// Of `none`, failures leave the comparison undecided: the rate was beyond what it holds, and its latencies are those of
@@ -71,24 +70,16 @@ fn enough(results: &Results) -> Check {
 fn failures(results: &Results) -> Option<Check> {
     let findings = results.strategies.iter().filter_map(|it| {
         let share = it.total.failed_share()?;
-        let excused = it.strategy == NONE || was_late(&it.total, results.setup.budget_ms);
-        let otherwise = if excused {
+        let otherwise = if it.strategy == NONE {
             Outcome::Undecided
         } else {
-            Outcome::Fail
+            unless_late(results, &it.total)
         };
-        let says = format!("{} %{}", percent(share), kinds(&it.total));
-        Some(Finding::kept(
-            &it.strategy,
-            share <= TOLERATED_FAILURES,
-            otherwise,
-            says,
-        ))
+        let figures = format!("{} %{}", percent(share), kinds(&it.total));
+        let kept = share <= TOLERATED_FAILURES;
+        Some(Finding::kept(&it.strategy, kept, otherwise, figures))
     });
-    check(
-        "At most 0.1 % of the reads failed.",
-        &findings.collect::<Vec<_>>(),
-    )
+    check("At most 0.1 % of the reads failed.", findings)
 }
 
 /// ` (timeout 7, 503 2)`, or nothing.
@@ -106,21 +97,10 @@ fn kinds(numbers: &Numbers) -> String {
 
 fn write_failures(results: &Results) -> Option<Check> {
     let findings = results.strategies.iter().filter_map(|it| {
-        let share = it.total.failed_write_share()?;
-        let says = format!(
-            "{} of {}",
-            grouped(it.total.write_errors),
-            grouped(it.total.writes)
-        );
-        Some(Finding::kept(
-            &it.strategy,
-            share <= TOLERATED_FAILURES,
-            Outcome::Fail,
-            says,
-        ))
+        let kept = it.total.failed_write_share()? <= TOLERATED_FAILURES;
+        let (failed, all) = (grouped(it.total.write_errors), grouped(it.total.writes));
+        let figures = format!("{failed} of {all}");
+        Some(Finding::kept(&it.strategy, kept, Outcome::Fail, figures))
     });
-    check(
-        "At most 0.1 % of the changes failed.",
-        &findings.collect::<Vec<_>>(),
-    )
+    check("At most 0.1 % of the changes failed.", findings)
 }

@@ -1,6 +1,6 @@
 //! Whether caching did what it is for: fast pages, and less work for the sources.
 
-use super::{EVENT_DRIVEN, Finding, NONE, PROMISING, among, check, load, present};
+use super::{EVENT_DRIVEN, Finding, NONE, PROMISING, among, check, present, unless_late};
 use crate::figures::{brief, duration, percent};
 use crate::results::{Check, Outcome, Results};
 
@@ -8,13 +8,8 @@ use crate::results::{Check, Outcome, Results};
 const FAST_SHARE_OF_HITS: f64 = 0.99;
 
 pub(super) fn checks(results: &Results) -> Vec<Check> {
-    let slowest = results
-        .setup
-        .injected
-        .iter()
-        .map(|it| it.latency_ms)
-        .max()
-        .unwrap_or_default();
+    let injected = results.setup.injected.iter().map(|it| it.latency_ms);
+    let slowest = injected.max().unwrap_or_default();
     let fast = if slowest < results.setup.budget_ms {
         within_budget(results)
     } else {
@@ -24,55 +19,49 @@ pub(super) fn checks(results: &Results) -> Vec<Check> {
 }
 
 fn within_budget(results: &Results) -> Option<Check> {
-    let budget_us = results.setup.budget_ms.saturating_mul(1_000);
-    let findings = among(results, &PROMISING)
-        .filter(|it| it.total.answers() > 0)
-        .map(|it| {
-            let p99 = it.total.latency_us.p99;
-            let late = load::was_late(&it.total, results.setup.budget_ms);
-            let otherwise = if late { Outcome::Undecided } else { Outcome::Fail };
-            Finding::kept(&it.strategy, p99 <= budget_us, otherwise, duration(p99))
-        });
-    let promise = format!(
-        "With {}, 99 of 100 answers came within {} ms.",
-        present(results, &PROMISING),
-        results.setup.budget_ms
-    );
-    check(&promise, &findings.collect::<Vec<_>>())
+    let budget_ms = results.setup.budget_ms;
+    let answered = among(results, &PROMISING).filter(|it| it.total.answers() > 0);
+    let findings = answered.map(|it| {
+        let p99 = it.total.latency_us.p99;
+        let kept = p99 <= budget_ms.saturating_mul(1_000);
+        Finding::kept(&it.strategy, kept, unless_late(results, &it.total), duration(p99))
+    });
+    let names = present(results, &PROMISING);
+    let promise = format!("With {names}, 99 of 100 answers came within {budget_ms} ms.");
+    check(promise, findings)
 }
 
 /// With a source that alone takes longer than the budget, only what was kept can be fast; and that must be.
 fn hits_within_budget(results: &Results, slowest_ms: u64) -> Option<Check> {
     let findings = among(results, &EVENT_DRIVEN).filter_map(|it| {
         let (within, hits) = (it.total.within_share()?, it.total.hit_ratio()?);
-        let says = format!("{} % within, {} % hits", percent(within), percent(hits));
+        let figures = format!("{} % within, {} % hits", percent(within), percent(hits));
         let kept = within >= hits * FAST_SHARE_OF_HITS;
-        let late = load::was_late(&it.total, results.setup.budget_ms);
-        let otherwise = if late { Outcome::Undecided } else { Outcome::Fail };
-        Some(Finding::kept(&it.strategy, kept, otherwise, says))
+        Some(Finding::kept(
+            &it.strategy,
+            kept,
+            unless_late(results, &it.total),
+            figures,
+        ))
     });
     let promise = format!(
         "With {}, at least as many answers came within {} ms as were hits (a source takes {slowest_ms} ms).",
         present(results, &EVENT_DRIVEN),
         results.setup.budget_ms
     );
-    check(&promise, &findings.collect::<Vec<_>>())
+    check(promise, findings)
 }
 
 fn less_work(results: &Results) -> Option<Check> {
-    let none = results.strategy(NONE)?;
+    let without = results.strategy(NONE)?.total.upstream_per_page();
     let findings = among(results, &EVENT_DRIVEN).map(|it| {
-        match (it.total.upstream_per_page(), none.total.upstream_per_page()) {
-            (Some(with), Some(without)) => {
-                let says = format!("{} of {}", brief(with), brief(without));
-                Finding::kept(&it.strategy, with < without, Outcome::Fail, says)
-            }
-            _ => Finding::new(&it.strategy, Outcome::Undecided, "was not counted".to_owned()),
-        }
+        let Some((with, without)) = it.total.upstream_per_page().zip(without) else {
+            return Finding::new(&it.strategy, Outcome::Undecided, "was not counted".to_owned());
+        };
+        let figures = format!("{} of {}", brief(with), brief(without));
+        Finding::kept(&it.strategy, with < without, Outcome::Fail, figures)
     });
-    let promise = format!(
-        "With {}, a page costs the sources fewer requests than without a cache.",
-        present(results, &EVENT_DRIVEN)
-    );
-    check(&promise, &findings.collect::<Vec<_>>())
+    let names = present(results, &EVENT_DRIVEN);
+    let promise = format!("With {names}, a page costs the sources fewer requests than without a cache.");
+    check(promise, findings)
 }

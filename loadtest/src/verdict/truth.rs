@@ -8,84 +8,72 @@ use crate::results::{Check, Numbers, Outcome, Results};
 const TOLERATED_MARKS: f64 = 0.01;
 
 pub(super) fn checks(results: &Results) -> Vec<Check> {
-    let checks = [stale(results), lies(results), whole(results), visible(results)];
+    let checks = [
+        stale(results),
+        mismatches(results),
+        whole(results),
+        visible(results),
+    ];
     checks.into_iter().flatten().collect()
 }
 
 fn stale(results: &Results) -> Option<Check> {
     let strategies = results.strategies.iter().filter(|it| it.strategy != TTL);
     let findings = strategies.map(|it| {
-        let far = it
-            .total
-            .behind_us
-            .map(|behind| format!(", up to {} behind", duration(behind.max)));
-        counted(
-            &it.strategy,
-            &it.total,
-            it.total.stale,
-            far.filter(|_| it.total.stale > 0),
-        )
+        let mut finding = counted(&it.strategy, &it.total, it.total.stale);
+        if let Some(behind) = it.total.behind_us.filter(|_| it.total.stale > 0) {
+            finding.figures += &format!(", up to {} behind", duration(behind.max));
+        }
+        finding
     });
     check(
         "Without a TTL, no page lacked a change for more than a second without saying so.",
-        &findings.collect::<Vec<_>>(),
+        findings,
     )
 }
 
-fn lies(results: &Results) -> Option<Check> {
-    let findings = results
-        .strategies
-        .iter()
-        .map(|it| counted(&it.strategy, &it.total, it.total.lies, None));
+fn mismatches(results: &Results) -> Option<Check> {
+    let strategies = results.strategies.iter();
+    let findings = strategies.map(|it| counted(&it.strategy, &it.total, it.total.mismatches));
     check(
         "Every page held all that was acknowledged before its own Fresh-As-Of, old pages of a TTL included.",
-        &findings.collect::<Vec<_>>(),
+        findings,
     )
 }
 
 /// Nothing can be behind where nothing changed.
-fn counted(strategy: &str, numbers: &Numbers, wrong: u64, more: Option<String>) -> Finding {
+fn counted(strategy: &str, numbers: &Numbers, wrong: u64) -> Finding {
     if numbers.writes == 0 && wrong == 0 {
-        let says = "saw no change, so that nothing could be missed".to_owned();
-        return Finding::new(strategy, Outcome::Undecided, says);
+        let figures = "saw no change, so that nothing could be missed".to_owned();
+        return Finding::new(strategy, Outcome::Undecided, figures);
     }
-    let says = format!(
-        "{} of {}{}",
-        grouped(wrong),
-        grouped(numbers.answers()),
-        more.unwrap_or_default()
-    );
-    Finding::kept(strategy, wrong == 0, Outcome::Fail, says)
+    let figures = format!("{} of {}", grouped(wrong), grouped(numbers.answers()));
+    Finding::kept(strategy, wrong == 0, Outcome::Fail, figures)
 }
 
 fn whole(results: &Results) -> Option<Check> {
     let findings = among(results, &PROMISING).filter_map(|it| {
         let marked = share(it.total.marked, it.total.answers())?;
-        let says = format!("{} %", percent(marked));
-        Some(Finding::kept(
-            &it.strategy,
-            marked <= TOLERATED_MARKS,
-            Outcome::Undecided,
-            says,
-        ))
+        let figures = format!("{} %", percent(marked));
+        let kept = marked <= TOLERATED_MARKS;
+        Some(Finding::kept(&it.strategy, kept, Outcome::Undecided, figures))
     });
     check(
         "At most 1 % of the pages said that a part is old or missing: such a page's truth is not looked at.",
-        &findings.collect::<Vec<_>>(),
+        findings,
     )
 }
 
 /// A TTL may outlast the search, and without a cache the stack may be too slow for it.
 fn visible(results: &Results) -> Option<Check> {
-    let findings = among(results, &PROMISING)
-        .filter(|it| it.total.probes > 0)
-        .map(|it| {
-            let missed = it.total.never_visible;
-            let says = format!("{} of {} missed", grouped(missed), grouped(it.total.probes));
-            Finding::kept(&it.strategy, missed == 0, Outcome::Fail, says)
-        });
+    let probed = among(results, &PROMISING).filter(|it| it.total.probes > 0);
+    let findings = probed.map(|it| {
+        let missed = it.total.never_visible;
+        let figures = format!("{} of {} missed", grouped(missed), grouped(it.total.probes));
+        Finding::kept(&it.strategy, missed == 0, Outcome::Fail, figures)
+    });
     check(
         "Every change that was looked for on an account of its own was shown.",
-        &findings.collect::<Vec<_>>(),
+        findings,
     )
 }

@@ -56,7 +56,7 @@ async fn all_strategies_get_the_same_load_and_only_a_ttl_serves_old_pages() {
             total.errors.is_empty() && total.write_errors == 0,
             "{name}: {total:?}"
         );
-        assert_eq!(total.lies, 0, "{name}");
+        assert_eq!(total.mismatches, 0, "{name}");
         for (round, first) in it.rounds.iter().zip(&results.strategies[0].rounds) {
             assert_eq!(asked(round), asked(first), "{name}");
         }

@@ -236,7 +236,7 @@ fn numbers(manner: &Manner, samples: &Samples, turns: f64, sway: f64) -> Numbers
         marked: 0,
         behind: samples.behind.len() as u64,
         stale: samples.behind.iter().filter(|us| **us > 1_000_000).count() as u64,
-        lies: 0,
+        mismatches: 0,
         behind_us: (!samples.behind.is_empty()).then(|| quantiles(&samples.behind)),
         writes: reads / 61,
         write_errors: 0,

@@ -31,7 +31,7 @@ async fn everything_that_was_planned_is_asked_and_counted() {
     assert_eq!(numbers.latency_us.count, numbers.reads);
     assert_eq!(numbers.late_us.count, numbers.reads + numbers.writes);
     assert!(numbers.seconds >= 0.7, "{}", numbers.seconds);
-    assert_eq!((numbers.lies, numbers.marked), (0, 0));
+    assert_eq!((numbers.mismatches, numbers.marked), (0, 0));
 }
 
 #[tokio::test]
@@ -97,7 +97,7 @@ async fn refusals_are_errors_by_their_status() {
 }
 
 #[tokio::test]
-async fn old_pages_are_behind_then_stale_and_lies_only_if_they_are_dated_so() {
+async fn old_pages_are_behind_then_stale_and_mismatches_only_if_they_are_dated_so() {
     let fake = Fake::spawn().await;
     *fake.behaviour.frozen_at.lock().unwrap() = Some(0);
     let target = fake.target();
@@ -105,7 +105,7 @@ async fn old_pages_are_behind_then_stale_and_lies_only_if_they_are_dated_so() {
     assert!(stale.behind > 100 && stale.behind <= stale.reads, "{stale:?}");
     assert!(stale.stale > 20 && stale.stale < stale.behind, "{stale:?}");
     assert!(
-        stale.lies > 100,
+        stale.mismatches > 100,
         "it is dated now, and shows what was before: {stale:?}"
     );
 
@@ -113,11 +113,11 @@ async fn old_pages_are_behind_then_stale_and_lies_only_if_they_are_dated_so() {
     let marked = drive(&target, &plan(200.0, 4.0, 300), LIMITS).await.numbers();
     assert_eq!(marked.marked, marked.reads);
     assert_eq!((marked.behind, marked.stale), (0, 0));
-    assert_eq!(marked.lies, marked.reads, "a mark does not excuse a date");
+    assert_eq!(marked.mismatches, marked.reads, "a mark does not excuse a date");
 
     *fake.behaviour.frozen_at.lock().unwrap() = None;
     *fake.behaviour.status.lock().unwrap() = None;
     let fresh = drive(&target, &plan(200.0, 4.0, 300), LIMITS).await.numbers();
-    assert_eq!((fresh.behind, fresh.stale, fresh.lies), (0, 0, 0));
+    assert_eq!((fresh.behind, fresh.stale, fresh.mismatches), (0, 0, 0));
     assert_eq!(fresh.behind_us, None);
 }

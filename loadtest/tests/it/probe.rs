@@ -16,7 +16,10 @@ const SHORT: Probing = Probing {
 async fn changes_that_show_at_once_are_all_timed() {
     let fake = Fake::spawn().await;
     let probed = probe(&fake.target(), SHORT).await.unwrap();
-    assert_eq!((probed.probes, probed.never_visible, probed.lies), (9, 0, 0));
+    assert_eq!(
+        (probed.probes, probed.never_visible, probed.mismatches),
+        (9, 0, 0)
+    );
     assert_eq!(probed.visible.count(), 9);
 }
 
@@ -46,7 +49,7 @@ async fn what_never_shows_is_counted_and_given_up_and_its_date_is_looked_at() {
     let probed = probe(&fake.target(), SHORT).await.unwrap();
     // Of every three changes only the first is at the source that the fake hides.
     assert_eq!((probed.probes, probed.never_visible), (9, 3));
-    assert!(probed.lies > 0);
+    assert!(probed.mismatches > 0);
     let hopeless = Probing {
         hopeless_after: 1,
         ..SHORT

@@ -70,7 +70,7 @@ fn a_kept_run_is_told_again_with_its_verdict_as_the_status() {
     let folder = tempfile::tempdir().unwrap();
     let good = fixture::compare();
     let mut bad = good.clone();
-    bad.strategies[3].total.lies = 1;
+    bad.strategies[3].total.mismatches = 1;
     let mut late = good.clone();
     late.strategies[3].total.late_us.p99 = 26_000;
     for (results, status, word) in [(good, 0, "pass"), (bad, 1, "FAIL"), (late, 3, "undecided")] {

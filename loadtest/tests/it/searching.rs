@@ -56,7 +56,7 @@ async fn a_trace_is_replayed_with_all_strategies_on_the_same_accounts() {
         );
         let answers: u64 = total.outcomes.values().sum();
         assert_eq!(answers + total.errors.values().sum::<u64>(), total.reads);
-        assert_eq!(total.lies, 0, "{name}: {total:?}");
+        assert_eq!(total.mismatches, 0, "{name}: {total:?}");
         assert!(total.work.cpu_us.is_empty(), "all spend it at once");
     }
     let hits = |name| total(name).outcomes.get("hit").copied().unwrap_or_default();

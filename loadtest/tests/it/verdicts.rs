@@ -143,14 +143,14 @@ fn with_a_late_generator_neither_failures_nor_a_missed_budget_are_held_against_t
     };
     let (outcome, checks) = judged(fixture::compare(), overrun);
     assert_eq!((outcome, checks.len()), (Outcome::Undecided, 3), "{checks:?}");
-    let lied = |it: &mut Results| {
+    let mismatch = |it: &mut Results| {
         overrun(it);
-        it.strategies[3].total.lies = 1;
+        it.strategies[3].total.mismatches = 1;
     };
     assert_eq!(
-        judged(fixture::compare(), lied).0,
+        judged(fixture::compare(), mismatch).0,
         Outcome::Fail,
-        "a lie has no such excuse"
+        "a mismatch has no such excuse"
     );
 }
 
@@ -211,16 +211,16 @@ fn a_stale_page_fails_the_run_except_of_a_ttl() {
 }
 
 #[test]
-fn a_lie_fails_the_run_of_a_ttl_too() {
+fn a_mismatch_fails_the_run_of_a_ttl_too() {
     for name in ["none", "ttl", "versioned", "invalidate", "prepopulate"] {
         compared(
-            |it| strategy(it, name).total.lies = 2,
+            |it| strategy(it, name).total.mismatches = 2,
             Outcome::Fail,
             &[name, "2 of 19,600", "Fresh-As-Of"],
         );
         expect(
             fixture::replay(),
-            |it| strategy(it, name).total.lies = 2,
+            |it| strategy(it, name).total.mismatches = 2,
             Outcome::Fail,
             &[name],
         );
