@@ -10,7 +10,7 @@ use std::time::Duration;
 use anyhow::Result;
 
 use crate::arm::{self, Arm};
-use crate::compare::{IN_FLIGHT, Load};
+use crate::compare::Load;
 use crate::config::CapacityConfig;
 use crate::generator::{Limits, drive};
 use crate::plan::Planner;
@@ -29,7 +29,7 @@ const USUAL_TRIALS: u32 = 11;
 
 /// Runs it in an open session.
 pub async fn capacity(config: &CapacityConfig, load: &Load, session: &mut Session) -> Result<Results> {
-    let arms = arm::open(session, &config.load.strategies, load.popularity.pages(), true).await?;
+    let arms = arm::open(session, &config.run.strategies, load.popularity.pages(), true).await?;
     let mut searches: Vec<_> = arms.iter().map(|_| Search::new(config.from, config.to)).collect();
     let one = WARM_UP + Duration::from_secs_f64(config.trial_seconds);
     let all = one * USUAL_TRIALS * u32::try_from(arms.len()).unwrap_or(u32::MAX);
@@ -38,10 +38,7 @@ pub async fn capacity(config: &CapacityConfig, load: &Load, session: &mut Sessio
         planner: Planner::new(config.load.seed, load.popularity.order(), load.reads_per_write),
         lasting: Duration::from_secs_f64(config.trial_seconds),
         reads_per_write: load.reads_per_write,
-        limits: Limits {
-            budget: config.load.budget(),
-            in_flight: IN_FLIGHT,
-        },
+        limits: Limits::all(&config.run),
     };
     while searches.iter().any(|search| search.next().is_some()) {
         for (arm, search) in arms.iter().zip(&mut searches) {
@@ -99,13 +96,12 @@ impl Trials {
 }
 
 fn setup(config: &CapacityConfig, load: &Load, session: &Session) -> Setup {
-    let mut setup = session.setup();
-    setup.notes.extend([
+    let notes = [
         format!(
             "A rate is held if 99 of 100 answers come within {} ms of the moment when they were due, at most 0.1 % of the reads fail, \
              and at least 97 % are answered by the end. It is doubled until it is missed, and then halved in between to within 10 %; \
              what is missed narrowly is tried once more.",
-            config.load.budget_ms
+            config.run.budget_ms
         ),
         format!(
             "Each trial takes {} s after a warm-up of {} s; the strategies take turns. Rates are of reads; writes come on top.",
@@ -115,15 +111,9 @@ fn setup(config: &CapacityConfig, load: &Load, session: &Session) -> Setup {
         "The generator shares the machine with the stack. It was the limit, and the strategy may hold more, where it used up the one \
          processor that it can use, or where its requests left late by more than half of what was measured."
             .to_owned(),
-    ]);
+    ];
     Setup {
-        seed: config.load.seed,
         turn_seconds: config.trial_seconds,
-        accounts: load.popularity.pages(),
-        popularity: load.popularity.describe(),
-        mix: load.mix.clone(),
-        reads_per_write: load.reads_per_write,
-        budget_ms: config.load.budget_ms,
-        ..setup
+        ..load.setup(&config.load, session.setup(&config.run, notes))
     }
 }

@@ -15,9 +15,6 @@ use crate::results::{Kind, Results, Setup};
 use crate::session::Session;
 use crate::workload::{Mix, Popularity};
 
-/// How many requests may be under way: as many as the page takes before it refuses.
-pub const IN_FLIGHT: usize = 1000;
-
 /// Which pages are asked for, and how many reads come to one write.
 #[derive(Clone, Debug)]
 pub struct Load {
@@ -50,22 +47,31 @@ impl Load {
             mix,
         })
     }
+
+    /// Fills in what it says of the setup of a run.
+    pub fn setup(&self, config: &LoadConfig, setup: Setup) -> Setup {
+        Setup {
+            seed: config.seed,
+            accounts: self.popularity.pages(),
+            popularity: self.popularity.describe(),
+            mix: self.mix.clone(),
+            reads_per_write: self.reads_per_write,
+            ..setup
+        }
+    }
 }
 
 /// Runs it in an open session.
 pub async fn compare(config: &CompareConfig, load: &Load, session: &mut Session) -> Result<Results> {
     let mut arms = arm::open(
         session,
-        &config.load.strategies,
+        &config.run.strategies,
         load.popularity.pages(),
         !config.quick,
     )
     .await?;
     let lasting = Duration::from_secs_f64(config.turn_seconds);
-    let limits = Limits {
-        budget: config.load.budget(),
-        in_flight: IN_FLIGHT,
-    };
+    let limits = Limits::all(&config.run);
     let count = u32::try_from(arms.len()).unwrap_or(u32::MAX);
     session
         .progress
@@ -94,30 +100,21 @@ fn plans(config: &CompareConfig, load: &Load) -> Vec<Plan> {
 }
 
 fn setup(config: &CompareConfig, load: &Load, session: &Session) -> Setup {
-    let mut setup = session.setup();
-    setup.notes.extend([
+    let mut notes = vec![
         "Each strategy has accounts of its own, made alike; nobody touches them while the others have their turns, but the clock does: \
-         a TTL goes on, and metrics are aligned to it."
-            .to_owned(),
-        "Every page was read once before the first round.".to_owned(),
-    ]);
+         a TTL goes on, and metrics are aligned to it.",
+        "Every page was read once before the first round.",
+    ];
     if !config.quick {
-        setup.notes.push(
+        notes.push(
             "Changes are looked for after each turn, when there is no other load; for at most 1 s each, and no more after two in a row \
-             that were not seen."
-                .to_owned(),
+             that were not seen.",
         );
     }
     Setup {
-        seed: config.load.seed,
         rate_per_second: config.rate,
         rounds: config.rounds,
         turn_seconds: config.turn_seconds,
-        accounts: load.popularity.pages(),
-        popularity: load.popularity.describe(),
-        mix: load.mix.clone(),
-        reads_per_write: load.reads_per_write,
-        budget_ms: config.load.budget_ms,
-        ..setup
+        ..load.setup(&config.load, session.setup(&config.run, notes))
     }
 }

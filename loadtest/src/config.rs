@@ -87,11 +87,7 @@ pub struct CompareConfig {
 
     #[command(flatten)]
     #[expect(missing_docs, reason = "clap would show it as the help of this part's flags")]
-    pub stack: StackConfig,
-
-    #[command(flatten)]
-    #[expect(missing_docs, reason = "clap would show it as the help of this part's flags")]
-    pub output: OutputConfig,
+    pub run: RunConfig,
 }
 
 /// Settings of `replay`.
@@ -119,22 +115,9 @@ pub struct ReplayConfig {
     #[arg(long, value_name = "SECOND")]
     pub until: Option<u32>,
 
-    /// The strategies that it is replayed with at once, separated by commas.
-    #[arg(long, value_enum, value_delimiter = ',')]
-    #[arg(default_values = ["none", "ttl", "versioned", "invalidate", "prepopulate"])]
-    pub strategies: Vec<Strategy>,
-
-    /// Below which an answer is within the budget.
-    #[arg(long, default_value_t = 250, value_parser = clap::value_parser!(u64).range(1..=5000))]
-    pub budget_ms: u64,
-
     #[command(flatten)]
     #[expect(missing_docs, reason = "clap would show it as the help of this part's flags")]
-    pub stack: StackConfig,
-
-    #[command(flatten)]
-    #[expect(missing_docs, reason = "clap would show it as the help of this part's flags")]
-    pub output: OutputConfig,
+    pub run: RunConfig,
 }
 
 /// Settings of `capacity`.
@@ -158,11 +141,7 @@ pub struct CapacityConfig {
 
     #[command(flatten)]
     #[expect(missing_docs, reason = "clap would show it as the help of this part's flags")]
-    pub stack: StackConfig,
-
-    #[command(flatten)]
-    #[expect(missing_docs, reason = "clap would show it as the help of this part's flags")]
-    pub output: OutputConfig,
+    pub run: RunConfig,
 }
 
 /// Settings of `report`.
@@ -189,18 +168,29 @@ pub struct LoadConfig {
     #[arg(default_value_if("quick", "true", quick::MIX))]
     pub mix: MixName,
 
-    /// The strategies that are compared, separated by commas.
-    #[arg(long, value_enum, value_delimiter = ',')]
-    #[arg(default_values = ["none", "ttl", "versioned", "invalidate", "prepopulate"])]
-    pub strategies: Vec<Strategy>,
-
     /// Decides when and what is asked; the same seed asks the same.
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
+}
+
+/// What every kind of run needs.
+#[derive(Args, Clone, Debug)]
+pub struct RunConfig {
+    /// The strategies that are compared, separated by commas.
+    #[arg(long, value_enum, value_delimiter = ',', default_values_t = Strategy::ALL)]
+    pub strategies: Vec<Strategy>,
 
     /// Below which an answer is within the budget.
     #[arg(long, default_value_t = 250, value_parser = clap::value_parser!(u64).range(1..=5000))]
     pub budget_ms: u64,
+
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would show it as the help of this part's flags")]
+    pub stack: StackConfig,
+
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would show it as the help of this part's flags")]
+    pub output: OutputConfig,
 }
 
 /// Which stack, and what is done to it.
@@ -269,7 +259,7 @@ impl Config {
     }
 }
 
-impl LoadConfig {
+impl RunConfig {
     /// Below which an answer is within the budget.
     pub const fn budget(&self) -> Duration {
         Duration::from_millis(self.budget_ms)
@@ -339,10 +329,10 @@ mod tests {
 
     #[test]
     fn without_a_command_it_compares_and_takes_its_flags() {
-        assert_eq!(compare("").load.strategies, Strategy::ALL);
+        assert_eq!(compare("").run.strategies, Strategy::ALL);
         assert_eq!(compare("--rounds 2").rounds, 2);
         assert_eq!(compare("compare --rounds 2").rounds, 2);
-        let two = compare("--strategies none,invalidate").load.strategies;
+        let two = compare("--strategies none,invalidate").run.strategies;
         assert_eq!(two, [Strategy::None, Strategy::Invalidate]);
     }
 
@@ -364,14 +354,14 @@ mod tests {
         assert!(parse(urls).is_err());
         assert!(parse("--accounts-url http://h:2").is_err());
         let whole = format!("{urls} --metrics-url http://h:4/base");
-        let running = compare(&whole).stack.running().unwrap();
+        let running = compare(&whole).run.stack.running().unwrap();
         assert_eq!(running.metrics.as_str(), "http://h:4/base");
         assert!(
             parse(&format!("{whole} --own-stack")).is_err(),
             "which of the two?"
         );
-        assert_eq!(compare("").stack.which(), Which::RunningOrOwn);
-        assert_eq!(compare("--own-stack").stack.which(), Which::Own);
+        assert_eq!(compare("").run.stack.which(), Which::RunningOrOwn);
+        assert_eq!(compare("--own-stack").run.stack.which(), Which::Own);
     }
 
     #[test]

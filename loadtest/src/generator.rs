@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 
 use crate::client::{Account, Change, Client};
+use crate::config::RunConfig;
 use crate::known::Known;
 use crate::plan::{Arrival, Plan, What};
 use crate::source::Source;
@@ -42,6 +43,16 @@ pub struct Limits {
     pub budget: Duration,
     /// How many requests may be under way; what would be beyond is not sent, and counts as failed.
     pub in_flight: usize,
+}
+
+impl Limits {
+    /// As many requests as the page takes before it refuses.
+    pub fn all(config: &RunConfig) -> Self {
+        Self {
+            budget: config.budget(),
+            in_flight: 1000,
+        }
+    }
 }
 
 impl Target {

@@ -13,7 +13,6 @@ use anyhow::Result;
 use tokio::task::JoinSet;
 
 use crate::arm::{self, Arm};
-use crate::compare::IN_FLIGHT;
 use crate::config::ReplayConfig;
 use crate::generator::{Limits, Tally, Target, drive};
 use crate::plan::{Arrival, Plan, What};
@@ -30,15 +29,13 @@ const AFTERMATH: Duration = Duration::from_millis(500);
 /// Runs it in an open session.
 pub async fn replay(config: &ReplayConfig, trace: &Trace, session: &mut Session) -> Result<Results> {
     let writer = Target::new(session.client(), None, session.accounts(trace.keys).await?);
-    let mut arms: Vec<_> = arm::in_order(&config.strategies)
+    let mut arms: Vec<_> = arm::in_order(&config.run.strategies)
         .map(|strategy| Arm::new(strategy, writer.read_by(strategy), None))
         .collect();
     let plans = Plans::new(trace, config.compression());
-    let limits = Limits {
-        budget: Duration::from_millis(config.budget_ms),
-        // Together as many as the page takes; the writer hardly counts.
-        in_flight: IN_FLIGHT / arms.len(),
-    };
+    let mut limits = Limits::all(&config.run);
+    // Of each strategy; the writer hardly counts.
+    limits.in_flight /= arms.len();
     let (lasting, progress) = (plans.reads.lasting, session.progress.clone());
     progress.wait("replaying", lasting);
     let before = session.scraper.look().await;
@@ -116,16 +113,15 @@ async fn drive_all(targets: Vec<Target>, plans: Plans, limits: Limits) -> Result
 }
 
 fn setup(config: &ReplayConfig, trace: &Trace, session: &Session) -> Setup {
-    let mut setup = session.setup();
     let (requests, writes) = (trace.requests.len(), trace.writes());
     let reads = requests - writes;
     let compression = config.compression();
     let lasting = trace.length().div_f64(compression);
-    let recorded_ttl = config.stack.ttl_seconds;
+    let recorded_ttl = config.run.stack.ttl_seconds;
     let ttl = if session.stack.is_own() {
         format!(
             "The TTL shrinks with it: {recorded_ttl} s of the recording are {} s here.",
-            setup.ttl_seconds
+            session.ttl_seconds()
         )
     } else {
         format!(
@@ -133,7 +129,7 @@ fn setup(config: &ReplayConfig, trace: &Trace, session: &Session) -> Setup {
             f64::from(recorded_ttl) * compression
         )
     };
-    setup.notes.extend([
+    let notes = [
         format!(
             "Replayed {compression} times as fast as it was recorded: a second here is {compression} s of the recording, so an \
              answer that is a few milliseconds behind here is behind by more there. {ttl}"
@@ -146,7 +142,7 @@ fn setup(config: &ReplayConfig, trace: &Trace, session: &Session) -> Setup {
         "Every read was sent once for each strategy, at the same time; each has its own cache, and all heard the same writes. Latencies \
          are therefore those of a machine that served all strategies at once, and CPU time cannot be told apart."
             .to_owned(),
-    ]);
+    ];
     Setup {
         rate_per_second: number(requests) / lasting.as_secs_f64(),
         rounds: 1,
@@ -161,9 +157,8 @@ fn setup(config: &ReplayConfig, trace: &Trace, session: &Session) -> Setup {
         ),
         mix: format!("{reads} reads and {writes} writes, as they were recorded"),
         reads_per_write: number(reads) / number(writes.max(1)),
-        budget_ms: config.budget_ms,
         compression: Some(compression),
-        ..setup
+        ..session.setup(&config.run, notes)
     }
 }
 

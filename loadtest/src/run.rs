@@ -8,9 +8,7 @@ use serde_json::json;
 
 use crate::capacity::capacity;
 use crate::compare::{Load, compare};
-use crate::config::{
-    CapacityConfig, Command, CompareConfig, OutputConfig, ReplayConfig, ReportConfig, StackConfig,
-};
+use crate::config::{Command, OutputConfig, ReportConfig, StackConfig};
 use crate::output::{self, Output};
 use crate::progress::Progress;
 use crate::replay::{self, replay};
@@ -45,35 +43,23 @@ impl Ended {
 /// Does what a command says.
 pub async fn run(command: Command) -> Result<Ended> {
     match command {
-        Command::Compare(config) => run_compare(&config).await,
-        Command::Replay(config) => run_replay(&config).await,
-        Command::Capacity(config) => run_capacity(&config).await,
+        Command::Compare(config) => {
+            let load = Load::read(&config.load, &config.run.stack.traces)?;
+            let work = async |session: &mut Session| compare(&config, &load, session).await;
+            measured(Kind::Compare, &config.run.stack, &config.run.output, work).await
+        }
+        Command::Replay(config) => {
+            let (trace, stack) = (replay::read(&config)?, replay::stack(&config)?);
+            let work = async |session: &mut Session| replay(&config, &trace, session).await;
+            measured(Kind::Replay, &stack, &config.run.output, work).await
+        }
+        Command::Capacity(config) => {
+            let load = Load::read(&config.load, &config.run.stack.traces)?;
+            let work = async |session: &mut Session| capacity(&config, &load, session).await;
+            measured(Kind::Capacity, &config.run.stack, &config.run.output, work).await
+        }
         Command::Report(config) => retell(&config),
     }
-}
-
-async fn run_compare(config: &CompareConfig) -> Result<Ended> {
-    let load = Load::read(&config.load, &config.stack.traces)?;
-    measured(Kind::Compare, &config.stack, &config.output, async |session| {
-        compare(config, &load, session).await
-    })
-    .await
-}
-
-async fn run_replay(config: &ReplayConfig) -> Result<Ended> {
-    let (trace, stack) = (replay::read(config)?, replay::stack(config)?);
-    measured(Kind::Replay, &stack, &config.output, async |session| {
-        replay(config, &trace, session).await
-    })
-    .await
-}
-
-async fn run_capacity(config: &CapacityConfig) -> Result<Ended> {
-    let load = Load::read(&config.load, &config.stack.traces)?;
-    measured(Kind::Capacity, &config.stack, &config.output, async |session| {
-        capacity(config, &load, session).await
-    })
-    .await
 }
 
 /// Opens a session, measures in it unless somebody interrupts, closes it whatever happened, and tells what was found.

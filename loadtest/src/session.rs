@@ -6,7 +6,7 @@ use anyhow::{Result, bail, ensure};
 use jiff::Timestamp;
 
 use crate::client::{Account, Client};
-use crate::config::{self, StackConfig};
+use crate::config::{self, RunConfig, StackConfig};
 use crate::furnish::Furnisher;
 use crate::machine;
 use crate::progress::Progress;
@@ -23,8 +23,6 @@ pub struct Session {
     pub scraper: Scraper,
     /// Says how far the run is.
     pub progress: Progress,
-    /// What a reader of the results must know, beyond what the stack says; grows while the run goes on.
-    pub notes: Vec<String>,
     /// Makes accounts in it.
     pub furnisher: Furnisher,
     client: Client,
@@ -50,7 +48,6 @@ impl Session {
             furnisher: Furnisher::new(&stack.addresses, &config.data)?,
             stack,
             progress,
-            notes: Vec::new(),
             ttl_seconds: config.ttl_seconds,
             started,
             began,
@@ -98,20 +95,24 @@ impl Session {
         Ok(())
     }
 
-    /// What is the same in the setup of every kind of run; the rest is still empty.
-    pub fn setup(&self) -> Setup {
-        let profile = if cfg!(debug_assertions) {
-            "debug"
-        } else {
-            "release"
-        };
+    /// How long the strategy `ttl` shows a page without asking.
+    pub const fn ttl_seconds(&self) -> u32 {
+        self.ttl_seconds
+    }
+
+    /// What is the same in the setup of every kind of run, with what is to be known of this kind; the rest is still empty.
+    pub fn setup(&self, config: &RunConfig, notes: impl IntoIterator<Item: Into<String>>) -> Setup {
+        let debug = cfg!(debug_assertions);
+        let profile = if debug { "debug" } else { "release" };
+        let of_stack = self.stack.notes.iter().cloned();
         Setup {
             command: config::command_line(),
             stack: self.stack.description.clone(),
             profile: profile.to_owned(),
+            budget_ms: config.budget_ms,
             injected: self.stack.injected.clone(),
             ttl_seconds: self.ttl_seconds.into(),
-            notes: [self.stack.notes.as_slice(), &self.notes].concat(),
+            notes: of_stack.chain(notes.into_iter().map(Into::into)).collect(),
             ..Setup::default()
         }
     }

@@ -40,13 +40,13 @@ pub fn read(config: &ReplayConfig) -> Result<Trace> {
     let one_in = config.one_key_in.unwrap_or(defaults.one_key_in);
     let second = |asked: Option<u32>, default| Duration::from_secs(asked.unwrap_or(default).into());
     let part = second(config.from, defaults.part.start)..second(config.until, defaults.part.end);
-    Trace::read(&config.stack.traces, config.trace, one_in, part)
+    Trace::read(&config.run.stack.traces, config.trace, one_in, part)
 }
 
 /// The stack that a replay needs: one of its own, because a TTL shrinks with the time in which it is replayed. Who names a
 /// running one has seen to that.
 pub fn stack(config: &ReplayConfig) -> Result<StackConfig> {
-    let mut stack = config.stack.clone();
+    let mut stack = config.run.stack.clone();
     if stack.page_url.is_none() {
         stack.own_stack = true;
         stack.ttl_seconds = compressed_ttl(stack.ttl_seconds, config.compression())?;
@@ -104,7 +104,7 @@ mod tests {
             let Command::Replay(mut config) = Config::parse_from(words).wanted() else {
                 panic!("{arguments} is no replay")
             };
-            config.stack.traces = concat!(env!("CARGO_MANIFEST_DIR"), "/../data/traces").into();
+            config.run.stack.traces = concat!(env!("CARGO_MANIFEST_DIR"), "/../data/traces").into();
             let stack = stack(&config).unwrap();
             assert_eq!((stack.which(), stack.ttl_seconds), (Which::Own, ttl_seconds));
             let lasting = read(&config).unwrap().length().div_f64(config.compression());

@@ -28,8 +28,10 @@ fn config(arguments: &str) -> CompareConfig {
 
 async fn run(arguments: &str) -> Results {
     let config = config(arguments);
-    let load = Load::read(&config.load, &config.stack.traces).unwrap();
-    let mut session = Session::open(&config.stack, Progress::silent()).await.unwrap();
+    let load = Load::read(&config.load, &config.run.stack.traces).unwrap();
+    let mut session = Session::open(&config.run.stack, Progress::silent())
+        .await
+        .unwrap();
     let results = compare(&config, &load, &mut session).await.unwrap();
     session.close().await.unwrap();
     results

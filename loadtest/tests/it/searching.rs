@@ -30,8 +30,10 @@ async fn searched(arguments: &str) -> Results {
     let Command::Capacity(config) = parse(arguments) else {
         panic!("{arguments} is no search")
     };
-    let load = Load::read(&config.load, &config.stack.traces).unwrap();
-    let mut session = Session::open(&config.stack, Progress::silent()).await.unwrap();
+    let load = Load::read(&config.load, &config.run.stack.traces).unwrap();
+    let mut session = Session::open(&config.run.stack, Progress::silent())
+        .await
+        .unwrap();
     let results = capacity(&config, &load, &mut session).await.unwrap();
     session.close().await.unwrap();
     results
