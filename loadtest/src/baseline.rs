@@ -5,12 +5,12 @@
 
 mod measure;
 mod same;
-mod tell;
+mod text;
 
 use jiff::Timestamp;
 use measure::Measure;
-pub use tell::text;
-pub(crate) use tell::{judgement, sentences, spread as told};
+pub use text::text;
+pub(crate) use text::{judgement, sentences, spread as told};
 
 use crate::figures::{float, listed};
 use crate::results::{Results, StrategyResults};

@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 
 use crate::client::{Account, Change, Client};
 use crate::config::RunConfig;
-use crate::known::Known;
+use crate::oracle::Known;
 use crate::plan::{Arrival, Plan, What};
 use crate::source::Source;
 use crate::strategy::Strategy;

@@ -3,7 +3,7 @@
 //! A key is an account, a read asks for its page, a write changes it at one of the sources in turn. Each read is sent once for
 //! each strategy, which has a cache of its own; all of them hear the same writes. So they see the same data at the same time.
 
-mod wanted;
+mod selection;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -21,7 +21,7 @@ use crate::session::Session;
 use crate::source::Source;
 use crate::workload::Trace;
 
-pub use wanted::{read, stack};
+pub use selection::{read, stack};
 
 /// How long what the last requests set off may go on before it is counted: refreshes, the relays' publishing.
 const AFTERMATH: Duration = Duration::from_millis(500);

@@ -6,13 +6,13 @@ mod bars;
 mod capacity;
 mod chart;
 mod comparison;
-mod glance;
 mod head;
 mod latency;
 mod lines;
-mod look;
 mod panel;
 mod rows;
+mod style;
+mod summary;
 mod truth;
 mod work;
 

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use crate::client::{Account, Client};
 use crate::config::{self, RunConfig, StackConfig};
-use crate::furnish::Furnisher;
+use crate::fixtures::Furnisher;
 use crate::machine;
 use crate::progress::Progress;
 use crate::results::{FORMAT, Kind, Results, Setup, StrategyResults, Verdict};

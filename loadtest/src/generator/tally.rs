@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::client::{Answer, Outcome};
 use crate::histogram::{Durations, micros};
-use crate::known::{Judgement, STALE_AFTER};
+use crate::oracle::{Judgement, STALE_AFTER};
 use crate::plan::{Arrival, What};
 use crate::probe::Probed;
 use crate::results::{Distribution, Numbers, Second, Work};

@@ -5,7 +5,7 @@
 use maud::{Markup, html};
 
 use super::chart::unit;
-use super::look;
+use super::style;
 
 /// The length of the longest bar, in the drawing's own units.
 const LENGTH: f64 = 1000.0;
@@ -45,7 +45,7 @@ pub(super) fn render(name: &str, bars: &[Bar<'_>]) -> Markup {
         div.bars role="group" aria-label=(name) {
             @for bar in bars {
                 div.row {
-                    span.name { (look::sample(bar.strategy)) (bar.strategy) }
+                    span.name { (style::sample(bar.strategy)) (bar.strategy) }
                     (draw(bar, place))
                     span.value { (bar.says) }
                 }
@@ -61,7 +61,7 @@ fn draw(bar: &Bar<'_>, place: impl Fn(f64) -> f64) -> Markup {
         Some(start)
     });
     html! {
-        svg.bar.(look::class(bar.strategy)) role="img" viewBox="0 0 1000 30" preserveAspectRatio="none" {
+        svg.bar.(style::class(bar.strategy)) role="img" viewBox="0 0 1000 30" preserveAspectRatio="none" {
             title { (bar.strategy) ": " (bar.says) }
             path.track d="M0 15H1000" {}
             @for ((class, meaning, value), start) in bar.pieces.iter().zip(starts) {

@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use super::glance;
+use super::summary;
 use crate::describe;
 use crate::figures::{chosen, grouped};
 use crate::results::{Check, Kind, Outcome, Results, Verdict};
@@ -79,7 +79,7 @@ pub(super) fn setup(results: &Results) -> Markup {
             h2 { "What was compared, and how" }
             p.injected[!setup.injected.is_empty()] { (describe::injected(&setup.injected)) }
             @for sentence in describe::sentences(results) { p { (sentence) } }
-            (glance::render(results))
+            (summary::render(results))
             @if !setup.notes.is_empty() {
                 h3 { "To be known before judging" }
                 ul { @for note in &setup.notes { li { (note) } } }

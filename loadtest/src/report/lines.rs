@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use super::chart::{Frame, Scale, WIDTH, drawing, path, unit};
-use super::look;
+use super::style;
 
 /// Where the axes are, in the drawing's own units: left, right, top, bottom; names have the room to the right.
 pub(super) const X_PLACES: (f64, f64) = (78.0, WIDTH - 172.0);
@@ -48,7 +48,7 @@ fn draw(frame: &Frame, line: &Line<'_>) -> Markup {
         .map(|piece| path(&piece.iter().map(place).collect::<Vec<_>>()))
         .collect();
     html! {
-        g.(look::class(line.strategy)) { title { (line.strategy) } path.line d=(paths.concat()) {} }
+        g.(style::class(line.strategy)) { title { (line.strategy) } path.line d=(paths.concat()) {} }
     }
 }
 
@@ -66,7 +66,7 @@ fn names(frame: &Frame, lines: &[Line<'_>]) -> Markup {
     let left = X_PLACES.1 + 8.0;
     html! {
         @for ((strategy, x, y), height) in ends.iter().zip(heights) {
-            g.(look::class(strategy)) {
+            g.(style::class(strategy)) {
                 path.leader d=(path(&[(*x, *y), (left, height)])) {}
                 path.line d=(path(&[(left, height), (left + 34.0, height)])) {}
                 text.name x=(unit(left + 42.0)) y=(unit(height + 5.5)) { (strategy) }

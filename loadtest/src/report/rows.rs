@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use super::chart::{Frame, Scale, Tick, WIDTH, drawing, horizontal, unit};
-use super::look;
+use super::style;
 
 /// Where the axis begins and ends, in the drawing's own units.
 pub(super) const X_PLACES: (f64, f64) = (128.0, WIDTH - 132.0);
@@ -63,7 +63,7 @@ fn draw(row: &Row<'_>, base: f64, centred: bool) -> Markup {
         name
     };
     html! {
-        g.(look::class(row.strategy)) transform={ "translate(0 " (unit(base)) ")" } {
+        g.(style::class(row.strategy)) transform={ "translate(0 " (unit(base)) ")" } {
             path.base d=(horizontal(0.0, X_PLACES.0, X_PLACES.1)) {}
             (row.inside)
             text.name x=(unit(X_PLACES.0 - 14.0)) y=(unit(name)) text-anchor="end" { (row.strategy) }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use loadtest::client::{Account, Addresses, Client, Outcome};
-use loadtest::furnish::Furnisher;
+use loadtest::fixtures::Furnisher;
 use loadtest::results::Injected;
 use loadtest::scrape::Scraper;
 use loadtest::stack::{Stack, StackOptions, Which};

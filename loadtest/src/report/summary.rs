@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use super::look;
+use super::style;
 use crate::figures::{brief, duration, known, percent, share};
 use crate::results::{Kind, Results, StrategyResults};
 
@@ -16,8 +16,8 @@ pub(super) fn render(results: &Results) -> Markup {
                     @for name in results.names() {
                         tr {
                             th scope="row" {
-                                span { (look::sample(&name)) (name) }
-                                @if let Some(does) = look::does(&name, results.setup.ttl_seconds) { small { (does) } }
+                                span { (style::sample(&name)) (name) }
+                                @if let Some(does) = style::does(&name, results.setup.ttl_seconds) { small { (does) } }
                             }
                             @if measured && let Some(found) = results.strategy(&name) { (figures(results, found)) }
                         }
