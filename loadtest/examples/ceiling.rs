@@ -12,6 +12,7 @@ use axum::routing::get;
 use loadtest::client::{Account, Addresses, Client};
 use loadtest::generator::{Limits, Target, drive};
 use loadtest::plan::Planner;
+use stack::PerSource;
 use tokio::net::TcpListener;
 use tokio::runtime::Builder;
 
@@ -22,19 +23,17 @@ const BODY: usize = 20_000;
 fn main() -> Result<()> {
     let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
     listener.set_nonblocking(true)?;
-    let root: reqwest::Url = format!("http://{}/", listener.local_addr()?).parse()?;
+    let root = format!("http://{}", listener.local_addr()?);
     // A thread of its own, as a server is a process of its own.
     thread::spawn(move || serve(listener));
     let generator = Builder::new_current_thread().enable_all().build()?;
     generator.block_on(climb(&root))
 }
 
-async fn climb(root: &reqwest::Url) -> Result<()> {
+async fn climb(root: &str) -> Result<()> {
     let addresses = Addresses {
-        page: root.clone(),
-        accounts: root.clone(),
-        endpoints: root.clone(),
-        metrics: root.clone(),
+        page: root.to_owned(),
+        sources: PerSource::from_fn(|_| root.to_owned()),
     };
     let account = Account {
         id: 7,
@@ -82,7 +81,7 @@ async fn answer() -> ([(&'static str, &'static str); 3], &'static [u8]) {
         ("fresh-as-of", "2026-11-22T21:18:03.042Z"),
         (
             "consistency-token",
-            "accounts/7/0a=1, endpoints/7/0b=1, metrics/7/0c=1",
+            "accounts/7/0199f7c5a1b27cc38d4e5f6071829304=1-9f86d081884c7d65, endpoints/7/0199f7c5a1b27cc38d4e5f6071829305=1-9f86d081884c7d65, metrics/7/0199f7c5a1b27cc38d4e5f6071829306=1-9f86d081884c7d65",
         ),
     ];
     (headers, &PAGE)

@@ -44,7 +44,7 @@ pub async fn open(
     let mut arms = Vec::with_capacity(strategies.len());
     for (place, strategy) in strategies.into_iter().enumerate() {
         let count = |number| progress.counted(place * each + number);
-        let mut made = session.furnisher.furnish(each, count).await?;
+        let mut made = session.fixtures.make(each, count).await?;
         let probed = made.split_off(accounts);
         let target = |accounts| Target::new(session.client(), Some(strategy), accounts);
         let probed = (!probed.is_empty()).then(|| target(probed));
@@ -96,12 +96,12 @@ impl Arm {
         accounts.map(|account| (self.strategy, account.id))
     }
 
-    /// Its next turn: the load, with a look at the services before and after, and then the probe by itself.
+    /// Its next turn: the load, with the services' counters read before and after, and then the probe by itself.
     pub async fn turn(&mut self, session: &mut Session, plan: &Plan, limits: Limits) -> Result<()> {
-        let before = session.scraper.look().await;
+        let before = session.scraper.snapshot().await;
         let mut tally = drive(&self.target, plan, limits).await;
         tokio::time::sleep(AFTERMATH.min(plan.lasting / 5)).await;
-        let after = session.scraper.look().await;
+        let after = session.scraper.snapshot().await;
         session.check_alive(&after)?;
         tally.worked(after.since(&before, self.strategy));
         let counted = after.reads_since(&before, self.strategy);

@@ -84,7 +84,7 @@ impl Trials {
         };
         let progress = session.progress.clone();
         let (tally, cpu) = progress.during(&step, WARM_UP + self.lasting, work).await;
-        session.check_alive(&session.scraper.look().await)?;
+        session.check_alive(&session.scraper.snapshot().await)?;
         let trial = trial::judge(reads_per_second, &plan, &tally, cpu, self.limits.budget);
         tokio::time::sleep(REST).await;
         if !trial.0.held {

@@ -1,20 +1,17 @@
-//! Reading pages and changing what they show, as any client does, and noting when.
-
-mod change;
-mod parse;
+//! Reading pages and changing what they show, as any client does: with what a load is counted by.
 
 use std::fmt;
 use std::time::{Duration, Instant};
 
-use jiff::Timestamp;
-use reqwest::header::{ACCEPT, HeaderMap, HeaderValue};
-use reqwest::{Method, Request, Response, Url};
+use reqwest::StatusCode;
+use stack::data::State;
+use stack::http::Unanswered;
+use stack::sources::{Acknowledged, Change, NewSample, SourceClient};
+use stack::{
+    Asked, Moment, Outcome, PageAnswer, PageClient, PageRequest, PerSource, ReadError, Source, Version,
+};
 
-use crate::source::Source;
 use crate::strategy::Strategy;
-
-pub use change::Change;
-pub use parse::{Outcome, Requests, Version, Versions};
 
 /// Whoever waits longer than that for an answer gives up: far beyond any budget, so that slowness shows as latency.
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
@@ -22,17 +19,25 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 /// Reads are not traced: thousands of them would crowd out of a viewer what somebody looks for. The flags at the end say so.
 const UNTRACED: &str = "00-10ad0000000000000000000000000001-10ad000000000001-00";
 
+/// The name of the page service, and of its program.
+pub const PAGE: &str = "page";
+
 /// Where the services are.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Addresses {
     /// The root of the page service.
-    pub page: Url,
-    /// The root of the accounts service.
-    pub accounts: Url,
-    /// The root of the endpoints service.
-    pub endpoints: Url,
-    /// The root of the metrics service.
-    pub metrics: Url,
+    pub page: String,
+    /// The root of each source.
+    pub sources: PerSource<String>,
+}
+
+impl Addresses {
+    /// Each service's name and root, the page first.
+    pub fn services(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let sources = self.sources.iter();
+        let sources = sources.map(|(source, root)| (source.name(), root.as_str()));
+        std::iter::once((PAGE, self.page.as_str())).chain(sources)
+    }
 }
 
 /// An account that is read and written.
@@ -53,10 +58,10 @@ pub struct Answer {
     pub sent: Instant,
     /// When the last byte was here.
     pub ended: Instant,
-    /// The versions shown.
-    pub versions: Versions,
+    /// The versions shown; none of a part that is missing.
+    pub versions: PerSource<Option<Version>>,
     /// Up to when the page says to be complete.
-    pub fresh_as_of: Timestamp,
+    pub fresh_as_of: Moment,
     /// How the cache came by it.
     pub outcome: Outcome,
     /// Whether it shares another reader's composition.
@@ -64,30 +69,26 @@ pub struct Answer {
     /// Whether it says that a part of it is stale or missing.
     pub marked: bool,
     /// Requests to the sources that were made for it, as it says.
-    pub requests: Requests,
-    /// How long the body is, in bytes.
-    pub length: usize,
+    pub requests: Asked,
 }
 
 /// A change that its source has committed.
 #[derive(Clone, Copy, Debug)]
-pub struct Acknowledged {
+pub struct Write {
     /// Who committed it.
     pub source: Source,
     /// Whose data changed.
     pub account: u64,
     /// The version that it made.
     pub version: Version,
-    /// When the request went out.
-    pub sent: Instant,
     /// When the answer was here.
-    pub at: Instant,
+    pub acked: Instant,
     /// The same, by the clock that `Fresh-As-Of` is read from.
-    pub wall: Timestamp,
+    pub acked_at: Moment,
 }
 
 /// Why a request brought nothing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Failure {
     /// Nothing came in time.
     Timeout,
@@ -95,8 +96,8 @@ pub enum Failure {
     Connection,
     /// Another status than 2xx.
     Status(u16),
-    /// What came is not what was asked for: what is wrong with it.
-    Nonsense(&'static str),
+    /// Anything else, such as an answer that is not what was asked for.
+    Other(String),
 }
 
 impl fmt::Display for Failure {
@@ -106,139 +107,146 @@ impl fmt::Display for Failure {
             Self::Timeout => f.write_str("timeout"),
             Self::Connection => f.write_str("connection"),
             Self::Status(status) => status.fmt(f),
-            Self::Nonsense(what) => f.write_str(what),
+            Self::Other(what) => f.write_str(what),
         }
     }
 }
 
 impl std::error::Error for Failure {}
 
-impl From<reqwest::Error> for Failure {
-    fn from(error: reqwest::Error) -> Self {
-        if error.is_timeout() {
-            Self::Timeout
-        } else {
-            Self::Connection
+impl From<Unanswered> for Failure {
+    fn from(unanswered: Unanswered) -> Self {
+        match unanswered {
+            Unanswered::Timeout => Self::Timeout,
+            Unanswered::Unreachable | Unanswered::Broken => Self::Connection,
         }
     }
 }
 
-/// One client of the page and of the three sources; copies share its connections.
+impl From<ReadError> for Failure {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::Unanswered(unanswered) => unanswered.into(),
+            ReadError::Refused(status) => Self::Status(status),
+            ReadError::Nonsense(what) => Self::Other(what),
+        }
+    }
+}
+
+/// One client of the page and of the sources; copies share its connections.
 #[derive(Clone, Debug)]
 pub struct Client {
-    http: reqwest::Client,
-    addresses: Addresses,
+    pages: PageClient,
+    page: String,
+    sources: SourceClient,
 }
 
 impl Client {
-    /// A client without a proxy, that keeps every connection it once needed.
-    ///
-    /// # Panics
-    /// Never in practice: without TLS there is nothing that can fail.
+    /// A client of these services.
     pub fn new(addresses: Addresses) -> Self {
-        let http = reqwest::Client::builder()
-            .no_proxy()
-            .tcp_nodelay(true)
-            .timeout(ANSWER_WITHIN)
-            .pool_idle_timeout(None)
-            .redirect(reqwest::redirect::Policy::none())
-            .build();
         Self {
-            http: http.expect("a client without TLS can always be made"),
-            addresses,
+            pages: PageClient::new(ANSWER_WITHIN),
+            page: addresses.page,
+            sources: SourceClient::with_patience(addresses.sources, ANSWER_WITHIN),
         }
-    }
-
-    /// The client below, for what is no load: furnishing, scraping.
-    pub const fn http(&self) -> &reqwest::Client {
-        &self.http
-    }
-
-    /// Where the services are.
-    pub const fn addresses(&self) -> &Addresses {
-        &self.addresses
     }
 
     /// Reads an account's page as a browser does, to its last byte, by a strategy or by the page's own.
     pub async fn read(&self, account: u64, strategy: Option<Strategy>) -> Result<Answer, Failure> {
-        let address = address(&self.addresses.page, &["accounts", &account.to_string()]);
-        let mut request = Request::new(Method::GET, address);
-        let headers = request.headers_mut();
-        headers.insert(ACCEPT, HeaderValue::from_static("text/html"));
-        headers.insert("traceparent", HeaderValue::from_static(UNTRACED));
-        if let Some(strategy) = strategy {
-            headers.insert("cache-strategy", HeaderValue::from_static(strategy.name()));
-        }
-        let sent = Instant::now();
-        let (head, length) = whole(self.http.execute(request).await?).await?;
-        let ended = Instant::now();
-        let said = parse::page(&head, account).map_err(Failure::Nonsense)?;
-        Ok(Answer {
+        let headers = [
+            ("accept", "text/html"),
+            ("traceparent", UNTRACED),
+            ("cache-strategy", strategy.map_or("", Strategy::name)),
+        ];
+        let request = PageRequest {
             account,
-            sent,
-            ended,
-            versions: said.versions,
-            fresh_as_of: said.fresh_as_of,
-            outcome: said.outcome,
-            collapsed: said.collapsed,
-            marked: said.marked,
-            requests: said.requests,
-            length,
-        })
+            window: None,
+            headers: &headers[..2 + usize::from(strategy.is_some())],
+        };
+        Answer::new(account, &self.pages.read(&self.page, &request).await?)
     }
 
     /// Makes a change, and waits until its source has committed it.
-    pub async fn change(&self, change: &Change) -> Result<Acknowledged, Failure> {
-        let (source, account) = (change.source(), change.account());
-        let (method, path, body) = change.request();
-        let request = self
-            .http
-            .request(method, address(self.root(source), &path))
-            .json(&body);
-        let sent = Instant::now();
-        let (head, _) = whole(request.send().await?).await?;
-        // The wall clock second: an acknowledgement that is dated too late accuses nobody of lying.
-        let (at, wall) = (Instant::now(), Timestamp::now());
-        Ok(Acknowledged {
-            source,
+    pub async fn change(&self, change: &Change) -> Result<Write, Failure> {
+        let acknowledged = self.sources.change(change).await;
+        let acknowledged = acknowledged.map_err(|failure| match failure.status {
+            Some(status) => Failure::Status(status.as_u16()),
+            None => Failure::Other(failure.to_string()),
+        })?;
+        Write::new(change, &acknowledged)
+    }
+}
+
+impl Answer {
+    /// Takes from an answer what a load is counted by; or says what it lacks.
+    fn new(account: u64, page: &PageAnswer) -> Result<Self, Failure> {
+        let lacks = |what: &str| Failure::Other(what.to_owned());
+        let head = &page.head;
+        if page.status != StatusCode::OK {
+            return Err(Failure::Status(page.status));
+        }
+        let marked = !head.unmarked();
+        if !marked && head.versions.values().any(Option::is_none) {
+            return Err(lacks("an unmarked page without one of its versions"));
+        }
+        Ok(Self {
             account,
-            version: parse::mutation(&head, source, account).map_err(Failure::Nonsense)?,
-            sent,
-            at,
-            wall,
+            sent: page.sent,
+            ended: page.received,
+            versions: head.versions,
+            fresh_as_of: head.fresh_as_of.ok_or_else(|| lacks("no Fresh-As-Of"))?,
+            outcome: head.outcome.ok_or_else(|| lacks("no Cache-Status"))?,
+            collapsed: head.collapsed,
+            marked,
+            // Those of a shared composition are named in the answer to the reader who began it, too.
+            requests: if head.collapsed {
+                Asked::default()
+            } else {
+                head.asked
+            },
         })
     }
+}
 
-    const fn root(&self, source: Source) -> &Url {
-        match source {
-            Source::Accounts => &self.addresses.accounts,
-            Source::Endpoints => &self.addresses.endpoints,
-            Source::Metrics => &self.addresses.metrics,
+impl Write {
+    fn new(change: &Change, acknowledged: &Acknowledged) -> Result<Self, Failure> {
+        let made = acknowledged.version();
+        let made =
+            made.filter(|(source, account, _)| (*source, Some(*account)) == (change.source, change.account));
+        let (source, account, version) =
+            made.ok_or_else(|| Failure::Other("no Consistency-Token of the change".to_owned()))?;
+        Ok(Self {
+            source,
+            account,
+            version,
+            acked: acknowledged.acked,
+            acked_at: acknowledged.acked_at,
+        })
+    }
+}
+
+/// Some change of an account at a source, its `number`th: what it says is different each time.
+///
+/// An account without endpoints has but itself to change.
+pub fn change(source: Source, account: &Account, number: u64) -> Change {
+    let turn = usize::try_from(number).unwrap_or_default() % account.endpoints.len().max(1);
+    let endpoint = account.endpoints.get(turn).copied();
+    match (source, endpoint) {
+        (Source::Endpoints, Some(endpoint)) => {
+            Change::rename_endpoint(account.id, endpoint, &format!("endpoint, change {number}"))
         }
-    }
-}
-
-fn address(root: &Url, path: &[impl AsRef<str>]) -> Url {
-    let mut url = root.clone();
-    url.path_segments_mut()
-        .expect("http addresses have paths")
-        .pop_if_empty()
-        .extend(path);
-    url
-}
-
-/// Reads the body to its end, and keeps its length alone.
-async fn whole(mut response: Response) -> Result<(HeaderMap, usize), Failure> {
-    let status = response.status();
-    let headers = std::mem::take(response.headers_mut());
-    let mut length = 0;
-    while let Some(chunk) = response.chunk().await? {
-        length += chunk.len();
-    }
-    if status.is_success() {
-        Ok((headers, length))
-    } else {
-        Err(Failure::Status(status.as_u16()))
+        (Source::Metrics, Some(endpoint)) => {
+            let sample = NewSample {
+                endpoint_id: endpoint,
+                at: None,
+                state: State::Up,
+                status_code: 200,
+                response_ms: u32::try_from(number % 500).unwrap_or_default(),
+            };
+            Change::record(account.id, &[sample])
+        }
+        // By its beginning, the lab finds what a load test left behind.
+        _ => Change::describe_account(account.id, &format!("Of a load test: change {number}.")),
     }
 }
 
@@ -247,10 +255,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn addresses_keep_the_path_of_their_root() {
-        for root in ["http://127.0.0.1:1/base", "http://127.0.0.1:1/base/"] {
-            let url = address(&root.parse().unwrap(), &["accounts", "7"]);
-            assert_eq!(url.as_str(), "http://127.0.0.1:1/base/accounts/7");
+    fn each_source_has_its_change_and_an_account_without_endpoints_changes_itself() {
+        let account = |endpoints| Account { id: 7, endpoints };
+        for source in Source::ALL {
+            let [one, next] = [3, 4].map(|number| change(source, &account(vec![70, 71]), number));
+            assert_eq!((one.source, one.account), (source, Some(7)));
+            assert_ne!(one, next, "what it says is different each time");
+            assert_eq!(change(source, &account(Vec::new()), 3).source, Source::Accounts);
         }
     }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use reqwest::Url;
+use stack::PerSource;
 
 use crate::client::Addresses;
 use crate::results::Injected;
@@ -277,11 +278,11 @@ impl StackConfig {
     }
 
     fn running(&self) -> Option<Addresses> {
+        let root = |url: &Option<Url>| Some(url.as_ref()?.as_str().trim_end_matches('/').to_owned());
+        let sources = [&self.accounts_url, &self.endpoints_url, &self.metrics_url].map(root);
         Some(Addresses {
-            page: self.page_url.clone()?,
-            accounts: self.accounts_url.clone()?,
-            endpoints: self.endpoints_url.clone()?,
-            metrics: self.metrics_url.clone()?,
+            page: root(&self.page_url)?,
+            sources: PerSource::from(sources).map(|url| url.ok_or(())).all().ok()?,
         })
     }
 }
@@ -308,6 +309,7 @@ fn quoted(word: &str) -> String {
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;
+    use stack::Source;
 
     use super::*;
 
@@ -355,7 +357,7 @@ mod tests {
         assert!(parse("--accounts-url http://h:2").is_err());
         let whole = format!("{urls} --metrics-url http://h:4/base");
         let running = compare(&whole).run.stack.running().unwrap();
-        assert_eq!(running.metrics.as_str(), "http://h:4/base");
+        assert_eq!(running.sources[Source::Metrics], "http://h:4/base");
         assert!(
             parse(&format!("{whole} --own-stack")).is_err(),
             "which of the two?"

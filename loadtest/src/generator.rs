@@ -10,13 +10,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use stack::Source;
+use stack::sources::Change;
 use tokio::task::JoinSet;
 
-use crate::client::{Account, Change, Client};
+use crate::client::{self, Account, Client};
 use crate::config::RunConfig;
-use crate::oracle::Known;
+use crate::oracle::Oracle;
 use crate::plan::{Arrival, Plan, What};
-use crate::source::Source;
 use crate::strategy::Strategy;
 
 pub use tally::{ReadOutcome, Tally};
@@ -31,7 +32,7 @@ pub struct Target {
     /// Whose pages are read and changed, by the places that a plan speaks of.
     pub accounts: Arc<[Account]>,
     /// Learns of every change, and judges every answer.
-    pub known: Arc<Known>,
+    pub oracle: Arc<Oracle>,
     /// How many changes there were: no two say the same.
     changes: Arc<AtomicU64>,
 }
@@ -62,7 +63,7 @@ impl Target {
             client,
             strategy,
             accounts: accounts.into(),
-            known: Arc::default(),
+            oracle: Arc::default(),
             changes: Arc::default(),
         }
     }
@@ -77,7 +78,7 @@ impl Target {
 
     /// The next change of an account at a source.
     pub fn next_change(&self, source: Source, account: &Account) -> Change {
-        Change::numbered(source, account, self.changes.fetch_add(1, Ordering::Relaxed))
+        client::change(source, account, self.changes.fetch_add(1, Ordering::Relaxed))
     }
 }
 
@@ -138,7 +139,7 @@ impl Turn {
         let read = answer.map_err(|failure| failure.to_string()).and_then(|answer| {
             let judgement = self
                 .target
-                .known
+                .oracle
                 .judge(&answer)
                 .map_err(|other| other.to_string())?;
             Ok(ReadOutcome {
@@ -161,7 +162,7 @@ impl Turn {
             .map_err(|failure| failure.to_string())
             .and_then(|change| {
                 self.target
-                    .known
+                    .oracle
                     .learn(&change)
                     .map_err(|other| other.to_string())
             });

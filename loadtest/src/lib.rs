@@ -25,7 +25,6 @@ pub mod run;
 pub mod scrape;
 pub mod session;
 pub mod signals;
-pub mod source;
 pub mod stack;
 pub mod strategy;
 pub mod table;

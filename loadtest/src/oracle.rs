@@ -3,27 +3,26 @@
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use jiff::Timestamp;
+use stack::{Incarnation, PerSource, Source};
 
-use crate::client::{Acknowledged, Answer};
-use crate::source::Source;
+use crate::client::{Answer, Write};
 
 /// An unmarked answer that lacks a change of more than this ago is stale: the page promises less.
 pub const STALE_AFTER: Duration = Duration::from_secs(1);
 
-/// How many changes of one account at one source are remembered each; of older ones, that there were some.
+/// How many writes to one account at one source are remembered each; of older ones, that there were some.
 const REMEMBERED: usize = 10_000;
 
-/// Every change that was acknowledged, by source and account.
+/// Every write that was acknowledged, by source and account.
 #[derive(Debug, Default)]
-pub struct Known(Mutex<Books>);
+pub struct Oracle(Mutex<Writes>);
 
 /// How an answer compares to what was acknowledged before it was asked for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Judgement {
-    /// How long before its request the first change that it lacks had been acknowledged; none if it lacks none.
+    /// How long before its request the first write that it lacks had been acknowledged; none if it lacks none.
     pub behind: Option<Duration>,
     /// Whether it lacks one that had been acknowledged before its own `Fresh-As-Of`.
     pub mismatch: bool,
@@ -42,71 +41,57 @@ impl fmt::Display for AnotherDatabase {
 impl std::error::Error for AnotherDatabase {}
 
 #[derive(Debug, Default)]
-struct Books {
-    /// By [`Source::index`]: the one database that each source had from the start of the run.
-    incarnations: [Option<u128>; 3],
-    lines: HashMap<(Source, u64), Line>,
+struct Writes {
+    /// The one database that each source had from the start of the run.
+    incarnations: PerSource<Option<Incarnation>>,
+    by_account: HashMap<(Source, u64), AccountWrites>,
 }
 
-/// The changes of one account at one source, by revision.
+/// The writes to one account at one source, by revision.
 #[derive(Debug, Default)]
-struct Line {
-    changes: VecDeque<Change>,
-    /// The highest of those that are no longer in `changes`.
-    forgotten: Option<Change>,
+struct AccountWrites {
+    remembered: VecDeque<Write>,
+    /// The highest of those that are no longer remembered.
+    forgotten: Option<Write>,
 }
 
-#[derive(Clone, Copy, Debug)]
-struct Change {
-    revision: u64,
-    at: Instant,
-    wall: Timestamp,
-}
-
-impl Known {
-    /// Remembers a change.
-    pub fn learn(&self, change: &Acknowledged) -> Result<(), AnotherDatabase> {
-        let mut books = self.books();
-        books.meet(change.source, change.version.incarnation)?;
-        let line = books.lines.entry((change.source, change.account)).or_default();
-        line.insert(Change {
-            revision: change.version.revision,
-            at: change.at,
-            wall: change.wall,
-        });
+impl Oracle {
+    /// Remembers a write.
+    pub fn learn(&self, write: &Write) -> Result<(), AnotherDatabase> {
+        let mut writes = self.lock();
+        writes.require_database(write.source, write.version.incarnation)?;
+        let account = (write.source, write.account);
+        writes.by_account.entry(account).or_default().insert(*write);
         Ok(())
     }
 
     /// Compares an answer with what is known.
     pub fn judge(&self, answer: &Answer) -> Result<Judgement, AnotherDatabase> {
-        let mut books = self.books();
+        let mut writes = self.lock();
         let mut judgement = Judgement::default();
-        for source in Source::ALL {
-            let Some(version) = answer.versions[source.index()] else {
-                continue;
-            };
-            books.meet(source, version.incarnation)?;
-            if let Some(line) = books.lines.get(&(source, answer.account)) {
-                let lacking = || line.beyond(version.revision);
+        for (source, version) in answer.versions.present() {
+            writes.require_database(source, version.incarnation)?;
+            if let Some(account) = writes.by_account.get(&(source, answer.account)) {
+                let lacking = || account.beyond(version.revision);
                 let behind = lacking()
-                    .filter_map(|change| answer.sent.checked_duration_since(change.at))
+                    .filter_map(|write| answer.sent.checked_duration_since(write.acked))
                     .filter(|behind| !behind.is_zero());
                 judgement.behind = judgement.behind.max(behind.max());
-                judgement.mismatch |= lacking().any(|change| change.wall < answer.fresh_as_of);
+                judgement.mismatch |= lacking().any(|write| write.acked_at < answer.fresh_as_of);
             }
         }
         Ok(judgement)
     }
 
-    fn books(&self) -> MutexGuard<'_, Books> {
+    fn lock(&self) -> MutexGuard<'_, Writes> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Books {
+impl Writes {
     /// The first database of a source that is met is the one.
-    fn meet(&mut self, source: Source, incarnation: u128) -> Result<(), AnotherDatabase> {
-        let known = self.incarnations[source.index()].get_or_insert(incarnation);
+    fn require_database(&mut self, source: Source, incarnation: Incarnation) -> Result<(), AnotherDatabase> {
+        let known = self.incarnations[source].get_or_insert(incarnation);
         if *known == incarnation {
             Ok(())
         } else {
@@ -115,62 +100,60 @@ impl Books {
     }
 }
 
-impl Line {
-    /// Acknowledgements may arrive in another order than the changes were made in.
-    fn insert(&mut self, change: Change) {
+impl AccountWrites {
+    /// Acknowledgements may arrive in another order than the writes were made in.
+    fn insert(&mut self, write: Write) {
+        let revision = |write: &Write| write.version.revision;
         let place = self
-            .changes
-            .partition_point(|known| known.revision < change.revision);
-        self.changes.insert(place, change);
-        if self.changes.len() > REMEMBERED {
-            self.forgotten = self
-                .forgotten
-                .into_iter()
-                .chain(self.changes.pop_front())
-                .max_by_key(|change| change.revision);
+            .remembered
+            .partition_point(|known| revision(known) < revision(&write));
+        self.remembered.insert(place, write);
+        if self.remembered.len() > REMEMBERED {
+            let forgotten = self.forgotten.into_iter().chain(self.remembered.pop_front());
+            self.forgotten = forgotten.max_by_key(revision);
         }
     }
 
-    /// The changes that an answer of this revision lacks; the forgotten ones as one, the last of them.
-    fn beyond(&self, revision: u64) -> impl Iterator<Item = &Change> {
-        let first = self.changes.partition_point(|known| known.revision <= revision);
-        let forgotten = self
-            .forgotten
-            .iter()
-            .filter(move |known| known.revision > revision);
-        forgotten.chain(self.changes.range(first..))
+    /// The writes that an answer of this revision lacks; the forgotten ones as one, the last of them.
+    fn beyond(&self, revision: u64) -> impl Iterator<Item = &Write> {
+        let shown = move |write: &Write| write.version.revision <= revision;
+        let first = self.remembered.partition_point(shown);
+        let forgotten = self.forgotten.iter().filter(move |write| !shown(write));
+        forgotten.chain(self.remembered.range(first..))
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Instant;
+
+    use stack::{Asked, Moment, Outcome, Version};
+
     use super::*;
-    use crate::client::{Outcome, Requests, Version};
 
     /// A clock whose two faces go together.
-    struct Clock(Instant, Timestamp);
+    struct Clock(Instant, Moment);
 
     impl Clock {
         fn new() -> Self {
-            Self(Instant::now(), "2026-11-22T21:18:03Z".parse().unwrap())
+            Self(Instant::now(), Moment::now())
         }
 
         fn at(&self, ms: u64) -> Instant {
             self.0 + Duration::from_millis(ms)
         }
 
-        fn wall(&self, ms: u64) -> Timestamp {
-            self.1 + Duration::from_millis(ms)
+        fn wall(&self, ms: u64) -> Moment {
+            self.1.plus(Duration::from_millis(ms))
         }
 
-        fn change(&self, revision: u64, ms: u64) -> Acknowledged {
-            Acknowledged {
+        fn change(&self, revision: u64, ms: u64) -> Write {
+            Write {
                 source: Source::Endpoints,
                 account: 7,
                 version: version(revision),
-                sent: self.at(ms),
-                at: self.at(ms),
-                wall: self.wall(ms),
+                acked: self.at(ms),
+                acked_at: self.wall(ms),
             }
         }
 
@@ -180,33 +163,33 @@ mod tests {
                 account: 7,
                 sent: self.at(sent_ms),
                 ended: self.at(sent_ms + 1),
-                versions: [Some(version(0)), Some(version(revision)), None],
+                versions: [Some(version(0)), Some(version(revision)), None].into(),
                 fresh_as_of: self.wall(dated_ms),
                 outcome: Outcome::Hit,
                 collapsed: false,
                 marked: false,
-                requests: Requests::default(),
-                length: 0,
+                requests: Asked::default(),
             }
         }
     }
 
     fn version(revision: u64) -> Version {
         Version {
-            incarnation: 1,
+            incarnation: Incarnation(1),
             revision,
+            nonce: revision,
         }
     }
 
-    fn known(changes: &[Acknowledged]) -> Known {
-        let known = Known::default();
+    fn known(changes: &[Write]) -> Oracle {
+        let known = Oracle::default();
         for change in changes {
             known.learn(change).unwrap();
         }
         known
     }
 
-    fn behind_ms(known: &Known, answer: &Answer) -> Option<u128> {
+    fn behind_ms(known: &Oracle, answer: &Answer) -> Option<u128> {
         known
             .judge(answer)
             .unwrap()
@@ -265,13 +248,13 @@ mod tests {
         };
         assert_eq!(known.judge(&other), Ok(Judgement::default()));
         let missing = Answer {
-            versions: [Some(version(1)), None, Some(version(1))],
+            versions: [Some(version(1)), None, Some(version(1))].into(),
             ..clock.answer(1, 500, 500)
         };
         assert_eq!(
             known.judge(&missing),
             Ok(Judgement::default()),
-            "a part that is not shown"
+            "a fragment that is not shown"
         );
     }
 
@@ -280,26 +263,27 @@ mod tests {
         let clock = Clock::new();
         let known = known(&[clock.change(2, 100)]);
         let mut answer = clock.answer(9, 500, 0);
-        answer.versions[1] = Some(Version {
-            incarnation: 2,
-            revision: 9,
-        });
+        let other = Version {
+            incarnation: Incarnation(2),
+            ..version(9)
+        };
+        answer.versions[Source::Endpoints] = Some(other);
         assert_eq!(known.judge(&answer), Err(AnotherDatabase(Source::Endpoints)));
         let mut change = clock.change(10, 600);
-        change.version.incarnation = 2;
+        change.version.incarnation = Incarnation(2);
         assert_eq!(known.learn(&change), Err(AnotherDatabase(Source::Endpoints)));
     }
 
     #[test]
     fn what_is_forgotten_still_counts_by_its_last_change() {
         let clock = Clock::new();
-        let known = Known::default();
+        let known = Oracle::default();
         for number in 1..=12_000 {
             known.learn(&clock.change(number, number)).unwrap();
         }
         assert_eq!(behind_ms(&known, &clock.answer(0, 20_000, 0)), Some(18_000));
         assert_eq!(behind_ms(&known, &clock.answer(11_999, 20_000, 0)), Some(8000));
-        let line = &known.books().lines[&(Source::Endpoints, 7)];
-        assert_eq!(line.changes.len(), REMEMBERED);
+        let writes = &known.lock().by_account[&(Source::Endpoints, 7)];
+        assert_eq!(writes.remembered.len(), REMEMBERED);
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use rand::RngExt as _;
 use stack::{Random, random};
 
-use crate::source::Source;
+use stack::Source;
 
 /// What happens in one turn.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -2,10 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use crate::client::{Acknowledged, Answer, Failure};
+use stack::Source;
+
+use crate::client::{Answer, Failure, Write};
 use crate::generator::Target;
 use crate::histogram::Durations;
-use crate::source::Source;
 
 /// How the search is done.
 #[derive(Clone, Copy, Debug)]
@@ -56,7 +57,7 @@ pub async fn probe(target: &Target, probing: Probing) -> Result<Probed, String> 
     for source in Source::ALL.into_iter().cycle().take(probing.changes as usize) {
         let change = target.next_change(source, account);
         let change = target.client.change(&change).await.map_err(told)?;
-        target.known.learn(&change).map_err(|other| other.to_string())?;
+        target.oracle.learn(&change).map_err(|other| other.to_string())?;
         probed.probes += 1;
         if let Some(visible) = look_for(&change, target, probing.each_within, &mut probed.mismatches).await? {
             in_vain = 0;
@@ -74,18 +75,18 @@ pub async fn probe(target: &Target, probing: Probing) -> Result<Probed, String> 
 
 /// Reads until the change is shown; answers how long that took, or nothing if it took too long.
 async fn look_for(
-    change: &Acknowledged,
+    change: &Write,
     target: &Target,
     within: Duration,
     mismatches: &mut u64,
 ) -> Result<Option<Duration>, String> {
-    while change.at.elapsed() < within {
+    while change.acked.elapsed() < within {
         let answer = read(target).await?;
-        let judgement = target.known.judge(&answer).map_err(|other| other.to_string())?;
+        let judgement = target.oracle.judge(&answer).map_err(|other| other.to_string())?;
         *mismatches += u64::from(judgement.mismatch);
-        let shown = answer.versions[change.source.index()];
+        let shown = answer.versions[change.source];
         if shown.is_some_and(|version| version.revision >= change.version.revision) {
-            return Ok(Some(since(change.at, &answer)));
+            return Ok(Some(since(change.acked, &answer)));
         }
     }
     Ok(None)

@@ -18,8 +18,8 @@ use crate::generator::{Limits, Tally, Target, drive};
 use crate::plan::{Arrival, Plan, What};
 use crate::results::{Kind, Results, Setup, Work};
 use crate::session::Session;
-use crate::source::Source;
 use crate::workload::Trace;
+use stack::Source;
 
 pub use selection::{read, stack};
 
@@ -38,13 +38,13 @@ pub async fn replay(config: &ReplayConfig, trace: &Trace, session: &mut Session)
     limits.in_flight /= arms.len();
     let (lasting, progress) = (plans.reads.lasting, session.progress.clone());
     progress.wait("replaying", lasting);
-    let before = session.scraper.look().await;
+    let before = session.scraper.snapshot().await;
     let step = format!("replaying {}", trace.name);
     let targets = arms.iter().map(|arm| arm.target().clone()).chain([writer]);
     let driving = drive_all(targets.collect(), plans, limits);
     let mut tallies = progress.during(&step, lasting, driving).await?;
     tokio::time::sleep(AFTERMATH).await;
-    let after = session.scraper.look().await;
+    let after = session.scraper.snapshot().await;
     session.check_alive(&after)?;
     let writer = tallies.pop().unwrap_or_default();
     for (arm, mut tally) in arms.iter_mut().zip(tallies) {

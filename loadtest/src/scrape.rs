@@ -1,13 +1,16 @@
-//! What the services have counted, and what their processes have cost: looked at before and after a turn.
+//! What the services have counted, and what their processes have cost: read before and after a turn.
 
 mod process;
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
-use anyhow::{Context as _, Result};
-use reqwest::{Client, Url};
+use reqwest::Client;
 use stack::Samples;
+use stack::http::client;
 
+use crate::client::{Addresses, PAGE};
+use crate::derived::GENERATOR;
 use crate::histogram::micros;
 use crate::results::Work;
 use crate::stack::Stack;
@@ -15,72 +18,65 @@ use crate::strategy::Strategy;
 
 pub use process::own_cpu_time;
 
-/// Looks at the services of a stack.
+/// How long a service may take to say what it counted: one that stands still never does.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(5);
+const CPU_SECONDS: &str = "process_cpu_time_seconds_total";
+
+/// Reads the counters of a stack's services.
 #[derive(Clone, Debug)]
 pub struct Scraper {
     http: Client,
-    /// Each service's name, and where it tells what it counted.
-    services: [(&'static str, Url); 4],
+    addresses: Addresses,
     /// The broker's number, if it can be known.
     broker: Option<u32>,
 }
 
-/// What was there to be seen at one moment.
+/// What all counters said at one moment.
 #[derive(Clone, Debug, Default)]
-pub struct Look {
+pub struct Snapshot {
     services: BTreeMap<&'static str, Samples>,
     /// Processes that do not tell of themselves.
     cpu_us: BTreeMap<&'static str, u64>,
 }
 
-const PAGE: &str = "page";
-const CPU_SECONDS: &str = "process_cpu_time_seconds_total";
-
 impl Scraper {
     /// A scraper of this stack.
-    pub fn new(stack: &Stack) -> Result<Self> {
-        let of = |root: &Url| root.join("metrics");
-        let http = Client::builder().no_proxy().build();
-        Ok(Self {
-            http: http.context("making a client")?,
-            services: [
-                (PAGE, of(&stack.addresses.page)?),
-                ("accounts", of(&stack.addresses.accounts)?),
-                ("endpoints", of(&stack.addresses.endpoints)?),
-                ("metrics", of(&stack.addresses.metrics)?),
-            ],
+    pub fn new(stack: &Stack) -> Self {
+        Self {
+            http: client(ANSWERS_WITHIN),
+            addresses: stack.addresses.clone(),
             broker: stack.broker_process(),
-        })
+        }
     }
 
-    /// Looks at everything. Who does not answer is not in it.
-    pub async fn look(&self) -> Look {
-        let mut look = Look::default();
-        for (name, url) in &self.services {
-            look.services
-                .extend(self.read(url).await.map(|samples| (*name, samples)));
+    /// Reads everything. Who does not answer is not in it.
+    pub async fn snapshot(&self) -> Snapshot {
+        let mut snapshot = Snapshot::default();
+        for (name, root) in self.addresses.services() {
+            let samples = self.read(root).await;
+            snapshot.services.extend(samples.map(|samples| (name, samples)));
         }
         let broker = self.broker.and_then(process::cpu_us_of);
-        look.cpu_us.extend(broker.map(|cpu| ("nats", cpu)));
-        look.cpu_us
-            .extend(own_cpu_time().map(|cpu| ("loadtest", micros(cpu))));
-        look
+        snapshot.cpu_us.extend(broker.map(|cpu| ("nats", cpu)));
+        let own = own_cpu_time().map(micros);
+        snapshot.cpu_us.extend(own.map(|cpu| (GENERATOR, cpu)));
+        snapshot
     }
 
-    async fn read(&self, url: &Url) -> Option<Samples> {
-        let answer = self.http.get(url.clone()).send().await.ok()?;
+    async fn read(&self, root: &str) -> Option<Samples> {
+        let answer = self.http.get(format!("{root}/metrics")).send().await.ok()?;
         let text = answer.error_for_status().ok()?.text().await.ok()?;
         Some(Samples::parse(&text))
     }
 }
 
-impl Look {
+impl Snapshot {
     /// Whether the page answered.
     pub fn has_page(&self) -> bool {
         self.services.contains_key(PAGE)
     }
 
-    /// What this strategy's cache did, and what everything cost, since an earlier look.
+    /// What this strategy's cache did, and what everything cost, since an earlier one.
     pub fn since(&self, earlier: &Self, strategy: Strategy) -> Work {
         let strategy = ("strategy", strategy.name());
         let page = |name: &str, result: &str| self.counted(earlier, name, &[strategy, ("result", result)]);
@@ -94,13 +90,13 @@ impl Look {
         }
     }
 
-    /// Reads by this strategy that the page answered since an earlier look, whoever asked.
+    /// Reads by this strategy that the page answered since an earlier one, whoever asked.
     pub fn reads_since(&self, earlier: &Self, strategy: Strategy) -> Option<u64> {
         self.counted(earlier, "page_reads_total", &[("strategy", strategy.name())])
     }
 
     fn counted(&self, earlier: &Self, name: &str, labels: &[(&str, &str)]) -> Option<u64> {
-        let read = |look: &Self| look.services.get(PAGE)?.whole(name, labels);
+        let read = |snapshot: &Self| snapshot.services.get(PAGE)?.whole(name, labels);
         read(self)?.checked_sub(read(earlier)?)
     }
 
@@ -123,13 +119,13 @@ impl Look {
 mod tests {
     use super::*;
 
-    fn look(fetches: u32, cpu: &str) -> Look {
+    fn snapshot(fetches: u32, cpu: &str) -> Snapshot {
         let text = format!(
             "page_fetches_total{{result=\"all\",strategy=\"ttl\"}} {fetches}\n\
              page_fetches_total{{result=\"failed\",strategy=\"ttl\"}} 7\n\
              page_fetches_total{{result=\"all\",strategy=\"none\"}} 1000\n{cpu}"
         );
-        Look {
+        Snapshot {
             services: BTreeMap::from([(PAGE, Samples::parse(&text))]),
             cpu_us: BTreeMap::from([("loadtest", u64::from(fetches))]),
         }
@@ -137,7 +133,7 @@ mod tests {
 
     #[test]
     fn only_the_strategys_own_counts_are_taken_and_what_was_not_told_is_absent() {
-        let work = look(30, "").since(&look(10, ""), Strategy::Ttl);
+        let work = snapshot(30, "").since(&snapshot(10, ""), Strategy::Ttl);
         let expected = Work {
             upstream_requests: Some(20),
             cpu_us: BTreeMap::from([("loadtest".to_owned(), 20)]),
@@ -145,8 +141,8 @@ mod tests {
         };
         assert_eq!(work, expected);
         assert_eq!(
-            look(30, "")
-                .since(&look(10, ""), Strategy::Versioned)
+            snapshot(30, "")
+                .since(&snapshot(10, ""), Strategy::Versioned)
                 .upstream_requests,
             None
         );
@@ -154,16 +150,19 @@ mod tests {
 
     #[test]
     fn a_counter_that_went_back_belongs_to_another_process_and_says_nothing() {
-        let work = look(5, "").since(&look(10, ""), Strategy::Ttl);
+        let work = snapshot(5, "").since(&snapshot(10, ""), Strategy::Ttl);
         assert_eq!(work, Work::default());
     }
 
     #[test]
     fn cpu_time_is_told_in_seconds_and_kept_in_microseconds() {
-        let before = look(1, "process_cpu_time_seconds_total{cpu_mode=\"user\"} 1.5\n");
-        let after = look(1, "process_cpu_time_seconds_total{cpu_mode=\"user\"} 1.75\n");
+        let before = snapshot(1, "process_cpu_time_seconds_total{cpu_mode=\"user\"} 1.5\n");
+        let after = snapshot(1, "process_cpu_time_seconds_total{cpu_mode=\"user\"} 1.75\n");
         let work = after.since(&before, Strategy::None);
         assert_eq!(work.cpu_us[PAGE], 250_000);
-        assert_eq!(look(1, "").since(&before, Strategy::None).cpu_us.get(PAGE), None);
+        assert_eq!(
+            snapshot(1, "").since(&before, Strategy::None).cpu_us.get(PAGE),
+            None
+        );
     }
 }

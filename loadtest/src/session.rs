@@ -7,11 +7,11 @@ use jiff::Timestamp;
 
 use crate::client::{Account, Client};
 use crate::config::{self, RunConfig, StackConfig};
-use crate::fixtures::Furnisher;
+use crate::fixtures::Fixtures;
 use crate::machine;
 use crate::progress::Progress;
 use crate::results::{FORMAT, Kind, Results, Setup, StrategyResults, Verdict};
-use crate::scrape::{Look, Scraper};
+use crate::scrape::{Scraper, Snapshot};
 use crate::stack::{Stack, StackOptions};
 
 /// A stack that is ready to be measured.
@@ -19,12 +19,12 @@ use crate::stack::{Stack, StackOptions};
 pub struct Session {
     /// The stack.
     pub stack: Stack,
-    /// Looks at its services.
+    /// Reads the counters of its services.
     pub scraper: Scraper,
     /// Says how far the run is.
     pub progress: Progress,
     /// Makes accounts in it.
-    pub furnisher: Furnisher,
+    pub fixtures: Fixtures,
     client: Client,
     ttl_seconds: u32,
     started: Timestamp,
@@ -43,9 +43,9 @@ impl Session {
         };
         let stack = Stack::find(&config.which(), &options).await?;
         Ok(Self {
-            scraper: Scraper::new(&stack)?,
+            scraper: Scraper::new(&stack),
             client: Client::new(stack.addresses.clone()),
-            furnisher: Furnisher::new(&stack.addresses, &config.data)?,
+            fixtures: Fixtures::new(&stack.addresses, &config.data)?,
             stack,
             progress,
             ttl_seconds: config.ttl_seconds,
@@ -57,12 +57,10 @@ impl Session {
     /// Makes so many accounts that all strategies share, none of which anybody has read yet.
     pub async fn accounts(&self, count: usize) -> Result<Vec<Account>> {
         self.progress.count("making accounts", count);
-        let made = self
-            .furnisher
-            .furnish(count, |number| self.progress.counted(number));
+        let made = self.fixtures.make(count, |number| self.progress.counted(number));
         let accounts = made.await?;
         // One more, to be read until the page has heard of all of them.
-        for last in self.furnisher.furnish(1, |_| {}).await? {
+        for last in self.fixtures.make(1, |_| {}).await? {
             self.stack.settle(last.id).await?;
         }
         Ok(accounts)
@@ -74,7 +72,7 @@ impl Session {
     }
 
     /// An error if a service of ours has ended, or the page of a stack that was up did not answer any more.
-    pub fn check_alive(&mut self, seen: &Look) -> Result<()> {
+    pub fn check_alive(&mut self, seen: &Snapshot) -> Result<()> {
         match self.stack.dead().as_slice() {
             [] => {}
             dead => bail!("a service ended while it was measured: {}", dead.join("; ")),
@@ -90,7 +88,7 @@ impl Session {
     /// Ends what was started, and removes what was made in a stack that goes on.
     pub async fn close(self) -> Result<()> {
         if !self.stack.is_own() {
-            self.furnisher.remove_all().await?;
+            self.fixtures.remove_all().await?;
         }
         Ok(())
     }

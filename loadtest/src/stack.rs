@@ -7,9 +7,10 @@ mod started;
 use std::time::Duration;
 
 use anyhow::{Result, bail, ensure};
+use stack::{Outcome, Source};
 use tokio::time::{Instant, sleep};
 
-use crate::client::{Addresses, Client, Outcome};
+use crate::client::{Addresses, Client};
 use crate::results::Injected;
 use crate::strategy::Strategy;
 
@@ -96,7 +97,7 @@ impl Stack {
 
     async fn start(options: &StackOptions) -> Result<Self> {
         let started = Started::start(options).await?;
-        let addresses = started.addresses()?;
+        let addresses = started.addresses();
         let answering = Answering::check(&addresses).await?;
         Ok(Self {
             addresses,
@@ -120,7 +121,7 @@ impl Stack {
         }
         Ok(Self {
             addresses: addresses.clone(),
-            description: addresses.page.to_string(),
+            description: addresses.page.clone(),
             injected: answering.injected,
             notes: vec![format!(
                 "The stack was already up. For ttl, its page's own --ttl-seconds holds, which is taken to be {}; how it was built, \
@@ -162,7 +163,7 @@ impl Stack {
                     "the page at {} does not hear of what is written at {}, so nothing it keeps is proven ({said}): are they of one \
                      stack, and is its NATS up?",
                     self.addresses.page,
-                    self.addresses.accounts
+                    self.addresses.sources[Source::Accounts]
                 );
             }
             sleep(PAUSE).await;

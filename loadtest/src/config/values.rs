@@ -3,7 +3,7 @@
 use reqwest::Url;
 
 use crate::results::Injected;
-use crate::source::Source;
+use stack::Source;
 
 /// The longest latency that the sources let be injected.
 const LONGEST_INJECTED_MS: u64 = 9_000;

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use crate::client::{Answer, Outcome};
+use stack::{Asked, Outcome};
+
+use crate::client::Answer;
 use crate::histogram::{Durations, micros};
 use crate::oracle::{Judgement, STALE_AFTER};
 use crate::plan::{Arrival, What};
@@ -81,8 +83,13 @@ impl Tally {
         counts.behind += u64::from(behind.is_some());
         counts.stale += u64::from(is_stale);
         counts.mismatches += u64::from(judgement.mismatch);
-        self.named += answer.requests.answered + answer.requests.failed;
-        self.named_failed += answer.requests.failed;
+        let Asked {
+            new,
+            not_modified,
+            failed,
+        } = answer.requests;
+        self.named += u64::from(new) + u64::from(not_modified) + u64::from(failed);
+        self.named_failed += u64::from(failed);
         self.latency.record(read.latency);
         if let Some(behind) = behind {
             self.behind.record(behind);
@@ -209,8 +216,9 @@ impl OneSecond {
 mod tests {
     use std::time::Instant;
 
+    use stack::{Moment, PerSource};
+
     use super::*;
-    use crate::client::Requests;
 
     const BUDGET: Duration = Duration::from_millis(250);
 
@@ -228,13 +236,12 @@ mod tests {
             account: 7,
             sent: now,
             ended: now,
-            versions: [None; 3],
-            fresh_as_of: "2026-11-22T21:18:03Z".parse().unwrap(),
+            versions: PerSource::default(),
+            fresh_as_of: Moment::now(),
             outcome: Outcome::Hit,
             collapsed: false,
             marked: false,
-            requests: Requests::default(),
-            length: 0,
+            requests: Asked::default(),
         };
         ReadOutcome {
             answer,
@@ -293,7 +300,7 @@ mod tests {
         tally.answered(arrival(0), &outcome(1));
         tally.failed(arrival(0), "timeout".to_owned());
         let write = Arrival {
-            what: What::Write(crate::source::Source::Metrics),
+            what: What::Write(stack::Source::Metrics),
             ..arrival(0)
         };
         tally.failed(write, "timeout".to_owned());

@@ -14,6 +14,7 @@ use jiff::Timestamp;
 use loadtest::client::{Account, Addresses, Client};
 use loadtest::generator::Target;
 use serde_json::json;
+use stack::{PerSource, Source};
 use tokio::net::TcpListener;
 
 const INCARNATION: &str = "0199f7c5a1b27cc38d4e5f6071829304";
@@ -32,7 +33,7 @@ pub(crate) struct Behaviour {
     /// Whether pages are refused.
     pub(crate) refusing: Mutex<bool>,
     /// What was committed at each source.
-    revisions: [AtomicU64; 3],
+    revisions: PerSource<AtomicU64>,
     /// How many pages were asked for.
     pub(crate) reads: AtomicU64,
 }
@@ -58,12 +59,10 @@ impl Fake {
 
     /// One account, 7, asked for by a client of this fake.
     pub(crate) fn target(&self) -> Target {
-        let root: reqwest::Url = format!("http://{}/", self.address).parse().unwrap();
+        let root = format!("http://{}", self.address);
         let addresses = Addresses {
             page: root.clone(),
-            accounts: root.clone(),
-            endpoints: root.clone(),
-            metrics: root,
+            sources: PerSource::from_fn(|_| root.clone()),
         };
         let account = Account {
             id: 7,
@@ -84,11 +83,11 @@ async fn show_page(State(behaviour): State<Arc<Behaviour>>, Path(id): Path<u64>)
     }
     // The date first: a page is complete up to when it was begun.
     let date = Timestamp::now() + *behaviour.dated_too_late.lock().unwrap();
-    let mut revisions = [0, 1, 2].map(|source| behaviour.revisions[source].load(Ordering::SeqCst));
+    let mut revisions = PerSource::from_fn(|source| behaviour.revisions[source].load(Ordering::SeqCst));
     if let Some(frozen) = *behaviour.frozen_at.lock().unwrap() {
-        revisions[0] = frozen;
+        revisions[Source::Accounts] = frozen;
     }
-    let tokens = ["accounts", "endpoints", "metrics"].iter().zip(revisions);
+    let tokens = revisions.iter();
     let tokens: Vec<_> = tokens
         .map(|(source, revision)| format!("{source}/{id}/{INCARNATION}={revision}-9f86d081884c7d65"))
         .collect();
@@ -102,24 +101,23 @@ async fn show_page(State(behaviour): State<Arc<Behaviour>>, Path(id): Path<u64>)
 }
 
 async fn describe(State(behaviour): State<Arc<Behaviour>>, Path(id): Path<u64>) -> Response {
-    committed(&behaviour, 0, id)
+    committed(&behaviour, Source::Accounts, id)
 }
 
 async fn rename_endpoint(
     State(behaviour): State<Arc<Behaviour>>,
     Path((id, _)): Path<(u64, u64)>,
 ) -> Response {
-    committed(&behaviour, 1, id)
+    committed(&behaviour, Source::Endpoints, id)
 }
 
 async fn record(State(behaviour): State<Arc<Behaviour>>, Path(id): Path<u64>) -> Response {
-    committed(&behaviour, 2, id)
+    committed(&behaviour, Source::Metrics, id)
 }
 
-fn committed(behaviour: &Behaviour, source: usize, id: u64) -> Response {
+fn committed(behaviour: &Behaviour, source: Source, id: u64) -> Response {
     let revision = behaviour.revisions[source].fetch_add(1, Ordering::SeqCst) + 1;
-    let name = ["accounts", "endpoints", "metrics"][source];
-    let token = format!("{name}/{id}/{INCARNATION}={revision}-9f86d081884c7d65");
+    let token = format!("{source}/{id}/{INCARNATION}={revision}-9f86d081884c7d65");
     (
         [("consistency-token", token)],
         Json(json!({ "revision": revision })),

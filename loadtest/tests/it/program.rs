@@ -8,7 +8,7 @@ use loadtest::stack::{Stack, StackOptions, Which};
 use loadtest::verdict;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
-use stack::eventually;
+use stack::{Source, eventually};
 
 use crate::fixture;
 
@@ -154,23 +154,16 @@ async fn an_interrupted_run_leaves_no_process_and_no_results() {
 }
 
 /// The flags that name a stack.
-fn addresses(stack: &Stack) -> [String; 8] {
-    let at = &stack.addresses;
-    [
-        ("--page-url", &at.page),
-        ("--accounts-url", &at.accounts),
-        ("--endpoints-url", &at.endpoints),
-        ("--metrics-url", &at.metrics),
-    ]
-    .map(|(flag, url)| [flag.to_owned(), url.to_string()])
-    .concat()
-    .try_into()
-    .unwrap()
+fn addresses(stack: &Stack) -> Vec<String> {
+    let services = stack.addresses.services();
+    services
+        .map(|(name, root)| format!("--{name}-url={root}"))
+        .collect()
 }
 
 /// How many accounts there are in a stack.
 async fn accounts(stack: &Stack) -> usize {
-    let url = stack.addresses.accounts.join("accounts").unwrap();
+    let url = format!("{}/accounts", stack.addresses.sources[Source::Accounts]);
     let listed: Value = reqwest::get(url).await.unwrap().json().await.unwrap();
     listed["accounts"].as_array().unwrap().len()
 }

@@ -2,13 +2,13 @@
 
 use std::path::Path;
 
-use loadtest::client::{Account, Addresses, Client, Outcome};
-use loadtest::fixtures::Furnisher;
+use loadtest::client::{Account, Addresses, Client};
+use loadtest::fixtures::Fixtures;
 use loadtest::results::Injected;
 use loadtest::scrape::Scraper;
 use loadtest::stack::{Stack, StackOptions, Which};
 use loadtest::strategy::Strategy;
-use stack::Process;
+use stack::{Outcome, Process, Source};
 
 fn slow_metrics(latency_ms: u64) -> StackOptions {
     let slow = Injected {
@@ -30,18 +30,14 @@ async fn refusal(addresses: Addresses, options: &StackOptions) -> String {
     format!("{:#}", Stack::find(&at, options).await.unwrap_err())
 }
 
-fn furnisher(stack: &Stack) -> Furnisher {
+fn fixtures(stack: &Stack) -> Fixtures {
     let clone = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-    Furnisher::new(&stack.addresses, &clone.join("data/uptime")).unwrap()
+    Fixtures::new(&stack.addresses, &clone.join("data/uptime")).unwrap()
 }
 
 /// The account's page as JSON, composed afresh.
 async fn page(stack: &Stack, account: &Account) -> serde_json::Value {
-    let url = stack
-        .addresses
-        .page
-        .join(&format!("accounts/{}", account.id))
-        .unwrap();
+    let url = format!("{}/accounts/{}", stack.addresses.page, account.id);
     let client = reqwest::Client::new();
     let request = client.get(url).header("accept", "application/json");
     let answer = request.header("cache-control", "no-cache").send().await.unwrap();
@@ -52,8 +48,8 @@ async fn page(stack: &Stack, account: &Account) -> serde_json::Value {
 async fn a_stack_of_our_own_is_furnished_with_real_accounts_and_settles() {
     let stack = own(&StackOptions::default()).await;
     let mut said = Vec::new();
-    let accounts = furnisher(&stack)
-        .furnish(9, |number| said.push(number))
+    let accounts = fixtures(&stack)
+        .make(9, |number| said.push(number))
         .await
         .unwrap();
     assert_eq!(said, (1..=9).collect::<Vec<_>>());
@@ -83,15 +79,15 @@ async fn a_stack_of_our_own_is_furnished_with_real_accounts_and_settles() {
 #[tokio::test]
 async fn what_a_strategy_did_and_what_everything_cost_is_seen() {
     let mut stack = own(&StackOptions::default()).await;
-    let accounts = furnisher(&stack).furnish(1, |_| {}).await.unwrap();
+    let accounts = fixtures(&stack).make(1, |_| {}).await.unwrap();
     stack.settle(accounts[0].id).await.unwrap();
-    let scraper = Scraper::new(&stack).unwrap();
+    let scraper = Scraper::new(&stack);
     let client = Client::new(stack.addresses.clone());
-    let before = scraper.look().await;
+    let before = scraper.snapshot().await;
     for _ in 0..5 {
         client.read(accounts[0].id, Some(Strategy::None)).await.unwrap();
     }
-    let after = scraper.look().await;
+    let after = scraper.snapshot().await;
     let work = after.since(&before, Strategy::None);
     assert_eq!((work.upstream_requests, work.renders), (Some(15), Some(5)));
     assert_eq!((work.refreshes, work.refreshes_wasted), (Some(0), Some(0)));
@@ -119,13 +115,13 @@ async fn a_running_stack_is_joined_and_left_as_it_was() {
     assert!(running.is_own() && !joined.is_own());
     assert_eq!(joined.injected, running.injected);
 
-    let furnisher = furnisher(&joined);
-    let accounts = furnisher.furnish(3, |_| {}).await.unwrap();
-    assert_eq!(furnisher.remove_all().await.unwrap(), 3);
+    let fixtures = fixtures(&joined);
+    let accounts = fixtures.make(3, |_| {}).await.unwrap();
+    assert_eq!(fixtures.remove_all().await.unwrap(), 3);
     for account in accounts {
         assert_eq!(page(&joined, &account).await["status"], 404);
     }
-    assert_eq!(furnisher.remove_all().await.unwrap(), 0);
+    assert_eq!(fixtures.remove_all().await.unwrap(), 0);
 }
 
 #[tokio::test]
@@ -134,29 +130,21 @@ async fn what_cannot_be_had_of_a_running_stack_is_refused_with_what_to_do() {
     let slow = refusal(running.addresses.clone(), &slow_metrics(30)).await;
     assert!(slow.contains("start metrics with --inject-latency 30"), "{slow}");
 
-    let urls = [
-        ("--accounts-url", &running.addresses.accounts),
-        ("--endpoints-url", &running.addresses.endpoints),
-        ("--metrics-url", &running.addresses.metrics),
-    ];
-    let flags = urls
-        .into_iter()
-        .flat_map(|(flag, url)| [flag.to_owned(), url.to_string()]);
+    let urls = running.addresses.sources.iter();
+    let flags = urls.map(|(source, url)| format!("--{source}-url={url}"));
     let strict = Process::start("page", flags.collect()).await;
     let addresses = Addresses {
-        page: strict.url("/").parse().unwrap(),
+        page: strict.url(""),
         ..running.addresses.clone()
     };
     let strict = refusal(addresses, &StackOptions::default()).await;
     assert!(strict.contains("start it with --allow-override"), "{strict}");
 
-    let addresses = Addresses {
-        metrics: "http://127.0.0.1:1/".parse().unwrap(),
-        ..running.addresses.clone()
-    };
+    let mut addresses = running.addresses.clone();
+    "http://127.0.0.1:1".clone_into(&mut addresses.sources[Source::Metrics]);
     let nobody = refusal(addresses, &StackOptions::default()).await;
     assert!(
-        nobody.contains("metrics does not answer at http://127.0.0.1:1/"),
+        nobody.contains("metrics does not answer at http://127.0.0.1:1"),
         "{nobody}"
     );
     assert!(nobody.contains("scripts/up"), "{nobody}");

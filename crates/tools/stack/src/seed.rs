@@ -82,6 +82,17 @@ pub async fn seed(recording: &Recording, sources: &SourceClient, now: Timestamp)
 async fn seed_account(account: &Account, sources: &SourceClient, now: Timestamp) -> Result<SeededAccount> {
     let description = format!("Real checks, recorded at https://github.com/{}", account.name);
     let id = sources.create_account(&account.name, &description).await?;
+    fill(account, id, usize::MAX, sources, now).await
+}
+
+/// Gives an account the endpoints of a recorded one, and so many of its newest samples, moved so that the last one is at `now`.
+pub async fn fill(
+    account: &Account,
+    id: AccountId,
+    newest: usize,
+    sources: &SourceClient,
+    now: Timestamp,
+) -> Result<SeededAccount> {
     let mut endpoints = HashMap::new();
     for endpoint in &account.endpoints {
         endpoints.insert(
@@ -91,7 +102,8 @@ async fn seed_account(account: &Account, sources: &SourceClient, now: Timestamp)
     }
     let shift = account.shift_to(now.as_second());
     let seeded = SeededAccount { id, endpoints };
-    for batch in account.samples.chunks(LARGEST_BATCH) {
+    let first = account.samples.len().saturating_sub(newest);
+    for batch in account.samples[first..].chunks(LARGEST_BATCH) {
         let at = |sample: &Sample| Timestamp::from_second(sample.unix_time + shift).ok();
         sources.record(id, &seeded.translate(batch, at)).await?;
     }

@@ -194,6 +194,15 @@ impl<T> PerSource<Option<T>> {
     }
 }
 
+impl<T, E> PerSource<Result<T, E>> {
+    /// All of them, or the first error.
+    pub fn all(self) -> Result<PerSource<T>, E> {
+        let all: Vec<T> = self.0.into_iter().collect::<Result<_, _>>()?;
+        let all = all.try_into();
+        Ok(PerSource(all.unwrap_or_else(|_| unreachable!("none is missing"))))
+    }
+}
+
 impl<T> From<[T; COUNT]> for PerSource<T> {
     /// In the order of [`SOURCES`].
     fn from(each: [T; COUNT]) -> Self {
