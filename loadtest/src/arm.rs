@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use anyhow::{Result, anyhow};
 
-use crate::generator::{Limits, Tally, Target, drive};
+use crate::generator::{Limits, Tally, drive};
 use crate::plan::Plan;
 use crate::probe::{Probing, probe};
 use crate::results::{Numbers, Second, StrategyResults, Work};
 use crate::session::Session;
 use crate::strategy::Strategy;
+use crate::target::Target;
 use crate::warming;
 
 /// How long what a turn set off may go on before it is counted: refreshes, the relay's acknowledgements. After short turns less.

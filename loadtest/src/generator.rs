@@ -6,36 +6,18 @@
 mod pace;
 mod tally;
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use stack::Source;
-use stack::sources::Change;
 use tokio::task::JoinSet;
 
-use crate::client::{self, Account, Client};
+use crate::client::{Account, Failure};
 use crate::config::RunConfig;
-use crate::oracle::Oracle;
 use crate::plan::{Arrival, Plan, What};
-use crate::strategy::Strategy;
+use crate::target::Target;
 
 pub use tally::{ReadOutcome, Tally};
-
-/// Whom the load is meant for; copies are the same.
-#[derive(Clone, Debug)]
-pub struct Target {
-    /// Who asks.
-    pub client: Client,
-    /// How the page is to answer; none for as it likes.
-    pub strategy: Option<Strategy>,
-    /// Whose pages are read and changed, by the places that a plan speaks of.
-    pub accounts: Arc<[Account]>,
-    /// Learns of every change, and judges every answer.
-    pub oracle: Arc<Oracle>,
-    /// How many changes there were: no two say the same.
-    changes: Arc<AtomicU64>,
-}
 
 /// What bounds a turn.
 #[derive(Clone, Copy, Debug)]
@@ -53,32 +35,6 @@ impl Limits {
             budget: config.budget(),
             in_flight: 1000,
         }
-    }
-}
-
-impl Target {
-    /// A target of which nothing is known yet.
-    pub fn new(client: Client, strategy: Option<Strategy>, accounts: Vec<Account>) -> Self {
-        Self {
-            client,
-            strategy,
-            accounts: accounts.into(),
-            oracle: Arc::default(),
-            changes: Arc::default(),
-        }
-    }
-
-    /// The same accounts, read by a strategy: what was written is known to both.
-    pub fn read_by(&self, strategy: Strategy) -> Self {
-        Self {
-            strategy: Some(strategy),
-            ..self.clone()
-        }
-    }
-
-    /// The next change of an account at a source.
-    pub fn next_change(&self, source: Source, account: &Account) -> Change {
-        client::change(source, account, self.changes.fetch_add(1, Ordering::Relaxed))
     }
 }
 
@@ -101,8 +57,8 @@ pub async fn drive(target: &Target, plan: &Plan, limits: Limits) -> Tally {
         if under_way.len() < limits.in_flight {
             under_way.spawn(Arc::clone(&turn).send(arrival));
         } else {
-            let reason = format!("not sent: {} in flight", limits.in_flight);
-            turn.tally(|tally| tally.failed(arrival, reason));
+            let not_sent = Failure::Other(format!("not sent: {} in flight", limits.in_flight));
+            turn.tally(|tally| tally.failed(arrival, &not_sent));
         }
     }
     while under_way.join_next().await.is_some() {}
@@ -135,40 +91,27 @@ impl Turn {
     }
 
     async fn read(&self, arrival: Arrival, account: &Account) {
-        let answer = self.target.client.read(account.id, self.target.strategy).await;
-        let read = answer.map_err(|failure| failure.to_string()).and_then(|answer| {
-            let judgement = self
-                .target
-                .oracle
-                .judge(&answer)
-                .map_err(|other| other.to_string())?;
-            Ok(ReadOutcome {
+        let read = async {
+            let answer = self.target.client.read(account.id, self.target.strategy).await?;
+            Ok::<_, Failure>(ReadOutcome {
                 latency: answer.ended.duration_since(self.began + arrival.at),
                 budget: self.limits.budget,
+                judgement: self.target.oracle.judge(&answer)?,
                 answer,
-                judgement,
             })
-        });
+        };
+        let read = read.await;
         self.tally(|tally| match read {
             Ok(read) => tally.answered(arrival, &read),
-            Err(reason) => tally.failed(arrival, reason),
+            Err(failure) => tally.failed(arrival, &failure),
         });
     }
 
     async fn write(&self, arrival: Arrival, source: Source, account: &Account) {
-        let change = self.target.next_change(source, account);
-        let acknowledged = self.target.client.change(&change).await;
-        let learned = acknowledged
-            .map_err(|failure| failure.to_string())
-            .and_then(|change| {
-                self.target
-                    .oracle
-                    .learn(&change)
-                    .map_err(|other| other.to_string())
-            });
-        self.tally(|tally| match learned {
-            Ok(()) => tally.written(),
-            Err(reason) => tally.failed(arrival, reason),
+        let written = self.target.write(source, account).await;
+        self.tally(|tally| match written {
+            Ok(_) => tally.written(),
+            Err(failure) => tally.failed(arrival, &failure),
         });
     }
 

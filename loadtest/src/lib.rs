@@ -28,6 +28,7 @@ pub mod signals;
 pub mod stack;
 pub mod strategy;
 pub mod table;
+pub mod target;
 pub mod verdict;
 pub mod warming;
 pub mod workload;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use stack::{Incarnation, PerSource, Source};
 
-use crate::client::{Answer, Write};
+use crate::client::{Answer, Failure, Write};
 
 /// An unmarked answer that lacks a change of more than this ago is stale: the page promises less.
 pub const STALE_AFTER: Duration = Duration::from_secs(1);
@@ -39,6 +39,12 @@ impl fmt::Display for AnotherDatabase {
 }
 
 impl std::error::Error for AnotherDatabase {}
+
+impl From<AnotherDatabase> for Failure {
+    fn from(other: AnotherDatabase) -> Self {
+        Self::Other(other.to_string())
+    }
+}
 
 #[derive(Debug, Default)]
 struct Writes {

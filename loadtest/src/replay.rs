@@ -14,10 +14,11 @@ use tokio::task::JoinSet;
 
 use crate::arm::{self, Arm};
 use crate::config::ReplayConfig;
-use crate::generator::{Limits, Tally, Target, drive};
+use crate::generator::{Limits, Tally, drive};
 use crate::plan::{Arrival, Plan, What};
 use crate::results::{Kind, Results, Setup, Work};
 use crate::session::Session;
+use crate::target::Target;
 use crate::workload::Trace;
 use stack::Source;
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use stack::{Asked, Outcome};
 
-use crate::client::Answer;
+use crate::client::{Answer, Failure};
 use crate::histogram::{Durations, micros};
 use crate::oracle::{Judgement, STALE_AFTER};
 use crate::plan::{Arrival, What};
@@ -104,11 +104,11 @@ impl Tally {
     }
 
     /// A request brought nothing.
-    pub(super) fn failed(&mut self, arrival: Arrival, reason: String) {
+    pub(super) fn failed(&mut self, arrival: Arrival, failure: &Failure) {
         match arrival.what {
             What::Read => {
                 self.counts.reads += 1;
-                *self.counts.errors.entry(reason).or_default() += 1;
+                *self.counts.errors.entry(failure.to_string()).or_default() += 1;
             }
             What::Write(_) => self.counts.write_errors += 1,
         }
@@ -298,12 +298,12 @@ mod tests {
     fn failed_reads_are_reads_and_failed_writes_are_not() {
         let mut tally = Tally::new(Duration::from_secs(1));
         tally.answered(arrival(0), &outcome(1));
-        tally.failed(arrival(0), "timeout".to_owned());
+        tally.failed(arrival(0), &Failure::Timeout);
         let write = Arrival {
             what: What::Write(stack::Source::Metrics),
             ..arrival(0)
         };
-        tally.failed(write, "timeout".to_owned());
+        tally.failed(write, &Failure::Timeout);
         tally.written();
         let numbers = tally.numbers();
         assert_eq!((numbers.reads, numbers.latency_us.count), (2, 1));
@@ -332,7 +332,7 @@ mod tests {
             let mut tally = Tally::new(Duration::from_secs(1));
             tally.sent(Duration::from_micros(ms));
             tally.answered(arrival(0), &outcome(ms));
-            tally.failed(arrival(0), "503".to_owned());
+            tally.failed(arrival(0), &Failure::Status(503));
             tally.written();
             tally
         };

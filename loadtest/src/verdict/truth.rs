@@ -1,5 +1,7 @@
 //! Whether the pages said the truth, judged from outside by every change that was acknowledged.
 
+use std::fmt::Write;
+
 use super::{Finding, PROMISING, TTL, among, check};
 use crate::figures::{duration, grouped, percent, share};
 use crate::results::{Check, Numbers, Outcome, Results};
@@ -22,7 +24,7 @@ fn stale(results: &Results) -> Option<Check> {
     let findings = strategies.map(|it| {
         let mut finding = counted(&it.strategy, &it.total, it.total.stale);
         if let Some(behind) = it.total.behind_us.filter(|_| it.total.stale > 0) {
-            finding.figures += &format!(", up to {} behind", duration(behind.max));
+            let _ = write!(finding.figures, ", up to {} behind", duration(behind.max));
         }
         finding
     });

@@ -35,7 +35,9 @@ fn vary(value: &mut Value, random: &mut Random) {
             if !items.iter().all(Value::is_number) {
                 items.truncate(usize::try_from(random.below(6)).unwrap());
             }
-            items.iter_mut().for_each(|item| vary(item, random));
+            for item in items.iter_mut() {
+                vary(item, random);
+            }
         }
         Value::Object(fields) => {
             for (name, field) in fields {

@@ -12,7 +12,7 @@ use axum::routing::{get, patch, post};
 use axum::{Json, Router};
 use jiff::Timestamp;
 use loadtest::client::{Account, Addresses, Client};
-use loadtest::generator::Target;
+use loadtest::target::Target;
 use serde_json::json;
 use stack::{PerSource, Source};
 use tokio::net::TcpListener;

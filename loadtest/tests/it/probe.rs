@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use loadtest::client::Failure;
 use loadtest::probe::{Probing, probe};
 
 use crate::fake::Fake;
@@ -9,7 +10,7 @@ use crate::fake::Fake;
 const SHORT: Probing = Probing {
     changes: 9,
     each_within: Duration::from_millis(60),
-    hopeless_after: 2,
+    give_up_after: 2,
 };
 
 #[tokio::test]
@@ -50,16 +51,19 @@ async fn what_never_shows_is_counted_and_given_up_and_its_date_is_looked_at() {
     // Of every three changes only the first is at the source that the fake hides.
     assert_eq!((probed.probes, probed.never_visible), (9, 3));
     assert!(probed.mismatches > 0);
-    let hopeless = Probing {
-        hopeless_after: 1,
+    let impatient = Probing {
+        give_up_after: 1,
         ..SHORT
     };
-    assert_eq!(probe(&fake.target(), hopeless).await.unwrap().probes, 1);
+    assert_eq!(probe(&fake.target(), impatient).await.unwrap().probes, 1);
 }
 
 #[tokio::test]
 async fn a_page_that_cannot_be_read_is_an_error() {
     let fake = Fake::spawn().await;
     *fake.behaviour.refusing.lock().unwrap() = true;
-    assert_eq!(probe(&fake.target(), SHORT).await.unwrap_err(), "503");
+    assert_eq!(
+        probe(&fake.target(), SHORT).await.unwrap_err(),
+        Failure::Status(503)
+    );
 }
