@@ -14,7 +14,7 @@ pub(crate) use text::{judgement, sentences, spread as told};
 
 use crate::figures::{float, listed};
 use crate::results::{Results, StrategyResults};
-use crate::verdict::NONE;
+use crate::strategy::NONE;
 
 /// Fewer rounds show no spread to speak of.
 const ENOUGH_ROUNDS: usize = 3;

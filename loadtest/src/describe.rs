@@ -82,7 +82,7 @@ fn load(setup: &Setup) -> String {
 }
 
 fn ttl(results: &Results) -> String {
-    if results.names().iter().any(|name| name == crate::verdict::TTL) {
+    if results.names().iter().any(|name| name == crate::strategy::TTL) {
         format!(
             " The strategy ttl shows a page for {} s without asking.",
             results.setup.ttl_seconds

@@ -10,15 +10,12 @@ mod truth;
 
 use crate::figures::listed;
 use crate::results::{Check, Kind, Numbers, Outcome, Results, StrategyResults, Verdict};
+use crate::strategy::StrategyInfo;
 
-/// The strategy that composes every page afresh: the problem being shown.
-pub(crate) const NONE: &str = "none";
-/// The strategy that shows pages until they are old: fast, and stale by design.
-pub(crate) const TTL: &str = "ttl";
 /// The strategies that promise to be both fast and true.
-const PROMISING: [&str; 3] = ["versioned", "invalidate", "prepopulate"];
+const PROMISING: fn(&StrategyInfo) -> bool = |info| info.promises;
 /// Of these, those that events keep true.
-const EVENT_DRIVEN: [&str; 2] = ["invalidate", "prepopulate"];
+const EVENT_DRIVEN: fn(&StrategyInfo) -> bool = |info| info.event_driven;
 
 /// Looks at every promise that `results` can say something about. Pure: the same results, the same verdict.
 pub fn of(results: &Results) -> Verdict {
@@ -113,16 +110,14 @@ fn unless_late(results: &Results, numbers: &Numbers) -> Outcome {
     }
 }
 
-/// The strategies among `names` that took part.
-fn among<'a>(results: &'a Results, names: &'a [&str]) -> impl Iterator<Item = &'a StrategyResults> {
-    results
-        .strategies
-        .iter()
-        .filter(|it| names.contains(&it.strategy.as_str()))
+/// The strategies that took part and are such as `wanted` says.
+fn among(results: &Results, wanted: fn(&StrategyInfo) -> bool) -> impl Iterator<Item = &StrategyResults> {
+    let strategies = results.strategies.iter();
+    strategies.filter(move |it| StrategyInfo::named(&it.strategy).is_some_and(wanted))
 }
 
-/// `invalidate and prepopulate`: those of `names` that took part.
-fn present(results: &Results, names: &[&str]) -> String {
-    let names: Vec<String> = among(results, names).map(|it| it.strategy.clone()).collect();
+/// `invalidate and prepopulate`: the names of those.
+fn present(results: &Results, wanted: fn(&StrategyInfo) -> bool) -> String {
+    let names: Vec<String> = among(results, wanted).map(|it| it.strategy.clone()).collect();
     listed(&names)
 }

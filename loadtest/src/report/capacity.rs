@@ -7,8 +7,8 @@ use super::panel::{Panel, figures_table, table};
 use super::rows::{self, Along, Row};
 use crate::figures::{brief, duration, grouped, known};
 use crate::results::{CapacityResults, Results, Trial};
+use crate::strategy::NONE;
 use crate::table as tables;
-use crate::verdict::NONE;
 
 /// The distance from one row to the next.
 const ROW: f64 = 62.0;

@@ -8,8 +8,8 @@ use super::panel::{Panel, figures_table, legend, table};
 use super::rows::{self, Along, Row};
 use crate::figures::{ABSENT, duration, float, grouped, percent, share};
 use crate::results::{Distribution, Kind, Quantiles, Results, StrategyResults};
+use crate::strategy::TTL;
 use crate::table as tables;
-use crate::verdict::TTL;
 
 /// The distance from one row to the next.
 const ROW: f64 = 66.0;

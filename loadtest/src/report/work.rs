@@ -9,8 +9,8 @@ use super::panel::{Panel, figures_table, legend, table};
 use crate::derived::GENERATOR;
 use crate::figures::{brief, known, percent, share};
 use crate::results::{Kind, Numbers, Results, Second, StrategyResults};
+use crate::strategy::{NONE, TTL};
 use crate::table as tables;
-use crate::verdict::{NONE, TTL};
 
 /// The class of each service in a bar, by its place among them.
 const SERVICE_CLASSES: [&str; 7] = ["c-1", "c-2", "c-3", "c-4", "c-5", "c-6", "c-7"];

@@ -1,8 +1,9 @@
 //! Whether the search found the limit of each strategy, and whether caching moved it.
 
-use super::{EVENT_DRIVEN, Finding, NONE, check, check_or};
+use super::{EVENT_DRIVEN, Finding, check, check_or};
 use crate::figures::{brief, listed};
 use crate::results::{CapacityResults, Check, Outcome, Results};
+use crate::strategy::{NONE, StrategyInfo};
 
 pub(super) fn checks(results: &Results) -> Vec<Check> {
     [Some(found(results)), raised(results)]
@@ -50,7 +51,7 @@ fn raised(results: &Results) -> Option<Check> {
     let event_driven = results
         .capacity
         .iter()
-        .filter(|it| EVENT_DRIVEN.contains(&it.strategy.as_str()));
+        .filter(|it| StrategyInfo::named(&it.strategy).is_some_and(EVENT_DRIVEN));
     let findings: Vec<Finding> = event_driven.map(|it| compared(it, none)).collect();
     let names: Vec<String> = findings.iter().map(|it| it.strategy.clone()).collect();
     let names = listed(&names);

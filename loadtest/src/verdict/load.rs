@@ -2,9 +2,10 @@
 
 use std::fmt::Write;
 
-use super::{Finding, NONE, check, check_or, unless_late};
+use super::{Finding, check, check_or, unless_late};
 use crate::figures::{duration, grouped, percent};
 use crate::results::{Check, Numbers, Outcome, Results};
+use crate::strategy::NONE;
 
 /// The least number of answers: with fewer, not even ten are beyond the 99th percentile.
 const ENOUGH_ANSWERS: u64 = 1_000;

@@ -1,8 +1,9 @@
 //! Whether caching did what it is for: fast pages, and less work for the sources.
 
-use super::{EVENT_DRIVEN, Finding, NONE, PROMISING, among, check, present, unless_late};
+use super::{EVENT_DRIVEN, Finding, PROMISING, among, check, present, unless_late};
 use crate::figures::{brief, duration, percent};
 use crate::results::{Check, Outcome, Results};
+use crate::strategy::NONE;
 
 /// Of the hits, where only they can be fast.
 const FAST_SHARE_OF_HITS: f64 = 0.99;
@@ -20,20 +21,20 @@ pub(super) fn checks(results: &Results) -> Vec<Check> {
 
 fn within_budget(results: &Results) -> Option<Check> {
     let budget_ms = results.setup.budget_ms;
-    let answered = among(results, &PROMISING).filter(|it| it.total.answers() > 0);
+    let answered = among(results, PROMISING).filter(|it| it.total.answers() > 0);
     let findings = answered.map(|it| {
         let p99 = it.total.latency_us.p99;
         let kept = p99 <= budget_ms.saturating_mul(1_000);
         Finding::kept(&it.strategy, kept, unless_late(results, &it.total), duration(p99))
     });
-    let names = present(results, &PROMISING);
+    let names = present(results, PROMISING);
     let promise = format!("With {names}, 99 of 100 answers came within {budget_ms} ms.");
     check(promise, findings)
 }
 
 /// With a source that alone takes longer than the budget, only what was kept can be fast; and that must be.
 fn hits_within_budget(results: &Results, slowest_ms: u64) -> Option<Check> {
-    let findings = among(results, &EVENT_DRIVEN).filter_map(|it| {
+    let findings = among(results, EVENT_DRIVEN).filter_map(|it| {
         let (within, hits) = (it.total.within_share()?, it.total.hit_ratio()?);
         let figures = format!("{} % within, {} % hits", percent(within), percent(hits));
         let kept = within >= hits * FAST_SHARE_OF_HITS;
@@ -46,7 +47,7 @@ fn hits_within_budget(results: &Results, slowest_ms: u64) -> Option<Check> {
     });
     let promise = format!(
         "With {}, at least as many answers came within {} ms as were hits (a source takes {slowest_ms} ms).",
-        present(results, &EVENT_DRIVEN),
+        present(results, EVENT_DRIVEN),
         results.setup.budget_ms
     );
     check(promise, findings)
@@ -54,14 +55,14 @@ fn hits_within_budget(results: &Results, slowest_ms: u64) -> Option<Check> {
 
 fn less_work(results: &Results) -> Option<Check> {
     let without = results.strategy(NONE)?.total.upstream_per_page();
-    let findings = among(results, &EVENT_DRIVEN).map(|it| {
+    let findings = among(results, EVENT_DRIVEN).map(|it| {
         let Some((with, without)) = it.total.upstream_per_page().zip(without) else {
             return Finding::new(&it.strategy, Outcome::Undecided, "was not counted".to_owned());
         };
         let figures = format!("{} of {}", brief(with), brief(without));
         Finding::kept(&it.strategy, with < without, Outcome::Fail, figures)
     });
-    let names = present(results, &EVENT_DRIVEN);
+    let names = present(results, EVENT_DRIVEN);
     let promise = format!("With {names}, a page costs the sources fewer requests than without a cache.");
     check(promise, findings)
 }

@@ -2,9 +2,10 @@
 
 use std::fmt::Write;
 
-use super::{Finding, PROMISING, TTL, among, check};
+use super::{Finding, PROMISING, among, check};
 use crate::figures::{duration, grouped, percent, share};
 use crate::results::{Check, Numbers, Outcome, Results};
+use crate::strategy::TTL;
 
 /// Marked answers are excused from the other checks; with more of them, those checks say little.
 const TOLERATED_MARKS: f64 = 0.01;
@@ -54,7 +55,7 @@ fn counted(strategy: &str, numbers: &Numbers, wrong: u64) -> Finding {
 }
 
 fn whole(results: &Results) -> Option<Check> {
-    let findings = among(results, &PROMISING).filter_map(|it| {
+    let findings = among(results, PROMISING).filter_map(|it| {
         let marked = share(it.total.marked, it.total.answers())?;
         let figures = format!("{} %", percent(marked));
         let kept = marked <= TOLERATED_MARKS;
@@ -68,7 +69,7 @@ fn whole(results: &Results) -> Option<Check> {
 
 /// A TTL may outlast the search, and without a cache the stack may be too slow for it.
 fn visible(results: &Results) -> Option<Check> {
-    let probed = among(results, &PROMISING).filter(|it| it.total.probes > 0);
+    let probed = among(results, PROMISING).filter(|it| it.total.probes > 0);
     let findings = probed.map(|it| {
         let missed = it.total.never_visible;
         let figures = format!("{} of {} missed", grouped(missed), grouped(it.total.probes));
