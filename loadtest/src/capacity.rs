@@ -98,9 +98,9 @@ impl Trials {
 fn setup(config: &CapacityConfig, load: &Load, session: &Session) -> Setup {
     let notes = [
         format!(
-            "A rate is held if 99 of 100 answers come within {} ms of the moment when they were due, at most 0.1 % of the reads fail, \
-             and at least 97 % are answered by the end. It is doubled until it is missed, and then halved in between to within 10 %; \
-             what is missed narrowly is tried once more.",
+            "A rate is held if 99 of 100 answers come within {} ms of the time when they were due, at most 0.1 % of the reads fail, \
+             and at least 97 % are answered by the end. The rate doubles until it is missed; then the search halves the range to within \
+             10 %. A narrow miss is tried once more.",
             config.run.budget_ms
         ),
         format!(
@@ -108,8 +108,8 @@ fn setup(config: &CapacityConfig, load: &Load, session: &Session) -> Setup {
             config.trial_seconds,
             WARM_UP.as_secs()
         ),
-        "The generator shares the machine with the stack. It was the limit, and the strategy may hold more, where it used up the one \
-         processor that it can use, or where its requests left late by more than half of what was measured."
+        "The generator shares the machine with the stack. Where it used up its one processor, or where its requests left late by more \
+         than half of the measured latency, the generator was the limit, and the strategy may hold more."
             .to_owned(),
     ];
     Setup {

@@ -101,13 +101,13 @@ fn plans(config: &CompareConfig, load: &Load) -> Vec<Plan> {
 
 fn setup(config: &CompareConfig, load: &Load, session: &Session) -> Setup {
     let mut notes = vec![
-        "Each strategy has accounts of its own, made alike; nobody touches them while the others have their turns, but the clock does: \
-         a TTL goes on, and metrics are aligned to it.",
+        "Each strategy has its own accounts, made alike. Nobody uses them while the other strategies have their turns, but time passes: \
+         a TTL runs on, and the windows of metrics move.",
         "Every page was read once before the first round.",
     ];
     if !config.quick {
         notes.push(
-            "Changes are looked for after each turn, when there is no other load; for at most 1 s each, and no more after two in a row \
+            "After each turn, without other load, changes are made and looked for: for at most 1 s each, and no more after two in a row \
              that were not seen.",
         );
     }

@@ -29,10 +29,10 @@ mod quick {
 
 /// What did caching buy, what did it cost, and was anything stale?
 ///
-/// Without a command: compare. It needs nothing but this clone: it starts the stack itself, if none is up, and ends it.
+/// Without a command: compare. It needs only this clone: it starts a stack if none is up, and stops it at the end.
 ///
-/// Ends with 0 if every promise was kept, 1 if one was not, 3 if it cannot be said; 2 if it was called wrongly, 69 if the
-/// run could not be done, 130 if it was interrupted.
+/// Exit status: 0 if every promise was kept, 1 if one was broken, 3 if undecided; 2 for wrong usage, 69 if the run failed,
+/// 130 if it was interrupted.
 #[derive(Debug, Parser)]
 #[command(version, args_conflicts_with_subcommands = true)]
 pub struct Config {
@@ -48,37 +48,37 @@ pub struct Config {
 /// What is run.
 #[derive(Clone, Debug, Subcommand)]
 pub enum Command {
-    /// All strategies on the same load, in turns.
+    /// Compare all strategies on the same load, in turns.
     Compare(CompareConfig),
-    /// A recorded workload, faster than it was recorded, with all strategies at once.
+    /// Replay a recorded workload, faster than it was recorded, with all strategies at once.
     Replay(ReplayConfig),
-    /// The highest rate of reads that each strategy holds.
+    /// Find the highest rate of reads that each strategy sustains.
     Capacity(CapacityConfig),
-    /// Renders the table, the verdict and the report of a kept run again.
+    /// Render the table, the verdict and the report of a kept run again.
     Report(ReportConfig),
 }
 
 /// Settings of `compare`.
 #[derive(Args, Clone, Debug)]
 pub struct CompareConfig {
-    /// Requests per second while a strategy has its turn, reads and writes together. They come at random, like those of many
-    /// readers, and whether or not earlier ones were answered.
+    /// Requests per second during a turn, reads and writes together. They arrive at random times, as from many independent
+    /// readers, whether or not earlier requests were answered.
     #[arg(long, default_value_t = 150.0, value_parser = values::positive)]
     #[arg(default_value_if("quick", "true", quick::RATE))]
     pub rate: f64,
 
-    /// How often each strategy has its turn; the order of the strategies rotates.
+    /// Turns of each strategy; the order of the strategies rotates.
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=1000))]
     #[arg(default_value_if("quick", "true", quick::ROUNDS))]
     pub rounds: u32,
 
-    /// How long each turn is.
+    /// Length of a turn.
     #[arg(long, default_value_t = 5.0, value_parser = values::positive)]
     #[arg(default_value_if("quick", "true", quick::TURN_SECONDS))]
     pub turn_seconds: f64,
 
-    /// Compares in about twelve seconds: short turns, one page for each strategy, and no search for changes after a turn. Too
-    /// few answers for a verdict about a 99th percentile.
+    /// Compare in about twelve seconds: short turns, one page for each strategy, no probing for changes after a turn. There are
+    /// too few answers for a verdict on the 99th percentile.
     #[arg(long)]
     pub quick: bool,
 
@@ -98,21 +98,21 @@ pub struct ReplayConfig {
     #[arg(value_enum, default_value = "twitter52")]
     pub trace: TraceName,
 
-    /// How many times faster than it was recorded; the TTL shrinks with it, to whole seconds. Without it, 60 (`twitter52`) or 3
-    /// (`cloudphysics`).
+    /// How many times faster than it was recorded. The TTL is divided by it and must stay a whole number of seconds. Default: 60
+    /// (`twitter52`) or 3 (`cloudphysics`).
     #[arg(long, value_parser = values::positive)]
     pub compression: Option<f64>,
 
-    /// Keeps one key in so many, with all its requests. Without it, 16: two processors keep up with that.
+    /// Keep one key in this many, with all its requests. Default: 16, which two processors can serve.
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     pub one_key_in: Option<u32>,
 
-    /// From which second of the recording. Without it, from the first, or of `cloudphysics` from 1680: nearly all of its reads
-    /// are in the five minutes from there.
+    /// Start at this second of the recording. Default: 0; for `cloudphysics` 1680, since the next five minutes hold nearly all of
+    /// its reads.
     #[arg(long, value_name = "SECOND")]
     pub from: Option<u32>,
 
-    /// Up to which second. Without it, to the end, or of `cloudphysics` to 1980.
+    /// Stop at this second. Default: the end; for `cloudphysics` 1980.
     #[arg(long, value_name = "SECOND")]
     pub until: Option<u32>,
 
@@ -124,15 +124,15 @@ pub struct ReplayConfig {
 /// Settings of `capacity`.
 #[derive(Args, Clone, Debug)]
 pub struct CapacityConfig {
-    /// The rate of the first trial, in reads per second.
+    /// Rate of the first trial, in reads per second.
     #[arg(long, default_value_t = 100.0, value_parser = values::positive)]
     pub from: f64,
 
-    /// Beyond which the search ends.
+    /// The search stops at this rate.
     #[arg(long, default_value_t = 20_000.0, value_parser = values::positive)]
     pub to: f64,
 
-    /// How long each trial is.
+    /// Length of a trial.
     #[arg(long, default_value_t = 4.0, value_parser = values::positive)]
     pub trial_seconds: f64,
 
@@ -151,7 +151,7 @@ pub struct ReportConfig {
     /// The `results.json` of a run.
     pub results: PathBuf,
 
-    /// Another one, which it is compared with.
+    /// The `results.json` of an earlier run to compare with.
     #[arg(long, value_name = "FILE")]
     pub baseline: Option<PathBuf>,
 }
@@ -159,7 +159,7 @@ pub struct ReportConfig {
 /// What is asked.
 #[derive(Args, Clone, Debug)]
 pub struct LoadConfig {
-    /// Accounts of each strategy: nobody else touches its pages while it waits for its turn.
+    /// Accounts per strategy. No other strategy uses them.
     #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u16).range(1..))]
     #[arg(default_value_if("quick", "true", quick::ACCOUNTS))]
     pub accounts: u16,
@@ -169,7 +169,7 @@ pub struct LoadConfig {
     #[arg(default_value_if("quick", "true", quick::MIX))]
     pub mix: MixName,
 
-    /// Decides when and what is asked; the same seed asks the same.
+    /// The same seed gives the same requests at the same times.
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
 }
@@ -177,11 +177,11 @@ pub struct LoadConfig {
 /// What every kind of run needs.
 #[derive(Args, Clone, Debug)]
 pub struct RunConfig {
-    /// The strategies that are compared, separated by commas.
+    /// The strategies to compare, separated by commas.
     #[arg(long, value_enum, value_delimiter = ',', default_values_t = Strategy::ALL)]
     pub strategies: Vec<Strategy>,
 
-    /// Below which an answer is within the budget.
+    /// An answer that takes less than this is within the budget.
     #[arg(long, default_value_t = 250, value_parser = clap::value_parser!(u64).range(1..=5000))]
     pub budget_ms: u64,
 
@@ -196,23 +196,22 @@ pub struct RunConfig {
 
 /// Which stack, and what is done to it.
 ///
-/// Without an address: the one that is up at the usual addresses, if there is one; else one of its own, on free ports.
+/// Without an address: the stack that is up at the usual addresses, or else a stack of its own on free ports.
 #[derive(Args, Clone, Debug)]
 pub struct StackConfig {
-    /// Starts a stack of its own even if another one is up.
+    /// Start a stack of its own even if another one is up.
     #[arg(long, conflicts_with = "page_url")]
     pub own_stack: bool,
 
-    /// Adds latency to a source's answers about an account, such as `metrics=500ms`; may be repeated.
+    /// Add latency to a source's answers about an account, such as `metrics=500ms`. May be repeated.
     #[arg(long, value_name = "SOURCE=TIME", value_parser = values::injected)]
     pub inject: Vec<Injected>,
 
-    /// How long the strategy `ttl` shows a page without asking. Of a running stack: what it was started with.
+    /// How long the strategy `ttl` shows a page without asking the sources. For a running stack: the value it was started with.
     #[arg(long, default_value_t = 60)]
     pub ttl_seconds: u32,
 
-    /// The page of a running stack that lets readers choose (`--allow-override`). Accounts are made in it, and deleted in
-    /// the end.
+    /// The page of a running stack, started with `--allow-override`. Accounts are created in that stack, and deleted at the end.
     #[arg(long, requires_all = ["accounts_url", "endpoints_url", "metrics_url"], value_parser = values::root)]
     pub page_url: Option<Url>,
 
@@ -232,23 +231,23 @@ pub struct StackConfig {
     #[arg(long, value_name = "FOLDER", default_value = "data/traces")]
     pub traces: PathBuf,
 
-    /// The recorded checks that accounts are made from.
+    /// The recorded checks from which accounts are made.
     #[arg(long, value_name = "FOLDER", default_value = "data/uptime")]
     pub data: PathBuf,
 }
 
-/// What becomes of what was found.
+/// Where the results go.
 #[derive(Args, Clone, Debug)]
 pub struct OutputConfig {
-    /// Where `results.json` and `report.html` are written; without it, a new folder in `loadtest-results`.
+    /// Folder for `results.json` and `report.html`. Default: a new folder in `loadtest-results`.
     #[arg(long, value_name = "FOLDER")]
     pub out: Option<PathBuf>,
 
-    /// The `results.json` of a kept run that this one is compared with: by ratios, never by absolute times.
+    /// The `results.json` of a kept run to compare with, by ratios, never by absolute times.
     #[arg(long, value_name = "FILE")]
     pub baseline: Option<PathBuf>,
 
-    /// For other programs: writes progress and results as lines of JSON to standard output. Keeps files only with `--out`.
+    /// For other programs: write progress and results as lines of JSON to standard output, and files only with `--out`.
     #[arg(long)]
     pub json: bool,
 }

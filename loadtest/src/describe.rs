@@ -10,7 +10,7 @@ pub(crate) fn sentences(results: &Results) -> [String; 3] {
         asked(results),
         load(&results.setup),
         format!(
-            "An answer is within the budget if it came within {budget} ms.{}",
+            "An answer is within the budget if it took less than {budget} ms.{}",
             ttl(results)
         ),
     ]
@@ -57,7 +57,7 @@ fn asked(results: &Results) -> String {
             )
         }
         Kind::Capacity => format!(
-            "For each of the caching strategies {names}, the highest rate of reads was searched that it holds, by trials of {seconds} s."
+            "For each of the caching strategies {names}, the highest rate of reads that it sustains was searched, by trials of {seconds} s."
         ),
     }
 }
@@ -84,7 +84,7 @@ fn load(setup: &Setup) -> String {
 fn ttl(results: &Results) -> String {
     if results.names().iter().any(|name| name == crate::strategy::TTL) {
         format!(
-            " The strategy ttl shows a page for {} s without asking.",
+            " The strategy ttl shows a page for {} s without asking the sources.",
             results.setup.ttl_seconds
         )
     } else {

@@ -30,7 +30,7 @@ impl Output {
 
     /// Writes the results and the report; answers what was written, a line each.
     pub fn write(&self, results: &Results, report: &str) -> Result<Vec<String>> {
-        let json = serde_json::to_string_pretty(results).context("telling the results in JSON")?;
+        let json = serde_json::to_string_pretty(results).context("writing the results as JSON")?;
         Ok(vec![
             replace(&self.folder.join(RESULTS), &json)?,
             replace(&self.folder.join(REPORT), report)?,

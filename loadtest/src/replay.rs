@@ -121,12 +121,12 @@ fn setup(config: &ReplayConfig, trace: &Trace, session: &Session) -> Setup {
     let recorded_ttl = config.run.stack.ttl_seconds;
     let ttl = if session.stack.is_own() {
         format!(
-            "The TTL shrinks with it: {recorded_ttl} s of the recording are {} s here.",
+            "The TTL is shortened as well: {recorded_ttl} s of the recording are {} s here.",
             session.ttl_seconds()
         )
     } else {
         format!(
-            "The TTL is that of the stack that was up, {recorded_ttl} s if --ttl-seconds was true: {:.0} s of the recording.",
+            "The TTL is that of the running stack, {recorded_ttl} s according to --ttl-seconds: {:.0} s of the recording.",
             f64::from(recorded_ttl) * compression
         )
     };
@@ -136,12 +136,12 @@ fn setup(config: &ReplayConfig, trace: &Trace, session: &Session) -> Setup {
              answer that is a few milliseconds behind here is behind by more there. {ttl}"
         ),
         format!(
-            "A cache that forgets nothing and hears of every write at once would answer {:.1} % of these reads by itself; pages are \
-             cold at the beginning, as they were in the recording.",
+            "A cache that never evicts and learns of every write at once would answer {:.1} % of these reads by itself. Pages are cold \
+             at the beginning, as they were in the recording.",
             trace.best_hit_ratio() * 100.0
         ),
-        "Every read was sent once for each strategy, at the same time; each has its own cache, and all heard the same writes. Latencies \
-         are therefore those of a machine that served all strategies at once, and CPU time cannot be told apart."
+        "Every read was sent once for each strategy, at the same time; each has its own cache, and all received the same writes. \
+         Latencies are therefore those of a machine that serves all strategies at once, and CPU time cannot be split by strategy."
             .to_owned(),
     ];
     Setup {

@@ -105,9 +105,7 @@ async fn measured(
 }
 
 fn interrupted(progress: &Progress, name: &str) -> Ended {
-    progress.say(format!(
-        "{name}: stopping; what was measured by now says nothing, and is not kept"
-    ));
+    progress.say(format!("{name}: stopping; the measurements so far are dropped"));
     Ended::Interrupted
 }
 

@@ -89,7 +89,7 @@ impl Stack {
         // What is slow there is not ours to change; what was asked for can still be had.
         let mut own = Self::start(options).await?;
         own.notes.push(format!(
-            "Another stack was up at {} and ran beside it: latency can be injected only where a source starts.",
+            "Another stack was up at {} and ran at the same time: latency can only be injected when a source starts.",
             addresses.page
         ));
         Ok(own)
@@ -124,8 +124,8 @@ impl Stack {
             description: addresses.page.clone(),
             injected: answering.injected,
             notes: vec![format!(
-                "The stack was already up. For ttl, its page's own --ttl-seconds holds, which is taken to be {}; how it was built, \
-                     and who else used it meanwhile, is not known.",
+                "The stack was already up. Its page has its own --ttl-seconds, assumed to be {}. How it was built, and who else used it at \
+                     the same time, is not known.",
                 options.ttl_seconds
             )],
             started: None,
@@ -153,15 +153,15 @@ impl Stack {
         let client = Client::new(self.addresses.clone());
         let until = Instant::now() + SETTLES_WITHIN;
         loop {
-            let said = match client.read(account, Some(Strategy::Invalidate)).await {
+            let last = match client.read(account, Some(Strategy::Invalidate)).await {
                 Ok(answer) if answer.outcome == Outcome::Hit && !answer.marked => return Ok(()),
                 Ok(answer) => format!("it answers {}", answer.outcome.name()),
                 Err(failure) => format!("it fails: {failure}"),
             };
             if Instant::now() > until {
                 bail!(
-                    "the page at {} does not hear of what is written at {}, so nothing it keeps is proven ({said}): are they of one \
-                     stack, and is its NATS up?",
+                    "the page at {} does not receive events of what is written at {}, so it cannot serve from its cache ({last}): do they belong \
+                     to one stack, and is its NATS up?",
                     self.addresses.page,
                     self.addresses.sources[Source::Accounts]
                 );

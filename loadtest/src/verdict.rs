@@ -46,11 +46,11 @@ pub fn sentence(verdict: &Verdict) -> String {
     let promises: Vec<&str> = worst.map(|check| check.promise.trim_end_matches('.')).collect();
     let (count, told) = (promises.len(), promises.join("; "));
     match verdict.outcome {
-        _ if all == 0 => "Nothing was looked at.".to_owned(),
-        Outcome::Pass if all == 1 => "The one promise that was looked at was kept.".to_owned(),
-        Outcome::Pass => format!("All {all} promises that were looked at were kept."),
+        _ if all == 0 => "No promise was checked.".to_owned(),
+        Outcome::Pass if all == 1 => "The one promise that was checked was kept.".to_owned(),
+        Outcome::Pass => format!("All {all} promises that were checked were kept."),
         Outcome::Fail => format!("{count} of {all} promises not kept: {told}."),
-        Outcome::Undecided => format!("Nothing can be said of {count} of {all} promises: {told}."),
+        Outcome::Undecided => format!("{count} of {all} promises undecided: {told}."),
     }
 }
 

@@ -41,7 +41,7 @@ async fn read_once(client: &Client, strategy: Strategy, account: u64) -> Result<
         failed += 1;
         if failed == TRIES {
             bail!(
-                "before anything was measured, a page could not be read by {strategy}, {failed} times in a row: {failure}"
+                "before the measurement, a page could not be read by {strategy}, {failed} times in a row: {failure}"
             );
         }
         sleep(TRY_AGAIN_AFTER).await;

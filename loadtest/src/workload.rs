@@ -20,7 +20,7 @@ pub use trace::{Request, Trace, TraceName};
 fn open(path: &Path) -> Result<File> {
     File::open(path).with_context(|| {
         format!(
-            "the recorded workload is not at {}: start from the top of the clone",
+            "there is no recorded workload at {}: run this from the top of the clone",
             path.display()
         )
     })

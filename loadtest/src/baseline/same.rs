@@ -11,7 +11,7 @@ pub(super) fn forbidding(now: &Results, then: &Results) -> Vec<String> {
     if now.kind == Kind::Capacity || then.kind == Kind::Capacity {
         found
             .0
-            .push("a search for limits has no rounds, and thus no spread to judge by".to_owned());
+            .push("a search for limits has no rounds, and so no spread to judge by".to_owned());
     }
     found.look("the form of the file", &now.format, &then.format);
     found.look("what was run", &now.kind, &then.kind);

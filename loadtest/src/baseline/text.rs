@@ -35,14 +35,14 @@ pub(crate) fn sentences(comparison: &Comparison) -> Vec<String> {
         .iter()
         .map(|note| format!("Note that {note}."))
         .collect();
-    sentences.push("No difference: none that the spread of the rounds does not explain.".to_owned());
+    sentences.push("No difference means: none beyond the spread of the rounds.".to_owned());
     if let Some(row) = comparison
         .rows
         .iter()
         .max_by(|a, b| by_chance(a).total_cmp(&by_chance(b)))
     {
         sentences.push(format!(
-            "With {} and {} rounds, a figure that did not change is called better or worse by chance at most {} % of the time.",
+            "With {} and {} rounds, chance alone calls an unchanged figure better or worse at most {} % of the time.",
             row.then.rounds,
             row.now.rounds,
             percent(by_chance(row))

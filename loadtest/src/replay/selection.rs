@@ -59,8 +59,8 @@ fn compressed_ttl(ttl_seconds: u32, compression: f64) -> Result<u32> {
     let whole = seconds.round();
     ensure!(
         whole >= 1.0 && (seconds - whole).abs() < 1e-9,
-        "a TTL of {ttl_seconds} s, replayed {compression} times as fast, is {seconds:.2} s, and the page counts in whole \
-         seconds: choose a --compression that divides --ttl-seconds"
+        "a TTL of {ttl_seconds} s, replayed {compression} times as fast, is {seconds:.2} s, but the page takes whole seconds: \
+         choose a --compression that divides --ttl-seconds"
     );
     #[expect(
         clippy::cast_possible_truncation,

@@ -15,7 +15,7 @@ const ROW: f64 = 62.0;
 
 pub(super) fn render(results: &Results) -> Markup {
     let panel = Panel {
-        question: "How much load does each strategy hold?",
+        question: "How much load does each strategy sustain?",
         answer: answer(results),
         drawing: drawing(results),
         explanation: html! {

@@ -59,7 +59,7 @@ pub(super) fn verdict(verdict: &Verdict) -> Markup {
     checks.sort_by_key(|check| std::cmp::Reverse(check.outcome));
     html! {
         section {
-            h2 { "What was promised, and what was found" }
+            h2 { "Promises, and what was found" }
             ul.checks {
                 @for check in checks {
                     li.(class(check.outcome)) {
@@ -81,7 +81,7 @@ pub(super) fn setup(results: &Results) -> Markup {
             @for sentence in describe::sentences(results) { p { (sentence) } }
             (summary::render(results))
             @if !setup.notes.is_empty() {
-                h3 { "To be known before judging" }
+                h3 { "Read this before you judge" }
                 ul { @for note in &setup.notes { li { (note) } } }
             }
         }
@@ -93,11 +93,11 @@ pub(super) fn words() -> Markup {
     let words = [
         (
             "page",
-            "what a reader asks for: composed of the answers of three sources about one account, and kept by the page service",
+            "what a reader asks for: composed from the answers of the sources about one account, and cached by the page service",
         ),
         (
             "latency",
-            "from the moment at which a request should have left to the last byte of the answer",
+            "from the time when a request should have left to the last byte of the answer",
         ),
         (
             "p50, p99",
@@ -111,11 +111,11 @@ pub(super) fn words() -> Markup {
         ("stale", "more than a second behind"),
         (
             "marked",
-            "the answer says itself that a part of it is old or missing",
+            "the answer itself says that a fragment is stale or missing",
         ),
         (
             "Fresh-As-Of",
-            "the moment up to which a page says that it is complete",
+            "the time up to which a page says that it is complete",
         ),
         (
             "mismatch",
@@ -124,7 +124,7 @@ pub(super) fn words() -> Markup {
         ("upstream request", "a request of the page service to a source"),
         (
             "wasted refresh",
-            "a page that was composed anew because of an event, and that nobody read before the next one",
+            "a page that was composed again because of an event, and that nobody read before the next event",
         ),
         ("injected", "made slower on purpose"),
     ];

@@ -34,26 +34,26 @@ pub(super) fn render(results: &Results) -> Markup {
         drawing: hills(results),
         explanation: html! {
             p {
-                "Each hill shows how the answers of one strategy were spread: the further left, the faster. Every hill is drawn as high \
-                 as its most frequent time, whatever that is. " b { "●" } " half of the answers were faster (p50); " b { "◆" }
+                "Each hill shows the distribution of one strategy's answers: the further left, the faster. All hills have the same height: \
+                 that of their most frequent time. " b { "●" } " half of the answers were faster (p50); " b { "◆" }
                 " 99 of 100 were faster (p99)."
             }
             p {
-                "Measured from the moment at which a request " em { "should" } " have left to the last byte of its answer. Requests keep \
-                 coming however slow the answers are, as readers do; so a stall counts for everybody who would have met it."
+                "Measured from the time when a request " em { "should" } " have left to the last byte of its answer. Requests keep coming \
+                 however slow the answers are, as readers do, so a stall counts for every request that it would have delayed."
             }
         },
         table: latency(),
     };
     let tails = Panel {
-        question: "And the unlucky ones?",
+        question: "How slow are the slowest answers?",
         answer: None,
         drawing: tails(results),
         explanation: html! {
             p {
-                "Of how many requests one took longer than this. To the left the usual reader, to the right the unlucky one: at “1 in 100” \
-                 stands the time that 99 of 100 requests did not exceed. Lower is better; what is above the line “budget” is too slow. \
-                 A line ends where fewer than ten answers were slower."
+                "One in how many requests took longer than this. Typical requests are on the left, rare slow ones on the right: “1 in 100” \
+                 is the time that 99 of 100 requests did not exceed. Lower is better; above the line “budget” is too slow. A line ends \
+                 where fewer than ten answers were slower."
             }
         },
         table: latency(),

@@ -27,7 +27,7 @@ const FAR: [(&str, &str, u64); 6] = [
 pub(super) fn render(results: &Results) -> Markup {
     let ttl = results.setup.ttl_seconds;
     let staleness = Panel {
-        question: "Is what readers see true?",
+        question: "Do readers see current data?",
         answer: answer(results),
         drawing: html! {
             (bars::render("Share of the answers that were behind", &behind(results)))
@@ -35,15 +35,14 @@ pub(super) fn render(results: &Results) -> Markup {
         },
         explanation: html! {
             p {
-                "The share of all answers that lacked a change which somebody had already been told was done. " b { "Behind" }
-                " is counted from that confirmation to the reader's request, and only of answers that did not say themselves that a part \
-                 of them is old. More than a second behind is " b { "stale" } "."
+                "The share of all answers that lacked a change which had already been confirmed to its writer. " b { "Behind" }
+                " is the time from that confirmation to the reader's request, for answers that did not say that a fragment is stale. More \
+                 than a second behind is " b { "stale" } "."
             }
             p {
-                "The load test makes every change itself and remembers when it was confirmed, so it can tell from outside what each answer \
-                 lacks. An answer that lacks a change which was confirmed before the date it states itself (" code { "Fresh-As-Of" } ") is a " b { "mismatch" } "."
+                "The load test makes every change itself and records when it was confirmed, so it knows what each answer lacks. An answer that lacks a change which was confirmed before the date it states itself (" code { "Fresh-As-Of" } ") is a " b { "mismatch" } "."
                 @if results.strategy(TTL).is_some() {
-                    " The strategy ttl shows old pages by design, here for up to " (ttl) " s: fast, but readers pay with truth."
+                    " The strategy ttl shows old pages by design, here for up to " (ttl) " s: fast, but stale."
                 }
             }
         },
@@ -59,8 +58,8 @@ pub(super) fn render(results: &Results) -> Markup {
         explanation: html! {
             p {
                 "The time from the answer to a change until a read first shows it, on accounts that nobody else reads. " b { "●" }
-                " half of those that were seen had been by then (p50); " b { "◆" }
-                " 99 of 100 (p99). What was not seen before the search was given up is counted apart."
+                " half of the seen changes took no longer (p50); " b { "◆" }
+                " 99 of 100 (p99). Changes that were not seen in time are counted separately."
             }
         },
         table: tables::figures(results)
@@ -176,12 +175,7 @@ fn visible(results: &Results) -> Markup {
         centred: true,
     };
     let rows: Vec<Row<'_>> = results.strategies.iter().map(|it| seen(it, &x)).collect();
-    rows::render(
-        "Time from a change to its first sight, by strategy",
-        &along,
-        ROW,
-        &rows,
-    )
+    rows::render("Time until a change was seen, by strategy", &along, ROW, &rows)
 }
 
 fn seen<'a>(results: &'a StrategyResults, x: &Scale) -> Row<'a> {

@@ -25,15 +25,15 @@ pub(super) fn render(results: &Results) -> Markup {
 
 fn hits(results: &Results) -> Panel<'_> {
     Panel {
-        question: "How often did the cache have it?",
+        question: "How often did the cache answer by itself?",
         answer: hit_ratios(results),
         drawing: hits_over_time(results),
         explanation: html! {
             p {
-                "The share of each second's answers that came from the cache without asking anybody (" code { "Cache-Status: page; hit" }
+                "The share of each second's answers that came from the cache without a request to a source (" code { "Cache-Status: page; hit" }
                 "). "
                 @if results.kind == Kind::Compare {
-                    "The time is the strategy's own: its turns are put end to end, and a line breaks where another strategy had its turn."
+                    "Time counts only the strategy's own turns, put end to end. A line breaks where other strategies had their turns."
                 }
             }
         },
@@ -126,7 +126,7 @@ fn ratios_by_round(results: &Results) -> Markup {
 fn upstream(results: &Results) -> Panel<'_> {
     let figure = |it: &Numbers| it.upstream_per_page();
     Panel {
-        question: "How much do the sources have to do?",
+        question: "How many requests do the sources get?",
         answer: compared(results, "many requests to the sources", figure),
         drawing: bars::render(
             "Requests to the sources per page",
@@ -140,8 +140,8 @@ fn upstream(results: &Results) -> Panel<'_> {
         ),
         explanation: html! {
             p {
-                "Requests that the page service sent to the three sources, divided by the pages that were answered; pre-population's refreshes \
-                 included. The thin line spans the lowest and the highest of the rounds."
+                "Requests that the page service sent to the sources, divided by the pages that were answered, with the refreshes of \
+                 pre-population. The thin line spans the lowest and the highest of the rounds."
             }
         },
         table: tables::figures(results)
@@ -177,7 +177,7 @@ fn cpu(results: &Results) -> Panel<'_> {
             .collect()
     };
     Panel {
-        question: "How much computing does a page take?",
+        question: "How much CPU time does a page cost?",
         answer: compared(results, "much CPU time", Numbers::stack_cpu_per_page),
         drawing: html! {
             (bars::render("CPU time per page", &bars_of(results, " µs", Numbers::stack_cpu_per_page, pieces)))
@@ -185,8 +185,8 @@ fn cpu(results: &Results) -> Panel<'_> {
         },
         explanation: html! {
             p {
-                "CPU time of each process, in microseconds for each page answered, changes and events included. The load test's own is not part \
-                 of it. The thin line spans the lowest and the highest of the rounds."
+                "CPU time of each process, in microseconds for each page answered, with the work for changes and events. The load test's own \
+                 CPU time is not included. The thin line spans the lowest and the highest of the rounds."
             }
         },
         table: tables::figures(results)

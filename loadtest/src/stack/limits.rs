@@ -13,7 +13,7 @@ pub(super) fn raise_open_files() -> Option<String> {
     let _ = setrlimit(Resource::Nofile, limit);
     let now = getrlimit(Resource::Nofile).current;
     now.filter(|now| *now < ENOUGH).map(|now| {
-        format!("The system allows {now} open files, which bounds how many requests can be under way.")
+        format!("The system allows {now} open files, which limits how many requests can be in flight.")
     })
 }
 

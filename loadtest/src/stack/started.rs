@@ -71,8 +71,8 @@ impl Started {
         let folder = self.folder.path();
         vec![
             format!(
-                "The stack is that of scripts/up, but for: one page replica, with {} MiB for each strategy's pages; no audits, which \
-                 would be asked of one strategy alone; and databases in {}.",
+                "The stack is that of scripts/up, except: one page replica, with {} MiB for each strategy's pages; no audits, which would \
+                 cost one strategy only; and databases in {}.",
                 options.cache_mib,
                 folder.parent().unwrap_or(folder).display()
             ),

@@ -106,7 +106,7 @@ fn truth(results: &Results) -> Figures {
         column("mismatches", |it| grouped(it.mismatches)),
     ];
     columns.extend(quantiles(|it| it.behind_us));
-    let title = "Truth: answers that lacked an acknowledged change without saying so, and how far they were behind, in ms";
+    let title = "Staleness: answers that lacked an acknowledged change without saying so, and how far they were behind, in ms";
     by_strategy(results, title, columns)
 }
 
@@ -114,7 +114,7 @@ fn visible(results: &Results) -> Figures {
     let mut columns = vec![
         column("changes", |it| grouped(it.writes)),
         column("failed", |it| grouped(it.write_errors)),
-        column("looked for", |it| grouped(it.probes)),
+        column("probed", |it| grouped(it.probes)),
         column("never seen", |it| {
             if it.probes > 0 {
                 grouped(it.never_visible)
@@ -154,7 +154,7 @@ fn cpu(results: &Results) -> Figures {
         .map(|name| column(name, move |it| known(it.cpu_per_page(name), brief)))
         .collect();
     columns.push(column("stack", |it| known(it.stack_cpu_per_page(), brief)));
-    let title = "CPU time per page answered, in µs; stack: all but the load test itself";
+    let title = "CPU time per page answered, in µs; stack: all except the load test itself";
     by_strategy(results, title, columns)
 }
 

@@ -44,7 +44,8 @@ fn kept_up(results: &Results) -> Option<Check> {
         }
         Finding::kept(&it.strategy, !limit, Outcome::Undecided, figures)
     });
-    let promise = "Requests left when they were due: their lateness is small against what is measured.";
+    let promise =
+        "Requests left when they were due: their lateness is small compared with the measured latency.";
     check(promise, findings)
 }
 

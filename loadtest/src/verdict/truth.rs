@@ -47,7 +47,7 @@ fn mismatches(results: &Results) -> Option<Check> {
 /// Nothing can be behind where nothing changed.
 fn counted(strategy: &str, numbers: &Numbers, wrong: u64) -> Finding {
     if numbers.writes == 0 && wrong == 0 {
-        let figures = "saw no change, so that nothing could be missed".to_owned();
+        let figures = "saw no change, so nothing could be missed".to_owned();
         return Finding::new(strategy, Outcome::Undecided, figures);
     }
     let figures = format!("{} of {}", grouped(wrong), grouped(numbers.answers()));
@@ -62,7 +62,7 @@ fn whole(results: &Results) -> Option<Check> {
         Some(Finding::kept(&it.strategy, kept, Outcome::Undecided, figures))
     });
     check(
-        "At most 1 % of the pages said that a part is old or missing: such a page's truth is not looked at.",
+        "At most 1 % of the pages said that a fragment is stale or missing: such pages are not checked for staleness.",
         findings,
     )
 }
@@ -76,7 +76,7 @@ fn visible(results: &Results) -> Option<Check> {
         Finding::kept(&it.strategy, missed == 0, Outcome::Fail, figures)
     });
     check(
-        "Every change that was looked for on an account of its own was shown.",
+        "Every change that was probed, on an account that nobody else reads, was shown.",
         findings,
     )
 }

@@ -79,7 +79,7 @@ impl fmt::Display for TraceName {
 impl Trace {
     /// Reads all requests of a part for one in so many keys.
     pub fn read(folder: &Path, name: TraceName, one_in: u32, part: Range<Duration>) -> Result<Self> {
-        ensure!(one_in > 0, "one in 0 keys are no keys: choose 1 for all of them");
+        ensure!(one_in > 0, "one in 0 keys is no key: use 1 for all keys");
         let trace = Self::sample(name, &rows(folder, name)?, one_in, part);
         ensure!(
             !trace.requests.is_empty(),

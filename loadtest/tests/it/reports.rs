@@ -151,7 +151,7 @@ fn what_came_from_outside_is_escaped() {
 fn a_reader_of_the_file_alone_learns_what_was_compared_and_how_to_repeat_it() {
     let html = report::html(&fixture::compare(), None);
     for words in [
-        "All 10 promises that were looked at were kept.",
+        "All 10 promises that were checked were kept.",
         "200 requests arrive per second",
         "61 reads to 1 write",
         "Injected on purpose: 30 ms into metrics",
@@ -212,8 +212,8 @@ fn what_was_not_measured_is_absent_and_not_zero() {
             .0
     };
     for question in [
-        "How much do the sources have to do?",
-        "How much computing does a page take?",
+        "How many requests do the sources get?",
+        "How much CPU time does a page cost?",
     ] {
         assert_eq!(
             panel(question).matches("<span class=\"value\">-</span>").count(),

@@ -37,7 +37,7 @@ fn figures_stand_in_the_row_of_their_strategy_in_the_unit_of_the_head() {
     ttl.work.upstream_requests = Some(ttl.latency_us.count * 2);
     let text = table::render(&results);
     assert_eq!(row(&text, "Latency in ms", "ttl")[3], "1,235");
-    assert_eq!(row(&text, "Truth", "ttl")[5], "77");
+    assert_eq!(row(&text, "Staleness", "ttl")[5], "77");
     assert_eq!(row(&text, "The cache", "ttl")[3], "2.00");
 }
 
@@ -56,7 +56,7 @@ fn what_was_not_measured_is_a_dash_and_what_was_none_is_a_zero() {
     assert_eq!(row(&text, "Changes, and the time", "none")[5..], ["-"; 5]);
     assert_eq!(row(&text, "CPU time", "none")[5], "-");
     assert_eq!(
-        row(&text, "Truth", "none")[1..],
+        row(&text, "Staleness", "none")[1..],
         ["19,600", "0", "0", "0", "0", "0", "-", "-", "-", "-", "-"]
     );
 }
