@@ -39,7 +39,7 @@ impl Load {
                 (counted.reads_per_write(), counted.describe())
             }
             MixName::WriteHeavy => (1.0, "1 read to 1 write, as in YCSB's workload A".to_owned()),
-            MixName::Number(number) => (number, format!("{number} reads to 1 write, as it was asked for")),
+            MixName::Number(number) => (number, format!("{number} reads to 1 write, as requested")),
         };
         Ok(Self {
             popularity,

@@ -13,7 +13,7 @@ pub enum Strategy {
     Versioned,
     /// Show a page while no event came that touched it.
     Invalidate,
-    /// The same, and compose it anew when an event came.
+    /// The same, and compose it again when an event came.
     Prepopulate,
 }
 
@@ -37,7 +37,7 @@ pub const STRATEGIES: [StrategyInfo; 5] = [
     StrategyInfo {
         strategy: Strategy::None,
         name: "none",
-        does: "composes every page afresh, by a request to each source",
+        does: "composes every page again, with a request to each source",
         promises: false,
         event_driven: false,
     },
@@ -65,13 +65,13 @@ pub const STRATEGIES: [StrategyInfo; 5] = [
     StrategyInfo {
         strategy: Strategy::Prepopulate,
         name: "prepopulate",
-        does: "does the same, and composes a changed page anew before somebody asks, if it was read before",
+        does: "does the same, and composes a changed page again before somebody asks for it, if it was read before",
         promises: true,
         event_driven: true,
     },
 ];
 
-/// The strategy that composes every page afresh: the problem being shown.
+/// The strategy that composes every page again: the problem being shown.
 pub const NONE: &str = Strategy::None.name();
 /// The strategy that shows pages until they are old: fast, and stale by design.
 pub const TTL: &str = Strategy::Ttl.name();

@@ -7,7 +7,7 @@ use super::chart::{Scale, horizontal, time_ticks};
 use super::panel::{Panel, figures_table, legend, table};
 use super::rows::{self, Along, Row};
 use crate::figures::{ABSENT, duration, float, grouped, percent, share};
-use crate::results::{Distribution, Kind, Quantiles, Results, StrategyResults};
+use crate::results::{Distribution, Quantiles, Results, StrategyResults};
 use crate::strategy::TTL;
 use crate::table as tables;
 
@@ -67,10 +67,10 @@ pub(super) fn render(results: &Results) -> Markup {
             .map(figures_table)
             .unwrap_or_default(),
     };
-    let probed = results.strategies.iter().any(|it| it.total.visible_us.is_some());
+    let probed = results.strategies.iter().any(|it| it.total.probes > 0);
     html! {
         (staleness.render())
-        @if probed || results.kind == Kind::Compare { (visible.render()) }
+        @if probed { (visible.render()) }
     }
 }
 

@@ -89,12 +89,16 @@ fn hits_over_time(results: &Results) -> Markup {
     lines::render("Hit ratio over time, by strategy", &frame, &lines, &html! {})
 }
 
-/// The ratio in the middle of each second that had answers, a piece for each round.
+/// The ratio in the middle of each second that had answers, a piece for each round. A round of one second is as long as that.
 fn pieces(seconds: &[Second]) -> Vec<Vec<(f64, f64)>> {
     let rounds = seconds.chunk_by(|a, b| a.round == b.round);
     let ratio = |it: &Second| Some((f64::from(it.second) + 0.5, share(it.hits, it.answers)?));
     rounds
-        .map(|round| round.iter().filter_map(ratio).collect())
+        .map(|round| round.iter().filter_map(ratio).collect::<Vec<_>>())
+        .map(|piece| match piece[..] {
+            [(middle, ratio)] => vec![(middle - 0.5, ratio), (middle + 0.5, ratio)],
+            _ => piece,
+        })
         .filter(|piece: &Vec<_>| !piece.is_empty())
         .collect()
 }
@@ -252,6 +256,6 @@ mod tests {
             ..Second::default()
         };
         let pieces = pieces(&[second(0, 0, 4), second(0, 1, 0), second(1, 2, 2), second(2, 3, 0)]);
-        assert_eq!(pieces, [vec![(0.5, 0.5)], vec![(2.5, 0.5)]]);
+        assert_eq!(pieces, [[(0.0, 0.5), (1.0, 0.5)], [(2.0, 0.5), (3.0, 0.5)]]);
     }
 }
