@@ -10,7 +10,7 @@ use stack::{Incarnation, PerSource, Source};
 use crate::client::{Answer, Failure, Write};
 
 /// An unmarked answer that lacks a change of more than this ago is stale: the page promises less.
-pub const STALE_AFTER: Duration = Duration::from_secs(1);
+pub const STALE_AFTER: Duration = stack::PROMISE;
 
 /// How many writes to one account at one source are remembered each; of older ones, that there were some.
 const REMEMBERED: usize = 10_000;
