@@ -3,18 +3,17 @@
 //! Not by the crate `headers` (0.4), which takes what it cannot read for a tag that does not match: `If-None-Match: "abc` would let
 //! a write pass whose condition nobody evaluated. It also splits tags with commas, and panics in a debug build on `"a b"`.
 
-use std::convert::identity;
+mod tags;
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
+use self::tags::Tags;
 use crate::problem::Problem;
 
 pub use crate::cache_control::REVALIDATED;
-
-const WHITESPACE: [char; 2] = [' ', '\t'];
 
 /// The preconditions of a request, as an extractor for every method that shows or changes something: `If-Match` and
 /// `If-None-Match`.
@@ -38,22 +37,6 @@ pub enum Evaluation {
     NotModified,
     /// One does not hold: 412, and nothing is done.
     Failed,
-}
-
-/// What a precondition names.
-#[derive(Clone, Debug)]
-enum Tags {
-    /// `*`: whatever exists.
-    Any,
-    These(Vec<OwnedTag>),
-}
-
-/// An entity tag that a request names.
-#[derive(Clone, Debug)]
-struct OwnedTag {
-    weak: bool,
-    /// What is between the quotes.
-    opaque: String,
 }
 
 impl Preconditions {
@@ -143,98 +126,6 @@ fn read(
         ))
     })?;
     Ok(Some(tags))
-}
-
-impl Tags {
-    /// None if it is not `*` nor a list of tags to the letter.
-    fn parse(list: &str) -> Option<Self> {
-        if is_star(list) {
-            return Some(Self::Any);
-        }
-        let well_formed = |tag: Option<Tag<'_>>| tag.filter(Tag::is_well_formed).map(OwnedTag::from);
-        tags(list)
-            .map(well_formed)
-            .collect::<Option<_>>()
-            .map(Self::These)
-    }
-
-    /// What can be read of it, up to what cannot.
-    fn parse_leniently(list: &str) -> Self {
-        let understood = tags(list).map_while(identity).map(OwnedTag::from);
-        Self::These(understood.collect())
-    }
-
-    /// Neither may be weak (RFC 9110, section 8.8.3.2).
-    fn match_strongly(&self, etag: Option<&str>) -> bool {
-        let strong = etag.and_then(opaque);
-        match self {
-            Self::Any => true,
-            Self::These(tags) => tags.iter().any(|tag| !tag.weak && strong == Some(&tag.opaque)),
-        }
-    }
-
-    fn match_weakly(&self, etag: Option<&str>) -> bool {
-        let either = etag.and_then(|etag| opaque(etag.strip_prefix("W/").unwrap_or(etag)));
-        match self {
-            Self::Any => true,
-            Self::These(tags) => tags.iter().any(|tag| either == Some(&tag.opaque)),
-        }
-    }
-}
-
-impl From<Tag<'_>> for OwnedTag {
-    fn from(tag: Tag<'_>) -> Self {
-        Self {
-            weak: tag.weak,
-            opaque: tag.opaque.to_owned(),
-        }
-    }
-}
-
-/// An entity tag as a client sent it.
-struct Tag<'a> {
-    weak: bool,
-    /// What is between the quotes.
-    opaque: &'a str,
-    /// Whether a comma or the end of the list comes next.
-    ends: bool,
-}
-
-impl Tag<'_> {
-    fn is_well_formed(&self) -> bool {
-        self.ends && self.opaque.chars().all(|c| !c.is_ascii() || c.is_ascii_graphic())
-    }
-}
-
-/// Walks a list of entity tags by their quotes: a tag may hold commas. Where there is no tag, the last item is none.
-fn tags(list: &str) -> impl Iterator<Item = Option<Tag<'_>>> {
-    let mut rest = Some(list);
-    std::iter::from_fn(move || {
-        let list = rest.take()?.trim_start_matches([' ', '\t', ',']);
-        if list.is_empty() {
-            return None;
-        }
-        let weak = list.strip_prefix("W/");
-        let quoted = weak.unwrap_or(list).strip_prefix('"');
-        Some(quoted.and_then(|tag| tag.split_once('"')).map(|(opaque, after)| {
-            rest = Some(after);
-            let next = after.trim_start_matches(WHITESPACE);
-            Tag {
-                weak: weak.is_some(),
-                opaque,
-                ends: next.is_empty() || next.starts_with(','),
-            }
-        }))
-    })
-}
-
-fn is_star(list: &str) -> bool {
-    list.trim_matches(WHITESPACE) == "*"
-}
-
-/// A strong tag without its quotes.
-fn opaque(etag: &str) -> Option<&str> {
-    etag.strip_prefix('"')?.strip_suffix('"')
 }
 
 #[cfg(test)]
