@@ -27,6 +27,8 @@ struct Deals<E>(Arc<Mutex<Accounts<E>>>);
 struct Accounts<E> {
     revisions: HashMap<E, u64>,
     requests: Vec<E>,
+    /// Whether the loader names the two of a deal the other way round, which it must not once it has not.
+    swapped: bool,
 }
 
 /// What names an account in these tests.
@@ -58,7 +60,11 @@ impl<E: Name> Loader for Deals<E> {
     type Error = Infallible;
 
     fn dependencies(&self, deal: &Deal<E>) -> Vec<(SourceId, E)> {
-        vec![(ACCOUNTS, deal.buyer.clone()), (ACCOUNTS, deal.seller.clone())]
+        let mut accounts = [&deal.buyer, &deal.seller];
+        if self.0.lock().unwrap().swapped {
+            accounts.reverse();
+        }
+        accounts.map(|account| (ACCOUNTS, account.clone())).into()
     }
 
     async fn fetch(
@@ -132,6 +138,7 @@ impl<E: Name> Market<E> {
         let accounts = Arc::new(Mutex::new(Accounts {
             revisions: revisions.into(),
             requests: Vec::new(),
+            swapped: false,
         }));
         let options = CacheOptions {
             strategy,
@@ -280,4 +287,15 @@ async fn names_whose_hashes_collide_cost_requests_and_are_never_confused() {
         "Colliding(\"bob\") 2",
         "and its own event is heeded"
     );
+}
+
+#[tokio::test]
+async fn a_loader_that_names_them_in_another_order_gets_none_shown_for_the_other() {
+    let mut market = of_text();
+    market.read().await;
+    market.take_requests();
+    market.accounts.lock().unwrap().swapped = true;
+    market.writer.changed(ACCOUNTS, "ada");
+    assert_eq!(market.read().await, ["\"bob\" 1", "\"ada\" 1"]);
+    assert_eq!(market.take_requests(), ["bob", "ada"]);
 }
