@@ -24,7 +24,6 @@ pub mod results;
 pub mod run;
 pub mod scrape;
 pub mod session;
-pub mod signals;
 pub mod stack;
 pub mod strategy;
 pub mod table;

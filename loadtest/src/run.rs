@@ -14,8 +14,8 @@ use crate::progress::Progress;
 use crate::replay::{self, replay};
 use crate::results::{Kind, Outcome, Results};
 use crate::session::Session;
-use crate::signals::Signals;
 use crate::{baseline, describe, report, table, verdict};
+use stack::StopSignals;
 
 /// How a command ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,7 +75,7 @@ async fn measured(
     let kept = !output.json || output.out.is_some();
     let folder = kept.then(|| Output::open(output.out.as_deref(), kind, Timestamp::now()));
     let folder = folder.transpose()?;
-    let mut signals = Signals::new()?;
+    let mut signals = StopSignals::new()?;
     let progress = if output.json {
         Progress::json()
     } else {

@@ -6,7 +6,7 @@ use clap::Parser as _;
 use faults::config::Config;
 use faults::report::Report;
 use faults::run::{made_up_seed, run};
-use tokio::signal::unix::{SignalKind, signal};
+use stack::StopSignals;
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -15,11 +15,12 @@ async fn main() -> ExitCode {
     println!(
         "seed {seed}: it replays the schedule of every round, not the timing inside, which is the machine's\n"
     );
+    let mut signals = StopSignals::new().expect("signals can be listened to");
     let mut report = Report::default();
     // Whoever is told to stop drops the run, and with it every process that it started.
     let interrupted = tokio::select! {
         () = run(&config, seed, &mut report) => false,
-        () = told_to_stop() => true,
+        _ = signals.next() => true,
     };
     println!("{report}");
     println!("seed {seed}, {} rounds", report.rounds);
@@ -28,19 +29,4 @@ async fn main() -> ExitCode {
         return ExitCode::from(130);
     }
     report.verdict().code().into()
-}
-
-/// Ctrl-C, a polite kill, a terminal that closes.
-async fn told_to_stop() {
-    let of = |kind| signal(kind).expect("signals can be listened to");
-    let (mut interrupt, mut terminate, mut hang_up) = (
-        of(SignalKind::interrupt()),
-        of(SignalKind::terminate()),
-        of(SignalKind::hangup()),
-    );
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
-        _ = hang_up.recv() => {}
-    }
 }

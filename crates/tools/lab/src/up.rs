@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use jiff::Timestamp;
-use tokio::signal::unix::{SignalKind, signal};
 
 use crate::addresses::Ports;
 use crate::config::UpConfig;
@@ -17,12 +16,12 @@ use crate::room;
 use crate::strategies::delete_leftovers;
 use crate::web::{self, Stage};
 use crate::welcome::{Welcome, account_of_the_walk};
-use stack::Link;
 use stack::console::Console;
 use stack::data::Recording;
 use stack::ports::local;
 use stack::seed::{SeedRecord, Seeded, seed};
 use stack::supervisor::Supervisor;
+use stack::{Link, StopSignals};
 
 /// How long a part may take until it is ready; a debug build on a busy machine needs seconds.
 const READY_WITHIN: Duration = Duration::from_secs(30);
@@ -44,7 +43,7 @@ pub async fn up(config: &UpConfig, console: &Console) -> Result<()> {
         console.say(warning);
     }
 
-    let mut signals = Signals::new()?;
+    let mut signals = StopSignals::new()?;
     let mut supervisor = Supervisor::new(console.clone());
     let mut lab = Lab {
         config,
@@ -198,31 +197,5 @@ impl Lab<'_> {
             }
         };
         self.supervisor.unless_one_dies(goes_on).await?
-    }
-}
-
-/// The ways of being told to stop: Ctrl-C, a polite kill, a terminal that closes.
-struct Signals {
-    interrupt: tokio::signal::unix::Signal,
-    terminate: tokio::signal::unix::Signal,
-    hang_up: tokio::signal::unix::Signal,
-}
-
-impl Signals {
-    fn new() -> Result<Self> {
-        let listen = |kind| signal(kind).context("listening for signals");
-        Ok(Self {
-            interrupt: listen(SignalKind::interrupt())?,
-            terminate: listen(SignalKind::terminate())?,
-            hang_up: listen(SignalKind::hangup())?,
-        })
-    }
-
-    async fn next(&mut self) -> &'static str {
-        tokio::select! {
-            _ = self.interrupt.recv() => "Ctrl-C",
-            _ = self.terminate.recv() => "SIGTERM",
-            _ = self.hang_up.recv() => "the terminal is gone",
-        }
     }
 }

@@ -21,6 +21,7 @@ mod signals;
 mod source;
 pub mod sources;
 mod stack;
+mod stop_signals;
 pub mod supervisor;
 mod version;
 
@@ -40,4 +41,5 @@ pub use source::{
     PerSource, SOURCES, STREAM, SUBJECT_PREFIX, Source, SourceInfo, Window, event_of_type, event_type,
 };
 pub use stack::{Broker, Options, Page, Stack};
+pub use stop_signals::StopSignals;
 pub use version::{Incarnation, Version, versions_in_token};

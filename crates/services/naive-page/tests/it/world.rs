@@ -9,7 +9,7 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use axum::routing::get;
-use stack::{Gate, Link, Process};
+use stack::{Gate, Link, PerSource, Process, Source, page_flags};
 use test_support::{NatsServer, eventually};
 use tokio::net::TcpListener;
 
@@ -63,20 +63,9 @@ impl World {
         tokio::spawn(async move { axum::serve(listener, router).await });
         let nats = NatsServer::start();
         let link = Link::start(&nats.url()).await;
-        let (gate_url, link_url) = (gate.url(), link.url());
-        let flags = [
-            "--accounts-url",
-            &gate_url,
-            "--endpoints-url",
-            &sources,
-            "--metrics-url",
-            &sources,
-        ];
-        let flags = flags
-            .into_iter()
-            .chain(["--nats-url", &link_url])
-            .map(str::to_owned);
-        let page = Process::start("naive-page", flags.collect()).await;
+        let mut urls = PerSource::from_fn(|_| sources.clone());
+        urls[Source::Accounts] = gate.url();
+        let page = Process::start("naive-page", page_flags(&urls, &link.url())).await;
         let publisher = async_nats::connect(nats.url()).await.unwrap();
         let world = Self {
             told,

@@ -5,13 +5,13 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// Ctrl-C, a polite kill, a terminal that closes.
 #[derive(Debug)]
-pub struct Signals {
+pub struct StopSignals {
     interrupt: Signal,
     terminate: Signal,
     hang_up: Signal,
 }
 
-impl Signals {
+impl StopSignals {
     /// Listens from now on: none of them ends the process by itself any more.
     pub fn new() -> Result<Self> {
         let listen = |kind| signal(kind).context("listening for signals");
