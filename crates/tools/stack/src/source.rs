@@ -203,10 +203,11 @@ impl<T, E> PerSource<Result<T, E>> {
     }
 }
 
-impl<T> From<[T; COUNT]> for PerSource<T> {
-    /// In the order of [`SOURCES`].
-    fn from(each: [T; COUNT]) -> Self {
-        Self(each)
+impl<T: Default, const N: usize> From<[T; N]> for PerSource<T> {
+    /// Those of the first sources, in the order of [`SOURCES`]; what is left has the default.
+    fn from(first: [T; N]) -> Self {
+        let mut first = first.into_iter();
+        Self::from_fn(|_| first.next().unwrap_or_default())
     }
 }
 
