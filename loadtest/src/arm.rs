@@ -31,13 +31,13 @@ pub struct Arm {
 }
 
 /// Makes, for each strategy, so many accounts of its own, alike for all, and one more if changes are to be looked for; reads each
-/// page once.
+/// page once. Answers also what a read costs the generator, if it can be known.
 pub async fn open(
     session: &Session,
     strategies: &[Strategy],
     accounts: usize,
     probed: bool,
-) -> Result<Vec<Arm>> {
+) -> Result<(Vec<Arm>, Option<Duration>)> {
     let strategies: Vec<_> = in_order(strategies).collect();
     let each = accounts + usize::from(probed);
     let progress = &session.progress;
@@ -56,8 +56,9 @@ pub async fn open(
     }
     let pages: Vec<_> = arms.iter().flat_map(Arm::pages).collect();
     progress.count("reading every page once", pages.len());
-    warming::read_each_once(&session.client(), pages, |number| progress.counted(number)).await?;
-    Ok(arms)
+    let (client, counted) = (session.client(), |number| progress.counted(number));
+    let cost = warming::read_each_once(&client, pages, counted).await?;
+    Ok((arms, cost))
 }
 
 /// Each strategy once, in the order in which one comes to them.

@@ -9,7 +9,7 @@ use anyhow::Result;
 
 use crate::arm::{self, Arm};
 use crate::config::{CompareConfig, LoadConfig, MixName};
-use crate::generator::Limits;
+use crate::generator::{self, Limits};
 use crate::plan::{Plan, Planner};
 use crate::results::{Kind, Results, Setup};
 use crate::session::Session;
@@ -63,13 +63,17 @@ impl Load {
 
 /// Runs it in an open session.
 pub async fn compare(config: &CompareConfig, load: &Load, session: &mut Session) -> Result<Results> {
-    let mut arms = arm::open(
+    let (mut arms, cost) = arm::open(
         session,
         &config.run.strategies,
         load.popularity.pages(),
         !config.quick,
     )
     .await?;
+    let too_fast = cost.and_then(|cost| generator::too_fast(config.rate, cost));
+    if let Some(warning) = &too_fast {
+        session.progress.say(warning);
+    }
     let lasting = Duration::from_secs_f64(config.turn_seconds);
     let limits = Limits::all(&config.run);
     let count = u32::try_from(arms.len()).unwrap_or(u32::MAX);
@@ -87,7 +91,9 @@ pub async fn compare(config: &CompareConfig, load: &Load, session: &mut Session)
         }
     }
     let strategies = arms.into_iter().map(Arm::results).collect();
-    Ok(session.results(Kind::Compare, setup(config, load, session), strategies))
+    let mut setup = setup(config, load, session);
+    setup.notes.extend(too_fast);
+    Ok(session.results(Kind::Compare, setup, strategies))
 }
 
 /// One plan per round, the same for every strategy.

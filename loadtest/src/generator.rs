@@ -38,6 +38,21 @@ impl Limits {
     }
 }
 
+/// The share of its one processor that the generator can use before requests leave late.
+const USABLE: f64 = 0.7;
+
+/// What to say before a run whose rate is above what the generator can send, at this CPU time per request.
+pub fn too_fast(rate: f64, cost: Duration) -> Option<String> {
+    let most = USABLE / cost.as_secs_f64();
+    (rate > most).then(|| {
+        format!(
+            "{rate:.0} requests per second are more than this generator can send on time: each takes {} µs of CPU time, so expect at \
+             most {most:.0} per second, and an undecided verdict.",
+            cost.as_micros()
+        )
+    })
+}
+
 /// Does all that a plan says, and waits for the last answer. Dropped, it lets go of everything under way.
 ///
 /// # Panics
@@ -117,5 +132,21 @@ impl Turn {
 
     fn tally<T>(&self, note: impl FnOnce(&mut Tally) -> T) -> T {
         note(&mut self.tally.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rate_is_too_fast_above_what_the_generator_has_time_for() {
+        let cost = Duration::from_micros(700);
+        assert_eq!(too_fast(999.0, cost), None);
+        let warning = too_fast(1001.0, cost).unwrap();
+        assert!(
+            warning.contains("1001 requests") && warning.contains("at most 1000 per second"),
+            "{warning}"
+        );
     }
 }

@@ -7,6 +7,7 @@ use futures::stream::{self, StreamExt as _};
 use tokio::time::sleep;
 
 use crate::client::Client;
+use crate::scrape::own_cpu_time;
 use crate::strategy::Strategy;
 
 /// How many pages are read at once.
@@ -18,12 +19,17 @@ const TRIES: u32 = 10;
 /// How long a stack that is too busy for a page is left alone.
 const TRY_AGAIN_AFTER: Duration = Duration::from_millis(500);
 
-/// Reads the pages of these accounts by these strategies, and says how many it has read.
+/// Below so many reads, what they cost is mostly the opening of connections.
+const ENOUGH_READS: u32 = 100;
+
+/// Reads the pages of these accounts by these strategies, and says how many it has read; answers the CPU time that a read costs the
+/// generator, if there were enough to tell.
 pub async fn read_each_once(
     client: &Client,
     pages: Vec<(Strategy, u64)>,
     counted: impl Fn(usize),
-) -> Result<()> {
+) -> Result<Option<Duration>> {
+    let (before, count) = (own_cpu_time(), u32::try_from(pages.len()).unwrap_or(u32::MAX));
     let reads = pages
         .into_iter()
         .map(|(strategy, account)| read_once(client, strategy, account));
@@ -32,7 +38,10 @@ pub async fn read_each_once(
         outcome?;
         counted(number + 1);
     }
-    Ok(())
+    let spent = own_cpu_time()
+        .zip(before)
+        .map(|(after, before)| after.saturating_sub(before));
+    Ok(spent.filter(|_| count >= ENOUGH_READS).map(|spent| spent / count))
 }
 
 async fn read_once(client: &Client, strategy: Strategy, account: u64) -> Result<()> {
