@@ -12,6 +12,8 @@ use std::fs::File;
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
+use flate2::read::GzDecoder;
+use serde::de::DeserializeOwned;
 
 pub use mix::Mix;
 pub use popularity::Popularity;
@@ -24,6 +26,13 @@ fn open(path: &Path) -> Result<File> {
             path.display()
         )
     })
+}
+
+/// The rows of a recording.
+fn rows<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>> {
+    let mut reader = csv::Reader::from_reader(GzDecoder::new(open(path)?));
+    let rows = reader.deserialize().collect::<Result<_, _>>();
+    rows.with_context(|| format!("reading {}", path.display()))
 }
 
 /// Where a key stands in the order by which keys are left out: a hash of it, the same on every machine (`SplitMix64`, two steps).

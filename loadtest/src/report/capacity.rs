@@ -3,12 +3,11 @@
 use maud::{Markup, html};
 
 use super::chart::{Scale, round_ticks, unit};
-use super::panel::{Panel, figures_table, table};
+use super::panel::{Panel, nth_table, table};
 use super::rows::{self, Along, Row};
 use crate::figures::{brief, duration, grouped, known};
 use crate::results::{CapacityResults, Results, Trial};
 use crate::strategy::NONE;
-use crate::table as tables;
 
 /// The distance from one row to the next.
 const ROW: f64 = 62.0;
@@ -25,7 +24,7 @@ pub(super) fn render(results: &Results) -> Markup {
             }
         },
         table: html! {
-            @if let Some(figures) = tables::figures(results).first() { (figures_table(figures)) }
+            (nth_table(results, 0))
             (trials(results))
         },
     };

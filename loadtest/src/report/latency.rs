@@ -7,11 +7,10 @@ use maud::{Markup, html};
 
 use super::chart::{Frame, Scale, Tick, one_in, time_ticks, unit};
 use super::lines::{self, Line};
-use super::panel::{Panel, figures_table};
+use super::panel::{Panel, nth_table};
 use super::rows::{self, Along, Row};
 use crate::figures::{duration, float};
 use crate::results::{Distribution, Quantiles, Results, StrategyResults};
-use crate::table;
 
 /// How high a hill may be, and the distance from one row to the next.
 const HILL: f64 = 52.0;
@@ -22,12 +21,6 @@ const STEPS: f64 = 24.0;
 const BEYOND: f64 = 10.0;
 
 pub(super) fn render(results: &Results) -> Markup {
-    let latency = || {
-        table::figures(results)
-            .first()
-            .map(figures_table)
-            .unwrap_or_default()
-    };
     let hills = Panel {
         question: "How long does a reader wait?",
         answer: answer(results),
@@ -43,7 +36,7 @@ pub(super) fn render(results: &Results) -> Markup {
                  however slow the answers are, as readers do, so a stall counts for every request that it would have delayed."
             }
         },
-        table: latency(),
+        table: nth_table(results, 0),
     };
     let tails = Panel {
         question: "How slow are the slowest answers?",
@@ -56,7 +49,7 @@ pub(super) fn render(results: &Results) -> Markup {
                  where fewer than ten answers were slower."
             }
         },
-        table: latency(),
+        table: nth_table(results, 0),
     };
     html! { (hills.render()) (tails.render()) }
 }

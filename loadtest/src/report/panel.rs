@@ -2,7 +2,8 @@
 
 use maud::{Markup, html};
 
-use crate::table::Figures;
+use crate::results::Results;
+use crate::table::{Figures, figures};
 
 /// What stands in a panel, from top to bottom.
 pub(super) struct Panel<'a> {
@@ -30,6 +31,12 @@ impl Panel<'_> {
             }
         }
     }
+}
+
+/// One of the tables of a run, by its place among them.
+pub(super) fn nth_table(results: &Results, place: usize) -> Markup {
+    let tables = figures(results);
+    tables.get(place).map(figures_table).unwrap_or_default()
 }
 
 /// A table by strategy: names to the left, figures to the right.

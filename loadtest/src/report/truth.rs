@@ -4,12 +4,11 @@ use maud::{Markup, html};
 
 use super::bars::{self, Bar};
 use super::chart::{Scale, horizontal, time_ticks};
-use super::panel::{Panel, figures_table, legend, table};
+use super::panel::{Panel, legend, nth_table, table};
 use super::rows::{self, Along, Row};
 use crate::figures::{ABSENT, duration, float, grouped, percent, share};
 use crate::results::{Distribution, Quantiles, Results, StrategyResults};
 use crate::strategy::TTL;
-use crate::table as tables;
 
 /// The distance from one row to the next.
 const ROW: f64 = 66.0;
@@ -48,7 +47,7 @@ pub(super) fn render(results: &Results) -> Markup {
         },
         table: html! {
             (by_distance(results))
-            @if let Some(truth) = tables::figures(results).get(1) { (figures_table(truth)) }
+            (nth_table(results, 1))
         },
     };
     let visible = Panel {
@@ -62,10 +61,7 @@ pub(super) fn render(results: &Results) -> Markup {
                 " 99 of 100 (p99). Changes that were not seen in time are counted separately."
             }
         },
-        table: tables::figures(results)
-            .get(2)
-            .map(figures_table)
-            .unwrap_or_default(),
+        table: nth_table(results, 2),
     };
     let probed = results.strategies.iter().any(|it| it.total.probes > 0);
     html! {

@@ -5,12 +5,11 @@ use maud::{Markup, html};
 use super::bars::{self, Bar};
 use super::chart::{Frame, Scale, Tick, round_ticks};
 use super::lines::{self, Line};
-use super::panel::{Panel, figures_table, legend, table};
+use super::panel::{Panel, legend, nth_table, table};
 use crate::derived::GENERATOR;
 use crate::figures::{brief, known, percent, share};
 use crate::results::{Kind, Numbers, Results, Second, StrategyResults};
 use crate::strategy::{NONE, TTL};
-use crate::table as tables;
 
 /// The class of each service in a bar, by its place among them.
 const SERVICE_CLASSES: [&str; 7] = ["c-1", "c-2", "c-3", "c-4", "c-5", "c-6", "c-7"];
@@ -148,10 +147,7 @@ fn upstream(results: &Results) -> Panel<'_> {
                  pre-population. The thin line spans the lowest and the highest of the rounds."
             }
         },
-        table: tables::figures(results)
-            .get(3)
-            .map(figures_table)
-            .unwrap_or_default(),
+        table: nth_table(results, 3),
     }
 }
 
@@ -193,10 +189,7 @@ fn cpu(results: &Results) -> Panel<'_> {
                  CPU time is not included. The thin line spans the lowest and the highest of the rounds."
             }
         },
-        table: tables::figures(results)
-            .get(4)
-            .map(figures_table)
-            .unwrap_or_default(),
+        table: nth_table(results, 4),
     }
 }
 

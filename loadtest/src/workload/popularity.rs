@@ -4,11 +4,10 @@ use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::{Context as _, Result, ensure};
-use flate2::read::GzDecoder;
+use anyhow::{Result, ensure};
 use serde::Deserialize;
 
-use super::rank;
+use super::{rank, rows};
 
 const FILE: &str = "cache2k_web07_pages.csv.gz";
 
@@ -30,13 +29,8 @@ impl Popularity {
     /// Reads all requests for so many of the pages; for all pages, if there are fewer.
     pub fn read(folder: &Path, pages: usize) -> Result<Self> {
         ensure!(pages > 0, "a workload needs at least one page");
-        let path = folder.join(FILE);
-        let mut rows = csv::Reader::from_reader(GzDecoder::new(super::open(&path)?));
-        let keys = rows
-            .deserialize()
-            .map(|row| row.map(|row: Row| row.key))
-            .collect::<Result<Vec<_>, _>>()
-            .with_context(|| format!("reading {}", path.display()))?;
+        let rows: Vec<Row> = rows(&folder.join(FILE))?;
+        let keys: Vec<_> = rows.into_iter().map(|row| row.key).collect();
         Ok(Self::sample(&keys, pages))
     }
 

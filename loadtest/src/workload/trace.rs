@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 
-use rows::{Operation, Row, kept_keys, rows, spread};
+use rows::{Operation, Row, kept_keys, spread};
 
 /// The recordings that can be replayed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -80,7 +80,12 @@ impl Trace {
     /// Reads all requests of a part for one in so many keys.
     pub fn read(folder: &Path, name: TraceName, one_in: u32, part: Range<Duration>) -> Result<Self> {
         ensure!(one_in > 0, "one in 0 keys is no key: use 1 for all keys");
-        let trace = Self::sample(name, &rows(folder, name)?, one_in, part);
+        let trace = Self::sample(
+            name,
+            &super::rows::<Row>(&folder.join(name.file()))?,
+            one_in,
+            part,
+        );
         ensure!(
             !trace.requests.is_empty(),
             "there are no requests for one in {one_in} keys of {name} from {} to {} s",
@@ -177,7 +182,8 @@ mod tests {
 
     #[test]
     fn a_sample_of_keys_keeps_about_the_hit_ratio() {
-        let rows = rows(&super::super::traces(), TraceName::Twitter52).unwrap();
+        let file = super::super::traces().join(TraceName::Twitter52.file());
+        let rows: Vec<Row> = super::super::rows(&file).unwrap();
         let whole = percent(&Trace::sample(TraceName::Twitter52, &rows, 1, ALL));
         for one_in in [2, 4, 8, 16] {
             let sample = Trace::sample(TraceName::Twitter52, &rows, one_in, ALL);

@@ -1,15 +1,11 @@
 //! The rows of a recording: which of them are kept, and when they were.
 
 use std::collections::{HashMap, HashSet};
-use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
-use flate2::read::GzDecoder;
 use serde::Deserialize;
 
-use super::TraceName;
-use crate::workload::{open, rank};
+use crate::workload::rank;
 
 #[derive(Clone, Copy, Deserialize)]
 pub(super) struct Row {
@@ -24,15 +20,6 @@ pub(super) enum Operation {
     Read,
     #[serde(rename = "w")]
     Write,
-}
-
-pub(super) fn rows(folder: &Path, name: TraceName) -> Result<Vec<Row>> {
-    let path = folder.join(name.file());
-    let mut reader = csv::Reader::from_reader(GzDecoder::new(open(&path)?));
-    reader
-        .deserialize()
-        .collect::<Result<_, _>>()
-        .with_context(|| format!("reading {}", path.display()))
 }
 
 /// One in so many keys, all their requests: of the samples that there are, the one whose number of requests is nearest to its share.
