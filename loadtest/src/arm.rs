@@ -86,7 +86,7 @@ impl Arm {
         &self.target
     }
 
-    /// The account that was made last: when the page has heard of it, it has heard of all.
+    /// The account that was made last: when the page has received its events, it has received those of all.
     pub fn last_account(&self) -> u64 {
         let accounts = &self.probed.as_ref().unwrap_or(&self.target).accounts;
         accounts[accounts.len() - 1].id

@@ -10,7 +10,7 @@ mod text;
 use jiff::Timestamp;
 use measure::Measure;
 pub use text::text;
-pub(crate) use text::{judgement, sentences, spread as told};
+pub(crate) use text::{judgement, sentences, spread as spread_text};
 
 use crate::figures::{float, listed};
 use crate::results::{Results, StrategyResults};

@@ -53,7 +53,7 @@ impl Numbers {
     }
 
     /// The same in words: `≥ 3.00` where there may have been more.
-    pub(crate) fn upstream_told(&self) -> String {
+    pub(crate) fn upstream_text(&self) -> String {
         let at_least = if self.work.upstream_at_least { "≥ " } else { "" };
         known(self.upstream_per_page(), |it| format!("{at_least}{}", brief(it)))
     }

@@ -97,9 +97,9 @@ pub(crate) fn percent(share: f64) -> String {
     }
 }
 
-/// What `tell` makes of a value that may be missing.
-pub(crate) fn known<T>(value: Option<T>, tell: impl Fn(T) -> String) -> String {
-    value.map_or_else(|| ABSENT.to_owned(), tell)
+/// What `format` makes of a value that may be missing.
+pub(crate) fn known<T>(value: Option<T>, format: impl Fn(T) -> String) -> String {
+    value.map_or_else(|| ABSENT.to_owned(), format)
 }
 
 /// `one, two and three`.

@@ -67,7 +67,7 @@ impl Progress {
         self.begin(what, micros(lasting), left);
     }
 
-    /// Does a part of it that takes so long, and moves on meanwhile.
+    /// Does a part of it that takes so long, and moves the bar while it runs.
     pub async fn during<T>(&self, what: &str, lasting: Duration, work: impl Future<Output = T>) -> T {
         self.bar.set_message(what.to_owned());
         let (from, began) = (self.bar.position(), Instant::now());

@@ -58,7 +58,7 @@ pub async fn run(command: Command) -> Result<Ended> {
             let work = async |session: &mut Session| capacity(&config, &load, session).await;
             measured(Kind::Capacity, &config.run.stack, &config.run.output, work).await
         }
-        Command::Report(config) => retell(&config),
+        Command::Report(config) => report_again(&config),
     }
 }
 
@@ -99,7 +99,7 @@ async fn measured(
         Some(mut results) => {
             results.verdict = verdict::of(&results);
             let keep = |report: &str| folder.map_or_else(|| Ok(Vec::new()), |it| it.write(&results, report));
-            tell(&results, former.as_ref(), output.json, keep)
+            show(&results, former.as_ref(), output.json, keep)
         }
     }
 }
@@ -109,20 +109,20 @@ fn interrupted(progress: &Progress, name: &str) -> Ended {
     Ended::Interrupted
 }
 
-/// Tells of a kept run again. The verdict is found anew: the results are kept, and what follows from them may have been learned.
-fn retell(config: &ReportConfig) -> Result<Ended> {
+/// Tells of a kept run again. The verdict is computed again: the rules may have changed since.
+fn report_again(config: &ReportConfig) -> Result<Ended> {
     let mut results = output::read(&config.results)?;
     let former = config.baseline.as_deref().map(output::read).transpose()?;
     results.verdict = verdict::of(&results);
-    tell(&results, former.as_ref(), false, |report| {
+    show(&results, former.as_ref(), false, |report| {
         output::write_report(&config.results, report)
     })
 }
 
-/// Keeps the report first, then tells of the run on standard output, and on standard error what was kept.
+/// Keeps the report first, then prints the run to standard output, and what was kept to standard error.
 ///
 /// A baseline that cannot be compared with leaves the verdict as it is, and is said to be none.
-fn tell(
+fn show(
     results: &Results,
     former: Option<&Results>,
     as_json: bool,

@@ -59,7 +59,7 @@ impl Session {
         self.progress.count("making accounts", count);
         let made = self.fixtures.make(count, |number| self.progress.counted(number));
         let accounts = made.await?;
-        // One more, to be read until the page has heard of all of them.
+        // One more, to be read until the page has received the events of all.
         for last in self.fixtures.make(1, |_| {}).await? {
             self.stack.settle(last.id).await?;
         }

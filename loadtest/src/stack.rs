@@ -17,7 +17,7 @@ use crate::strategy::Strategy;
 use running::Answering;
 use started::Started;
 
-/// How long the page may take to hear of everything that was written before a run.
+/// How long the page may take to receive the events of everything that was written before a run.
 const SETTLES_WITHIN: Duration = Duration::from_mins(1);
 
 /// A stack that answers, and what is known of it.
@@ -147,7 +147,7 @@ impl Stack {
         self.started.as_mut().map(Started::dead).unwrap_or_default()
     }
 
-    /// Waits until the page has heard of all that was written: a page of this account, read twice, is a hit.
+    /// Waits until the page has received the events of all that was written: a page of this account, read twice, is a hit.
     pub async fn settle(&self, account: u64) -> Result<()> {
         const PAUSE: Duration = Duration::from_millis(50);
         let client = Client::new(self.addresses.clone());

@@ -23,12 +23,12 @@ pub fn render(results: &Results) -> String {
     for figures in figures(results) {
         let _ = write!(text, "\n{}", laid_out(&figures));
     }
-    let _ = write!(text, "\n{}", told(&results.verdict));
+    let _ = write!(text, "\n{}", verdict_text(&results.verdict));
     text
 }
 
 /// The verdict and its checks.
-fn told(verdict: &Verdict) -> String {
+fn verdict_text(verdict: &Verdict) -> String {
     let sentence = format!(
         "Verdict: {}. {}",
         name(verdict.outcome),

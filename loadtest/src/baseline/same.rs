@@ -13,38 +13,38 @@ pub(super) fn forbidding(now: &Results, then: &Results) -> Vec<String> {
             .0
             .push("a search for limits has no rounds, and so no spread to judge by".to_owned());
     }
-    found.look("the form of the file", &now.format, &then.format);
-    found.look("what was run", &now.kind, &then.kind);
-    found.look("the build", &is.profile, &was.profile);
-    found.look("the rate", &is.rate_per_second, &was.rate_per_second);
-    found.look(
+    found.add("the form of the file", &now.format, &then.format);
+    found.add("what was run", &now.kind, &then.kind);
+    found.add("the build", &is.profile, &was.profile);
+    found.add("the rate", &is.rate_per_second, &was.rate_per_second);
+    found.add(
         "the length of a turn in seconds",
         &is.turn_seconds,
         &was.turn_seconds,
     );
-    found.look("the accounts", &is.accounts, &was.accounts);
-    found.look("the popularity of pages", &is.popularity, &was.popularity);
-    found.look("the mix", &is.mix, &was.mix);
-    found.look(
+    found.add("the accounts", &is.accounts, &was.accounts);
+    found.add("the popularity of pages", &is.popularity, &was.popularity);
+    found.add("the mix", &is.mix, &was.mix);
+    found.add(
         "the reads to each write",
         &is.reads_per_write,
         &was.reads_per_write,
     );
-    found.look("the budget in ms", &is.budget_ms, &was.budget_ms);
-    found.look("the injected latency", &injected(now), &injected(then));
-    found.look("the TTL in seconds", &is.ttl_seconds, &was.ttl_seconds);
-    found.look("the compression of the trace", &is.compression, &was.compression);
+    found.add("the budget in ms", &is.budget_ms, &was.budget_ms);
+    found.add("the injected latency", &injected(now), &injected(then));
+    found.add("the TTL in seconds", &is.ttl_seconds, &was.ttl_seconds);
+    found.add("the compression of the trace", &is.compression, &was.compression);
     found.0
 }
 
 /// What a reader should know of, and may differ.
 pub(super) fn notable(now: &Results, then: &Results) -> Vec<String> {
     let mut found = Differences(Vec::new());
-    found.look("the machine", &machine(now), &machine(then));
-    found.look("the stack", &now.setup.stack, &then.setup.stack);
-    found.look("the seed", &now.setup.seed, &then.setup.seed);
-    found.look("the number of rounds", &now.setup.rounds, &then.setup.rounds);
-    found.look(
+    found.add("the machine", &machine(now), &machine(then));
+    found.add("the stack", &now.setup.stack, &then.setup.stack);
+    found.add("the seed", &now.setup.seed, &then.setup.seed);
+    found.add("the number of rounds", &now.setup.rounds, &then.setup.rounds);
+    found.add(
         "the strategies",
         &now.names().join(", "),
         &then.names().join(", "),
@@ -72,7 +72,7 @@ fn machine(results: &Results) -> String {
 struct Differences(Vec<String>);
 
 impl Differences {
-    fn look<T: PartialEq + Debug>(&mut self, what: &str, now: &T, then: &T) {
+    fn add<T: PartialEq + Debug>(&mut self, what: &str, now: &T, then: &T) {
         if now != then {
             self.0.push(format!("{what} was {then:?} and is {now:?}"));
         }

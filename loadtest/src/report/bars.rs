@@ -17,7 +17,7 @@ pub(super) struct Bar<'a> {
     pub(super) pieces: Vec<(&'a str, String, f64)>,
     /// The lowest and the highest value over the rounds.
     pub(super) range: Option<(f64, f64)>,
-    pub(super) says: String,
+    pub(super) label: String,
 }
 
 impl Bar<'_> {
@@ -47,7 +47,7 @@ pub(super) fn render(name: &str, bars: &[Bar<'_>]) -> Markup {
                 div.row {
                     span.name { (style::sample(bar.strategy)) (bar.strategy) }
                     (draw(bar, place))
-                    span.value { (bar.says) }
+                    span.value { (bar.label) }
                 }
             }
         }
@@ -62,7 +62,7 @@ fn draw(bar: &Bar<'_>, place: impl Fn(f64) -> f64) -> Markup {
     });
     html! {
         svg.bar.(style::class(bar.strategy)) role="img" viewBox="0 0 1000 30" preserveAspectRatio="none" {
-            title { (bar.strategy) ": " (bar.says) }
+            title { (bar.strategy) ": " (bar.label) }
             path.track d="M0 15H1000" {}
             @for ((class, meaning, value), start) in bar.pieces.iter().zip(starts) {
                 @if place(*value) > 0.0 {

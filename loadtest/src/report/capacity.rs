@@ -80,7 +80,7 @@ fn row<'a>(found: &'a CapacityResults, x: &Scale) -> Row<'a> {
         @for trial in &found.trials { (mark(trial, x.place(trial.rate))) }
     };
     let held = known(found.held, |held| format!("{} /s", brief(held)));
-    let says = if found.generator_limited {
+    let labels = if found.generator_limited {
         vec![format!("≥ {held}"), "generator limit".to_owned()]
     } else {
         vec![held]
@@ -88,7 +88,7 @@ fn row<'a>(found: &'a CapacityResults, x: &Scale) -> Row<'a> {
     Row {
         strategy: &found.strategy,
         inside,
-        says,
+        labels,
     }
 }
 
@@ -125,7 +125,7 @@ fn trials(results: &Results) -> Markup {
     let rows: Vec<Vec<String>> = results
         .capacity
         .iter()
-        .flat_map(|it| it.trials.iter().map(|trial| told(&it.strategy, trial)))
+        .flat_map(|it| it.trials.iter().map(|trial| trial_row(&it.strategy, trial)))
         .collect();
     table(
         "Every rate that was tried, in that order",
@@ -134,7 +134,7 @@ fn trials(results: &Results) -> Markup {
     )
 }
 
-fn told(strategy: &str, trial: &Trial) -> Vec<String> {
+fn trial_row(strategy: &str, trial: &Trial) -> Vec<String> {
     let ms = crate::figures::milliseconds;
     vec![
         strategy.to_owned(),

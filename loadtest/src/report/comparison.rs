@@ -31,8 +31,8 @@ fn line(row: &Row) -> Markup {
         tr {
             th scope="row" { (row.strategy) }
             td.words { (row.measure) }
-            td { (baseline::told(&row.then)) }
-            td { (baseline::told(&row.now)) }
+            td { (baseline::spread_text(&row.then)) }
+            td { (baseline::spread_text(&row.now)) }
             td.words { (spreads(row)) }
             td.words.(class(row.judgement)) { (baseline::judgement(row.judgement)) }
         }
@@ -52,7 +52,7 @@ fn spreads(row: &Row) -> Markup {
     let x = Scale::linear((0.0, row.then.max.max(row.now.max)), (4.0, 196.0));
     html! {
         svg.spreads role="img" viewBox="0 0 200 26" {
-            title { "then " (baseline::told(&row.then)) ", now " (baseline::told(&row.now)) }
+            title { "then " (baseline::spread_text(&row.then)) ", now " (baseline::spread_text(&row.now)) }
             @for (class, y, spread) in [("then", 7.0, &row.then), ("now", 19.0, &row.now)] {
                 g.(class) {
                     path d={ "M" (unit(x.place(spread.min))) " " (unit(y)) "H" (unit(x.place(spread.max))) } {}

@@ -108,25 +108,25 @@ fn budget(results: &Results) -> Tick {
 fn row<'a>(results: &'a StrategyResults, x: &Scale) -> Row<'a> {
     let latency = &results.total.latency_us;
     if latency.count == 0 {
-        let says = vec!["no answer".to_owned()];
+        let labels = vec!["no answer".to_owned()];
         return Row {
             strategy: &results.strategy,
             inside: html! {},
-            says,
+            labels,
         };
     }
     let inside = html! {
         path.hill d=(hill(&results.latency, x)) {}
         (rows::marks(x.place(float(latency.p50)), x.place(float(latency.p99))))
     };
-    let says = vec![
+    let labels = vec![
         format!("p50 {}", duration(latency.p50)),
         format!("p99 {}", duration(latency.p99)),
     ];
     Row {
         strategy: &results.strategy,
         inside,
-        says,
+        labels,
     }
 }
 

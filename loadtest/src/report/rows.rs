@@ -15,7 +15,7 @@ pub(super) struct Row<'a> {
     /// Drawn from the base line, which is at 0, upwards.
     pub(super) inside: Markup,
     /// Beside it, a line each.
-    pub(super) says: Vec<String>,
+    pub(super) labels: Vec<String>,
 }
 
 /// The axis of all rows.
@@ -58,7 +58,7 @@ fn nth_of(nth: usize) -> f64 {
 fn draw(row: &Row<'_>, base: f64, centred: bool) -> Markup {
     let name = if centred { 5.0 } else { -8.0 };
     let last = if centred {
-        5.5 + 10.5 * nth_of(row.says.len().saturating_sub(1))
+        5.5 + 10.5 * nth_of(row.labels.len().saturating_sub(1))
     } else {
         name
     };
@@ -67,8 +67,8 @@ fn draw(row: &Row<'_>, base: f64, centred: bool) -> Markup {
             path.base d=(horizontal(0.0, X_PLACES.0, X_PLACES.1)) {}
             (row.inside)
             text.name x=(unit(X_PLACES.0 - 14.0)) y=(unit(name)) text-anchor="end" { (row.strategy) }
-            @for (line, says) in row.says.iter().rev().enumerate() {
-                text.says x=(unit(X_PLACES.1 + 14.0)) y=(unit(last - 21.0 * nth_of(line))) { (says) }
+            @for (line, label) in row.labels.iter().rev().enumerate() {
+                text.says x=(unit(X_PLACES.1 + 14.0)) y=(unit(last - 21.0 * nth_of(line))) { (label) }
             }
         }
     }

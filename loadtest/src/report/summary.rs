@@ -50,7 +50,7 @@ fn figures(results: &Results, found: &StrategyResults) -> Markup {
         td { (known(latency, |it| duration(it.p50))) }
         td.over[slow] { (known(latency, |it| duration(it.p99))) @if slow { small { "over budget" } } }
         td.over[numbers.stale > 0] { (known(stale, |it| format!("{} %", percent(it)))) }
-        td { (numbers.upstream_told()) }
+        td { (numbers.upstream_text()) }
         td { (known(numbers.stack_cpu_per_page(), |us| format!("{} µs", brief(us)))) }
     }
 }

@@ -109,13 +109,13 @@ fn behind(results: &Results) -> Vec<Bar<'_>> {
                 strategy: &it.strategy,
                 pieces: pieces.collect(),
                 range: None,
-                says: says(it),
+                label: behind_label(it),
             }
         })
         .collect()
 }
 
-fn says(results: &StrategyResults) -> String {
+fn behind_label(results: &StrategyResults) -> String {
     let numbers = &results.total;
     match (numbers.answers(), numbers.behind_share(), numbers.behind_us) {
         (0, ..) | (_, None, _) => "no answer".to_owned(),
@@ -176,26 +176,26 @@ fn visible(results: &Results) -> Markup {
 
 fn seen<'a>(results: &'a StrategyResults, x: &Scale) -> Row<'a> {
     let numbers = &results.total;
-    let mut says = Vec::new();
+    let mut labels = Vec::new();
     let mut inside = html! {};
     if let Some(Quantiles { p50, p99, .. }) = numbers.visible_us.filter(|it| it.count > 0) {
         let (middle, far) = (x.place(float(p50)), x.place(float(p99)));
         inside = html! { path.line d=(horizontal(0.0, middle, far)) {} (rows::marks(middle, far)) };
-        says = vec![format!("p50 {}", duration(p50)), format!("p99 {}", duration(p99))];
+        labels = vec![format!("p50 {}", duration(p50)), format!("p99 {}", duration(p99))];
     }
     if numbers.never_visible > 0 {
-        says.push(format!(
+        labels.push(format!(
             "{} of {} not seen",
             grouped(numbers.never_visible),
             grouped(numbers.probes)
         ));
     }
-    if says.is_empty() {
-        says.push(ABSENT.to_owned());
+    if labels.is_empty() {
+        labels.push(ABSENT.to_owned());
     }
     Row {
         strategy: &results.strategy,
         inside,
-        says,
+        labels,
     }
 }

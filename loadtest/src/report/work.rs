@@ -217,7 +217,7 @@ fn bars_of<'a>(
                 Vec::new()
             },
             range: lowest.zip(highest).filter(|_| rounds.len() > 1),
-            says: known(whole, |it| format!("{}{unit}", brief(it))),
+            label: known(whole, |it| format!("{}{unit}", brief(it))),
         }
     };
     results.strategies.iter().map(bar).collect()

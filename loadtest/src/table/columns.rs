@@ -14,10 +14,10 @@ pub(crate) struct Figures {
     pub(crate) rows: Vec<Vec<String>>,
 }
 
-/// How one figure is told of the numbers of a strategy.
-type Tell<'a> = Box<dyn Fn(&Numbers) -> String + 'a>;
+/// How one figure is written of the numbers of a strategy.
+type Format<'a> = Box<dyn Fn(&Numbers) -> String + 'a>;
 /// A column: its head and its figure.
-type Column<'a> = (String, Tell<'a>);
+type Column<'a> = (String, Format<'a>);
 
 /// All tables of a run.
 pub(crate) fn figures(results: &Results) -> Vec<Figures> {
@@ -35,13 +35,13 @@ pub(crate) fn figures(results: &Results) -> Vec<Figures> {
     }
 }
 
-fn column<'a>(head: &str, tell: impl Fn(&Numbers) -> String + 'a) -> Column<'a> {
-    (head.to_owned(), Box::new(tell))
+fn column<'a>(head: &str, format: impl Fn(&Numbers) -> String + 'a) -> Column<'a> {
+    (head.to_owned(), Box::new(format))
 }
 
 fn by_strategy(results: &Results, title: &str, columns: Vec<Column<'_>>) -> Figures {
     let row = |name: &str, numbers: &Numbers| {
-        let figures = columns.iter().map(|(_, tell)| tell(numbers));
+        let figures = columns.iter().map(|(_, format)| format(numbers));
         std::iter::once(name.to_owned()).chain(figures).collect()
     };
     let rows = results
@@ -140,7 +140,7 @@ fn sources(results: &Results) -> Figures {
         column("shared, %", |it| {
             known(share(it.collapsed, it.answers()), percent)
         }),
-        column("upstream requests per page", Numbers::upstream_told),
+        column("upstream requests per page", Numbers::upstream_text),
         column("renders per page", per_page(|it| it.work.renders)),
         column("refreshes", |it| known(it.work.refreshes, grouped)),
         column("wasted, %", |it| known(it.wasted_share(), percent)),
