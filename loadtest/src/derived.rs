@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use stack::Source;
+
+use crate::client::PAGE;
 use crate::figures::{brief, float, known, share};
 use crate::results::{Kind, Numbers, Results, StrategyResults, Work};
 
-/// The services of the stack, in the order in which a request meets them; others follow by name.
-const SERVICES: [&str; 5] = ["page", "accounts", "endpoints", "metrics", "nats"];
-/// The generator, whose own cost is told apart from that of the stack.
+/// The generator, whose own cost is not part of that of the stack.
 pub(crate) const GENERATOR: &str = "loadtest";
 
 impl Numbers {
@@ -155,9 +156,15 @@ impl Results {
     }
 }
 
+/// Where a service stands: in the order in which a request meets them; others follow by name.
 fn place(service: &str) -> usize {
-    let known = SERVICES.iter().position(|it| *it == service);
-    known.unwrap_or(SERVICES.len() + usize::from(service == GENERATOR))
+    let sources = Source::ALL.len();
+    match service {
+        PAGE => 0,
+        "nats" => sources + 1,
+        GENERATOR => sources + 3,
+        other => Source::named(other).map_or(sources + 2, |source| source.index() + 1),
+    }
 }
 
 #[cfg(test)]

@@ -39,7 +39,8 @@ pub(super) fn positive(text: &str) -> Result<f64, String> {
 pub(super) fn injected(text: &str) -> Result<Injected, String> {
     let form = || "a source and a time in milliseconds are needed, such as metrics=500ms".to_owned();
     let (source, time) = text.split_once('=').ok_or_else(form)?;
-    let source = Source::named(source).ok_or("a source is accounts, endpoints or metrics")?;
+    let source = Source::named(source)
+        .ok_or_else(|| format!("a source is one of {}", Source::ALL.map(Source::name).join(", ")))?;
     let latency_ms = time
         .strip_suffix("ms")
         .and_then(|number| number.parse().ok())
