@@ -164,13 +164,9 @@ fn event_fragment() -> impl Strategy<Value = EventFragment> {
 }
 
 fn wanted() -> impl Strategy<Value = Wanted> {
-    let known = || {
-        vec(
-            (source(), entity(), version())
-                .prop_map(|(source, entity, version)| Token::of(source, entity, version)),
-            0..3,
-        )
-    };
+    let token =
+        || (source(), entity(), version()).prop_map(|(source, of, version)| Token::of(source, of, version));
+    let known = || vec(token(), 0..3);
     prop_oneof![
         3 => Just(Wanted::Any),
         1 => known().prop_map(Wanted::Full),
@@ -297,13 +293,11 @@ struct Stage {
 impl Stage {
     fn new(setting: Setting) -> Self {
         let clock = ManualClock::at(setting.now);
-        let (feed, writer) = feed::channel(
-            setting.sources,
-            FeedOptions {
-                clock: Arc::new(clock.clone()),
-                ..setting.feed
-            },
-        );
+        let options = FeedOptions {
+            clock: Arc::new(clock.clone()),
+            ..setting.feed
+        };
+        let (feed, writer) = feed::channel(setting.sources, options);
         let loader = Anything {
             dependencies: setting.dependencies,
             replies: setting.replies,
