@@ -2,6 +2,7 @@
 //! with which everything works and nothing else is allowed; and the check of a container's health.
 
 mod cluster;
+mod settings;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
