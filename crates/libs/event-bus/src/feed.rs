@@ -39,7 +39,7 @@ pub struct Feed {
     cursor: Option<Cursor>,
     /// Whether this connection's subscription works.
     receiving: bool,
-    /// Losses and messages that cannot be read may be as many as messages.
+    /// Limits the log: every message may be unreadable, or reveal a loss.
     seldom: Seldom,
 }
 

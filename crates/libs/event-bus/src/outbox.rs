@@ -48,7 +48,7 @@ pub struct Announcement<'a> {
     /// The body: a JSON object.
     pub data: serde_json::Value,
     /// The entity's new state as the source would answer it, made inside the mutation's transaction. It is carried byte for
-    /// byte: what is made of it then is what is made of an answer.
+    /// byte, so that the page gets what `GET` would answer.
     pub fragment: Option<Box<RawValue>>,
 }
 
@@ -80,7 +80,7 @@ pub fn announce(transaction: &Connection, announcement: &Announcement<'_>) -> ru
     Ok(())
 }
 
-/// Calls its second argument for every entity that this database has or had, with the announcement of the last change of it.
+/// Announces the last change of every entity that the database has or had.
 pub type Everything =
     fn(&Connection, &mut dyn FnMut(&Announcement<'_>) -> rusqlite::Result<()>) -> rusqlite::Result<()>;
 

@@ -53,7 +53,7 @@ pub struct Relay {
     /// commits, so that within an incarnation nothing below it can still appear.
     acknowledged: watch::Sender<Option<Acknowledged>>,
     progress: Progress,
-    /// Rows that are too large may be as many as rows.
+    /// Limits the log: every row may be too large.
     seldom: Seldom,
 }
 
@@ -114,7 +114,7 @@ impl Relay {
                 // Alone it would end unnoticed, and the outbox grow for ever.
                 Err(ended) = &mut tidying => panic!("the outbox is not tidied any more: {ended}"),
             };
-            // Not raced against `stop`: a batch under way is worth its two seconds, and is repeated if cut short.
+            // Not raced against `stop`: a batch that is cut short would be published again at the next start.
             let result = self.publish_pending(watermark_due, &stop).await;
             self.note(result).await;
         }
@@ -156,9 +156,9 @@ impl Relay {
         Ok(())
     }
 
-    /// The first row goes out only if our claim is still the last, and alone; the others follow together. To guard each would
-    /// make them wait for each other in a cluster, which takes one message at a time that expects something of a subject. So
-    /// what a publisher that was replaced can still send is the rest of one batch, and nobody believes it (rule 7).
+    /// The first row goes out alone, and only if our claim is still the last message of the watermark's subject. The others
+    /// follow together, unguarded: a cluster takes one guarded message at a time, so they would wait for each other. So a
+    /// publisher that was replaced can still send the rest of one batch. Such events raise fences and make nothing fresh (rule 21).
     async fn publish(&self, snapshot: &Snapshot, held: Held) -> Result<(), RelayError> {
         let Some((first, rest)) = snapshot.rows.split_first() else {
             return Ok(());

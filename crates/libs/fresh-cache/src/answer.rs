@@ -38,7 +38,7 @@ impl<L: Loader> Answer<L> {
 /// How an answer came about, in the terms of RFC 9211.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// The resident page was fresh.
+    /// The resident page was shown without any request: it was fresh, or marked while a failing source is left alone.
     Hit,
     /// The reader waited for a load.
     Forwarded {

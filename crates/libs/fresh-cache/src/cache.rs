@@ -89,7 +89,7 @@ impl<L: Loader> FreshCache<L> {
         // The watermarks first, the page and its check second (rule 10).
         let watermarks = shared.feed.watermarks();
         let resident = shared.pages.get(key);
-        // What a token names is looked up among them; a reader without tokens hits without them.
+        // Needed this early only to find what the tokens name; a hit without tokens does without them.
         let dependencies = (!consistency.tokens().is_empty()).then(|| shared.dependencies(key));
         let not_fresh = match resident {
             None => NotFresh {
@@ -267,8 +267,8 @@ impl<L: Loader> FreshCache<L> {
                     Ok(loaded) => return (loaded, collapsed),
                     Err(message) => panic!("the loader panicked: {message}"),
                 },
-                // The task was ended from outside: its runtime, which may be another one than ours, is shutting down. If
-                // it is ours, the yield is where this reader ends; if not, we try again on ours.
+                // The load's task was ended because its runtime shuts down. If that is our runtime too, this reader ends at
+                // the yield; if not, it starts the load again on ours.
                 Err(_closed) => tokio::task::yield_now().await,
             }
         }
@@ -315,7 +315,8 @@ fn link_to(load: TaskContext) {
     drop(load);
 }
 
-/// What a reader wants beyond a fresh page. What has just failed is not fetched again, token or not.
+/// What a reader wants beyond a fresh page: the fragments that fall short of its tokens. One in backoff is not asked for,
+/// whatever the token says.
 #[inline]
 fn request<L: Loader>(
     consistency: Consistency<'_, L::Entity>,

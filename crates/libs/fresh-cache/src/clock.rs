@@ -21,7 +21,7 @@ use jiff::Timestamp;
 /// assert!(SystemTime::from(moment) < SystemTime::now() && Moment::from(SystemTime::now()) > moment);
 /// ```
 ///
-/// [`Moment::default`] is the epoch itself, and stands for "no date known": nothing that is claimed of it is wrong.
+/// [`Moment::default`] is the epoch itself, and stands for "no date known": it claims nothing, so it is never wrong.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Moment(u64);
 
@@ -54,7 +54,7 @@ impl Moment {
     }
 }
 
-/// What lies before 1970 is no date worth telling: such a host dates everything "unknown".
+/// A time before 1970 becomes "no date known".
 impl From<SystemTime> for Moment {
     fn from(time: SystemTime) -> Self {
         Self(micros(time.duration_since(UNIX_EPOCH).unwrap_or_default()))
@@ -77,9 +77,9 @@ impl fmt::Display for Moment {
 
 /// A moment as it was noted: on the wall clock, to be told to others, and on the monotonic one, which nobody sets.
 ///
-/// It is told as the earlier of two (rule 23): what the wall clock said then, and how long ago that is by the monotonic clock. So a
-/// wall clock that is set back never makes an old date true again, and a machine that was suspended, whose monotonic clock
-/// stood still, claims nothing for the time it slept. Ordered by the monotonic clock. [`Date::default`] stands for "no date
+/// It is told as the earlier of two (rule 23): what the wall clock said then, and the present wall clock less the monotonic time
+/// since. If the wall clock is set back, no old date becomes true again. If the machine slept, the monotonic clock stood still,
+/// and the first of the two counts. Ordered by the monotonic clock. [`Date::default`] stands for "no date
 /// known".
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Date {
@@ -224,7 +224,7 @@ impl Clock for ManualClock {
     }
 }
 
-/// A duration in whole microseconds; half a million years are enough for anyone.
+/// A duration in whole microseconds.
 pub(crate) fn micros(duration: Duration) -> u64 {
     // In 64 bits throughout: every read does this.
     let whole = duration.as_secs().saturating_mul(1_000_000);

@@ -123,7 +123,7 @@ where
     ///
     /// The closure is given the key, and what is known of it, to ask about conditionally. Without a feed nothing tells of
     /// changes, so a page is asked about again when it is read a second after the last request, and shown without asking until
-    /// then: one conditional request per page and second, and no answer is more than a second old. With a feed told of the
+    /// then: one conditional request per page and second, and no unmarked answer is more than a second old. With a feed told of the
     /// changes ([`fetch_fn`]), none is needed while nothing changes.
     ///
     /// ```

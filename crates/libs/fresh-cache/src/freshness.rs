@@ -18,7 +18,7 @@ pub(crate) enum StaleReason {
     Overtaken,
     /// The time is over for which it is valid by itself.
     Expired,
-    /// Its source is not trusted, and no revalidation stands in.
+    /// Its source is not trusted, or for another publisher's answers only, and was not asked just now.
     Untrusted,
     /// It was stale or missing when the page was composed.
     Degraded,
@@ -83,12 +83,12 @@ impl<'a> FreshnessCheck<'a> {
     pub(crate) fn freshness_of(&self, fence: FenceIndex, meta: FragmentMeta) -> Freshness {
         let stale = self.stale_reason(fence, meta);
         let complete_until = match stale {
-            // max(T, start) is sound only in this order: T was loaded first, the fence and the floor after it. What the
-            // source committed before T was published before T, and applied or reported lost before T was stored; so its
-            // fence or the floor was visible to the check above, which found the fragment's request to have begun after it.
-            // And what was committed before the request began is in the answer anyway. This does not take trust: an old
-            // T is a weak statement, not a false one, and a fragment that a revalidation stands in for passed the same check.
-            // It takes the same publisher: what one has committed, another's T does not know.
+            // Fresh, or stale only because its source is not trusted: then the fence, the floor and its own time were checked
+            // and are good. Why max(T, start) is true: T was loaded first, fence and floor after it. All that the source
+            // committed before T was applied here, or reported lost, before T was stored. If any of it were missing in this
+            // fragment, the check above would have seen the raised fence or floor, and said `Overtaken`. What was committed
+            // before the request began is in the answer. Trust is not needed: an old T claims less, and nothing false. The
+            // same publisher is needed: T says nothing about what another one committed.
             None | Some(StaleReason::Untrusted) if self.vouched(fence, meta) => {
                 let watermark = self.watermarks.complete_until(fence.source());
                 watermark.unwrap_or_default().max(meta.complete_until)
@@ -127,7 +127,7 @@ impl<'a> FreshnessCheck<'a> {
         self.watermarks.trusted(fence.source(), self.now, self.monotonic)
     }
 
-    /// A revalidation stands in for trust for a while, counted from the start of its request (rule 12).
+    /// Whether the source itself answered a moment ago: that counts instead of trust, from the start of the request (rule 12).
     fn confirmed_just_now(&self, meta: FragmentMeta) -> bool {
         meta.started
             .is_some_and(|started| self.monotonic.saturating_sub(started.monotonic) < self.feed.trust())

@@ -1,7 +1,7 @@
 #![doc = include_str!("../README.md")]
 
-// In the order in which one reads them. A hit passes `cache`, `page`, `strategy`, `freshness` and `feed`; a miss goes on
-// into `load`.
+// From the bottom up: each module uses those above it; only `load` and `shared` need each other, and `shared` the queue of
+// `refresh`. A hit goes the other way: it begins in `cache` and goes down to `feed`. A miss goes on into `load`.
 mod clock;
 mod counter;
 pub mod feed;

@@ -1,4 +1,5 @@
-//! How a page is loaded: what is fetched, who loads it and who waits, one request, and the task that does it all.
+//! How a page is loaded, in reading order: who loads and who waits (`in_flight`), the task (`task`), what it does about each
+//! fragment (`plan`), one request (`fetch`).
 
 pub(crate) mod fetch;
 pub(crate) mod in_flight;

@@ -56,8 +56,9 @@ pub trait Loader: Send + Sync + 'static {
     ) -> impl Future<Output = Result<Fetched<Self::Body>, Self::Error>> + Send;
 
     /// The fragments that must not stand beside the others, by their place, each with a reason in words that follow the source's
-    /// name: they tell of another thing than the others do, such as of one that had the same id before. All fragments are fetched
-    /// again then, once; what is still named after that is left out of the page, which is marked. By default none.
+    /// name: they tell of another thing than the others do, such as of one that had the same id before. Those of the
+    /// page's fragments that were kept from the cache are then fetched too, once; what is still named after that is left out of
+    /// the page, which is marked. By default none.
     fn conflicts(
         &self,
         _key: &Self::Key,

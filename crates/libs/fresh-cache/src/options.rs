@@ -19,8 +19,8 @@ pub struct CacheOptions {
     pub max_bytes: u64,
     /// How old a fragment may be that is shown, marked, while its source gives no answer (rule 12).
     pub max_stale: Duration,
-    /// How long a source that failed to give a page its fragment is not called again for that page: a page read a thousand
-    /// times a second would ask a thousand times.
+    /// How long, from the start of a failed request, the page does not ask for that fragment again; a tenth of it if
+    /// [`Loader::admit`](crate::Loader::admit) refused. Without it a page read a thousand times a second would ask a thousand times.
     pub retry_after: Duration,
     /// The memory for what is [remembered](crate::FreshCache::remember) of the past, in bytes.
     pub remembered_bytes: u64,

@@ -18,7 +18,7 @@ use crate::strategy::Policy;
 pub struct CachedPage<L: Loader> {
     content: Arc<L::Page>,
     fragments: Box<[FragmentState<L::Body>]>,
-    /// What is known of each fragment beside its evidence, in the order of the fragments.
+    /// Each fragment's fence and latest date, in the order of the fragments.
     marks: Box<[Mark]>,
     composed: Date,
     /// For how long each source that failed is not called again; empty if none did.
@@ -28,13 +28,13 @@ pub struct CachedPage<L: Loader> {
     weight: u32,
 }
 
-/// What is known of a fragment beside its evidence.
+/// A fragment's fence, and the latest date up to which any read found the fragment complete.
 struct Mark {
     /// Where its fence stands.
     fence: FenceIndex,
-    /// The latest date that it was found complete until, in microseconds of the wall clock and of the monotonic one. Grows with
-    /// the reads, because a fragment that is overtaken or expires while its source is down is as old as its last check, not as
-    /// its request. Two readers may leave the halves of two dates: what is told is bounded by both.
+    /// That date, in microseconds of the wall clock and of the monotonic one. Reads raise it: when the fragment becomes stale and
+    /// its source is down, its date is that of the last good check, not that of its request. Two readers at once may leave
+    /// halves of two dates; the date that is told is never later than either half allows.
     complete_until: AtomicU64,
     monotonic: AtomicU64,
 }
@@ -145,7 +145,8 @@ impl<L: Loader> CachedPage<L> {
         self.marks.iter().map(|mark| mark.fence).eq(fences)
     }
 
-    /// How a source has just failed, if it is not to be called again yet.
+    /// The backoff of a fragment that is stale or missing. A fragment may be current and have one (the feed came back while its
+    /// source was gone); that one is not held back.
     pub(crate) fn failed(&self, index: usize, check: &FreshnessCheck<'_>) -> Option<Backoff> {
         self.fragments.get(index)?.reason()?;
         self.backoff(index, check).cloned()
@@ -230,7 +231,7 @@ impl<L: Loader> CachedPage<L> {
         self.read.swap(READ, Ordering::Relaxed) == UNREAD
     }
 
-    /// Checks every fragment: says what is stale first, and dates the page by its oldest fragment (rule 10).
+    /// Checks every fragment: gives the first reason why one is stale, and the oldest date (rule 10).
     pub(crate) fn freshness(&self, check: &FreshnessCheck<'_>, policy: &dyn Policy) -> PageFreshness {
         let mut page = PageFreshness {
             stale: None,
@@ -251,7 +252,7 @@ impl<L: Loader> CachedPage<L> {
         check: &FreshnessCheck<'_>,
         policy: &dyn Policy,
     ) -> Freshness {
-        // For a while a source that failed is not called again, or its readers would do nothing else.
+        // A source that failed is left alone for a while: otherwise every read of this page would wait for it again.
         let retry = self
             .backoff(index, check)
             .is_none()
@@ -310,7 +311,8 @@ impl Mark {
 /// What a check of a whole page found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct PageFreshness {
-    /// Why the page is stale; `None`: it is fresh.
+    /// Why the page must be loaded again; `None`: it is shown as it is. That is a fresh page, or one that is marked while the
+    /// source of its stale or missing fragment is left alone (backoff).
     pub(crate) stale: Option<StaleReason>,
     /// What is told: the page reflects everything its sources committed before this moment, fresh or not.
     pub(crate) complete_until: Moment,

@@ -1,4 +1,5 @@
-//! What the clones of a cache and its loads share: the struct, and hardly any logic.
+//! What the clones of a cache and its loads share. Its other methods are where they are used: in `load/fetch.rs`,
+//! `load/task.rs`, `refresh.rs` and `audit.rs`.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;

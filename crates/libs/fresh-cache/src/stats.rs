@@ -15,7 +15,7 @@ use crate::freshness::StaleReason;
 /// reader had begun.
 #[derive(Debug, Default)]
 pub struct Stats {
-    /// Reads answered by a resident page that was fresh.
+    /// Reads answered by the resident page, without any request.
     pub hits: Counter,
     /// Reads that found no page.
     pub misses: Counter,
@@ -37,9 +37,9 @@ pub struct Stats {
     pub rejected_as_degraded: Counter,
     /// Loads of pages.
     pub loads: Counter,
-    /// Of these, those that composed a page; the others found that nothing had changed.
+    /// Loads that composed a page; the others found that nothing had changed.
     pub compositions: Counter,
-    /// Of these, those that an event or a loss overtook in flight: what they brought is kept, and is stale.
+    /// Loads that an event or a loss overtook in flight: what they brought is kept, and is stale.
     pub overtaken: Counter,
     /// Requests that were admitted to a source.
     pub fetches: Counter,

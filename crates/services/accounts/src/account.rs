@@ -4,7 +4,7 @@ use event_bus::Nonce;
 use http_edge::text::{is_plain, is_visible};
 use jiff::Timestamp;
 
-/// Never reused.
+/// Given out once per incarnation of the database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct AccountId(pub(crate) i64);
 

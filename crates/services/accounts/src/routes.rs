@@ -135,6 +135,7 @@ async fn create_account(
     preconditions: Preconditions,
     Json(body): Json<CreateAccount>,
 ) -> Result<impl IntoResponse, Error> {
+    // A POST is never "not modified": only the error counts here.
     is_held(&preconditions)?;
     let stored = service.store.create_account(body.validate()?).await?;
     let location = [(header::LOCATION, format!("/accounts/{}", stored.account.id.0))];

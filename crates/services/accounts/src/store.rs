@@ -61,7 +61,8 @@ impl Store {
         self.database.read(move |c| list(c, after, limit)).await
     }
 
-    /// Changes the account if the version it has is `wanted`: of two who want the same one, one finds another.
+    /// Changes the account if `wanted` accepts its version. This is checked in the transaction of the change: of two writers that
+    /// name one version, the second gets `VersionMismatch`.
     #[instrument(skip_all)]
     pub(crate) async fn change_account(
         &self,
@@ -181,7 +182,7 @@ fn find(c: &Connection, id: AccountId) -> Result<Found, Error> {
     })
 }
 
-/// What is not there has no version to want (RFC 9110, 13.2.1).
+/// A missing account is 404, whatever the preconditions say (RFC 9110, 13.2.1).
 fn existing_at(c: &Connection, id: AccountId, wanted: impl FnOnce(Version) -> bool) -> Result<Stored, Error> {
     let Found { version, account } = find(c, id)?;
     let account = account.ok_or(Error::NoSuchAccount(version))?;
@@ -202,7 +203,7 @@ fn list(c: &Connection, after: AccountId, limit: u32) -> Result<Vec<Account>, Er
     Ok(accounts)
 }
 
-/// Every account there is or was, with its last change: for who missed it.
+/// Announces the last change of every account, also of deleted ones, for services that missed it.
 pub(crate) fn everything(
     c: &Connection,
     announce: &mut dyn FnMut(&Announcement<'_>) -> rusqlite::Result<()>,

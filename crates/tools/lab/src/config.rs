@@ -32,7 +32,7 @@ pub struct Config {
 pub enum Command {
     /// Starts NATS, the three sources and the page's replicas, seeds real data, and replays it until Ctrl-C.
     Up(UpConfig),
-    /// Measures, on a running stack, how long a write takes to be heard by a replica and to be on the page.
+    /// Measures, on a running stack, how long a write takes to be applied by a replica and to be on the page.
     Measure(MeasureConfig),
     /// Fills a stack that runs elsewhere, and has no accounts yet, with the recorded data.
     Seed(SeedConfig),

@@ -1,4 +1,4 @@
-//! `lab measure`: how long a committed write takes to be heard by a replica, and to be on the page.
+//! `lab measure`: how long a committed write takes to be applied by a replica, and to be on the page.
 
 mod applied;
 mod echo;

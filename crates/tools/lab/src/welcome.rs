@@ -90,7 +90,7 @@ impl fmt::Display for Welcome {
         if let Some(other) = self.pages.get(1) {
             writeln!(
                 f,
-                "\n\n# the other replica has a cache of its own, and heard the same event"
+                "\n\n# the other replica has its own cache, and applied the same event"
             )?;
             write!(f, "{read} {other}/accounts/{account} | cut -c1-800")?;
         }

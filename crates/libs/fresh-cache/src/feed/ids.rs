@@ -7,7 +7,7 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SourceId(pub usize);
 
-/// A replica's own count of what it applied; it advances once per applied event.
+/// A replica's own count of what it applied: it advances with every event and every loss.
 ///
 /// Positions of different replicas, or of one replica before and after a restart, cannot be compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -20,13 +20,13 @@ impl Position {
 
 /// Who publishes for a source, as its messages and its answers state it.
 ///
-/// What a publisher says of its source vouches only for the answers of the same publisher: of two processes with two
-/// databases, the one may not know what the other has acknowledged. [`Claim::default`] is for a source that can have only
+/// A publisher's watermarks count only for that publisher's answers: of two processes with two databases, the one may not
+/// know what the other has acknowledged. [`Claim::default`] is for a source that can have only
 /// one publisher.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Claim(pub u64);
 
-/// Where the fence of one dependency stands.
+/// Which fence belongs to a dependency, and the dependency's source.
 ///
 /// Fences are striped: dependencies whose keyed hashes collide share one, which costs a needless request, never
 /// a wrong answer.

@@ -26,7 +26,8 @@ use crate::counter::Counter;
 pub struct FeedOptions {
     /// The number of fences: rounded up to a power of two, at most [`Self::MAX_FENCES`]. Each costs 16 bytes.
     pub fences: usize,
-    /// How long a watermark, and a revalidation in its place, vouches for a source (rules 8 and 12).
+    /// How long a watermark counts, and how long an answer of the source counts in place of one, from the start of its
+    /// request (rules 8 and 12).
     pub trust: Duration,
     /// By how much the clocks of the sources' hosts and of this one may differ. It adds to the error of every
     /// date that is told; zero is right for one machine.
@@ -69,11 +70,11 @@ pub struct FeedState {
     options: FeedOptions,
     /// Keyed per process, so that nobody can choose ids that share a fence.
     hasher: RandomState,
-    /// Every event writes it, and no hit reads it: it shares no cache line with what hits read.
+    /// Every event and loss writes it, and no hit reads it: it shares no cache line with what hits read.
     position: CachePadded<AtomicU64>,
     /// The position of the latest event that touched a fence.
     fences: Box<[AtomicU64]>,
-    /// The same for deletions alone: what even a marked stale answer must pass.
+    /// The same for deletions alone: a fragment from before one is not shown at all, marked or not.
     deletions: Box<[AtomicU64]>,
     sources: Box<[SourceState]>,
     unknown_sources: Counter,
@@ -84,7 +85,7 @@ pub struct FeedState {
 struct SourceState {
     /// Fragments below this position were fetched before something was missed.
     floor: AtomicU64,
-    /// Who speaks for the source.
+    /// The claim of the present publisher.
     claim: AtomicU64,
     /// T of the last watermark by the wall clock, in microseconds; 0 before the first, and if it cannot be a date.
     complete_until: AtomicU64,
@@ -127,14 +128,14 @@ impl FeedState {
         watermarks.trusted(source, self.clock().now(), self.clock().monotonic())
     }
 
-    /// The moment before which everything that the source committed has been applied, by its last watermark; `None` before the
-    /// first of whoever speaks for it, and if the last one is of a clock that is ahead of ours.
+    /// Up to this moment all that the source committed has been applied, by its last watermark. `None` before the first watermark
+    /// of the present publisher, and if the last one lies too far in our future.
     pub fn watermark(&self, source: SourceId) -> Option<Moment> {
         let date = self.watermarks().complete_until(source)?;
         Some(date.told_at(self.clock().now(), self.clock().monotonic()))
     }
 
-    /// The position of the latest event that was applied.
+    /// The position of the latest event or loss that was applied.
     pub fn position(&self) -> Position {
         // Acquire pairs with the release in `store_position`: a request that goes out after this load comes after
         // every event up to the position it notes was applied (rule 9).
@@ -183,9 +184,8 @@ impl FeedState {
         &*self.options.clock
     }
 
-    /// A date that a source told, noted by our clocks; none if it cannot be one: from a clock that is ahead of ours by more
-    /// than was stated, nothing follows. That is decided once, now: a clock that is right later makes no date right that was
-    /// wrong.
+    /// A source's date, noted on our two clocks; [`Date::default`] if it lies in our future by more than `clock_skew`. This is
+    /// judged once, on arrival: if the clocks agree later, a date that was wrong stays wrong (rule 23).
     pub(crate) fn believable(&self, told: Moment) -> Date {
         let received = Date::now(self.clock());
         if told > received.moment.saturating_add(self.options.clock_skew) {
@@ -199,7 +199,7 @@ impl FeedState {
         }
     }
 
-    /// How long a revalidation stands in for trust.
+    /// How long an answer of the source counts instead of trust.
     pub(crate) fn trust(&self) -> Duration {
         self.options.trust
     }
@@ -262,22 +262,26 @@ impl FeedState {
         self.sources[source.0].floor.store(position, Ordering::Release);
     }
 
-    /// Takes a source's word for T, received now.
+    /// Stores the T of a watermark that arrived now.
     pub(crate) fn store_watermark(&self, source: SourceId, complete_until: Moment) {
         self.store_date(source, self.believable(complete_until));
     }
 
-    /// Has another publisher speak for a source: what the former one said vouches for nothing any more.
+    /// Names another publisher; the former one's T no longer counts.
     pub(crate) fn store_claim(&self, source: SourceId, claim: Claim) {
         self.store_date(source, Date::default());
         // Before any T of the new claim, which is stored with release; `SourceState::watermark` reads T before the claim. So who
         // loads that T finds this claim with it, or a later one. It needs no order of its own.
+        // A reader may load the former publisher's T and then this claim. That does no harm: the T then dates answers that state
+        // this claim, and their publisher acknowledges no write before the broker accepts the claim, which is after that T. So
+        // all that it acknowledged before T, as an earlier publisher, is in each of its answers.
         self.sources[source.0].claim.store(claim.0, Ordering::Relaxed);
     }
 
     fn store_date(&self, source: SourceId, date: Date) {
         let state = &self.sources[source.0];
-        // Of two clocks, each bounds what is claimed, so that half of one T and half of the next claim no more than either.
+        // Two stores, so a reader may get one half of the old T and one of the new. A date is told as the earlier by the two
+        // clocks, so such a mixture claims no more than the earlier T does.
         state
             .complete_until_monotonic
             .store(micros(date.monotonic), Ordering::Release);

@@ -12,7 +12,7 @@ pub(crate) struct Watermark {
     pub(crate) received_at: u64,
     /// [`Date::default`] before the first.
     pub(crate) complete_until: Date,
-    /// Whose it is, or a later publisher's.
+    /// The claim of its publisher, or of a later one (see `FeedState::store_claim`).
     pub(crate) claim: Claim,
 }
 
@@ -60,7 +60,7 @@ impl Watermarks {
     /// The source's T, if it said one that can be a date.
     pub(crate) fn complete_until(&self, source: SourceId) -> Option<Date> {
         let date = self.of(source).complete_until;
-        // Either half may be of the T before.
+        // A new publisher sets both halves to zero, and a reader may load one half before that and one after.
         (date.moment > Moment::default() && date.monotonic > Duration::ZERO).then_some(date)
     }
 

@@ -30,7 +30,7 @@ use crate::clock::Moment;
 /// ```
 pub struct FeedWriter<E> {
     state: Arc<FeedState>,
-    /// The position of the latest event; the state's is this one, published.
+    /// The latest position; the state has the same, for readers.
     position: u64,
     /// Of which sources any message was applied yet.
     begun: Box<[bool]>,
@@ -173,7 +173,7 @@ mod tests {
     const METRICS: SourceId = SourceId(1);
 
     #[test]
-    fn every_event_advances_the_position_and_passes_what_was_noted_before() {
+    fn every_event_advances_the_position_and_overtakes_what_was_noted_before() {
         let (feed, mut writer) = feed::channel::<u64>(2, FeedOptions::default());
         writer.lost_all();
         let (fence, before) = (feed.fence_index(ACCOUNTS, &42), feed.position());
@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_deletion_passes_the_deletion_fence() {
+    fn only_a_deletion_raises_the_deletion_fence() {
         let (feed, mut writer) = feed::channel::<u64>(1, FeedOptions::default());
         writer.lost_all();
         let (fence, before) = (feed.fence_index(ACCOUNTS, &42), feed.position());
@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn a_loss_passes_every_entity_of_its_source_and_none_of_another() {
+    fn a_loss_overtakes_every_entity_of_its_source_and_none_of_another() {
         let (feed, mut writer) = feed::channel::<u64>(2, FeedOptions::default());
         writer.lost_all();
         let before = feed.position();

@@ -102,7 +102,7 @@ impl<L: Loader> Shared<L> {
             Ok((fragment, brought)) => (Ok(fragment), brought, None),
             Err(Failure { reason, asked }) => {
                 self.stats.failures.add();
-                // A request that was not let through has cost the source nothing, and may be tried again soon.
+                // A request that `admit` refused has cost the source nothing: it is tried again after a tenth of the time.
                 let share = if asked { 1 } else { 10 };
                 let until = began.saturating_add(self.options.retry_after / share);
                 let backoff = Backoff {

@@ -95,7 +95,7 @@ impl<L: Loader> InFlight<L> {
     }
 
     /// Joins a load of this page: the one in flight if it `suffices` and started after `since`, else the next.
-    /// One that hangs would bring the latest who join it an answer of the time it started.
+    /// `since` is there because a load that hangs would give those who join it late an answer from the time when it started.
     pub(crate) fn join(
         &self,
         key: &L::Key,

@@ -138,14 +138,15 @@ impl<L: Loader> Planner<'_, L> {
         })
     }
 
-    /// What an event brought, as far as it counts (rule 17): its publisher may have been replaced, which a load can know
-    /// before the feed does. Then it is something to ask about, like what is remembered of the past.
+    /// How far an event's fragment counts (rule 17). A load may know a new publisher before the feed does: then the event's
+    /// fragment gets position 0, and the source is asked about it.
     fn believe_event<B>(&self, known: Option<&Fragment<B>>, mut event: Fragment<B>) -> Fragment<B> {
         let asked_for = known.filter(|known| known.position > Position::ZERO);
         let counts = match asked_for {
             Some(known) => {
                 known.claim == event.claim && known.version.incarnation == event.version.incarnation
             }
+            // Nothing was fetched yet, so there is no claim to compare with. Only `All`, which shows what that costs, counts it.
             None => self.scope == RefreshScope::All,
         };
         if counts {

@@ -65,7 +65,8 @@ impl<L: Loader> LoadTask<L> {
                 self.shared.stats.panics.add();
                 Arc::from(message(&*panic))
             });
-            // The load before its waiters: a reader who got this answer and comes again must not find the load in flight.
+            // `finish` before `send_replace`: a reader that gets this answer and reads again must not find this load still in
+            // flight.
             self.ended = !self.shared.in_flight.finish(&self.key);
             result.send_replace(Some(loaded));
         }
@@ -276,7 +277,7 @@ impl<L: Loader> LoadTask<L> {
         FragmentState::Stale { fragment, reason }
     }
 
-    /// Composes the page, unless it is the resident one, word for word.
+    /// Composes the page, or keeps the resident page's content if nothing in it changed.
     fn make(
         &self,
         states: Vec<FragmentState<L::Body>>,

@@ -63,7 +63,7 @@ impl Applied {
             apply(&mut writer, &message, account, &write);
         }));
         timeout(Duration::from_secs(10), until_trusted(&state)).await.with_context(|| {
-            format!("no watermark of the accounts service was heard at {nats_url}: is the stack up (scripts/up)?")
+            format!("no watermark of the accounts service arrived at {nats_url}: is the stack up (scripts/up)?")
         })?;
         Ok(Self {
             heard,
