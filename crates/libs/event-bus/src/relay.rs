@@ -169,13 +169,15 @@ impl Relay {
             "fail point reached"
         );
         let sent = self.send(snapshot, held, first, Some(held.last)).await?;
-        self.settle(snapshot, held, first, Some(held.last), sent).await?;
+        self.await_acknowledgement(snapshot, held, first, Some(held.last), sent)
+            .await?;
         let mut under_way = Vec::with_capacity(rest.len());
         for row in rest {
             under_way.push((row, self.send(snapshot, held, row, None).await?));
         }
         for (row, sent) in under_way {
-            self.settle(snapshot, held, row, None, sent).await?;
+            self.await_acknowledgement(snapshot, held, row, None, sent)
+                .await?;
         }
         Ok(())
     }

@@ -20,7 +20,7 @@ fn main() {
     let _bare = weigh("bare moka", || fill_bare(keys()));
     let _caches = [1, SOURCES].map(|fragments| {
         weigh(&format!("fresh-cache, fragments: {fragments}"), || {
-            let (feed, _hearing) = feed::channel(SOURCES, FeedOptions::default());
+            let (feed, _consumer) = feed::channel(SOURCES, FeedOptions::default());
             let cache = Pages::new(fragments, 1).cache(Strategy::Invalidate, feed);
             fill(&cache, keys());
             cache

@@ -85,7 +85,7 @@ impl<L: Loader> FreshCache<L> {
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/pages.rs"));
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() {
-    /// # let (feed, _hearing) = feed::channel(1, FeedOptions::default());
+    /// # let (feed, _consumer) = feed::channel(1, FeedOptions::default());
     /// # let accounts = Accounts::default();
     /// # let cache = FreshCache::new(accounts.clone(), feed, CacheOptions::default());
     /// cache.read(&7, Consistency::MinimizeLatency).await;

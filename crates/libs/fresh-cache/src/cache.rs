@@ -125,7 +125,7 @@ impl<L: Loader> FreshCache<L> {
         let request = request(consistency, Some((page, &check)), dependencies);
         let freshness = page.freshness(&check, &**policy);
         let why = match freshness.stale {
-            None if !request.may_share() => Forward::Request,
+            None if !request.asks_for_no_more() => Forward::Request,
             None => {
                 page.touch();
                 stats.hits.add();
@@ -243,13 +243,13 @@ impl<L: Loader> FreshCache<L> {
                 scope: shared.options.refresh.scope,
                 stats: &shared.stats,
             };
-            let suffices = |plan: &[FragmentPlan<L::Body>]| planner.suffices(plan);
+            let may_be_joined = |plan: &[FragmentPlan<L::Body>]| planner.may_be_joined(plan);
             let since = planner.check.monotonic().saturating_sub(shared.feed.trust());
             let Waiter {
                 mut result,
                 begun_by,
                 first,
-            } = shared.in_flight.join(key, request.clone(), since, suffices);
+            } = shared.in_flight.join(key, request.clone(), since, may_be_joined);
             if first {
                 let task = LoadTask::new(Arc::clone(shared), key.clone(), Arc::clone(dependencies));
                 tokio::spawn(task.run());
@@ -325,9 +325,9 @@ fn request<L: Loader>(
 ) -> LoadRequest<L::Body> {
     let short = |token: &Token<L::Entity>| {
         let place = place_of(dependencies?, token.source, &token.entity)?;
-        let settled = resident
+        let no_need = resident
             .is_some_and(|(page, check)| page.backoff(place, check).is_some() || page.has(place, token));
-        (!settled).then_some(place)
+        (!no_need).then_some(place)
     };
     match consistency {
         Consistency::MinimizeLatency => LoadRequest::any(),

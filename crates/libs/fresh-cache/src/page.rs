@@ -19,7 +19,7 @@ pub struct CachedPage<L: Loader> {
     content: Arc<L::Page>,
     fragments: Box<[FragmentState<L::Body>]>,
     /// Each fragment's fence and latest date, in the order of the fragments.
-    marks: Box<[Mark]>,
+    fences_and_dates: Box<[FenceAndDate]>,
     composed: Date,
     /// For how long each source that failed is not called again; empty if none did.
     backoffs: Box<[Option<Backoff>]>,
@@ -29,7 +29,7 @@ pub struct CachedPage<L: Loader> {
 }
 
 /// A fragment's fence, and the latest date up to which any read found the fragment complete.
-struct Mark {
+struct FenceAndDate {
     /// Where its fence stands.
     fence: FenceIndex,
     /// That date, in microseconds of the wall clock and of the monotonic one. Reads raise it: when the fragment becomes stale and
@@ -84,18 +84,18 @@ impl<L: Loader> CachedPage<L> {
                 .fragment()
                 .map(|fragment| fragment.complete_until)
                 .unwrap_or_default();
-            Mark {
+            FenceAndDate {
                 fence: dependency.fence,
                 complete_until: AtomicU64::new(date.moment.as_micros()),
                 monotonic: AtomicU64::new(micros(date.monotonic)),
             }
         };
-        let marks = fragments.iter().zip(dependencies).map(mark).collect();
+        let fences_and_dates = fragments.iter().zip(dependencies).map(mark).collect();
         let none_failed = backoffs.iter().all(Option::is_none);
         Self {
             content,
             fragments: fragments.into(),
-            marks,
+            fences_and_dates,
             composed,
             backoffs: if none_failed {
                 Box::default()
@@ -129,7 +129,7 @@ impl<L: Loader> CachedPage<L> {
 
     /// The fragments that are stale or missing: the source, and why.
     pub fn degraded(&self) -> impl Iterator<Item = (SourceId, &str)> {
-        let states = self.marks.iter().zip(&self.fragments);
+        let states = self.fences_and_dates.iter().zip(&self.fragments);
         states.filter_map(|(mark, state)| Some((mark.fence.source(), state.reason()?)))
     }
 
@@ -142,7 +142,7 @@ impl<L: Loader> CachedPage<L> {
     /// key than before, which it must not.
     pub(crate) fn depends_on(&self, dependencies: &[Dependency<L::Entity>]) -> bool {
         let fences = dependencies.iter().map(|dependency| dependency.fence);
-        self.marks.iter().map(|mark| mark.fence).eq(fences)
+        self.fences_and_dates.iter().map(|mark| mark.fence).eq(fences)
     }
 
     /// The backoff of a fragment that is stale or missing. A fragment may be current and have one (the feed came back while its
@@ -189,7 +189,7 @@ impl<L: Loader> CachedPage<L> {
     /// The backoff of a source that has just failed to give its fragment, if it is not over.
     pub(crate) fn backoff(&self, index: usize, check: &FreshnessCheck<'_>) -> Option<&Backoff> {
         let backoff = self.backoffs.get(index)?.as_ref()?;
-        let fence = self.marks[index].fence;
+        let fence = self.fences_and_dates[index].fence;
         let over = backoff.until <= check.monotonic() || check.feed().overtaken(fence, backoff.position);
         (!over).then_some(backoff)
     }
@@ -264,7 +264,7 @@ impl<L: Loader> CachedPage<L> {
                 complete_until: self.composed,
             };
         };
-        let mark = &self.marks[index];
+        let mark = &self.fences_and_dates[index];
         let fence = mark.fence;
         let freshness = policy.freshness(check, fence, fragment.meta());
         let latest = self.latest(index).max(freshness.complete_until);
@@ -284,11 +284,11 @@ impl<L: Loader> CachedPage<L> {
     }
 
     fn latest(&self, index: usize) -> Date {
-        self.marks[index].latest()
+        self.fences_and_dates[index].latest()
     }
 }
 
-impl Mark {
+impl FenceAndDate {
     // Relaxed, here and below: each date is true of a fragment that never changes, whoever reads it when.
     fn latest(&self) -> Date {
         Date {

@@ -56,7 +56,7 @@ impl<L: Loader> FreshCache<L> {
         // With what the event belongs to, so that the refresh is seen to follow from the write.
         let event = TaskContext::current();
         if !self.shared.events.push(announcement, event) {
-            self.shared.stats.refreshes_degraded.add();
+            self.shared.stats.refreshes_left_out.add();
         }
     }
 
@@ -165,7 +165,7 @@ impl<L: Loader> Shared<L> {
                 fragment: fragment.clone(),
             };
             if !waiting.push(&key, latest, context, self.options.refresh.waiting) {
-                self.stats.refreshes_degraded.add();
+                self.stats.refreshes_left_out.add();
             }
         }
     }

@@ -68,7 +68,7 @@ pub struct Stats {
     /// Pages not refreshed because nobody had read them since the last time (rule 18).
     pub refreshes_unread: Counter,
     /// Refreshes that had to be left out because too many were waiting.
-    pub refreshes_degraded: Counter,
+    pub refreshes_left_out: Counter,
     /// Refreshed pages that nobody had read when they were replaced.
     pub refreshes_wasted: Counter,
     /// Fragments taken from events instead of asking for them (rule 17).

@@ -49,7 +49,7 @@ pub(crate) trait Policy: Send + Sync {
     }
 
     /// Whether a reader who arrives now may have the answer to a request that went out at this position.
-    fn shares(&self, feed: &FeedState, fence: FenceIndex, position: Position) -> bool;
+    fn may_join(&self, feed: &FeedState, fence: FenceIndex, position: Position) -> bool;
 
     /// Whether an event makes its pages be composed anew.
     fn refreshes(&self) -> bool {

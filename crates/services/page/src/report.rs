@@ -73,7 +73,7 @@ const REPORTS: [Report; 8] = [
         counters: &[
             ("begun", |stats| &stats.refreshes),
             ("unread", |stats| &stats.refreshes_unread),
-            ("too many", |stats| &stats.refreshes_degraded),
+            ("too many", |stats| &stats.refreshes_left_out),
             ("wasted", |stats| &stats.refreshes_wasted),
             ("parts from events", |stats| &stats.event_fragments),
         ],

@@ -24,7 +24,7 @@ pub(super) struct Sent {
 
 impl Relay {
     /// Awaits a row's acknowledgement.
-    pub(super) async fn settle(
+    pub(super) async fn await_acknowledgement(
         &self,
         snapshot: &Snapshot,
         held: Held,

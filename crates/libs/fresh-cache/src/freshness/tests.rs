@@ -102,7 +102,7 @@ fn a_loss_leaves_nothing_fresh_that_was_fetched_before() {
 #[test]
 fn a_fragment_without_evidence_is_never_fresh() {
     let clock = ManualClock::at(Moment::from_micros(1_700_000_000_000_000));
-    let (feed, _hearing) = feed::channel::<u64>(
+    let (feed, _consumer) = feed::channel::<u64>(
         1,
         FeedOptions {
             clock: Arc::new(clock),

@@ -94,14 +94,14 @@ impl<L: Loader> InFlight<L> {
         }
     }
 
-    /// Joins a load of this page: the one in flight if it `suffices` and started after `since`, else the next.
+    /// Joins a load of this page: the one in flight if it `may_be_joined` and started after `since`, else the next.
     /// `since` is there because a load that hangs would give those who join it late an answer from the time when it started.
     pub(crate) fn join(
         &self,
         key: &L::Key,
         request: LoadRequest<L::Body>,
         since: Duration,
-        suffices: impl FnOnce(&[FragmentPlan<L::Body>]) -> bool,
+        may_be_joined: impl FnOnce(&[FragmentPlan<L::Body>]) -> bool,
     ) -> Waiter<L> {
         let mut pages = self.lock();
         let first = !pages.contains_key(key);
@@ -110,11 +110,9 @@ impl<L: Loader> InFlight<L> {
             next: None,
         });
         // A load that was in flight before the reader arrived cannot have fetched what the reader asks for.
-        if let Some(running) = loads
-            .running
-            .as_ref()
-            .filter(|running| request.may_share() && running.started_at > since && suffices(&running.plan))
-        {
+        if let Some(running) = loads.running.as_ref().filter(|running| {
+            request.asks_for_no_more() && running.started_at > since && may_be_joined(&running.plan)
+        }) {
             return Waiter {
                 result: running.result.clone(),
                 begun_by: Some(running.context.clone()),

@@ -43,7 +43,7 @@ impl<B> LoadRequest<B> {
     }
 
     /// Whether a load that is in flight may be enough.
-    pub(crate) const fn may_share(&self) -> bool {
+    pub(crate) const fn asks_for_no_more(&self) -> bool {
         !self.full && self.fetch.is_empty()
     }
 }
@@ -125,7 +125,7 @@ impl<L: Loader> Planner<'_, L> {
 
     /// Whether a load in flight is fresh enough for a reader who arrives now (rule 11): nothing was applied that it may
     /// not reflect, and what it did not fetch is still fresh.
-    pub(crate) fn suffices(&self, plan: &[FragmentPlan<L::Body>]) -> bool {
+    pub(crate) fn may_be_joined(&self, plan: &[FragmentPlan<L::Body>]) -> bool {
         let feed = self.check.feed();
         let fences = self.dependencies.iter().map(|dependency| dependency.fence);
         plan.iter().zip(fences).all(|(plan, fence)| match plan {
@@ -133,7 +133,7 @@ impl<L: Loader> Planner<'_, L> {
                 let freshness = self.policy.freshness(&self.check, fence, fragment.meta());
                 freshness.stale.is_none()
             }
-            FragmentPlan::Fetch { position, .. } => self.policy.shares(feed, fence, *position),
+            FragmentPlan::Fetch { position, .. } => self.policy.may_join(feed, fence, *position),
             FragmentPlan::BackOff { backoff, .. } => !feed.overtaken(fence, backoff.position),
         })
     }

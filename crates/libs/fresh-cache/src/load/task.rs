@@ -177,7 +177,7 @@ impl<L: Loader> LoadTask<L> {
         for (index, result) in results.into_iter().enumerate() {
             let resident = resident.as_ref().and_then(|page| page.known(index));
             let known = merge_known(result.known, resident);
-            let state = self.settle(
+            let state = self.state_of(
                 self.dependencies[index].fence,
                 known.clone(),
                 result.fragment,
@@ -235,7 +235,7 @@ impl<L: Loader> LoadTask<L> {
         }
     }
 
-    fn settle(
+    fn state_of(
         &self,
         fence: FenceIndex,
         known: Option<Fragment<L::Body>>,

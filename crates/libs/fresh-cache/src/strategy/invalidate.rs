@@ -17,7 +17,7 @@ impl Policy for ShowWhileFresh {
     }
 
     /// A reader that arrives after an event never joins a request that went out before it (rule 11).
-    fn shares(&self, feed: &FeedState, fence: FenceIndex, position: Position) -> bool {
+    fn may_join(&self, feed: &FeedState, fence: FenceIndex, position: Position) -> bool {
         !feed.overtaken(fence, position)
     }
 }

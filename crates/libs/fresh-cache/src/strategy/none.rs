@@ -25,7 +25,7 @@ impl Policy for ComposeAlways {
         false
     }
 
-    fn shares(&self, _feed: &FeedState, _fence: FenceIndex, _position: Position) -> bool {
+    fn may_join(&self, _feed: &FeedState, _fence: FenceIndex, _position: Position) -> bool {
         false
     }
 }

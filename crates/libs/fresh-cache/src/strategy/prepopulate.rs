@@ -17,8 +17,8 @@ impl Policy for RefreshOnEvent {
         ShowWhileFresh.freshness(check, fence, meta)
     }
 
-    fn shares(&self, feed: &FeedState, fence: FenceIndex, position: Position) -> bool {
-        ShowWhileFresh.shares(feed, fence, position)
+    fn may_join(&self, feed: &FeedState, fence: FenceIndex, position: Position) -> bool {
+        ShowWhileFresh.may_join(feed, fence, position)
     }
 
     fn refreshes(&self) -> bool {

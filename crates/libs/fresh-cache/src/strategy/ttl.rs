@@ -31,7 +31,7 @@ impl Policy for ShowUntilOld {
     }
 
     /// A reader that arrives while a page is composed waits for it, as behind any such cache.
-    fn shares(&self, _feed: &FeedState, _fence: FenceIndex, _position: Position) -> bool {
+    fn may_join(&self, _feed: &FeedState, _fence: FenceIndex, _position: Position) -> bool {
         true
     }
 }

@@ -20,7 +20,7 @@ impl Policy for AskAlways {
     }
 
     /// An answer to a question that was asked before this reader came may lack what this reader knows.
-    fn shares(&self, _feed: &FeedState, _fence: FenceIndex, _position: Position) -> bool {
+    fn may_join(&self, _feed: &FeedState, _fence: FenceIndex, _position: Position) -> bool {
         false
     }
 }

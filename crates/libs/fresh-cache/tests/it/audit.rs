@@ -155,7 +155,7 @@ async fn sources_that_cannot_be_asked_prove_nothing() {
     replica.sources.set(METRICS, |source| source.fault = None);
     assert!(
         agrees(&replica.cache.audit(&PAGE).await),
-        "one of them suffices to say something"
+        "one of them may_be_joined to say something"
     );
 }
 

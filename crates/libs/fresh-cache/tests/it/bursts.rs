@@ -106,7 +106,7 @@ async fn events_beyond_the_limit_are_invalidations_and_counted() {
     for _ in 0..10 {
         replica.change_carried(ACCOUNTS);
     }
-    assert_eq!(replica.cache.stats().refreshes_degraded.get(), 8);
+    assert_eq!(replica.cache.stats().refreshes_left_out.get(), 8);
     replica.settle().await;
     assert_eq!(revision(&replica.read().await, ACCOUNTS), Some(11));
     assert_eq!(replica.read().await.outcome, Outcome::Hit);
@@ -128,7 +128,7 @@ async fn pages_beyond_the_limit_are_invalidated_and_counted() {
         replica.settle().await;
     }
     assert_eq!(
-        replica.cache.stats().refreshes_degraded.get(),
+        replica.cache.stats().refreshes_left_out.get(),
         2,
         "one is refreshed, two wait"
     );

@@ -42,7 +42,7 @@ impl TestApp {
     }
 
     /// A page service that receives its feed over a real broker, and trusts them by now.
-    pub(crate) async fn spawn_hearing() -> Self {
+    pub(crate) async fn spawn_consumer() -> Self {
         Self::spawn_hearing_with(&[]).await
     }
 

@@ -27,7 +27,7 @@ async fn until_json(app: &TestApp, wanted: impl Fn(&Value) -> bool) -> Value {
 
 #[tokio::test]
 async fn a_hit_asks_nobody_and_is_as_fresh_as_the_watermarks() {
-    let app = TestApp::spawn_hearing().await;
+    let app = TestApp::spawn_consumer().await;
     let page = app.until_trusting().await;
     assert_eq!(header(&page, "cache-status"), "page; hit");
     let timing = header(&page, "server-timing");
@@ -39,7 +39,7 @@ async fn a_hit_asks_nobody_and_is_as_fresh_as_the_watermarks() {
 
 #[tokio::test]
 async fn a_write_is_on_the_page_when_it_is_next_read_after_its_event() {
-    let app = TestApp::spawn_hearing().await;
+    let app = TestApp::spawn_consumer().await;
     rename(&app, "Fjord & Sons").await;
     until_json(&app, |page| page["account"]["name"] == "Fjord & Sons").await;
     let revision = app
@@ -51,7 +51,7 @@ async fn a_write_is_on_the_page_when_it_is_next_read_after_its_event() {
 
 #[tokio::test]
 async fn an_event_about_another_account_costs_nothing() {
-    let app = TestApp::spawn_hearing().await;
+    let app = TestApp::spawn_consumer().await;
     app.accounts.announce_about(2, UPDATED, 1).await;
     // Once this one shows, the one before it was applied.
     rename(&app, "Fjord & Sons").await;
@@ -61,7 +61,7 @@ async fn an_event_about_another_account_costs_nothing() {
 
 #[tokio::test]
 async fn a_fill_held_open_while_the_event_passes_leaves_nothing_old_behind() {
-    let app = TestApp::spawn_hearing().await;
+    let app = TestApp::spawn_consumer().await;
     app.accounts.behave(Behaviour::Gated);
     let began = app.accounts.asked().len();
     let request = app
@@ -95,7 +95,7 @@ async fn until_asked(source: &FakeSource, times: usize) {
 
 #[tokio::test]
 async fn an_account_that_is_created_appears_and_one_that_is_deleted_goes() {
-    let app = TestApp::spawn_hearing().await;
+    let app = TestApp::spawn_consumer().await;
     let revision = app.accounts.remove();
     app.accounts.announce(DELETED, revision).await;
     until_status(&app, 404).await;
@@ -116,7 +116,7 @@ async fn until_status(app: &TestApp, status: u16) {
 
 #[tokio::test]
 async fn a_deletion_that_was_applied_is_believed_of_every_fragment_even_if_sources_are_down() {
-    let app = TestApp::spawn_hearing().await;
+    let app = TestApp::spawn_consumer().await;
     app.accounts.behave(Behaviour::Status(500));
     app.metrics.behave(Behaviour::Status(500));
     let revision = app.accounts.remove();
@@ -133,7 +133,7 @@ async fn a_deletion_that_was_applied_is_believed_of_every_fragment_even_if_sourc
 
 #[tokio::test]
 async fn without_the_broker_pages_are_served_by_asking() {
-    let mut app = TestApp::spawn_hearing().await;
+    let mut app = TestApp::spawn_consumer().await;
     app.nats.as_mut().unwrap().kill();
     app.until_served_as("page; fwd=stale; stored").await;
     // Nobody tells of this one.
@@ -147,7 +147,7 @@ async fn without_the_broker_pages_are_served_by_asking() {
 #[tokio::test]
 async fn what_was_received_is_counted() {
     start_telemetry();
-    let app = TestApp::spawn_hearing().await;
+    let app = TestApp::spawn_consumer().await;
     rename(&app, "Fjord & Sons").await;
     until_json(&app, |page| page["account"]["name"] == "Fjord & Sons").await;
     for (name, labels) in [

@@ -20,7 +20,7 @@ fn rename_in_silence(app: &TestApp, name: &str) -> u64 {
 
 #[tokio::test]
 async fn a_reader_with_the_token_sees_the_write_before_its_event() {
-    let app = TestApp::spawn_hearing().await;
+    let app = TestApp::spawn_consumer().await;
     let revision = rename_in_silence(&app, "Fjord & Sons");
     let others = app.until_served_as("page; hit").await.text().await.unwrap();
     assert!(others.contains("<h1>Fjord Hosting</h1>"), "nobody told them");
@@ -43,7 +43,7 @@ async fn a_reader_with_the_token_sees_the_write_before_its_event() {
 
 #[tokio::test]
 async fn only_the_source_that_the_token_is_of_is_asked() {
-    let app = TestApp::spawn_hearing().await;
+    let app = TestApp::spawn_consumer().await;
     let asked = app.asked();
     let revision = app.endpoints.change(|list| list["endpoints"] = json!([]));
     let page = app.get_with(NAME, &token("endpoints", 1, revision)).await;
@@ -54,7 +54,7 @@ async fn only_the_source_that_the_token_is_of_is_asked() {
 
 #[tokio::test]
 async fn a_token_of_the_future_is_answered_and_the_answer_says_that_it_falls_short() {
-    let app = TestApp::spawn_hearing().await;
+    let app = TestApp::spawn_consumer().await;
     let asked = app.accounts.asked().len();
     let page = app.get_with(NAME, &token("accounts", 1, 99)).await;
     assert_eq!(page.status(), 200);
@@ -76,7 +76,7 @@ async fn a_token_of_the_future_is_answered_and_the_answer_says_that_it_falls_sho
 
 #[tokio::test]
 async fn a_token_of_another_incarnation_is_one_that_nothing_satisfies() {
-    let app = TestApp::spawn_hearing().await;
+    let app = TestApp::spawn_consumer().await;
     let other = format!("accounts/1/{}=1-{}", "f".repeat(32), "0".repeat(16));
     let page = app.get_with(NAME, &other).await;
     assert_eq!(page.status(), 200);
@@ -99,7 +99,7 @@ async fn a_page_composed_anew_is_held_to_the_token_too() {
 
 #[tokio::test]
 async fn while_its_source_fails_a_token_is_answered_from_what_is_known_and_asks_once_a_second() {
-    let app = TestApp::spawn_hearing().await;
+    let app = TestApp::spawn_consumer().await;
     app.accounts.behave(Behaviour::Status(500));
     let (asked, began) = (app.accounts.asked().len(), Instant::now());
     for _ in 0..20 {
@@ -148,7 +148,7 @@ async fn a_token_that_is_none_is_refused_in_the_readers_form() {
 
 #[tokio::test]
 async fn tokens_of_other_accounts_are_no_demand_on_this_page() {
-    let app = TestApp::spawn_hearing().await;
+    let app = TestApp::spawn_consumer().await;
     let asked = app.asked();
     let page = app.get_with(NAME, &token("accounts", 2, 99)).await;
     assert_eq!(header(&page, "cache-status"), "page; hit");
@@ -157,7 +157,7 @@ async fn tokens_of_other_accounts_are_no_demand_on_this_page() {
 
 #[tokio::test]
 async fn a_page_hands_out_the_versions_that_it_shows_and_takes_them_back() {
-    let app = TestApp::spawn_hearing().await;
+    let app = TestApp::spawn_consumer().await;
     app.metrics.change(|_| {});
     let page = app.get_with("cache-control", "no-cache").await;
     let shown = header(&page, NAME).to_owned();

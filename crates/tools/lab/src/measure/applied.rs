@@ -19,19 +19,19 @@ const ACCOUNTS: SourceId = SourceId(0);
 
 /// A feed and a feed state of its own, as one more replica.
 pub(super) struct Applied {
-    heard: watch::Receiver<HeardSoFar>,
+    heard: watch::Receiver<AppliedSoFar>,
     _stop: DropGuard,
 }
 
 #[derive(Debug)]
-pub(super) struct HeardSoFar {
+pub(super) struct AppliedSoFar {
     /// From the date of each event, which its transaction gave it before the sync to disk.
     pub(super) since_dated: Latency,
     /// When each revision was applied.
     pub(super) at: BTreeMap<Revision, Instant>,
 }
 
-impl HeardSoFar {
+impl AppliedSoFar {
     /// From the answer of each write, if its event was not applied before that.
     pub(super) fn since_answered(&self, answered: &[(Revision, Instant)]) -> Latency {
         let mut latency = Latency::new();
@@ -53,7 +53,7 @@ impl Applied {
         };
         let broker = Broker::connect(nats_url, "lab-measure", topology).await?;
         let (state, mut writer) = feed::channel(1, FeedOptions::default());
-        let (write, heard) = watch::channel(HeardSoFar {
+        let (write, heard) = watch::channel(AppliedSoFar {
             since_dated: Latency::new(),
             at: BTreeMap::new(),
         });
@@ -72,8 +72,8 @@ impl Applied {
     }
 
     /// What was heard, once the event of `revision` was applied.
-    pub(super) async fn until(&mut self, revision: Revision) -> Result<watch::Ref<'_, HeardSoFar>> {
-        let last = |heard: &HeardSoFar| heard.at.keys().next_back().copied();
+    pub(super) async fn until(&mut self, revision: Revision) -> Result<watch::Ref<'_, AppliedSoFar>> {
+        let last = |heard: &AppliedSoFar| heard.at.keys().next_back().copied();
         Ok(self.heard.wait_for(|heard| last(heard) >= Some(revision)).await?)
     }
 }
@@ -89,7 +89,7 @@ fn apply(
     writer: &mut FeedWriter<u64>,
     message: &FeedItem,
     account: AccountId,
-    write: &watch::Sender<HeardSoFar>,
+    write: &watch::Sender<AppliedSoFar>,
 ) {
     match message {
         FeedItem::Loss(_) => writer.lost(ACCOUNTS),

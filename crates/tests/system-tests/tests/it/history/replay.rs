@@ -157,7 +157,7 @@ impl<'a> Replay<'a> {
 
     /// Once the event of a removal is applied, no page has the endpoint.
     async fn check_removed(&self, account: u64, endpoint: u64, removal: u64) {
-        self.until_heard(Source::Endpoints, self.tally.edits - self.tally.edits_of_nothing)
+        self.until_applied_everywhere(Source::Endpoints, self.tally.edits - self.tally.edits_of_nothing)
             .await;
         let page = self.stack.page(0, account).await;
         let (revision, ids) = shown(&page.body);
@@ -193,12 +193,13 @@ impl<'a> Replay<'a> {
 
     /// Waits until the page service has heard everything.
     pub(super) async fn until_applied(&self) {
-        self.until_heard(Source::Endpoints, self.tally.edits - self.tally.edits_of_nothing)
+        self.until_applied_everywhere(Source::Endpoints, self.tally.edits - self.tally.edits_of_nothing)
             .await;
-        self.until_heard(Source::Metrics, self.tally.rounds).await;
+        self.until_applied_everywhere(Source::Metrics, self.tally.rounds)
+            .await;
     }
 
-    async fn until_heard(&self, source: Source, events: u64) {
+    async fn until_applied_everywhere(&self, source: Source, events: u64) {
         if let Some(before) = events.checked_sub(1) {
             self.stack.until_applied(0, source, before).await;
         }
