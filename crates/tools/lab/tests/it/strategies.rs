@@ -79,16 +79,19 @@ async fn a_ttl_hides_changes_and_nothing_else_does() {
     assert!(number(ttl, "requests_per_100_reads") < 1.0, "{ttl}");
     for strategy in ["none", "versioned", "invalidate", "prepopulate"] {
         let row = row(&found, strategy);
+        // On a busy machine a source may miss its deadline: then the page marks what it shows.
         assert_eq!(
-            [&row["stale"], &row["marked"], &row["oldest_stale_s"]],
-            [&json!(0), &json!(0), &Value::Null],
+            [&row["stale"], &row["oldest_stale_s"]],
+            [&json!(0), &Value::Null],
             "{row}"
         );
     }
-    // Whoever looks at the lab reads beside it, and so does not count; every composition asks all three.
+    // Whoever looks at the lab reads beside it, and so does not count; every composition asks all three, but for a source
+    // that has just missed its deadline.
     let none = row(&found, "none");
+    let (requests, marked) = (number(none, "requests_per_100_reads"), number(none, "marked"));
     assert!(
-        (number(none, "requests_per_100_reads") - 300.0).abs() < 0.001,
+        (requests - 300.0).abs() < 0.001 || marked > 0.0 && (100.0..300.0).contains(&requests),
         "{none}"
     );
     assert!(
