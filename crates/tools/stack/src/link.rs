@@ -117,7 +117,8 @@ impl Link {
     /// Forwards nothing any more, either way, and tells nobody: connections stay open and new ones are accepted.
     ///
     /// Nothing is lost: the link stops reading, so that the senders' own buffers fill up, and [`open`](Self::open)
-    /// resumes. An end that has closed meanwhile is found out only then.
+    /// resumes. An end that has closed meanwhile is found out only then, unless it is a client that came meanwhile and
+    /// said nothing: its connection ends at once.
     pub fn black_hole(&self) {
         self.shared.mode.send_replace(Mode::BlackHole);
     }
@@ -196,7 +197,13 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
 /// One connection, until both sides have ended or one breaks.
 async fn carry(client: TcpStream, shared: Arc<Shared>) {
     let mut mode = shared.mode.subscribe();
-    passable(&mut mode).await;
+    let mut early = [0];
+    // A client that leaves while it waits must not come to the other end afterwards. One that has said something may
+    // leave: what it said is held like all else, and the pattern then leaves the wait for the mode alone.
+    tokio::select! {
+        () = passable(&mut mode) => {}
+        Ok(0) | Err(_) = client.peek(&mut early) => return,
+    }
     let Some(upstream) = connect(&shared.upstreams).await else {
         return;
     };
@@ -259,6 +266,9 @@ mod tests {
     use tokio::time::timeout;
 
     use super::*;
+    use crate::eventually;
+
+    const PATIENCE: Duration = Duration::from_secs(10);
 
     #[tokio::test]
     async fn a_held_link_closes_what_is_open_and_holds_what_comes_until_it_opens() {
@@ -289,5 +299,55 @@ mod tests {
         let mut held = TcpStream::connect(link.address()).await.unwrap();
         drop(link);
         assert_eq!(held.read(&mut greeting).await.unwrap_or(0), 0);
+    }
+
+    #[tokio::test]
+    async fn a_client_that_leaves_a_held_link_leaves_nothing_and_never_reaches_the_other_end() {
+        let broker = TcpListener::bind(local(0)).await.unwrap();
+        let link = Link::start(&broker.local_addr().unwrap().to_string()).await;
+        link.hold().await;
+        let mut held = Vec::new();
+        for _ in 0..3 {
+            held.push(TcpStream::connect(link.address()).await.unwrap());
+        }
+        let open = async |count| match link.connections() {
+            connections if connections == count => Ok(()),
+            connections => Err(connections),
+        };
+        eventually(PATIENCE, async || open(3).await).await;
+        drop(held);
+        eventually(PATIENCE, async || open(0).await).await;
+
+        // The first that comes to the other end is one that is still there.
+        link.open();
+        let mut stays = TcpStream::connect(link.address()).await.unwrap();
+        let (mut greeter, _) = broker.accept().await.unwrap();
+        greeter.write_all(b"INFO").await.unwrap();
+        stays.read_exact(&mut [0; 4]).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn what_a_client_said_before_it_left_a_held_link_arrives() {
+        let broker = TcpListener::bind(local(0)).await.unwrap();
+        let link = Link::start(&broker.local_addr().unwrap().to_string()).await;
+        link.hold().await;
+        let mut client = TcpStream::connect(link.address()).await.unwrap();
+        client.write_all(b"CONNECT").await.unwrap();
+        drop(client);
+
+        // By the time that the link has found out that another is gone, it has looked at this one.
+        let silent = TcpStream::connect(link.address()).await.unwrap();
+        drop(silent);
+        eventually(PATIENCE, async || match link.connections() {
+            1 => Ok(()),
+            connections => Err(connections),
+        })
+        .await;
+        link.open();
+        let accepted = timeout(PATIENCE, broker.accept()).await;
+        let (mut server, _) = accepted.expect("it comes").unwrap();
+        let mut said = String::new();
+        server.read_to_string(&mut said).await.unwrap();
+        assert_eq!(said, "CONNECT");
     }
 }
