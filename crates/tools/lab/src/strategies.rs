@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use serde::Deserialize;
 use stack::PerSource;
 use stack::ports::url;
-use stack::sources::{MOST_LISTED, SourceClient};
+use stack::sources::SourceClient;
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, BufReader};
 use tokio::process::Command;
 
@@ -151,7 +151,7 @@ fn reason(said: &str) -> &str {
 ///
 /// Only where none can be under way: when the stack has just been started.
 pub(crate) async fn delete_leftovers(sources: &SourceClient) -> Result<()> {
-    for account in sources.list_accounts(MOST_LISTED).await? {
+    for account in sources.all_accounts().await? {
         // Nobody else's, whatever it is called.
         if account.description.starts_with(DESCRIPTION) {
             sources.delete_account(account.id).await?;

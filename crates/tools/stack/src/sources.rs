@@ -24,7 +24,7 @@ pub type EndpointId = u64;
 pub type Revision = u64;
 
 /// The most accounts that the accounts service lists at once.
-pub const MOST_LISTED: u16 = 100;
+const MOST_LISTED: u16 = 100;
 
 /// The most samples that the metrics service takes at once.
 pub const LARGEST_BATCH: usize = 1000;
@@ -155,6 +155,8 @@ struct Renamed {
 #[derive(Deserialize)]
 struct AccountList {
     accounts: Vec<ListedAccount>,
+    /// The last of them, if others follow.
+    next: Option<AccountId>,
 }
 
 #[derive(Deserialize)]
@@ -348,6 +350,19 @@ impl SourceClient {
             .get(Source::Accounts, &format!("/accounts/{account}"))
             .await?;
         Ok(())
+    }
+
+    /// All accounts, by their numbers.
+    pub async fn all_accounts(&self) -> Result<Vec<ListedAccount>> {
+        let mut accounts = Vec::new();
+        let mut after = Some(0);
+        while let Some(last) = after {
+            let path = format!("/accounts?limit={MOST_LISTED}&after={last}");
+            let list: AccountList = self.get(Source::Accounts, &path).await?;
+            accounts.extend(list.accounts);
+            after = list.next;
+        }
+        Ok(accounts)
     }
 
     /// The numbers of an account's endpoints.

@@ -167,6 +167,9 @@ pub(crate) async fn gone(children: &[Pid]) {
     .await;
 }
 
+/// The accounts service lists 100 at once.
+const MORE_THAN_LISTED: usize = 120;
+
 #[tokio::test]
 async fn the_stack_comes_up_with_real_data_and_ctrl_c_leaves_nothing_behind() {
     let data = TempDir::new().unwrap();
@@ -178,9 +181,11 @@ async fn the_stack_comes_up_with_real_data_and_ctrl_c_leaves_nothing_behind() {
     assert_eq!(accounts["accounts"].as_array().unwrap().len(), 7);
     let page = get(&format!("{}/accounts/1", address(&lab.said, "page"))).await;
     assert_eq!(page["account"]["name"], "HagiCode-org/upptime");
-    // As a comparison that was killed outright leaves it; and one of somebody's own.
-    for description in ["Of a load test: change 3.", ""] {
-        let created = reqwest::Client::new()
+    // As a load test that was killed outright leaves them, more than one list shows; and one of somebody's own, last.
+    let client = reqwest::Client::new();
+    let left_behind = std::iter::repeat_n("Of a load test: change 3.", MORE_THAN_LISTED);
+    for description in left_behind.chain([""]) {
+        let created = client
             .post(format!("{}/accounts", address(&lab.said, "accounts")))
             .json(&serde_json::json!({"name": "HagiCode-org/upptime 1", "description": description}))
             .send();
