@@ -201,7 +201,7 @@ async fn a_reader_who_wants_full_consistency_turns_the_waiting_load_into_one_tha
 }
 
 #[tokio::test]
-async fn a_reader_does_not_join_a_load_that_has_been_in_load_for_a_second() {
+async fn a_reader_does_not_join_a_load_that_has_been_in_flight_for_a_second() {
     let mut replica = Replica::new();
     replica.sources.stop(ACCOUNTS, Step::Answer).hold();
     let first = replica.waiting(Consistency::MinimizeLatency).await;
