@@ -105,11 +105,13 @@ impl Arm {
         tokio::time::sleep(AFTERMATH.min(plan.lasting / 5)).await;
         let after = session.scraper.snapshot().await;
         session.check_alive(&after)?;
-        tally.worked(after.since(&before, self.strategy));
-        let counted = after.reads_since(&before, self.strategy);
-        if !session.stack.is_own() && counted != Some(tally.answers()) {
-            tally.worked(without_others(&tally, self.strategy));
-        }
+        let counted = after.since(&before, self.strategy);
+        let reads = after.reads_since(&before, self.strategy);
+        tally.worked(if session.stack.is_own() {
+            counted
+        } else {
+            without_others(counted, reads, &tally, self.strategy)
+        });
         if let Some(target) = &self.probed {
             let probed = probe(target, Probing::default()).await;
             let failed = |reason| anyhow!("probing {} failed: {reason}", self.strategy);
@@ -145,15 +147,110 @@ impl Arm {
     }
 }
 
-/// Takes others out of the count of requests to the sources: in a stack that was up already, somebody else may read as well.
+/// Takes others out of what the services counted: in a stack that was up already, somebody else may read as well.
 ///
 /// The answers name the requests that were made for them. A refresh by an event alone has no answer that would name it. It is in the
-/// page's counter, which does not tell accounts apart: it is believed if the page has counted no reads of this strategy but ours.
-fn without_others(tally: &Tally, strategy: Strategy) -> Work {
+/// page's counter, which does not tell accounts apart: it is believed if the page has counted no `reads` of this strategy but ours.
+fn without_others(counted: Work, reads: Option<u64>, tally: &Tally, strategy: Strategy) -> Work {
+    if reads == Some(tally.answers()) {
+        return counted;
+    }
     let (named, failed) = tally.named_requests();
     Work {
         upstream_requests: Some(named - failed),
         upstream_at_least: strategy == Strategy::Prepopulate || failed > 0,
-        ..tally.work().clone()
+        ..counted
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use stack::{Asked, Moment, Outcome, PerSource};
+
+    use super::*;
+    use crate::client::Answer;
+    use crate::generator::ReadOutcome;
+    use crate::oracle::Judgement;
+    use crate::plan::{Arrival, What};
+
+    const ALL_ANSWERED: Asked = Asked {
+        new: 2,
+        not_modified: 1,
+        failed: 0,
+    };
+
+    /// Of one read, whose answer names these requests.
+    fn tally(requests: Asked) -> Tally {
+        let now = Instant::now();
+        let answer = Answer {
+            account: 7,
+            sent: now,
+            ended: now,
+            versions: PerSource::default(),
+            fresh_as_of: Moment::now(),
+            outcome: Outcome::Miss,
+            collapsed: false,
+            marked: false,
+            requests,
+        };
+        let read = ReadOutcome {
+            answer,
+            judgement: Judgement::default(),
+            latency: Duration::from_millis(1),
+            budget: Duration::from_millis(250),
+        };
+        let arrival = Arrival {
+            at: Duration::ZERO,
+            account: 0,
+            what: What::Read,
+        };
+        let mut tally = Tally::default();
+        tally.answered(arrival, &read);
+        tally
+    }
+
+    /// The requests of that read, and whether there may have been more, when the page has counted `fetches` for so many reads.
+    fn requests(
+        strategy: Strategy,
+        asked: Asked,
+        (fetches, reads): (u64, Option<u64>),
+    ) -> (Option<u64>, bool) {
+        let counted = Work {
+            upstream_requests: Some(fetches),
+            renders: Some(80),
+            ..Work::default()
+        };
+        let work = without_others(counted, reads, &tally(asked), strategy);
+        assert_eq!(work.renders, Some(80), "what is not of requests stays");
+        (work.upstream_requests, work.upstream_at_least)
+    }
+
+    #[test]
+    fn the_answers_name_the_requests_whoever_else_reads() {
+        for strategy in [Strategy::None, Strategy::Versioned, Strategy::Invalidate] {
+            for reads in [Some(80), None] {
+                assert_eq!(requests(strategy, ALL_ANSWERED, (240, reads)), (Some(3), false));
+            }
+        }
+    }
+
+    #[test]
+    fn refreshes_are_in_the_counter_and_it_is_believed_if_nobody_else_read() {
+        let requests = |counted| requests(Strategy::Prepopulate, ALL_ANSWERED, counted);
+        assert_eq!(requests((5, Some(1))), (Some(5), false));
+        assert_eq!(requests((5, Some(2))), (Some(3), true), "others read too");
+        assert_eq!(requests((5, None)), (Some(3), true), "the page was started again");
+    }
+
+    #[test]
+    fn what_did_not_reach_its_source_is_no_request_that_it_answered() {
+        let broken = Asked {
+            new: 1,
+            not_modified: 0,
+            failed: 1,
+        };
+        assert_eq!(requests(Strategy::None, broken, (240, Some(80))), (Some(1), true));
     }
 }

@@ -252,7 +252,49 @@ pub fn change(source: Source, account: &Account, number: u64) -> Change {
 
 #[cfg(test)]
 mod tests {
+    use stack::{Incarnation, PageHead};
+
     use super::*;
+
+    /// A whole page whose three parts were asked for; `collapsed` if by another reader.
+    fn page(collapsed: bool) -> PageAnswer {
+        let version = Version {
+            incarnation: Incarnation(0xaa),
+            revision: 3,
+            nonce: 1,
+        };
+        let (sent, sent_at) = (Instant::now(), Moment::now());
+        PageAnswer {
+            status: 200,
+            sent,
+            sent_at,
+            received: sent,
+            received_at: sent_at,
+            head: PageHead {
+                fresh_as_of: Some(sent_at),
+                outcome: Some(Outcome::Miss),
+                collapsed,
+                versions: PerSource::from_fn(|_| Some(version)),
+                asked: THREE,
+                ..PageHead::default()
+            },
+            body: Vec::new().into(),
+        }
+    }
+
+    const THREE: Asked = Asked {
+        new: 3,
+        not_modified: 0,
+        failed: 0,
+    };
+
+    #[test]
+    fn requests_for_a_shared_composition_are_those_of_the_reader_who_began_it() {
+        let began = Answer::new(7, &page(false)).unwrap();
+        let shared = Answer::new(7, &page(true)).unwrap();
+        assert_eq!((began.collapsed, began.requests), (false, THREE));
+        assert_eq!((shared.collapsed, shared.requests), (true, Asked::default()));
+    }
 
     #[test]
     fn each_source_has_its_change_and_an_account_without_endpoints_changes_itself() {

@@ -67,7 +67,7 @@ impl Tally {
     }
 
     /// A read was answered.
-    pub(super) fn answered(&mut self, arrival: Arrival, read: &ReadOutcome) {
+    pub(crate) fn answered(&mut self, arrival: Arrival, read: &ReadOutcome) {
         let (answer, judgement, counts) = (&read.answer, read.judgement, &mut self.counts);
         // What says of itself that it is stale deceives nobody.
         let behind = judgement.behind.filter(|_| !answer.marked);
@@ -117,11 +117,6 @@ impl Tally {
     /// A change was acknowledged.
     pub(super) fn written(&mut self) {
         self.counts.writes += 1;
-    }
-
-    /// What the services did for it.
-    pub const fn work(&self) -> &Work {
-        &self.counts.work
     }
 
     /// Notes what the services did for it.
