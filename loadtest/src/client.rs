@@ -297,13 +297,43 @@ mod tests {
     }
 
     #[test]
-    fn each_source_has_its_change_and_an_account_without_endpoints_changes_itself() {
-        let account = |endpoints| Account { id: 7, endpoints };
+    fn each_source_has_its_change_and_endpoints_take_turns() {
+        let account = Account {
+            id: 7,
+            endpoints: vec![70, 71],
+        };
+        let sample = NewSample {
+            endpoint_id: 71,
+            at: None,
+            state: State::Up,
+            status_code: 200,
+            response_ms: 3,
+        };
+        let expected = [
+            (
+                Source::Accounts,
+                Change::describe_account(7, "Of a load test: change 3."),
+            ),
+            (
+                Source::Endpoints,
+                Change::rename_endpoint(7, 71, "endpoint, change 3"),
+            ),
+            (Source::Metrics, Change::record(7, &[sample])),
+        ];
+        for (source, expected) in expected {
+            assert_eq!(change(source, &account, 3), expected);
+            assert_ne!(change(source, &account, 4), expected, "endpoint 70");
+        }
+    }
+
+    #[test]
+    fn an_account_without_endpoints_changes_itself() {
+        let bare = Account {
+            id: 7,
+            endpoints: Vec::new(),
+        };
         for source in Source::ALL {
-            let [one, next] = [3, 4].map(|number| change(source, &account(vec![70, 71]), number));
-            assert_eq!((one.source, one.account), (source, Some(7)));
-            assert_ne!(one, next, "what it says is different each time");
-            assert_eq!(change(source, &account(Vec::new()), 3).source, Source::Accounts);
+            assert_eq!(change(source, &bare, 3).source, Source::Accounts);
         }
     }
 }

@@ -1,18 +1,21 @@
 //! A client of the sources: the tools have no other way in.
 
+mod change;
+
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use bytes::Bytes;
-use reqwest::{Client, Method, RequestBuilder, Response, StatusCode};
+use reqwest::{Client, RequestBuilder, Response, StatusCode};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use crate::data::State;
 use crate::http::{Unanswered, client};
 use crate::version::versions_in_token;
 use crate::{Moment, PerSource, Source, Version, Window};
+
+pub use self::change::{Change, LARGEST_BATCH, NewSample};
 
 /// An account's number, given by the accounts service.
 pub type AccountId = u64;
@@ -26,9 +29,6 @@ pub type Revision = u64;
 /// The most accounts that the accounts service lists at once.
 const MOST_LISTED: u16 = 100;
 
-/// The most samples that the metrics service takes at once.
-pub const LARGEST_BATCH: usize = 1000;
-
 /// How long a source may take to answer, unless a client says otherwise.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -37,19 +37,6 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub struct SourceClient {
     http: Client,
     roots: PerSource<String>,
-}
-
-/// What is asked of a source: each makes a new revision of the account there.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Change {
-    /// Who is asked.
-    pub source: Source,
-    /// Whose data changes; none for an account that is created.
-    pub account: Option<AccountId>,
-    method: Method,
-    /// Below the account, or below the list of them.
-    path: String,
-    body: Option<Value>,
 }
 
 /// A change that its source has committed.
@@ -84,22 +71,6 @@ pub struct Fragment {
     pub injected_ms: Option<u64>,
     /// The document.
     pub body: Value,
-}
-
-/// A sample on its way to the metrics service.
-#[derive(Clone, Copy, Debug, Serialize)]
-pub struct NewSample {
-    /// What was checked.
-    pub endpoint_id: EndpointId,
-    /// When, as RFC 3339; without it, the service's own now.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub at: Option<jiff::Timestamp>,
-    /// How it was found.
-    pub state: State,
-    /// The HTTP status, 0 if no answer came.
-    pub status_code: u16,
-    /// How long the answer took.
-    pub response_ms: u32,
 }
 
 /// An account as it is listed.
@@ -162,96 +133,6 @@ struct AccountList {
 #[derive(Deserialize)]
 struct EndpointList {
     endpoints: Vec<Created>,
-}
-
-impl Change {
-    /// Creates an account.
-    pub fn create_account(name: &str, description: &str) -> Self {
-        let body = json!({ "name": name, "description": description });
-        Self {
-            account: None,
-            ..Self::of(Source::Accounts, 0, Method::POST, "", Some(body))
-        }
-    }
-
-    /// Gives an account another name.
-    pub fn rename_account(account: AccountId, name: &str) -> Self {
-        Self::of(
-            Source::Accounts,
-            account,
-            Method::PATCH,
-            "",
-            Some(json!({ "name": name })),
-        )
-    }
-
-    /// Gives an account another description.
-    pub fn describe_account(account: AccountId, description: &str) -> Self {
-        let body = json!({ "description": description });
-        Self::of(Source::Accounts, account, Method::PATCH, "", Some(body))
-    }
-
-    /// Deletes an account; the other sources follow.
-    pub fn delete_account(account: AccountId) -> Self {
-        Self::of(Source::Accounts, account, Method::DELETE, "", None)
-    }
-
-    /// Adds an endpoint to an account.
-    pub fn add_endpoint(account: AccountId, name: &str, url: &str) -> Self {
-        let body = json!({ "name": name, "url": url });
-        Self::of(Source::Endpoints, account, Method::POST, "/endpoints", Some(body))
-    }
-
-    /// Gives an endpoint another name.
-    pub fn rename_endpoint(account: AccountId, endpoint: EndpointId, name: &str) -> Self {
-        let path = format!("/endpoints/{endpoint}");
-        Self::of(
-            Source::Endpoints,
-            account,
-            Method::PATCH,
-            &path,
-            Some(json!({ "name": name })),
-        )
-    }
-
-    /// Removes an endpoint from an account.
-    pub fn remove_endpoint(account: AccountId, endpoint: EndpointId) -> Self {
-        Self::of(
-            Source::Endpoints,
-            account,
-            Method::DELETE,
-            &format!("/endpoints/{endpoint}"),
-            None,
-        )
-    }
-
-    /// Records one batch of samples, at most [`LARGEST_BATCH`] of them.
-    pub fn record(account: AccountId, samples: &[NewSample]) -> Self {
-        let body = json!({ "samples": samples });
-        Self::of(Source::Metrics, account, Method::POST, "/samples", Some(body))
-    }
-
-    fn of(source: Source, account: AccountId, method: Method, path: &str, body: Option<Value>) -> Self {
-        Self {
-            source,
-            account: Some(account),
-            method,
-            path: path.to_owned(),
-            body,
-        }
-    }
-
-    fn request(&self, http: &Client, root: &str) -> RequestBuilder {
-        let account = self.account.map(|id| format!("/{id}")).unwrap_or_default();
-        let request = http.request(
-            self.method.clone(),
-            format!("{root}/accounts{account}{}", self.path),
-        );
-        match &self.body {
-            Some(body) => request.json(body),
-            None => request,
-        }
-    }
 }
 
 impl Acknowledged {
