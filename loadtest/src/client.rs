@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use reqwest::StatusCode;
 use stack::data::State;
 use stack::http::Unanswered;
-use stack::sources::{Acknowledged, Change, NewSample, SourceClient};
+use stack::sources::{self, Acknowledged, Change, NewSample, SourceClient};
 use stack::{
     Asked, Moment, Outcome, PageAnswer, PageClient, PageRequest, PerSource, ReadError, Source, Version,
 };
@@ -133,6 +133,15 @@ impl From<ReadError> for Failure {
     }
 }
 
+impl From<sources::Failure> for Failure {
+    fn from(failure: sources::Failure) -> Self {
+        match failure {
+            sources::Failure::Unanswered { why, .. } => why.into(),
+            sources::Failure::Refused { status, .. } => Self::Status(status.as_u16()),
+        }
+    }
+}
+
 /// One client of the page and of the sources; copies share its connections.
 #[derive(Clone, Debug)]
 pub struct Client {
@@ -168,12 +177,7 @@ impl Client {
 
     /// Makes a change, and waits until its source has committed it.
     pub async fn change(&self, change: &Change) -> Result<Write, Failure> {
-        let acknowledged = self.sources.change(change).await;
-        let acknowledged = acknowledged.map_err(|failure| match failure.status {
-            Some(status) => Failure::Status(status.as_u16()),
-            None => Failure::Other(failure.to_string()),
-        })?;
-        Write::new(change, &acknowledged)
+        Write::new(change, &self.sources.change(change).await?)
     }
 }
 
@@ -297,6 +301,41 @@ mod tests {
     }
 
     #[test]
+    fn a_change_that_failed_is_counted_by_what_became_of_it() {
+        let unanswered = |why| sources::Failure::Unanswered {
+            service: "accounts",
+            why,
+        };
+        let refused = sources::Failure::Refused {
+            service: "accounts",
+            status: StatusCode::SERVICE_UNAVAILABLE,
+            problem: String::new(),
+            words: String::new(),
+        };
+        for (failure, expected) in [
+            (unanswered(Unanswered::Timeout), Failure::Timeout),
+            (unanswered(Unanswered::Unreachable), Failure::Connection),
+            (unanswered(Unanswered::Broken), Failure::Connection),
+            (refused, Failure::Status(503)),
+        ] {
+            assert_eq!(Failure::from(failure), expected);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_change_without_a_connection_is_a_lost_connection() {
+        let nobody = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let root = format!("http://{}", nobody.local_addr().unwrap());
+        drop(nobody);
+        let client = Client::new(Addresses {
+            page: root.clone(),
+            sources: PerSource::from_fn(|_| root.clone()),
+        });
+        let failed = client.change(&Change::rename_account(7, "a")).await;
+        assert_eq!(failed.unwrap_err(), Failure::Connection);
+    }
+
+    #[test]
     fn each_source_has_its_change_and_endpoints_take_turns() {
         let account = Account {
             id: 7,
@@ -322,7 +361,7 @@ mod tests {
         ];
         for (source, expected) in expected {
             assert_eq!(change(source, &account, 3), expected);
-            assert_ne!(change(source, &account, 4), expected, "endpoint 70");
+            assert_ne!(change(source, &account, 4), expected, "the next is another");
         }
     }
 

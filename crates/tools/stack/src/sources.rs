@@ -1,6 +1,8 @@
 //! A client of the sources: the tools have no other way in.
 
 mod change;
+#[cfg(test)]
+mod tests;
 
 use std::time::{Duration, Instant};
 
@@ -85,16 +87,29 @@ pub struct ListedAccount {
     pub description: String,
 }
 
-/// Why a service did not do what it was asked to, in words: somebody may have broken it on purpose.
+/// Why a service did not do what it was asked to: somebody may have broken it on purpose.
 #[derive(Debug, thiserror::Error)]
-#[error("{service} {what}")]
-pub struct Failure {
-    service: &'static str,
-    what: String,
-    /// What it answered, if it did.
-    pub status: Option<StatusCode>,
-    /// The type of the problem that it answered with; empty if it gave none.
-    pub problem: String,
+pub enum Failure {
+    /// No answer came.
+    #[error("{service} {why}")]
+    Unanswered {
+        /// Who was asked.
+        service: &'static str,
+        /// What became of the request.
+        why: Unanswered,
+    },
+    /// It answered with another status than 2xx.
+    #[error("{service} answered {status}: {words}")]
+    Refused {
+        /// Who was asked.
+        service: &'static str,
+        /// The status.
+        status: StatusCode,
+        /// The type of the problem that it answered with; empty if it gave none.
+        problem: String,
+        /// What the problem says; empty as well.
+        words: String,
+    },
 }
 
 /// RFC 9457, as far as a person wants to read it.
@@ -299,30 +314,27 @@ impl SourceClient {
 
 /// Sends, and turns every answer that is no success into what the service said.
 pub async fn send(service: &'static str, request: RequestBuilder) -> Result<Response, Failure> {
-    let answer = request.send().await.map_err(|error| Failure {
+    let answer = request.send().await.map_err(|error| Failure::Unanswered {
         service,
-        what: Unanswered::from(error).to_string(),
-        status: None,
-        problem: String::new(),
+        why: error.into(),
     })?;
     let status = answer.status();
     if status.is_success() {
         return Ok(answer);
     }
     let problem: Problem = answer.json().await.unwrap_or_default();
-    let kind = problem.r#type.clone();
-    Err(Failure {
+    Err(Failure::Refused {
         service,
-        what: format!("answered {status}: {}", problem.words()),
-        status: Some(status),
-        problem: kind,
+        status,
+        problem: problem.r#type.clone(),
+        words: problem.words(),
     })
 }
 
 impl Failure {
     /// Whether the service answered that the request was wrong.
     pub fn declined(&self) -> bool {
-        self.status.is_some_and(|status| status.is_client_error())
+        matches!(self, Self::Refused { status, .. } if status.is_client_error())
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use stack::data::State;
-use stack::sources::{Acknowledged as Committed, Change, NewSample, SourceClient};
+use stack::sources::{Acknowledged as Committed, Change, Failure, NewSample, SourceClient};
 use stack::{Moment, PerSource, Random, Source, one_of};
 
 use crate::client::Token;
@@ -151,7 +151,7 @@ impl Writer {
         let sent_at = Moment::now();
         match self.sources.change(&change).await {
             Ok(committed) => self.acknowledged(what, serial, &committed),
-            Err(refused) if refused.problem.ends_with("another-publisher") => {
+            Err(Failure::Refused { problem, .. }) if problem.ends_with("another-publisher") => {
                 self.recorder.refused();
                 None
             }
