@@ -41,7 +41,7 @@ pub struct PageAnswer {
     pub body: Bytes,
 }
 
-/// Why a read brought no page.
+/// Why a read brought no page, or not the part of one.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ReadError {
     /// No answer came.
@@ -50,7 +50,7 @@ pub enum ReadError {
     /// Another status than 200 and 404.
     #[error("answers {0}")]
     Refused(u16),
-    /// What came is no page: what is wrong with it.
+    /// What came is no such thing: what is wrong with it.
     #[error("{0}")]
     Nonsense(String),
 }

@@ -15,7 +15,7 @@ use serde_json::Value;
 
 use crate::http::{Unanswered, client};
 use crate::version::versions_in_token;
-use crate::{Moment, PerSource, Source, Version, Window};
+use crate::{Moment, PerSource, ReadError, Source, Version, Window};
 
 pub use self::change::{Change, LARGEST_BATCH, NewSample};
 
@@ -210,19 +210,19 @@ impl SourceClient {
         source: Source,
         account: AccountId,
         window: Window,
-    ) -> Result<Fragment, Unanswered> {
+    ) -> Result<Fragment, ReadError> {
         let path = source.part_path(account, window);
         let answer = self
             .http
             .get(format!("{}{path}", self.roots[source]))
             .send()
             .await?;
-        let injected = header(&answer, "server-timing").strip_prefix("injected;dur=");
+        let injected_ms = injected_ms(header(&answer, "server-timing"))?;
         Ok(Fragment {
             status: answer.status(),
             version: Version::in_tag(header(&answer, "etag")),
             claims: answer.headers().contains_key("feed-claim"),
-            injected_ms: injected.and_then(|milliseconds| milliseconds.parse().ok()),
+            injected_ms,
             body: answer.json().await?,
         })
     }
@@ -346,6 +346,16 @@ impl Problem {
         let said = self.detail.or(self.title).into_iter().chain(fields);
         said.collect::<Vec<_>>().join("; ")
     }
+}
+
+/// What a source says of its own slowness; none if it says nothing of it.
+fn injected_ms(server_timing: &str) -> Result<Option<u64>, ReadError> {
+    let Some(milliseconds) = server_timing.strip_prefix("injected;dur=") else {
+        return Ok(None);
+    };
+    let milliseconds = milliseconds.parse();
+    let milliseconds = milliseconds.map_err(|_| ReadError::Nonsense(format!("says {server_timing}")))?;
+    Ok(Some(milliseconds))
 }
 
 fn header<'a>(answer: &'a Response, name: &str) -> &'a str {

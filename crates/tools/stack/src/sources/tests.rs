@@ -1,5 +1,7 @@
 use axum::Router;
+use axum::extract::Path;
 use axum::http::StatusCode;
+use axum::routing::get;
 use tokio::net::TcpListener;
 
 use super::*;
@@ -57,3 +59,32 @@ async fn a_refusal_says_what_the_problem_says() {
     );
     assert!(matches!(refused, Failure::Refused { problem, .. } if problem == "a:b"));
 }
+
+#[tokio::test]
+async fn slowness_that_cannot_be_read_is_an_error_and_not_none() {
+    let listener = TcpListener::bind(local(0)).await.unwrap();
+    let sources = client_of(&listener);
+    let router = Router::new().route(
+        "/accounts/{timing}",
+        get(async |Path(account): Path<usize>| ([("server-timing", TIMINGS[account])], "{}")),
+    );
+    tokio::spawn(async { axum::serve(listener, router).await });
+    let mut found = Vec::new();
+    for account in 0..TIMINGS.len() as u64 {
+        let fragment = sources.fragment(Source::Accounts, account, Window::Day).await;
+        found.push(fragment.map(|fragment| fragment.injected_ms));
+    }
+    let nonsense = |timing| Err(ReadError::Nonsense(format!("says {timing}")));
+    assert_eq!(
+        found,
+        [Ok(Some(30)), Ok(None), nonsense(TIMINGS[2]), nonsense(TIMINGS[3])]
+    );
+}
+
+/// What the source of an account says, by its number.
+const TIMINGS: [&str; 4] = [
+    "injected;dur=30",
+    "db;dur=30",
+    "injected;dur=0.5",
+    "injected;dur=",
+];
