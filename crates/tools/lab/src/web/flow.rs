@@ -103,12 +103,14 @@ fn read(subject: &str, headers: &HeaderMap) -> Option<Flowed> {
     if account == "watermark" {
         return None;
     }
+    let event_type = text("ce-type")?;
     Some(Flowed {
         id: text("ce-id")?,
         time: text("ce-time")?,
         source: source.to_owned(),
         account: account.to_owned(),
-        kind: event_of_type(&text("ce-type")?)?.to_owned(),
+        // A type that the lab does not know is shown as it came: the event did pass.
+        kind: event_of_type(&event_type).unwrap_or(&event_type).to_owned(),
         revision: text("ce-revision")?,
         trace_id: text("traceparent").and_then(|parent| parent.split('-').nth(1).map(str::to_owned)),
     })
@@ -120,13 +122,12 @@ mod tests {
 
     use super::*;
 
-    #[test]
-    fn an_event_is_read_from_its_headers_and_a_watermark_is_none() {
+    fn headers(event_type: &str) -> HeaderMap {
         let mut headers = HeaderMap::new();
         for (name, value) in [
             ("ce-id", "accounts:1:2"),
             ("ce-time", "2026-11-23T08:00:00Z"),
-            ("ce-type", &event_type("account.updated")),
+            ("ce-type", event_type),
             ("ce-revision", "3"),
             (
                 "traceparent",
@@ -135,6 +136,12 @@ mod tests {
         ] {
             headers.insert(name, value);
         }
+        headers
+    }
+
+    #[test]
+    fn an_event_is_read_from_its_headers_and_a_watermark_is_none() {
+        let headers = headers(&event_type("account.updated"));
         let flowed = read("events.accounts.7", &headers).unwrap();
         assert_eq!(
             (flowed.account.as_str(), flowed.kind.as_str()),
@@ -145,5 +152,16 @@ mod tests {
             Some("0af7651916cd43dd8448eb211c80319c")
         );
         assert_eq!(read("events.accounts.watermark", &headers), None);
+    }
+
+    #[test]
+    fn an_event_of_a_type_that_is_not_ours_is_shown_by_its_whole_type() {
+        for other in [
+            "org.example.account.merged.v1",
+            "dev.reliable-caching.account.updated.v2",
+        ] {
+            let flowed = read("events.accounts.7", &headers(other)).unwrap();
+            assert_eq!((flowed.account.as_str(), flowed.kind.as_str()), ("7", other));
+        }
     }
 }
