@@ -203,11 +203,14 @@ impl<T, E> PerSource<Result<T, E>> {
     }
 }
 
-impl<T: Default, const N: usize> From<[T; N]> for PerSource<T> {
-    /// Those of the first sources, in the order of [`SOURCES`]; what is left has the default.
-    fn from(first: [T; N]) -> Self {
-        let mut first = first.into_iter();
-        Self::from_fn(|_| first.next().unwrap_or_default())
+/// Exactly one for each source, in the order of [`SOURCES`]: none can be left out.
+///
+/// ```compile_fail,E0277
+/// let forgotten = stack::PerSource::from(["of accounts", "of endpoints"]);
+/// ```
+impl<T> From<[T; COUNT]> for PerSource<T> {
+    fn from(all: [T; COUNT]) -> Self {
+        Self(all)
     }
 }
 

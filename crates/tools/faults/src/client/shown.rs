@@ -1,7 +1,7 @@
 //! What the body of a page shows, held against its headers.
 
 use serde::Deserialize;
-use stack::{PageAnswer, PerSource};
+use stack::{PageAnswer, PerSource, Source};
 
 use crate::history::Part;
 
@@ -70,15 +70,25 @@ type Shown = (u64, Option<u64>);
 
 fn shown(body: &[u8]) -> Result<PerSource<Option<Shown>>, String> {
     let page: Page<'_> = serde_json::from_slice(body).map_err(|error| error.to_string())?;
-    let parts = [
-        page.account.map(|part| (part.revision, serial(part.name))),
-        page.endpoints.map(|part| {
-            let serials = part.endpoints.iter().filter_map(|endpoint| serial(endpoint.name));
-            (part.revision, serials.max())
-        }),
-        page.metrics.map(|part| (part.revision, None)),
-    ];
-    Ok(parts.into())
+    Ok(PerSource::from_fn(|source| page.part(source)))
+}
+
+impl Page<'_> {
+    /// What it shows of a source's part; none if that is missing.
+    fn part(&self, source: Source) -> Option<Shown> {
+        match source {
+            Source::Accounts => {
+                let part = self.account.as_ref()?;
+                Some((part.revision, serial(part.name)))
+            }
+            Source::Endpoints => {
+                let part = self.endpoints.as_ref()?;
+                let serials = part.endpoints.iter().filter_map(|endpoint| serial(endpoint.name));
+                Some((part.revision, serials.max()))
+            }
+            Source::Metrics => Some((self.metrics.as_ref()?.revision, None)),
+        }
+    }
 }
 
 /// The number in `name #17`.
@@ -90,7 +100,7 @@ fn serial(name: &str) -> Option<u64> {
 mod tests {
     use std::time::Instant;
 
-    use stack::{Incarnation, Moment, PageHead, Source, Version};
+    use stack::{Incarnation, Moment, PageHead, Version};
 
     use super::*;
 
