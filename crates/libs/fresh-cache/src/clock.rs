@@ -1,7 +1,7 @@
 //! Time, as the cache sees it: one clock that can be compared with others, one that only moves forward.
 //!
-//! Dates that are said to a client come from the wall clock. Everything that expires is counted on the
-//! monotonic clock, which no administrator can set back.
+//! Dates for clients come from the wall clock. Everything that expires is counted on the monotonic clock, which nobody can
+//! set back.
 
 use std::fmt::{self, Debug};
 use std::sync::Arc;
@@ -75,10 +75,10 @@ impl fmt::Display for Moment {
     }
 }
 
-/// A moment as it was noted: on the wall clock, to be told to others, and on the monotonic one, which nobody sets.
+/// A moment, noted on both clocks: on the wall clock, for others, and on the monotonic clock, which nobody sets.
 ///
-/// It is told as the earlier of two (rule 23): what the wall clock said then, and the present wall clock less the monotonic time
-/// since. If the wall clock is set back, no old date becomes true again. If the machine slept, the monotonic clock stood still,
+/// An answer states the earlier of two moments (rule 23): what the wall clock said then, and what it says now less the monotonic
+/// time since. If the wall clock is set back, no old date becomes true again. If the machine slept, the monotonic clock stood still,
 /// and the first of the two counts. Ordered by the monotonic clock. [`Date::default`] stands for "no date
 /// known".
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -89,20 +89,20 @@ pub struct Date {
     pub moment: Moment,
 }
 
-/// Two clocks are not read at once: by so much they may seem to have moved against each other though none was set. It is the
-/// error of every date that is told after a clock was set back.
+/// The two clocks are read one after the other, so they may seem to differ by this much although nobody set one. It is the
+/// error of every date that is stated after a clock was set back.
 const APART: Duration = Duration::from_micros(100);
 
 impl Date {
     /// Now, on both clocks.
     pub(crate) fn now(clock: &dyn Clock) -> Self {
-        // The monotonic clock first: if the thread is paused in between, the date is the earlier for it, never the later.
+        // The monotonic clock first: if the thread is paused in between, the date becomes earlier, never later.
         let monotonic = clock.monotonic();
         let moment = clock.now();
         Self { monotonic, moment }
     }
 
-    /// What this date is called at a later time; the epoch if it is unknown.
+    /// The moment that an answer at this later time states for the date; the epoch if the date is unknown.
     pub(crate) fn told_at(self, now: Moment, monotonic: Duration) -> Moment {
         if self == Self::default() {
             return Moment::default();

@@ -44,7 +44,7 @@ impl<'a, E> Consistency<'a, E> {
     }
 }
 
-// By hand: what a derive makes is for an `E` that is `Copy` alone.
+// By hand: a derive would require `E: Copy`.
 impl<E> Clone for Consistency<'_, E> {
     fn clone(&self) -> Self {
         *self
@@ -62,8 +62,8 @@ pub struct Token<E> {
     pub entity: E,
     /// The version.
     pub version: Version,
-    /// Who published for the source when it was told; `None` if nobody did for certain. It says how far the revisions of a fragment
-    /// that is kept compare with it: a database may have been set back in between.
+    /// The source's claim when it gave out the version; `None` if it was not certain. The revision of a kept fragment is compared
+    /// with the token's only if both state the same claim: a database may have been set back in between.
     pub claim: Option<Claim>,
 }
 

@@ -19,8 +19,8 @@ pub enum Fetched<B> {
     New {
         /// The state that the body shows.
         version: Version,
-        /// Whose feed vouches for the answer; `None` if nobody's does, because the source cannot tell that it is the one
-        /// who publishes. Then it counts for a second, like every answer of a source that is not trusted.
+        /// The claim of the publisher that answered; `None` if the process is not certain that it is the publisher. Then no
+        /// watermark counts for the answer, and it is fresh for a second, like every answer of a source that is not trusted.
         claim: Option<Claim>,
         /// The answer itself.
         body: B,
@@ -28,11 +28,11 @@ pub enum Fetched<B> {
         /// depend on the clock.
         valid_for: Option<Duration>,
     },
-    /// The fragment that was asked about still is the answer, word for word.
+    /// The fragment that was asked about is still the answer, byte for byte.
     NotModified {
         /// As in [`Fetched::New`].
         claim: Option<Claim>,
-        /// As in [`Fetched::New`]; `None` leaves in force what was known of it.
+        /// As in [`Fetched::New`]; `None` keeps what the fragment had before.
         valid_for: Option<Duration>,
     },
 }
@@ -67,8 +67,8 @@ pub struct EventFragment {
     /// The answer as the source wrote it; [`Loader::read_event`](crate::Loader::read_event) makes a body of it.
     pub data: Bytes,
     /// When the mutation was committed, by the source's clock: everything committed before is in the data. It dates what was
-    /// [remembered](crate::FreshCache::remember). An event of the feed dates nothing: how long ago a clock said so is not
-    /// known, and the next watermark is near.
+    /// [remembered](crate::FreshCache::remember). An event of the feed dates nothing: it may have been
+    /// under way for an unknown time, and the next watermark gives a date soon.
     pub committed: Moment,
 }
 
@@ -90,7 +90,7 @@ pub struct Fragment<B> {
     pub source: SourceId,
     /// The state that the body shows.
     pub version: Version,
-    /// Whose feed vouches for it: as the answer stated that brought or last confirmed it.
+    /// The claim that was stated by the answer that brought or last confirmed it: only watermarks of this claim count for it.
     pub claim: Option<Claim>,
     /// The answer itself.
     pub body: B,
@@ -185,8 +185,8 @@ impl<B> Fragment<B> {
     ///
     /// Within a history: the content of the higher revision (of equal ones, the body that is valid longer), the higher position,
     /// the later start. That is sound because a higher revision reflects all that a lower one does, so the evidence for the
-    /// lower one is evidence for the higher one. Between two histories nothing can be mixed: the one asked for later wins
-    /// whole. Only answers that state the same claim are known to be of one history.
+    /// lower one is evidence for the higher one. Two histories are never mixed: the fragment that was requested later replaces the
+    /// other. Only answers that state the same claim are known to be of one history.
     #[must_use]
     pub fn merge(self, other: Self) -> Self {
         if !self.shares_history(&other) {
@@ -221,7 +221,7 @@ impl<B> Fragment<B> {
             && (one.revision != two.revision || one.nonce == two.nonce)
     }
 
-    /// What decides between histories; the last fields only make a tie come out the same from both sides.
+    /// What decides between histories. The last fields only break ties, so that the order of the two does not matter.
     fn recency(&self) -> impl Ord {
         let Version {
             incarnation,
@@ -259,14 +259,14 @@ impl<B> Fragment<B> {
 pub enum FragmentState<B> {
     /// The source's answer, fresh when the page was composed, or fetched for it.
     Current(Fragment<B>),
-    /// The source could not be asked: this is what it said last.
+    /// The source gave no answer: this is the last one known.
     Stale {
         /// What was known.
         fragment: Fragment<B>,
         /// Why it could not be renewed, for people to read.
         reason: String,
     },
-    /// The source could not be asked, and nothing that may be shown is known.
+    /// The source gave no answer, and no earlier one may be shown.
     Missing {
         /// Why, for people to read.
         reason: String,

@@ -16,13 +16,13 @@ use crate::fragment::FragmentMeta;
 pub(crate) enum StaleReason {
     /// An event or a loss was applied after its request began.
     Overtaken,
-    /// The time is over for which it is valid by itself.
+    /// It was valid for a limited time ([`Fetched::New`](crate::Fetched::New)), which is over.
     Expired,
-    /// Its source is not trusted, or for another publisher's answers only, and was not asked just now.
+    /// Its source is not trusted, or the last watermark is another publisher's; and the source was not asked just now.
     Untrusted,
     /// It was stale or missing when the page was composed.
     Degraded,
-    /// The strategy asks the source whatever is known.
+    /// The strategy asks the source at every read.
     Unconfirmed,
 }
 
@@ -61,7 +61,7 @@ impl<'a> FreshnessCheck<'a> {
         self.now
     }
 
-    /// The same, to be noted.
+    /// The time of this check, on both clocks.
     pub(crate) const fn date(&self) -> Date {
         Date {
             monotonic: self.monotonic,
@@ -69,12 +69,12 @@ impl<'a> FreshnessCheck<'a> {
         }
     }
 
-    /// The same, on the clock that is never set.
+    /// The time of this check, on the monotonic clock.
     pub(crate) const fn monotonic(&self) -> Duration {
         self.monotonic
     }
 
-    /// What was applied, for questions that are not about one fragment's freshness.
+    /// The feed's state, for questions that are not about one fragment's freshness.
     pub(crate) const fn feed(&self) -> &FeedState {
         self.feed
     }
@@ -101,7 +101,7 @@ impl<'a> FreshnessCheck<'a> {
         }
     }
 
-    /// What a date is called now.
+    /// The moment that an answer states for a date.
     pub(crate) fn tell(&self, date: Date) -> Moment {
         date.told_at(self.now, self.monotonic)
     }

@@ -1,7 +1,7 @@
 #![doc = include_str!("../README.md")]
 
-// From the bottom up: each module uses those above it; only `load` and `shared` need each other, and `shared` the queue of
-// `refresh`. A hit goes the other way: it begins in `cache` and goes down to `feed`. A miss goes on into `load`.
+// In reading order: each module uses those above it. Two exceptions: `load` and `shared` use each other, and `shared` uses the
+// queue of `refresh`. To follow a hit, begin in `cache` and go up to `feed`. A miss goes on into `load`.
 mod clock;
 mod counter;
 pub mod feed;

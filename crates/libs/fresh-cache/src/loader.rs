@@ -55,10 +55,11 @@ pub trait Loader: Send + Sync + 'static {
         known: Option<&Fragment<Self::Body>>,
     ) -> impl Future<Output = Result<Fetched<Self::Body>, Self::Error>> + Send;
 
-    /// The fragments that must not stand beside the others, by their place, each with a reason in words that follow the source's
-    /// name: they tell of another thing than the others do, such as of one that had the same id before. Those of the
-    /// page's fragments that were kept from the cache are then fetched too, once; what is still named after that is left out of
-    /// the page, which is marked. By default none.
+    /// The fragments that contradict the others, such as those of a deleted entity whose id was used again: the index of each, and
+    /// a reason in words that follow the source's name.
+    ///
+    /// If there are any, the fragments that the load kept from the cache are fetched too, once. A fragment that still conflicts is
+    /// left out, and the page is marked. By default none.
     fn conflicts(
         &self,
         _key: &Self::Key,
@@ -79,8 +80,8 @@ pub trait Loader: Send + Sync + 'static {
         Vec::new()
     }
 
-    /// Makes the body of a page's fragment of what an event carried; `None` if it is of no use, as it always is if the answer
-    /// depends on the clock. By default it is not.
+    /// Makes the body of a page's fragment from what an event carried; `None` if the event's fragment cannot be used, as always if
+    /// the answer depends on the clock. By default `None`.
     fn read_event(
         &self,
         _key: &Self::Key,

@@ -7,8 +7,8 @@ pub struct Version {
     pub incarnation: u128,
     /// A counter that the source bumps with every change of the entity.
     pub revision: u64,
-    /// A random number that the change drew: a database that was set back gives out its revisions again, and never this.
-    /// A source whose database cannot be set back unnoticed may leave it at 0.
+    /// A random number that each change draws. A database that was set back uses its revisions a second time, but with other
+    /// nonces. A source whose database cannot be set back unnoticed may leave it at 0.
     pub nonce: u64,
 }
 
@@ -22,8 +22,8 @@ impl Version {
         }
     }
 
-    /// Whether a fragment of this version reflects what was asked for; nothing is known between incarnations, and one revision
-    /// with two nonces is of two histories.
+    /// Whether a fragment of this version reflects the other version. Never between two incarnations, and never for one revision
+    /// with two nonces: these are two histories.
     pub const fn reflects(self, other: Self) -> bool {
         self.incarnation == other.incarnation
             && (self.revision > other.revision

@@ -1,8 +1,8 @@
 //! The small values by which a feed names things: sources, positions, publishers, fences.
 
-/// A source of fragments: its place in the list whose length [`feed::channel`](crate::feed::channel) was given.
+/// A source of fragments, by its number: from 0 up to the number of sources that [`feed::channel`](crate::feed::channel) got.
 ///
-/// Nothing of a source beyond that length is ever trusted or fresh: its fragments are fetched at every read. See
+/// A source beyond that number is never trusted, and its fragments are never fresh: they are fetched at every read. See
 /// [`FeedState::unknown_sources`](crate::FeedState::unknown_sources).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SourceId(pub usize);

@@ -122,14 +122,14 @@ impl FeedState {
         }
     }
 
-    /// Whether the source's last watermark still vouches for it (rule 8).
+    /// Whether the source's last watermark is recent enough (rule 8).
     pub fn trusted(&self, source: SourceId) -> bool {
         let watermarks = self.watermarks();
         watermarks.trusted(source, self.clock().now(), self.clock().monotonic())
     }
 
-    /// Up to this moment all that the source committed has been applied, by its last watermark. `None` before the first watermark
-    /// of the present publisher, and if the last one lies too far in our future.
+    /// The moment of the source's last watermark: everything that the source committed before it has been applied.
+    /// `None` before the first watermark of the present publisher, and if the last one lies too far in our future.
     pub fn watermark(&self, source: SourceId) -> Option<Moment> {
         let date = self.watermarks().complete_until(source)?;
         Some(date.told_at(self.clock().now(), self.clock().monotonic()))
@@ -142,8 +142,8 @@ impl FeedState {
         Position(self.position.load(Ordering::Acquire))
     }
 
-    /// Where the fence of this entity of this source stands. For the two ends alone, which see to it that the entity is named
-    /// by one type: a number has another hash as a `u32` than as a `u64`.
+    /// The index of this entity's fence. Only the two ends of the feed call it: they make sure that both name an entity by one
+    /// type, since a number has another hash as a `u32` than as a `u64`.
     pub(super) fn fence_index<Q: Hash + ?Sized>(&self, source: SourceId, entity: &Q) -> FenceIndex {
         if source.0 >= self.sources.len() {
             self.note_unknown(source);
@@ -157,7 +157,7 @@ impl FeedState {
         FenceIndex { source, index }
     }
 
-    /// How often a source was named that this feed does not have: by a loader's dependencies, or to the
+    /// How often an unknown source was named: by a loader's dependencies, or to the
     /// [`FeedWriter`](crate::FeedWriter).
     ///
     /// More than zero is a mistake in the program: the feed was made for too few sources. It costs requests and never
@@ -184,8 +184,8 @@ impl FeedState {
         &*self.options.clock
     }
 
-    /// A source's date, noted on our two clocks; [`Date::default`] if it lies in our future by more than `clock_skew`. This is
-    /// judged once, on arrival: if the clocks agree later, a date that was wrong stays wrong (rule 23).
+    /// A source's moment, as a date on the two clocks of this host; [`Date::default`] if it is in the future by more than
+    /// `clock_skew`. This is decided once, on arrival: a date that was wrong stays wrong, even if the clocks agree later (rule 23).
     pub(crate) fn believable(&self, told: Moment) -> Date {
         let received = Date::now(self.clock());
         if told > received.moment.saturating_add(self.options.clock_skew) {
@@ -214,11 +214,11 @@ impl FeedState {
 
     /// Whether an event or a loss was applied that a fragment at `position` may not reflect (rule 9).
     pub(crate) fn overtaken(&self, fence: FenceIndex, position: Position) -> bool {
-        // Nobody tells what was lost of a source that is unknown here.
+        // The feed reports no losses of an unknown source, so nothing of it can be fresh.
         if fence.source.0 >= self.sources.len() {
             return true;
         }
-        // Acquire pairs with the releases in `store_fence` and `store_floor`: who sees a fence or a floor also sees the
+        // Acquire pairs with the releases in `store_fence` and `store_floor`: a reader that sees a fence or a floor also sees the
         // position that was stored before it, so that a load begun for this reason is not itself below the fence.
         let of_entity = self.fences[fence.index].load(Ordering::Acquire);
         let floor = self.sources[fence.source.0].floor.load(Ordering::Acquire);
@@ -231,7 +231,7 @@ impl FeedState {
         self.deletions[fence.index].load(Ordering::Acquire) > position.0
     }
 
-    /// Everything the sources vouched for, loaded before anything that is checked by it (rule 10).
+    /// A copy of every source's last watermark. A reader makes it before it loads anything that it checks by it (rule 10).
     pub(crate) fn watermarks(&self) -> Watermarks {
         let watermarks = self.sources.iter().map(SourceState::watermark);
         Watermarks::new(watermarks, self.options.trust, self.options.clock_skew)
@@ -252,7 +252,8 @@ impl FeedState {
 
     /// Raises a fence against stale answers too.
     pub(crate) fn store_deletion(&self, fence: FenceIndex, position: u64) {
-        // Release: as for a fence. Stored before the fence, so that who sees the fence of a deletion knows that it is one.
+        // Release: as for a fence. Stored before the fence, so that a reader that sees a deletion's fence also
+        // sees the deletion.
         self.deletions[fence.index].store(position, Ordering::Release);
     }
 
@@ -270,8 +271,8 @@ impl FeedState {
     /// Names another publisher; the former one's T no longer counts.
     pub(crate) fn store_claim(&self, source: SourceId, claim: Claim) {
         self.store_date(source, Date::default());
-        // Before any T of the new claim, which is stored with release; `SourceState::watermark` reads T before the claim. So who
-        // loads that T finds this claim with it, or a later one. It needs no order of its own.
+        // Before any T of the new claim, which is stored with release; `SourceState::watermark` reads T before the claim. So a
+        // reader that loads that T finds this claim with it, or a later one. It needs no order of its own.
         // A reader may load the former publisher's T and then this claim. That does no harm: the T then dates answers that state
         // this claim, and their publisher acknowledges no write before the broker accepts the claim, which is after that T. So
         // all that it acknowledged before T, as an earlier publisher, is in each of its answers.
@@ -285,7 +286,7 @@ impl FeedState {
         state
             .complete_until_monotonic
             .store(micros(date.monotonic), Ordering::Release);
-        // Release, and after every fence and floor applied before it: who loads this T sees them all (rule 10). The last
+        // Release, and after every fence and floor applied before it: a reader that loads this T sees them all (rule 10). The last
         // one received, never the maximum: a source's clock may have been set back (rule 8).
         state
             .complete_until

@@ -1,4 +1,4 @@
-//! What the sources vouch for, loaded at one point of a reader's way.
+//! The last watermark of every source, copied once at the start of a read. T is the moment that a watermark states.
 
 use std::time::Duration;
 
@@ -19,7 +19,8 @@ pub(crate) struct Watermark {
 /// The last watermark of every source.
 #[derive(Debug)]
 pub(crate) struct Watermarks {
-    /// Of the first few sources in place, because every read makes this, and an allocation costs as much as all its checks.
+    /// Those of the first few sources, without an allocation: every read makes this copy, and an allocation costs as much as
+    /// all its checks.
     first: [Watermark; FIRST],
     others: Vec<Watermark>,
     /// The feed's options, in microseconds like all that is compared with them.
@@ -49,7 +50,7 @@ impl Watermarks {
         }
     }
 
-    /// Of a source that is unknown, as of one that never said anything.
+    /// The source's watermark. An unknown source has none, like a source that has sent none yet.
     fn of(&self, source: SourceId) -> Watermark {
         match source.0.checked_sub(FIRST) {
             None => self.first[source.0],
@@ -57,7 +58,7 @@ impl Watermarks {
         }
     }
 
-    /// The source's T, if it said one that can be a date.
+    /// The source's T; `None` if it sent none, or none that can be a date.
     pub(crate) fn complete_until(&self, source: SourceId) -> Option<Date> {
         let date = self.of(source).complete_until;
         // A new publisher sets both halves to zero, and a reader may load one half before that and one after.
@@ -69,8 +70,8 @@ impl Watermarks {
         claim == Some(self.of(source).claim)
     }
 
-    /// Whether the watermark was received a moment ago *and* says so itself, by both clocks (rule 8): receiving is no sign of
-    /// life, since a paused source or a backlog delivers old watermarks.
+    /// Whether the watermark was received a moment ago *and* says so itself, by both clocks (rule 8). Receipt alone is no
+    /// sign of life: a paused source or a backlog delivers old watermarks.
     pub(crate) fn trusted(&self, source: SourceId, now: Moment, monotonic: Duration) -> bool {
         let monotonic = micros(monotonic);
         let received = monotonic.saturating_sub(self.of(source).received_at) < self.trust;

@@ -15,8 +15,8 @@ use crate::clock::Moment;
 /// Every method takes constant time, no lock and no memory, so that the feed never waits for a reader, a fetch or
 /// a composition (rule 5).
 ///
-/// What names a source that the feed does not have may be about any source. So it is taken for a loss of all (rule 7);
-/// only a watermark is ignored. [`FeedState::unknown_sources`] counts both.
+/// A call that names an unknown source may be about any source. So it counts as a loss of all sources (rule 7); only a
+/// watermark is ignored. [`FeedState::unknown_sources`] counts both.
 ///
 /// ```
 /// use fresh_cache::{FeedOptions, Moment, SourceId, feed};
@@ -32,7 +32,7 @@ pub struct FeedWriter<E> {
     state: Arc<FeedState>,
     /// The latest position; the state has the same, for readers.
     position: u64,
-    /// Of which sources any message was applied yet.
+    /// For each source, whether a message of it was applied.
     begun: Box<[bool]>,
     entities: PhantomData<fn(E)>,
 }
@@ -82,8 +82,8 @@ impl<E> FeedWriter<E> {
         }
     }
 
-    /// The source's database is another one than before (rule 4): all that was applied of it is void, its watermark included,
-    /// which the former one said. A stray message of the former is no evidence either, until the next watermark.
+    /// The source's database was replaced by another one (rule 4). Nothing that was applied of the former database counts any
+    /// more, its watermark included. The source is not trusted until the next watermark.
     pub fn replaced(&mut self, source: SourceId) {
         for source in self.named(source) {
             self.lose(source);
@@ -91,11 +91,11 @@ impl<E> FeedWriter<E> {
         }
     }
 
-    /// From here on another publisher speaks for the source. What the former one said vouches for nothing any more, and the
-    /// watermarks that follow vouch only for answers that state this claim.
+    /// From here on another process publishes for the source. The former publisher's watermark counts no more, and the
+    /// watermarks that follow count only for answers that state this claim.
     ///
-    /// Not needed by a source of which there can be only one publisher: its answers state [`Claim::default`], which speaks for
-    /// every source until another one is named here.
+    /// Not needed by a source of which there can be only one publisher: its answers state [`Claim::default`], which is
+    /// every source's claim until another one is named here.
     pub fn claimed(&mut self, source: SourceId, claim: Claim) {
         for source in self.named(source) {
             self.begin(source);
@@ -103,14 +103,14 @@ impl<E> FeedWriter<E> {
         }
     }
 
-    /// Something was missed, and it does not even say of whom (rule 7).
+    /// Something was missed, and it is unknown of which source (rule 7).
     pub fn lost_all(&mut self) {
         for source in 0..self.begun.len() {
             self.lose(SourceId(source));
         }
     }
 
-    /// The source's word: everything it committed before this moment has been published, and was applied before this
+    /// A watermark of the source: everything it committed before this moment has been published, and was applied before this
     /// call or reported [`lost`](Self::lost) (rules 3 and 7).
     pub fn watermark(&mut self, source: SourceId, complete_until: Moment) {
         if source.0 >= self.begun.len() {
