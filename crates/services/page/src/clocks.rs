@@ -11,7 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use opentelemetry::metrics::Meter;
 use opentelemetry::{KeyValue, global};
 
-use crate::source::Source;
+use crate::source::{PerSource, Source};
 
 /// Watermarks in a row, two seconds of them, before a difference is said: one that comes late differs too.
 const IN_A_ROW: u32 = 8;
@@ -28,7 +28,7 @@ const NONE: i64 = i64::MIN;
 #[derive(Debug)]
 pub(crate) struct Clocks {
     allowed: Duration,
-    sources: [Compared; 3],
+    sources: PerSource<Compared>,
 }
 
 #[derive(Debug, Default)]
@@ -113,7 +113,7 @@ fn tell(source: Source, difference: SignedDuration, before: u32, in_a_row: u32) 
     }
 }
 
-fn observe(meter: &Meter, differences: [Arc<AtomicI64>; 3]) {
+fn observe(meter: &Meter, differences: PerSource<Arc<AtomicI64>>) {
     meter
         .f64_observable_gauge("page.clock.difference")
         .with_description("How far the clock here was ahead of the source's at its last watermark, its way here included. Is a clock wrong?")

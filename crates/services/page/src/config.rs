@@ -185,23 +185,21 @@ impl From<RefreshName> for RefreshScope {
 }
 
 impl Config {
-    /// What each source is allowed, by [`Source::index`].
-    pub(crate) fn upstreams(&self) -> [UpstreamOptions; 3] {
-        Source::ALL.map(|source| {
-            let (url, deadline_ms) = match source {
-                Source::Accounts => (&self.accounts_url, self.accounts_deadline_ms),
-                Source::Endpoints => (&self.endpoints_url, self.endpoints_deadline_ms),
-                Source::Metrics => (&self.metrics_url, self.metrics_deadline_ms),
-            };
-            UpstreamOptions {
-                url: url.clone(),
-                deadline: Duration::from_millis(deadline_ms.into()),
-                concurrency: self.upstream_concurrency.into(),
-                waiting: self.upstream_waiting.into(),
-                turn_within: Duration::from_millis(self.upstream_turn_within_ms.into()),
-                body_limit: self.upstream_body_limit,
-            }
-        })
+    /// Where a source is, and what it is allowed.
+    pub(crate) fn upstream(&self, source: Source) -> UpstreamOptions {
+        let (url, deadline_ms) = match source {
+            Source::Accounts => (&self.accounts_url, self.accounts_deadline_ms),
+            Source::Endpoints => (&self.endpoints_url, self.endpoints_deadline_ms),
+            Source::Metrics => (&self.metrics_url, self.metrics_deadline_ms),
+        };
+        UpstreamOptions {
+            url: url.clone(),
+            deadline: Duration::from_millis(deadline_ms.into()),
+            concurrency: self.upstream_concurrency.into(),
+            waiting: self.upstream_waiting.into(),
+            turn_within: Duration::from_millis(self.upstream_turn_within_ms.into()),
+            body_limit: self.upstream_body_limit,
+        }
     }
 }
 
@@ -264,7 +262,8 @@ mod tests {
     #[test]
     fn each_source_gets_its_own_settings() {
         let arguments = ["page", "--endpoints-url=http://h:1/", "--endpoints-deadline-ms=7"];
-        let [accounts, endpoints, metrics] = Config::parse_from(arguments).upstreams();
+        let config = Config::parse_from(arguments);
+        let [accounts, endpoints, metrics] = Source::ALL.map(|source| config.upstream(source));
         assert_eq!(
             (endpoints.url.as_str(), endpoints.deadline),
             ("http://h:1/", Duration::from_millis(7))

@@ -76,7 +76,7 @@ pub struct Service {
 impl Service {
     /// Starts everything but the listening. All of it ends with `stop`, or with what is returned.
     pub async fn start(config: Config, stop: &CancellationToken) -> Result<Self, RunError> {
-        let upstreams = Upstreams::new(config.upstreams());
+        let upstreams = Upstreams::new(|source| config.upstream(source));
         let (feed, writer) = feed::channel(Source::ALL.len(), feed_options(&config));
         let options = |name| cache_options(name, &config);
         let caches = Caches::new(&upstreams, &feed, config.strategy, config.allow_override, options);

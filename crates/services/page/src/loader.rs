@@ -1,4 +1,4 @@
-//! How a page is composed: the three requests it is made of, and the render that joins their answers.
+//! How a page is composed: the requests it is made of, one to each source, and the render that joins their answers.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -14,7 +14,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use crate::fragment::{Fragment, FragmentError};
 use crate::key::{AccountId, PageKey, Window};
 use crate::render::{self, Listed, Page, ShownFragment};
-use crate::source::Source;
+use crate::source::{PerSource, Source};
 use crate::upstream::{Upstream, UpstreamError, UpstreamOptions};
 
 /// Said of a source that has not learned yet that its account is gone.
@@ -29,8 +29,7 @@ const FETCH_BOUNDS: [f64; 14] = [
 #[derive(Clone, Debug)]
 pub(crate) struct Upstreams {
     client: reqwest::Client,
-    /// By [`Source::index`].
-    sources: Arc<[Upstream; 3]>,
+    sources: Arc<PerSource<Upstream>>,
     took: Histogram<f64>,
 }
 
@@ -44,7 +43,7 @@ pub(crate) struct AccountList {
 }
 
 /// Measures the requests to each source from now on: how long they take, how many are under way, and how many wait.
-fn measure(sources: &Arc<[Upstream; 3]>) -> Histogram<f64> {
+fn measure(sources: &Arc<PerSource<Upstream>>) -> Histogram<f64> {
     let meter = global::meter("page");
     let asked = Arc::clone(sources);
     meter
@@ -81,14 +80,10 @@ fn measure(sources: &Arc<[Upstream; 3]>) -> Histogram<f64> {
 }
 
 impl Upstreams {
-    /// Knows the three sources; asks them nothing yet.
-    pub(crate) fn new(options: [UpstreamOptions; 3]) -> Self {
-        let [accounts, endpoints, metrics] = options;
-        let sources = Arc::new([
-            Upstream::new(Source::Accounts, accounts),
-            Upstream::new(Source::Endpoints, endpoints),
-            Upstream::new(Source::Metrics, metrics),
-        ]);
+    /// Knows the sources, each with its options; asks them nothing yet.
+    pub(crate) fn new(options: impl Fn(Source) -> UpstreamOptions) -> Self {
+        let sources = Source::ALL.map(|source| Upstream::new(source, options(source)));
+        let sources = Arc::new(sources);
         Self {
             client: http_edge::client(),
             took: measure(&sources),
@@ -132,26 +127,16 @@ impl Upstreams {
         known: Option<&CachedFragment<Arc<Fragment>>>,
     ) -> Result<Fetched<Arc<Fragment>>, UpstreamError> {
         let upstream = &self.sources[source.index()];
-        let account = key.account;
-        let (address, span_name) = match source {
-            Source::Accounts => (format!("accounts/{account}"), "GET /accounts/{id}"),
-            Source::Endpoints => (
-                format!("accounts/{account}/endpoints"),
-                "GET /accounts/{id}/endpoints",
-            ),
-            Source::Metrics => (
-                format!("accounts/{account}/metrics"),
-                "GET /accounts/{id}/metrics",
-            ),
-        };
+        let info = source.info();
+        let address = format!("accounts/{}{}", key.account, info.path);
         let mut request = self.client.get(upstream.address(&address));
-        if source == Source::Metrics {
+        if info.has_windows {
             request = request.query(&[("window", key.window.as_str())]);
         }
         if let Some(known) = known {
             request = request.header(header::IF_NONE_MATCH, &known.body.tag.text);
         }
-        let response = upstream.send(&self.client, request, span_name).await?;
+        let response = upstream.send(&self.client, request, info.span_name).await?;
         upstream.take(key, known, response).await
     }
 }
@@ -222,12 +207,15 @@ impl Loader for Upstreams {
     }
 
     fn compose(&self, key: &PageKey, fragments: &[FragmentState<Arc<Fragment>>]) -> Page {
-        let shown = |index: usize| ShownFragment {
-            fragment: fragments[index].fragment().map(|fragment| &*fragment.body),
-            claim: fragments[index].fragment().and_then(|fragment| fragment.claim),
-            trouble: fragments[index].reason(),
-        };
-        render::render(key, &[shown(0), shown(1), shown(2)])
+        let shown = Source::ALL.map(|source| {
+            let state = &fragments[source.index()];
+            ShownFragment {
+                fragment: state.fragment().map(|fragment| &*fragment.body),
+                claim: state.fragment().and_then(|fragment| fragment.claim),
+                trouble: state.reason(),
+            }
+        });
+        render::render(key, &shown)
     }
 
     fn weight(&self, page: &Page) -> u32 {

@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 
 use crate::fragment::{Content, Fragment};
 use crate::key::PageKey;
-use crate::source::Source;
+use crate::source::{PerSource, Source};
 use crate::{gzip, headers, token};
 
 mod account;
@@ -47,8 +47,8 @@ pub(crate) struct ShownFragment<'a> {
     pub(crate) trouble: Option<&'a str>,
 }
 
-/// The three fragments, by [`Source::index`].
-pub(crate) type ShownFragments<'a> = [ShownFragment<'a>; 3];
+/// The fragments of a page.
+pub(crate) type ShownFragments<'a> = PerSource<ShownFragment<'a>>;
 
 /// A page as it is kept in the cache.
 #[derive(Debug)]

@@ -10,7 +10,7 @@ use crate::fragment::{Account, Content, Endpoints, Metrics, State, Summary};
 use crate::key::{PageKey, Window};
 use crate::source::Source;
 
-/// What the three fragments say, as far as they are known.
+/// What the fragments say, as far as they are known.
 struct Known<'a> {
     account: Option<&'a Account>,
     endpoints: Option<&'a Endpoints>,
@@ -180,13 +180,11 @@ fn render_troubles(fragments: &ShownFragments<'_>) -> Markup {
 }
 
 fn consequence(source: Source, shown: ShownFragment<'_>) -> String {
-    match (shown.fragment, source) {
-        (Some(fragment), _) => format!(
+    match shown.fragment {
+        Some(fragment) => format!(
             "What it last said, revision {}, is shown.",
             fragment.tag.version.revision
         ),
-        (None, Source::Accounts) => "The name and the description are missing.".to_owned(),
-        (None, Source::Endpoints) => "Names and addresses are missing.".to_owned(),
-        (None, Source::Metrics) => "States and response times are missing.".to_owned(),
+        None => source.info().missing.to_owned(),
     }
 }
