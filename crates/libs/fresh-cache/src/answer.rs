@@ -13,7 +13,7 @@ use crate::page::CachedPage;
 pub struct Answer<L: Loader> {
     /// The page and its fragments.
     pub page: Arc<CachedPage<L>>,
-    /// The page reflects everything its sources committed before this moment; to be rounded down where it is printed.
+    /// The page reflects everything its sources committed before this moment. Round it down when you print it.
     pub fresh_as_of: Moment,
     /// How the answer came about.
     pub outcome: Outcome,
@@ -23,13 +23,13 @@ pub struct Answer<L: Loader> {
     pub composed: Moment,
     /// How long before this answer that was.
     pub age: Duration,
-    /// The entities of which the reader knows a later state than the page shows, though their sources were asked (rule 13). An
-    /// answer with any is to be marked.
+    /// The entities of which the reader knows a later state than the page shows, though their sources were asked (rule 13). Mark
+    /// an answer that has any.
     pub behind: Vec<(SourceId, L::Entity)>,
 }
 
 impl<L: Loader> Answer<L> {
-    /// The fragments that are stale or missing: the source, and why. An answer with any is to be marked.
+    /// The fragments that are stale or missing: the source, and why. Mark an answer that has any.
     pub fn degraded(&self) -> impl Iterator<Item = (SourceId, &str)> {
         self.page.degraded()
     }
@@ -38,7 +38,7 @@ impl<L: Loader> Answer<L> {
 /// How an answer came about, in the terms of RFC 9211.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// The resident page was shown without any request: it was fresh, or marked while a failing source is left alone.
+    /// The resident page was shown without any request: it was fresh, or marked while a failed source is in backoff.
     Hit,
     /// The reader waited for a load.
     Forwarded {

@@ -1,8 +1,8 @@
 //! The audit: resident pages are compared with their sources, because a freshness check is only as good as what it assumes.
 //!
 //! A source that changes without an event, an answer from a lagging replica, a fault in this crate: each leaves a page that
-//! claims to be complete and is not. A source that has something newer is no such case yet, since its event may be on its way;
-//! so every mismatch is looked at a second time, and only what still claims to be complete by then is a confirmed mismatch.
+//! claims to be complete and is not. If a source has something newer, its event may still be under way. So the audit looks
+//! at every mismatch a second time; it is confirmed only if the page then still claims to be complete.
 
 use std::fmt;
 use std::hash::{BuildHasher as _, RandomState};
@@ -29,7 +29,7 @@ pub enum Audit<L: Loader> {
     Skipped,
     /// The page is what its sources say.
     Agrees,
-    /// A source has something newer. To be looked at again after a second.
+    /// A source has something newer. Look again after a second: [`FreshCache::audit_again`].
     Mismatch(Mismatch<L::Key>),
     /// The page claims to be complete beyond a moment at which its source had something newer. It was composed anew.
     Confirmed(ConfirmedMismatch<L>),
@@ -52,7 +52,7 @@ pub struct Mismatch<K> {
 
 /// A page that was older than it claimed.
 pub struct ConfirmedMismatch<L: Loader> {
-    /// What gave rise to the second look.
+    /// What the first look found.
     pub mismatch: Mismatch<L::Key>,
     /// What the page showed.
     pub shown: Version,
@@ -133,7 +133,7 @@ impl<L: Loader> FreshCache<L> {
     }
 
     /// Looks again at what was a mismatch a second ago. A confirmed one is repaired: every page that may show the same fragment is
-    /// dropped, and composed anew.
+    /// dropped, and composed again.
     pub async fn audit_again(&self, mismatch: Mismatch<L::Key>) -> Audit<L> {
         let shared = &self.shared;
         shared.stats.audits.add();
@@ -165,7 +165,7 @@ impl<L: Loader> FreshCache<L> {
 }
 
 impl<L: Loader> FreshCache<L> {
-    /// What the fragment is about that a mismatch was found in.
+    /// The entity of the fragment that differs.
     fn entity_of(&self, mismatch: &Mismatch<L::Key>) -> Option<L::Entity> {
         let shared = &self.shared;
         let mut dependencies = shared.guard(|| shared.loader.dependencies(&mismatch.key))?;

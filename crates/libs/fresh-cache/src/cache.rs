@@ -28,7 +28,7 @@ pub struct FreshCache<L: Loader> {
     pub(crate) shared: Arc<Shared<L>>,
 }
 
-/// Why the resident page is no answer, and what is to be loaded.
+/// Why the resident page cannot be the answer, and what to load.
 struct NotFresh<L: Loader> {
     why: Forward,
     request: LoadRequest<L::Body>,
@@ -109,7 +109,7 @@ impl<L: Loader> FreshCache<L> {
         Box::pin(self.wait(key, consistency, not_fresh, dependencies, &watermarks)).await
     }
 
-    /// Checks the resident page: an answer, if nothing beyond it is asked for.
+    /// Checks the resident page: it is the answer if it is fresh and the reader asks for no more.
     #[inline]
     fn check(
         &self,
@@ -145,7 +145,7 @@ impl<L: Loader> FreshCache<L> {
         Err(NotFresh { why, request })
     }
 
-    /// What the reader knows a later state of than the page shows.
+    /// The entities of which the reader knows a later state than the page shows.
     #[inline]
     fn behind(
         &self,
@@ -274,7 +274,7 @@ impl<L: Loader> FreshCache<L> {
         }
     }
 
-    /// Drops a resident page, as for want of room; a load of it goes on.
+    /// Drops a resident page, as the store does for want of room. A load of it goes on.
     ///
     /// Not needed for freshness: an event does that by the feed. It is for repairs by hand.
     pub fn evict(&self, key: &L::Key) {
@@ -302,8 +302,8 @@ impl<L: Loader> FreshCache<L> {
     }
 }
 
-/// Has the reader's trace say where the requests are that the reader waits for. Takes the load's span, which is not to stay
-/// open for as long as the reader waits.
+/// Links the reader's trace to the load that the reader waits for. Takes the context by value and drops it, so that the load's
+/// span does not stay open while the reader waits.
 fn link_to(load: TaskContext) {
     let reader = Span::current();
     // Never to itself: of two reads in one span, one may join the other's load.

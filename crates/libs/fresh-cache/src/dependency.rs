@@ -1,4 +1,4 @@
-//! What a page depends on: its entities, and where their fences stand.
+//! What a page depends on: its entities, and the indices of their fences.
 
 use crate::feed::ids::{FenceIndex, SourceId};
 
@@ -9,7 +9,7 @@ pub(crate) struct Dependency<E> {
     pub(crate) fence: FenceIndex,
 }
 
-/// The place of an entity's fragment on a page with these dependencies.
+/// The place of an entity's fragment: its index among the fragments of a page with these dependencies.
 pub(crate) fn place_of<E: PartialEq>(
     dependencies: &[Dependency<E>],
     source: SourceId,

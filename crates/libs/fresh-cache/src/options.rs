@@ -46,8 +46,8 @@ impl Default for CacheOptions {
 pub struct RefreshOptions {
     /// Which pages an event refreshes.
     pub scope: RefreshScope,
-    /// How many events may wait to be looked at, and how many pages to be refreshed. What is beyond is left out: its event
-    /// was an invalidation.
+    /// How many events may wait to be looked at, and how many pages to be refreshed. The rest is left out: its
+    /// pages are invalidated, and not refreshed.
     pub waiting: usize,
     /// How many pages are refreshed at once.
     pub at_once: usize,
@@ -71,7 +71,7 @@ pub enum RefreshScope {
     Read,
     /// Those that are resident, read or not.
     Resident,
-    /// All that could show the entity, also those that nobody ever asked for: how pre-populating is usually described, and
-    /// what makes it cost more than no cache at all where there are more writes than reads.
+    /// All that could show the entity, also those that nobody ever asked for. Pre-populating is usually described like this. With
+    /// more writes than reads it costs more than no cache at all.
     All,
 }

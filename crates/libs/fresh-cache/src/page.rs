@@ -21,7 +21,7 @@ pub struct CachedPage<L: Loader> {
     /// Each fragment's fence and latest date, in the order of the fragments.
     fences_and_dates: Box<[FenceAndDate]>,
     composed: Date,
-    /// For how long each source that failed is not called again; empty if none did.
+    /// For each fragment, the backoff of its source if that failed; empty if none did.
     backoffs: Box<[Option<Backoff>]>,
     /// [`UNREAD`], [`READ`] or [`REFRESHING`]: whether anybody read it since its last refresh began (rule 18).
     read: AtomicU8,
@@ -46,7 +46,7 @@ pub(crate) struct Backoff {
     pub(crate) reason: Arc<str>,
     /// When it is over, on the monotonic clock.
     pub(crate) until: Duration,
-    /// What had been applied when the source was asked: whatever is applied of it later ends its backoff.
+    /// The feed's position when the source was asked: any later event or loss of the source ends the backoff.
     pub(crate) position: Position,
 }
 
@@ -165,7 +165,7 @@ impl<L: Loader> CachedPage<L> {
         fragment.is_some_and(|fragment| token.is_reflected_by_kept(fragment))
     }
 
-    /// The entities whose fragment does not reflect these versions, each once, though it was asked for since, or was found to.
+    /// The entities whose fragment on this page does not reflect the tokens' versions, each once.
     pub(crate) fn short_of(
         &self,
         tokens: &[Token<L::Entity>],
@@ -194,10 +194,10 @@ impl<L: Loader> CachedPage<L> {
         (!over).then_some(backoff)
     }
 
-    /// Whether a page made of these would be this one: every fragment is there, in the same version, and of the same publisher,
-    /// whom the tokens that a page hands out name.
+    /// Whether a page composed of these fragments would equal this one: every fragment is there, in the same version and with the
+    /// same claim, which the page's own tokens state.
     ///
-    /// Of answers that depend on the clock there may be several in one version: the caller knows that no new one came.
+    /// One version may have several answers if they depend on the clock: the caller makes sure that no new answer came.
     pub(crate) fn shows(&self, states: &[FragmentState<L::Body>]) -> bool {
         self.fragments.iter().zip(states).all(|states| match states {
             (FragmentState::Current(one), FragmentState::Current(other)) => {
@@ -207,10 +207,10 @@ impl<L: Loader> CachedPage<L> {
         })
     }
 
-    /// Notes that somebody reads it.
+    /// Notes that a reader got this page.
     pub(crate) fn touch(&self) {
-        // Relaxed, here and below: a refresh too many or too few, nothing else, hangs on it. Loaded first, because many
-        // readers share the line and few find it unread.
+        // Relaxed, here and below: an old value costs one refresh too many or too few, and nothing else. Loaded before it is
+        // stored, because many readers share the cache line and few find the page unread.
         if !self.was_read() {
             self.read.store(READ, Ordering::Relaxed);
         }
@@ -221,12 +221,12 @@ impl<L: Loader> CachedPage<L> {
         self.read.load(Ordering::Relaxed) == READ
     }
 
-    /// Notes that a refresh begins; whether the one before was of use to nobody.
+    /// Notes that a refresh begins. Returns whether a refresh made this page and nobody read it.
     pub(crate) fn begin_refresh(&self) -> bool {
         self.read.swap(REFRESHING, Ordering::Relaxed) == UNREAD
     }
 
-    /// Notes that a reader finds it of no use; whether a refresh made it, and nobody else had read it.
+    /// Notes that a reader found this page stale. Returns whether a refresh made it and nobody had read it.
     pub(crate) fn reject(&self) -> bool {
         self.read.swap(READ, Ordering::Relaxed) == UNREAD
     }
@@ -252,7 +252,7 @@ impl<L: Loader> CachedPage<L> {
         check: &FreshnessCheck<'_>,
         policy: &dyn Policy,
     ) -> Freshness {
-        // A source that failed is left alone for a while: otherwise every read of this page would wait for it again.
+        // A source that failed is not called for a while (backoff): otherwise every read of this page would wait for it.
         let retry = self
             .backoff(index, check)
             .is_none()
@@ -311,10 +311,10 @@ impl FenceAndDate {
 /// What a check of a whole page found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct PageFreshness {
-    /// Why the page must be loaded again; `None`: it is shown as it is. That is a fresh page, or one that is marked while the
-    /// source of its stale or missing fragment is left alone (backoff).
+    /// Why the page must be loaded again; `None`: it is shown as it is. That is a fresh page, or a marked one whose
+    /// stale or missing fragments are in backoff.
     pub(crate) stale: Option<StaleReason>,
-    /// What is told: the page reflects everything its sources committed before this moment, fresh or not.
+    /// The page reflects everything its sources committed before this moment, fresh or not.
     pub(crate) complete_until: Moment,
 }
 

@@ -1,7 +1,7 @@
 //! Pre-populating: pages composed anew because an event came, before anybody asks (rules 16 to 18).
 //!
-//! Its two well-known problems are met here by leaving work out, never by delaying the feed. *Latency*: the event
-//! was applied before it got here, and a burst of events of one page is one refresh. *Cardinality*: only
+//! Pre-populating has two well-known problems. Here work is left out to solve them, and the feed is never delayed.
+//! *Latency*: the event was applied before it got here, and a burst of events of one page is one refresh. *Cardinality*: only
 //! pages that were read since their last refresh began are refreshed, and only so many wait; for every other page the
 //! event is an invalidation, and the next reader asks.
 
@@ -22,7 +22,7 @@ use crate::options::RefreshScope;
 use crate::shared::Shared;
 
 impl<L: Loader> FreshCache<L> {
-    /// Tells of an event that was applied, so that its pages are composed anew. Never waits: for the task
+    /// Takes an event that was applied, so that its pages are composed again. Never waits: call it in the task
     /// that applies the feed, right after [`FeedWriter::changed`](crate::FeedWriter::changed). Nothing happens unless the
     /// strategy is [`Strategy::Prepopulate`](crate::Strategy::Prepopulate) and [`refresh`](Self::refresh) runs.
     ///
@@ -60,7 +60,7 @@ impl<L: Loader> FreshCache<L> {
         }
     }
 
-    /// Composes pages anew as events are [announced](Self::announce), for ever; to be run as a task of its own, once.
+    /// Composes pages again as events are [announced](Self::announce), for ever. Run it once, as a task of its own.
     pub async fn refresh(&self) {
         let mut events = self.shared.events.receiver().await;
         let mut waiting = PageQueue::new();

@@ -1,4 +1,4 @@
-//! What was said of entities in the past: for pages that nobody has read yet (rule 19).
+//! Old answers, from events before this replica started: for pages that nobody has read yet (rule 19).
 
 use crate::cache::FreshCache;
 use crate::feed::ids::SourceId;
@@ -6,9 +6,9 @@ use crate::fragment::EventFragment;
 use crate::loader::Loader;
 
 impl<L: Loader> FreshCache<L> {
-    /// Keeps what a source said of an entity some time ago, before this replica consumed the feed (rule 19): for as long as
-    /// nothing better is known, it is what the source is asked about, and what is shown, marked as stale, while the source
-    /// gives no answer. It never makes a page fresh.
+    /// Keeps an old answer about an entity, from before this replica consumed the feed (rule 19). As long as nothing newer is
+    /// known, the source is asked about this answer conditionally; and while the source gives no answer, the old one is shown,
+    /// marked as stale. It never makes a page fresh.
     ///
     /// ```
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/pages.rs"));

@@ -1,4 +1,4 @@
-//! What the clones of a cache and its loads share. Its other methods are where they are used: in `load/fetch.rs`,
+//! What the clones of a cache and its loads share. The other methods of `Shared` are in the files that use them: `load/fetch.rs`,
 //! `load/task.rs`, `refresh.rs` and `audit.rs`.
 
 use std::panic::AssertUnwindSafe;
@@ -19,7 +19,7 @@ use crate::refresh::queue::EventQueue;
 use crate::stats::{Stats, count_removals};
 use crate::strategy::Policy;
 
-/// What even an empty body that is remembered takes, with its place in the store, in bytes.
+/// The bytes that a remembered fragment takes in the store besides its data.
 const REMEMBERED: usize = 256;
 
 /// What clones and loads share.
@@ -28,7 +28,7 @@ pub(crate) struct Shared<L: Loader> {
     pub(crate) feed: FeedReader<L::Entity>,
     pub(crate) options: CacheOptions,
     pub(crate) policy: Box<dyn Policy>,
-    /// Of a page's key only the task that loads it writes, so that plain gets and inserts do. Never `get_with`: its
+    /// Only the task that loads a page writes its key, so plain gets and inserts are enough. Never `get_with`: its
     /// load cannot be told of an event that overtakes it (see the crate's documentation).
     pub(crate) pages: Cache<L::Key, Arc<CachedPage<L>>>,
     /// Bodies from the past, for pages that nobody has read yet (rule 19).
@@ -67,7 +67,7 @@ impl<L: Loader> Shared<L> {
         }
     }
 
-    /// What a page depends on, and where the fences of that stand.
+    /// What a page depends on, with the index of each fence.
     pub(crate) fn dependencies(&self, key: &L::Key) -> Arc<[Dependency<L::Entity>]> {
         let dependencies = self.loader.dependencies(key);
         let located = dependencies.into_iter().map(|(source, entity)| Dependency {
@@ -77,7 +77,7 @@ impl<L: Loader> Shared<L> {
         located.collect()
     }
 
-    /// Calls the loader where nobody waits who could be told of its panic.
+    /// Calls the loader where no reader waits to whom a panic could be passed on; counts the panic.
     pub(crate) fn guard<T>(&self, call: impl FnOnce() -> T) -> Option<T> {
         let called = std::panic::catch_unwind(AssertUnwindSafe(call));
         called.inspect_err(|_| self.stats.panics.add()).ok()

@@ -55,7 +55,7 @@ pub struct Stats {
     pub missing_fragments: Counter,
     /// Answers that fell short of the version their reader knew of (rule 13).
     pub behind: Counter,
-    /// Pages that had to go, or were not let in, because there was no room for all. Shared with the store, which decides it.
+    /// Pages evicted, or not admitted, for want of room. Shared with the store underneath, which decides it.
     pub evicted: Arc<Counter>,
     /// Pages that were dropped on purpose: too heavy to be kept, found to be wrong, or evicted by hand.
     pub dropped: Arc<Counter>,
@@ -83,7 +83,7 @@ pub struct Stats {
     pub panics: Counter,
 }
 
-/// The store's way to tell why a page is gone; one that was replaced is not.
+/// Counts the pages that the store removes, by cause. A page that is replaced is not removed.
 pub(crate) fn count_removals(evicted: Arc<Counter>, dropped: Arc<Counter>) -> impl Fn(RemovalCause) {
     move |cause| match cause {
         RemovalCause::Size | RemovalCause::Expired => evicted.add(),

@@ -35,7 +35,7 @@ pub enum Strategy {
 
 /// What a strategy decides.
 pub(crate) trait Policy: Send + Sync {
-    /// Whether a fragment that is known is shown without asking, and up to when it is complete.
+    /// Whether a known fragment may be shown without a request, and up to when it is complete.
     fn freshness(&self, check: &FreshnessCheck<'_>, fence: FenceIndex, meta: FragmentMeta) -> Freshness;
 
     /// Whether a page is kept for those who read it later.
@@ -43,7 +43,7 @@ pub(crate) trait Policy: Send + Sync {
         true
     }
 
-    /// Whether a source is asked about what is known of it; if not, for a full answer.
+    /// Whether the source of a known fragment gets a conditional request; if not, it is asked for a full answer.
     fn asks_about_known(&self) -> bool {
         true
     }

@@ -177,7 +177,7 @@ impl<L: Loader> Shared<L> {
     }
 
     /// A source answers from its primary: what was known before the request began is in the answer. If it is not, the
-    /// answer is not believed (rule 15). From another publisher it is: its database may have been set back.
+    /// answer is not believed (rule 15). Another publisher's answer is: its database may have been set back.
     fn believe(
         &self,
         key: &L::Key,

@@ -46,7 +46,7 @@ impl<L: Loader> Clone for Loaded<L> {
 /// A reader who waits for a load.
 pub(crate) struct Waiter<L: Loader> {
     pub(crate) result: Receiver<L>,
-    /// What the load belongs to, if somebody else began it.
+    /// The trace context of the load, if another reader began it.
     pub(crate) begun_by: Option<TaskContext>,
     /// Whether nobody loads the page yet, so that the reader must start the task that does.
     pub(crate) first: bool,
@@ -163,7 +163,7 @@ impl<L: Loader> InFlight<L> {
         }
     }
 
-    /// Ends the load in flight; whether another one waits. If none does, the page's loads are gone.
+    /// Ends the load in flight. Returns whether another one waits; if not, the page's entry is removed.
     pub(crate) fn finish(&self, key: &L::Key) -> bool {
         let mut pages = self.lock();
         let loads = pages
@@ -177,7 +177,7 @@ impl<L: Loader> InFlight<L> {
         more
     }
 
-    /// Gives up a page's loads whose task was ended from outside; whoever waits is told by the closed channel.
+    /// Removes the loads of a page whose task was ended from outside. The closed channel tells those who wait.
     pub(crate) fn abandon(&self, key: &L::Key) {
         self.lock().remove(key);
     }

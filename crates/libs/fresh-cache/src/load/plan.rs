@@ -12,19 +12,19 @@ use crate::page::{Backoff, CachedPage};
 use crate::stats::Stats;
 use crate::strategy::Policy;
 
-/// What somebody wants of a load beyond a fresh page.
+/// What a reader or an event asks of a load beyond a fresh page.
 #[derive(Clone)]
 pub(crate) struct LoadRequest<B> {
     /// That every source is asked, for a full answer.
     pub(crate) full: bool,
-    /// The fragments, by their place, that are fetched even if they are fresh (rule 13).
+    /// The fragments, by their index on the page, that are fetched even if they are fresh (rule 13).
     pub(crate) fetch: Vec<usize>,
-    /// What an event brought, by its place (rule 17).
+    /// The fragments that events brought, by their index on the page (rule 17).
     pub(crate) events: Vec<(usize, Fragment<B>)>,
 }
 
 impl<B> LoadRequest<B> {
-    /// Any page will do that is fresh, or composed from now on.
+    /// Asks for nothing beyond a page that is fresh, or composed from now on.
     pub(crate) const fn any() -> Self {
         Self {
             full: false,
@@ -33,7 +33,7 @@ impl<B> LoadRequest<B> {
         }
     }
 
-    /// Takes over what somebody else wants too.
+    /// Adds what another reader or event asks for.
     pub(crate) fn absorb(&mut self, other: Self) {
         self.full |= other.full;
         self.fetch.extend(other.fetch);
@@ -70,7 +70,7 @@ pub(crate) enum FragmentPlan<B> {
     },
 }
 
-/// What a load does, by the fragments' places.
+/// What a load does about each fragment, in the order of the page's fragments.
 pub(crate) type Plan<B> = Arc<[FragmentPlan<B>]>;
 
 /// What plans are made by.

@@ -1,6 +1,6 @@
 //! The task that loads a page: plans, fetches, merges, composes, stores (rules 11 and 12).
 //!
-//! One task per page at a time, and of its page it is the only writer. Readers come and go; it goes on.
+//! One task per page at a time, and it alone stores that page. It goes on when its readers go away.
 
 #[cfg(test)]
 mod tests;
@@ -29,10 +29,10 @@ pub(crate) struct LoadTask<L: Loader> {
     shared: Arc<Shared<L>>,
     key: L::Key,
     dependencies: Arc<[Dependency<L::Entity>]>,
-    /// The merge of all that was loaded while the task runs: the page itself may be evicted between two loads, and the
-    /// second must not go back in time for it (rule 11).
+    /// The merge of everything that this task has loaded. The page may be evicted between two loads, and the second load must
+    /// not go back in time because of that (rule 11).
     loaded: Vec<Option<Fragment<L::Body>>>,
-    /// Whether the page's loads were ended in good order.
+    /// Whether the task ended its page's loads itself.
     ended: bool,
 }
 
@@ -72,7 +72,7 @@ impl<L: Loader> LoadTask<L> {
         }
     }
 
-    /// Loads a page for one reader alone, who waits for nobody else and leaves nothing behind.
+    /// Loads a page for one reader, who joins no other load. Nothing is stored.
     pub(crate) async fn run_alone(mut self) -> Loaded<L> {
         self.ended = true; // nobody else knows of it
         let watermarks = self.shared.feed.watermarks();
@@ -148,7 +148,7 @@ impl<L: Loader> LoadTask<L> {
         conflicts.unwrap_or_default()
     }
 
-    /// Of fragments that contradict each other one may be older than its source, though it is fresh: the event is on its way.
+    /// If fragments contradict each other, one may be older than its source although it is fresh: its event is still under way.
     async fn fetch_what_was_kept(
         &self,
         plan: &[FragmentPlan<L::Body>],
@@ -200,7 +200,7 @@ impl<L: Loader> LoadTask<L> {
         }
     }
 
-    /// What contradicts the rest is not shown, and not fetched again until a moment later, or until an event of it is applied.
+    /// A fragment that contradicts the others is not shown. It is in backoff until an event of it is applied.
     fn leave_out_conflicts(
         &self,
         states: &mut [FragmentState<L::Body>],
@@ -222,7 +222,7 @@ impl<L: Loader> LoadTask<L> {
         }
     }
 
-    /// Counts a load that brought what is stale even as it ends.
+    /// Counts a load if one of its fragments is stale already when the load ends.
     fn count_overtaken(&self, states: &[FragmentState<L::Body>]) {
         let overtaken = |(state, dependency): (&FragmentState<_>, &Dependency<_>)| match state {
             FragmentState::Current(fragment) => {
@@ -310,7 +310,7 @@ impl<L: Loader> LoadTask<L> {
 }
 
 impl<L: Loader> Shared<L> {
-    /// Keeps the page; whether it could be kept.
+    /// Stores the page. Returns whether it was stored.
     fn store(&self, key: &L::Key, page: &Arc<CachedPage<L>>) -> bool {
         if !self.policy.keeps_pages() {
             return false;
@@ -319,7 +319,7 @@ impl<L: Loader> Shared<L> {
         if stored {
             self.pages.insert(key.clone(), Arc::clone(page));
         } else {
-            // The page before it must go all the same: it may be older than this answer, and yet fresh (I2).
+            // The former page must go nevertheless: it may be older than this answer, and still fresh (I2).
             self.pages.invalidate(key);
         }
         stored

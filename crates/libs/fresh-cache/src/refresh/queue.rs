@@ -32,7 +32,7 @@ type Announced<E> = (Announcement<E>, TaskContext);
 pub(crate) struct EventQueue<E> {
     sender: mpsc::Sender<Announced<E>>,
     receiver: Mutex<mpsc::Receiver<Announced<E>>>,
-    /// How many pages wait behind it: told by the one task that knows, for whoever wants to see it.
+    /// How many pages wait in the [`PageQueue`], as its one task last noted it, for metrics.
     pages: AtomicUsize,
 }
 
@@ -46,7 +46,7 @@ impl<E> EventQueue<E> {
         }
     }
 
-    /// Adds an event; whether there was room for it.
+    /// Adds an event. Returns whether there was room for it.
     pub(crate) fn push(&self, announcement: Announcement<E>, context: TaskContext) -> bool {
         self.sender.try_send((announcement, context)).is_ok()
     }
@@ -61,7 +61,7 @@ impl<E> EventQueue<E> {
         self.sender.max_capacity() - self.sender.capacity()
     }
 
-    // Relaxed, here and below: it stands for itself.
+    // Relaxed, here and below: nothing else is concluded from it.
     pub(crate) fn note_pages(&self, waiting: usize) {
         self.pages.store(waiting, Ordering::Relaxed);
     }
@@ -100,8 +100,8 @@ impl<E: PartialEq> DueRefresh<E> {
 pub(crate) struct PageQueue<K, E> {
     order: VecDeque<K>,
     due: HashMap<K, DueRefresh<E>>,
-    /// The pages that are being refreshed. None of them is begun a second time before it is done: one page that is stuck would
-    /// take the place of all the others.
+    /// The pages that are being refreshed. None of them begins a second refresh before the first ends: otherwise one page that
+    /// hangs could use all the capacity.
     refreshing: HashSet<K>,
 }
 
@@ -124,7 +124,7 @@ impl<K: Hash + Eq + Clone, E: PartialEq> PageQueue<K, E> {
         self.order.len()
     }
 
-    /// Adds an event of a page, or notes it with the page that waits already; whether there was room.
+    /// Adds an event of a page; if the page waits already, notes the event with it. Returns whether there was room.
     pub(crate) fn push(
         &mut self,
         key: &K,
