@@ -4,7 +4,7 @@ use event_bus::Nonce;
 use http_edge::text::{is_plain, is_visible};
 use jiff::Timestamp;
 
-/// Given out once per incarnation of the database.
+/// The id of an account. A database gives out each id once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct AccountId(pub(crate) i64);
 
@@ -16,7 +16,7 @@ pub(crate) struct Name(String);
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Description(String);
 
-/// What is wrong with a value, to be said to whoever sent it.
+/// What is wrong with a value, in words for the client.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub(crate) struct Invalid(pub(crate) &'static str);
@@ -70,9 +70,9 @@ impl Description {
 pub(crate) struct Account {
     pub(crate) id: AccountId,
     pub(crate) revision: u64,
-    /// Of the change that made this revision.
+    /// The random number of the change that made this revision.
     pub(crate) nonce: Nonce,
-    /// Of the creation.
+    /// The nonce of the creation: tells this account from a later one with the same id, after a reset (rule 24).
     pub(crate) life: Nonce,
     pub(crate) name: Name,
     pub(crate) description: Description,
@@ -87,7 +87,7 @@ pub(crate) struct NewAccount {
     pub(crate) description: Description,
 }
 
-/// What to change; what is absent stays.
+/// What to change; a field that is `None` stays as it is.
 #[derive(Debug, Clone)]
 pub(crate) struct AccountChange {
     pub(crate) name: Option<Name>,
@@ -95,7 +95,7 @@ pub(crate) struct AccountChange {
 }
 
 impl Account {
-    /// The account after the change, or none if the change changes nothing: then there is nothing to announce.
+    /// The account after the change; `None` if no field changes: then there is nothing to announce.
     pub(crate) fn changed(&self, change: AccountChange, nonce: Nonce, now: Timestamp) -> Option<Self> {
         let name = change.name.unwrap_or_else(|| self.name.clone());
         let description = change.description.unwrap_or_else(|| self.description.clone());

@@ -6,21 +6,21 @@ use utoipa::ToSchema;
 
 use crate::account::Account;
 
-/// The version of this file's forms (rule 25). It is part of every `ETag`, so that an answer of another form is another answer: raise it
-/// with every change of what `GET` answers.
+/// The version of the layout of the answers in this file (rule 25). It is part of every `ETag`, so no cache takes an answer of an
+/// older layout for the current one. Raise it with every change of what `GET` answers.
 pub const FORM: u32 = 1;
 
 /// An account.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct AccountAnswer {
-    /// Never reused.
+    /// Used once, unless the database is reset: see `life`.
     #[schema(example = 1)]
     id: i64,
     /// Counts the changes of this account, from 1.
     #[schema(example = 3)]
     revision: u64,
-    /// Drawn at its creation: after a reset of this service another account may get the id, and never this. 16 hexadecimal
-    /// digits.
+    /// A random number from the account's creation. After a reset of this service another account may get the same id, but
+    /// another `life`. 16 hexadecimal digits.
     #[schema(example = "9f86d081884c7d65", pattern = "^[0-9a-f]{16}$")]
     life: String,
     #[schema(example = "d33bs/upptime-curc", min_length = 1, max_length = 100)]
@@ -48,15 +48,15 @@ impl From<&Account> for AccountAnswer {
     }
 }
 
-/// A stretch of the list of accounts, by id.
+/// Some accounts of the list, by id.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct AccountList {
     pub(crate) accounts: Vec<AccountAnswer>,
-    /// To be given as `after` for the next stretch; null at the end.
+    /// The `after` of the next request; null at the end.
     pub(crate) next: Option<i64>,
 }
 
-/// The `ETag` of an answer: which state it shows, and in which form.
+/// The `ETag` of an answer: which state it shows, and in which layout.
 pub(crate) fn etag(version: Version) -> String {
     format!("\"{version}-v{FORM}\"")
 }

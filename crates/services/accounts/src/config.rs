@@ -17,7 +17,7 @@ pub struct Config {
     #[arg(long, env = "DATABASE", default_value = "accounts.db")]
     pub database: PathBuf,
 
-    /// What every source can be told.
+    /// The settings that every source has.
     #[command(flatten)]
     pub source: SourceConfig,
 }

@@ -9,13 +9,13 @@ use source_service::database_problem;
 use crate::account::Invalid;
 use crate::answer::etag;
 
-/// Why a request is not done.
+/// Why a request failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
     /// These fields are invalid, each for its reason.
     #[error("some fields are invalid")]
     InvalidFields(Vec<(&'static str, Invalid)>),
-    /// The list always exists and has no entity tag; the preconditions want it otherwise.
+    /// The list always exists and has no entity tag, which the preconditions do not allow.
     #[error("the preconditions of the list do not hold")]
     ListExists,
     /// There is no account of this id; its absence has a version.

@@ -77,7 +77,7 @@ async fn list_accounts(
         return Ok((StatusCode::NOT_MODIFIED, [REVALIDATED]).into_response());
     }
     let after = AccountId(query.after.unwrap_or(0));
-    // One more than is shown: only then is something known to follow.
+    // One more than is shown, to know whether any follow.
     let mut accounts = store.list_accounts(after, limit + 1).await?;
     let follows = accounts.len() > limit as usize;
     accounts.truncate(limit as usize);

@@ -25,7 +25,7 @@ pub(crate) struct Store {
     database: Database,
 }
 
-/// What is known about an id: an absence has a version too (rule 14).
+/// What the database has for an id: an absence has a version too (rule 14).
 #[derive(Debug)]
 pub(crate) struct Found {
     pub(crate) version: Version,
@@ -75,7 +75,7 @@ impl Store {
             .await
     }
 
-    /// The same for its deletion.
+    /// Deletes the account under the same condition.
     #[instrument(skip_all)]
     pub(crate) async fn delete_account(
         &self,
@@ -146,6 +146,7 @@ fn delete(c: &Connection, id: AccountId, wanted: impl FnOnce(Version) -> bool) -
     Ok(version)
 }
 
+/// Writes the event of a change into the outbox, in the transaction of the change.
 fn announced(
     c: &Connection,
     account: Account,
@@ -182,7 +183,8 @@ fn find(c: &Connection, id: AccountId) -> Result<Found, Error> {
     })
 }
 
-/// A missing account is 404, whatever the preconditions say (RFC 9110, 13.2.1).
+/// The account, if it exists and `wanted` accepts its version. A missing account is 404, whatever the preconditions say (RFC
+/// 9110, 13.2.1).
 fn existing_at(c: &Connection, id: AccountId, wanted: impl FnOnce(Version) -> bool) -> Result<Stored, Error> {
     let Found { version, account } = find(c, id)?;
     let account = account.ok_or(Error::NoSuchAccount(version))?;
