@@ -101,8 +101,8 @@ async fn record_samples(
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct MetricsQuery {
-    /// How far back: `1h`, `24h` or `7d`.
-    #[param(pattern = "^(1h|24h|7d)$", default = "24h")]
+    /// How far back.
+    #[param(inline, value_type = Option<Window>)]
     window: Option<String>,
 }
 

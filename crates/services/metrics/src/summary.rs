@@ -206,7 +206,7 @@ mod tests {
     }
 
     fn window() -> impl Strategy<Value = Window> {
-        prop_oneof![Just(Window::Hour), Just(Window::Day), Just(Window::Week)]
+        prop::sample::select(&Window::ALL[..])
     }
 
     /// Samples around a frame's edges and inside it, one per moment.

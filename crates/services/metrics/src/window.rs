@@ -1,8 +1,13 @@
 //! Windows of time, laid on buckets: what is answered changes when a bucket ends, and only then.
 
 use jiff::Timestamp;
+use utoipa::openapi::{ObjectBuilder, RefOr, Schema, schema::Type};
+use utoipa::{PartialSchema, ToSchema};
 
 use crate::sample::{Invalid, UnixMs};
+
+/// Said of a window that is not one of [`Window::ALL`].
+const NOT_A_WINDOW: Invalid = Invalid("must be 1h, 24h or 7d");
 
 /// How far back a summary looks.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -14,13 +19,14 @@ pub(crate) enum Window {
 }
 
 impl Window {
+    /// All of them, shortest first.
+    pub(crate) const ALL: [Self; 3] = [Self::Hour, Self::Day, Self::Week];
+
     pub(crate) fn parse(text: &str) -> Result<Self, Invalid> {
-        match text {
-            "1h" => Ok(Self::Hour),
-            "24h" => Ok(Self::Day),
-            "7d" => Ok(Self::Week),
-            _ => Err(Invalid("must be 1h, 24h or 7d")),
-        }
+        Self::ALL
+            .into_iter()
+            .find(|window| window.as_str() == text)
+            .ok_or(NOT_A_WINDOW)
     }
 
     pub(crate) fn as_str(self) -> &'static str {
@@ -48,6 +54,20 @@ impl Window {
         }
     }
 }
+
+/// A window in a query, as the OpenAPI document describes it.
+impl PartialSchema for Window {
+    fn schema() -> RefOr<Schema> {
+        let names = Self::ALL.map(Self::as_str).join("|");
+        ObjectBuilder::new()
+            .schema_type(Type::String)
+            .default(Some(Self::default().as_str().into()))
+            .pattern(Some(format!("^({names})$")))
+            .into()
+    }
+}
+
+impl ToSchema for Window {}
 
 /// A window with its place in time: from `start` up to, and without, `end`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -168,7 +188,7 @@ mod tests {
 
     #[test]
     fn buckets_divide_the_frame_without_gap_or_rest() {
-        for window in [Window::Hour, Window::Day, Window::Week] {
+        for window in Window::ALL {
             let frame = Frame::holding(at("2026-01-01T10:07:58Z"), window);
             let bucket_ms = window.bucket_seconds() * 1_000;
             let (start, end) = (frame.start().0, frame.end().0);
@@ -192,6 +212,13 @@ mod tests {
             assert_eq!(frame.bucket_of(UnixMs(i64::MAX)), None);
             assert_eq!(Window::parse(window.as_str()).unwrap(), window);
         }
-        assert!(Window::parse("2h").is_err());
+    }
+
+    #[test]
+    fn who_names_no_window_is_told_every_window() {
+        let refused = Window::parse("2h").unwrap_err().to_string();
+        for window in Window::ALL {
+            assert!(refused.contains(window.as_str()), "{refused}");
+        }
     }
 }

@@ -6,6 +6,9 @@
 use std::fmt;
 use std::str::FromStr;
 
+use utoipa::openapi::{ObjectBuilder, RefOr, Schema, schema::Type};
+use utoipa::{PartialSchema, ToSchema};
+
 /// The id of an account, as its source gave it. Never reused, so it can name a page for ever.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct AccountId(u64);
@@ -83,6 +86,20 @@ impl Window {
     }
 }
 
+/// A window in a query, as the OpenAPI document describes it.
+impl PartialSchema for Window {
+    fn schema() -> RefOr<Schema> {
+        let names = Self::ALL.map(Self::as_str).join("|");
+        ObjectBuilder::new()
+            .schema_type(Type::String)
+            .default(Some(Self::default().as_str().into()))
+            .pattern(Some(format!("^({names})$")))
+            .into()
+    }
+}
+
+impl ToSchema for Window {}
+
 impl FromStr for Window {
     type Err = NotAWindow;
 
@@ -96,7 +113,7 @@ impl FromStr for Window {
 
 /// The text names no window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("window is one of 1h, 24h, 7d")]
+#[error("window is one of {}", Window::ALL.map(Window::as_str).join(", "))]
 pub(crate) struct NotAWindow;
 
 /// Which page: the key of the cache.

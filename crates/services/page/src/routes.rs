@@ -201,7 +201,7 @@ async fn list_accounts(
 #[serde(deny_unknown_fields)]
 struct PageQuery {
     /// The span of time shown.
-    #[param(pattern = "^(1h|24h|7d)$", default = "24h")]
+    #[param(inline, value_type = Option<Window>)]
     window: Option<String>,
 }
 

@@ -147,7 +147,7 @@ impl Scene {
     /// Whatever is asked, the answer is what counting the samples gives.
     async fn assert_true(&self) {
         for account in ACCOUNTS {
-            for window in [Window::Hour, Window::Day, Window::Week] {
+            for window in Window::ALL {
                 for later in [0, 1, 45, 2_000] {
                     let frame = Frame::holding(now() + SignedDuration::from_mins(later), window);
                     let told = self.store.summarise(account, frame).await.unwrap().endpoints;
