@@ -118,7 +118,7 @@ impl PageReport {
         }
     }
 
-    pub(crate) fn note_lie(&self) {
+    pub(crate) fn note_mismatch(&self) {
         self.lies.add(1, std::slice::from_ref(&self.page));
     }
 

@@ -81,7 +81,7 @@ impl Watch {
         if let (Shown::Earlier, Some(claimed)) = (&shown, claimed)
             && self.is_beyond(claimed, change.acknowledged)
         {
-            self.page.note_lie();
+            self.page.note_mismatch();
             tracing::error!(
                 page = %self.url,
                 account = change.account,

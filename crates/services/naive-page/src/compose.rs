@@ -32,7 +32,7 @@ pub(crate) struct Sources {
     pub(crate) config: Config,
 }
 
-struct Part {
+struct Fragment {
     json: Box<RawValue>,
     version: String,
     valid_for: Option<Duration>,
@@ -73,18 +73,18 @@ impl Sources {
         })
     }
 
-    async fn ask(&self, url: String, span_name: &'static str) -> Result<Part, ComposeError> {
+    async fn ask(&self, url: String, span_name: &'static str) -> Result<Fragment, ComposeError> {
         let request = self.client.get(url).timeout(DEADLINE);
         let response = http_edge::send(&self.client, request, span_name).await?;
         match response.status() {
-            StatusCode::OK => Part::read(response).await,
+            StatusCode::OK => Fragment::read(response).await,
             StatusCode::NOT_FOUND => Err(ComposeError::NoSuchAccount),
             status => Err(ComposeError::Unexpected(status)),
         }
     }
 }
 
-impl Part {
+impl Fragment {
     async fn read(response: Response) -> Result<Self, ComposeError> {
         let header = |name| response.headers().get(name)?.to_str().ok();
         // `"<incarnation>-<revision>-<nonce>-v<form>"`, and for metrics the end of the window behind it.

@@ -19,7 +19,7 @@ use crate::oracle::{Evidence, Oracle};
 /// What is promised, and can be broken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Rule {
-    /// A part does not reflect a mutation that was acknowledged before `Fresh-As-Of` (I3).
+    /// A fragment does not reflect a mutation that was acknowledged before `Fresh-As-Of` (I3).
     Incomplete,
     /// An answer that is not marked is older than a page may be (I3).
     TooOld,
@@ -75,13 +75,13 @@ pub struct Findings {
 /// How much there was to check.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Exercised {
-    /// Parts that had to reflect a mutation or a reset.
-    pub dated_parts: usize,
-    /// Parts that came after an earlier answer with the same part.
+    /// Fragments that had to reflect a mutation or a reset.
+    pub dated_fragments: usize,
+    /// Fragments that came after an earlier answer with the same fragment.
     pub ordered_parts: usize,
-    /// Parts shown while nothing could be known of their source.
-    pub unproven_parts: usize,
-    /// Parts whose content was compared with what had been written.
+    /// Fragments shown while nothing could be known of their source.
+    pub unproven_fragments: usize,
+    /// Fragments whose content was compared with what had been written.
     pub contents: usize,
     /// Answers about accounts whose deletion all replicas had heard of.
     pub deleted: usize,
@@ -92,9 +92,9 @@ pub struct Exercised {
 impl Exercised {
     /// Adds what another round had to check.
     pub const fn add(&mut self, other: &Self) {
-        self.dated_parts += other.dated_parts;
+        self.dated_fragments += other.dated_fragments;
         self.ordered_parts += other.ordered_parts;
-        self.unproven_parts += other.unproven_parts;
+        self.unproven_fragments += other.unproven_fragments;
         self.contents += other.contents;
         self.deleted += other.deleted;
         self.tokens += other.tokens;
@@ -147,14 +147,14 @@ impl Checker {
     fn check_response(&self, response: &Response, round: &Round, findings: &mut Findings) {
         let (oracle, exercised) = (&self.oracle, &mut findings.exercised);
         let mut found = Vec::new();
-        for (source, part) in response.shown() {
+        for (source, fragment) in response.shown() {
             if oracle
-                .rank(source, response.account, part.version, response.received_at)
+                .rank(source, response.account, fragment.version, response.received_at)
                 .is_none()
             {
                 found.push(violation(Rule::UnknownDatabase, response, []));
             }
-            if let Some(mutation) = oracle.by_a_twin(source, response.account, part.version) {
+            if let Some(mutation) = oracle.by_a_twin(source, response.account, fragment.version) {
                 found.push(violation(
                     Rule::AnotherPublisher,
                     response,

@@ -22,7 +22,7 @@ pub struct Wanted {
     /// Which variant.
     pub window: Window,
     /// Whether it must be composed for this read.
-    pub afresh: bool,
+    pub fully_consistent: bool,
     /// What it must reflect at least.
     pub token: Option<Token>,
 }
@@ -65,10 +65,10 @@ impl Reader {
 
     /// Reads one page as JSON.
     pub async fn read(&self, replica: Replica, url: &str, wanted: &Wanted) -> Result<Answer, ReadError> {
-        let afresh = wanted.afresh.then_some(("cache-control", "no-cache"));
+        let fully_consistent = wanted.fully_consistent.then_some(("cache-control", "no-cache"));
         let token = wanted.token.as_ref();
         let token = token.map(|token| ("consistency-token", token.text.as_str()));
-        let headers: Vec<_> = afresh.into_iter().chain(token).collect();
+        let headers: Vec<_> = fully_consistent.into_iter().chain(token).collect();
         let request = PageRequest {
             account: wanted.account,
             window: Some(wanted.window),
@@ -93,9 +93,9 @@ impl Reader {
                 },
             },
             marks: answer.head.marks,
-            parts: shown::parts(&answer).map_err(ReadError::Nonsense)?,
+            fragments: shown::fragments(&answer).map_err(ReadError::Nonsense)?,
             demanded: wanted.token.as_ref().map(|token| (token.source, token.version)),
-            afresh: wanted.afresh,
+            fully_consistent: wanted.fully_consistent,
             asked: answer.head.asked,
         };
         Ok(Answer {

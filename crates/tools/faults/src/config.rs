@@ -85,7 +85,7 @@ fn nodes(text: &str) -> Result<usize, String> {
 pub enum StrategyName {
     /// It composes every page for its reader.
     None,
-    /// It asks every source at every read whether its part still is the answer.
+    /// It asks every source at every read whether its fragment still is the answer.
     Versioned,
     /// It shows a page while no event came that touched it.
     Invalidate,

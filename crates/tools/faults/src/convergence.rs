@@ -129,7 +129,7 @@ impl<'run> Inspector<'run> {
     /// Nothing that was right may have become wrong, and a composition on demand must be the same.
     async fn look_once_more(&self, pages: &[Page]) -> Vec<Violation> {
         let mut violations = Vec::new();
-        for afresh in [false, true] {
+        for fully_consistent in [false, true] {
             let all = self
                 .under_test()
                 .flat_map(|replica| pages.iter().map(move |page| (replica, *page)));
@@ -137,7 +137,7 @@ impl<'run> Inspector<'run> {
             let mut troubles = Vec::new();
             // Twice: a window may turn between a look at a page and one at its source.
             for _ in 0..2 {
-                let answers = self.read_all(&doubtful, afresh).await;
+                let answers = self.read_all(&doubtful, fully_consistent).await;
                 let right = self.truth(pages).await;
                 let judged = answers.into_iter().filter_map(|(key, answer)| {
                     let trouble = answer.and_then(|answer| differs(&answer, &right[&key.1]));
@@ -160,9 +160,16 @@ impl<'run> Inspector<'run> {
         replicas.filter(|replica| replica.subject == Subject::Page)
     }
 
-    async fn read_all(&self, wanted: &[(Replica, Page)], afresh: bool) -> Vec<((Replica, Page), Read)> {
+    async fn read_all(
+        &self,
+        wanted: &[(Replica, Page)],
+        fully_consistent: bool,
+    ) -> Vec<((Replica, Page), Read)> {
         let reads = wanted.iter().map(|(replica, page)| async move {
-            ((*replica, *page), self.read(*replica, *page, afresh).await)
+            (
+                (*replica, *page),
+                self.read(*replica, *page, fully_consistent).await,
+            )
         });
         futures::stream::iter(reads)
             .buffer_unordered(SIDE_BY_SIDE)
@@ -170,13 +177,13 @@ impl<'run> Inspector<'run> {
             .await
     }
 
-    async fn read(&self, replica: Replica, (account, window): Page, afresh: bool) -> Read {
+    async fn read(&self, replica: Replica, (account, window): Page, fully_consistent: bool) -> Read {
         let url = self.stack.replicas.iter().find(|(known, _)| *known == replica);
         let url = url.map(|(_, url)| url.as_str()).unwrap_or_default();
         let wanted = Wanted {
             account,
             window,
-            afresh,
+            fully_consistent,
             token: None,
         };
         let answer = self.reader.read(replica, url, &wanted).await;

@@ -92,9 +92,9 @@ pub enum Outcome {
     },
 }
 
-/// One source's part of an answer.
+/// One source's fragment of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Part {
+pub struct Fragment {
     /// The state that is shown.
     pub version: Version,
     /// The highest serial number in the names it shows; none if it shows none.
@@ -131,14 +131,14 @@ pub struct Response {
     pub fresh_as_of: Option<Moment>,
     /// How it came about.
     pub outcome: Outcome,
-    /// What it says of its parts.
+    /// What it says of its fragments.
     pub marks: PerSource<Mark>,
-    /// The parts it shows.
-    pub parts: PerSource<Option<Part>>,
+    /// The fragments it shows.
+    pub fragments: PerSource<Option<Fragment>>,
     /// The state that was demanded with `Consistency-Token`.
     pub demanded: Option<(Source, Version)>,
     /// Whether a composition for this read was demanded.
-    pub afresh: bool,
+    pub fully_consistent: bool,
     /// The requests to sources that it waited for.
     pub asked: Asked,
 }
@@ -149,12 +149,14 @@ impl Response {
         self.marks.values().all(|mark| *mark == Mark::None)
     }
 
-    /// The parts it shows, with their sources.
-    pub fn shown(&self) -> impl Iterator<Item = (Source, Part)> {
-        self.parts.present().map(|(source, part)| (source, *part))
+    /// The fragments it shows, with their sources.
+    pub fn shown(&self) -> impl Iterator<Item = (Source, Fragment)> {
+        self.fragments
+            .present()
+            .map(|(source, fragment)| (source, *fragment))
     }
 
-    /// The mark on a source's part.
+    /// The mark on a source's fragment.
     pub fn mark(&self, source: Source) -> Mark {
         self.marks[source]
     }

@@ -67,18 +67,18 @@ impl Readers {
         let read_back = (demanding && random.random_ratio(1, 10))
             .then(|| self.world.write_to_read_back(random))
             .flatten();
-        let afresh = demanding && random.random_ratio(1, 50);
+        let fully_consistent = demanding && random.random_ratio(1, 50);
         match read_back {
             Some((account, token)) => Wanted {
                 account,
                 window,
-                afresh,
+                fully_consistent,
                 token: Some(token),
             },
             None => Wanted {
                 account: self.world.account_to_read(random),
                 window,
-                afresh,
+                fully_consistent,
                 token: None,
             },
         }

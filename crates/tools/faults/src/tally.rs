@@ -19,9 +19,9 @@ pub struct Tally {
     pub forwarded: usize,
     /// Of all that waited: for another reader's requests.
     pub collapsed: usize,
-    /// Marked: some part is the last one known.
+    /// Marked: some fragment is the last one known.
     pub stale: usize,
-    /// Marked: some part is missing, and none stale.
+    /// Marked: some fragment is missing, and none stale.
     pub partial: usize,
     /// Marked: behind the token that was asked with, and nothing else.
     pub behind: usize,

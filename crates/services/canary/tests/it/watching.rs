@@ -5,7 +5,7 @@ use std::time::Duration;
 use stack::{Options, Process, Source, Stack};
 use test_support::eventually;
 
-use crate::liar::Liar;
+use crate::false_page::FalsePage;
 
 /// Longer than anything here takes on a busy machine.
 pub(crate) const LONG: Duration = Duration::from_secs(30);
@@ -61,8 +61,8 @@ async fn changes_are_seen_soon_on_a_page_that_follows_them_and_never_denied() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_page_that_claims_what_it_lacks_is_caught() {
     let stack = Stack::start().await;
-    let liar = Liar::start(stack.pages[0].url("")).await;
-    let canary = canary(&stack, &liar.url, &["--give-up-after", "200"]).await;
+    let false_page = FalsePage::start(stack.pages[0].url("")).await;
+    let canary = canary(&stack, &false_page.url, &["--give-up-after", "200"]).await;
     until_at_least(&stack, &canary, "canary_lies_total", &[], 2).await;
     until_at_least(&stack, &canary, "canary_checks_total", &[("result", "unseen")], 1).await;
     let said = "a page claims to reflect a change that it lacks";
@@ -71,7 +71,7 @@ async fn a_page_that_claims_what_it_lacks_is_caught() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_page_that_is_old_and_says_so_is_late_and_no_liar() {
+async fn a_page_that_is_old_and_says_so_is_late_and_not_false() {
     let page_flags = ["--strategy", "ttl", "--ttl-seconds", "60"]
         .map(str::to_owned)
         .to_vec();

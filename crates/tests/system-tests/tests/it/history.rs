@@ -107,19 +107,19 @@ fn every() -> usize {
     std::env::var("HISTORY_EVERY").map_or(2, |every| every.parse().unwrap())
 }
 
-/// When all is heard, every page is the one that is composed afresh, and nothing that was removed is anywhere.
+/// When every event is applied, each cached page equals one composed for this read, and nothing that was removed is shown.
 async fn check_at_rest(stack: &Stack, replay: &Replay<'_>, account: u64) {
     for window in WINDOWS {
         // A bucket may end between the two reads; hardly twice.
         let page = test_support::eventually(LONG, async || {
             let page = stack.page_with(0, account, window, &[]).await;
-            let afresh = stack
+            let composed_now = stack
                 .page_with(0, account, window, &[("cache-control", "no-cache")])
                 .await;
-            if page.body == afresh.body && page.etag == afresh.etag {
+            if page.body == composed_now.body && page.etag == composed_now.etag {
                 Ok(page)
             } else {
-                Err(format!("{} and afresh {}", page.body, afresh.body))
+                Err(format!("{} and composed now: {}", page.body, composed_now.body))
             }
         })
         .await;

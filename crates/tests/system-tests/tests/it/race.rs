@@ -61,7 +61,7 @@ async fn a_reader_who_comes_after_the_event_does_not_get_the_old_flight() {
         let applied = stack.applied(0, Source::Accounts).await;
         stack.rename_account(id, "new").await;
         stack.until_applied(0, Source::Accounts, applied).await;
-        // The early flight is still in the air. It lands only once the late reader is inside.
+        // The early load is still in flight. It ends only after the late reader has joined.
         let (page, ()) = tokio::join!(stack.page(0, id), async {
             stack.until_under_way(0, 2).await;
             stack.gate.open();

@@ -43,10 +43,10 @@ fn name_of(page: &Page) -> &str {
 async fn assert_shown(stack: &Stack, id: u64, name: &str, token: &str) {
     let mine = stack.page_with(0, id, Window::Day, &[(TOKEN, token)]).await;
     assert_eq!(name_of(&mine), name, "{}", mine.cache_status);
-    let afresh = stack
+    let composed_now = stack
         .page_with(0, id, Window::Day, &[("cache-control", "no-cache")])
         .await;
-    assert_eq!(name_of(&afresh), name, "{}", afresh.cache_status);
+    assert_eq!(name_of(&composed_now), name, "{}", composed_now.cache_status);
     eventually(LONG, async || {
         let page = stack.page(0, id).await;
         let shown = name_of(&page) == name && page.cache_status == "page; hit";

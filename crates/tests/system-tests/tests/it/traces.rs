@@ -130,7 +130,7 @@ async fn a_page_its_three_requests_and_their_queries_are_one_trace() {
 async fn a_reader_who_waits_for_the_flight_of_another_points_to_its_trace() {
     let (stack, sink) = traced_stack(1).await;
     let id = stack.create_account("a").await;
-    // An event during the flight would give the second reader a flight of its own.
+    // An event during the load would give the second reader a load of its own.
     stack.until_applied(0, Source::Accounts, 0).await;
     stack.gate.hold_requests();
     let second = async {

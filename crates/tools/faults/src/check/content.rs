@@ -8,16 +8,16 @@ use super::{Exercised, Rule, Violation, describe, violation};
 use crate::history::{Response, What};
 use crate::oracle::{Evidence, Oracle};
 
-/// The parts whose content is not what the mutation wrote that made their version.
+/// The fragments whose content is not what the mutation wrote that made their version.
 pub(super) fn wrong(oracle: &Oracle, response: &Response, exercised: &mut Exercised) -> Vec<Violation> {
     let mut found = Vec::new();
-    for (source, part) in response.shown() {
-        let Some(mutation) = oracle.mutation(source, response.account, part.version) else {
+    for (source, fragment) in response.shown() {
+        let Some(mutation) = oracle.mutation(source, response.account, fragment.version) else {
             continue;
         };
         let right = match mutation.what {
             What::Deleted => response.status == 404,
-            what if what.shows_its_serial() => part.serial == Some(mutation.serial),
+            what if what.shows_its_serial() => fragment.serial == Some(mutation.serial),
             _ => continue,
         };
         exercised.contents += 1;
@@ -35,25 +35,25 @@ pub(super) fn resurrected(
     response: &Response,
     exercised: &mut Exercised,
 ) -> Option<Violation> {
-    let part = response.parts[Source::Accounts]?;
-    if !gone.contains(&(response.account, part.version.incarnation)) {
+    let fragment = response.fragments[Source::Accounts]?;
+    if !gone.contains(&(response.account, fragment.version.incarnation)) {
         return None;
     }
     exercised.deleted += 1;
     (response.status == 200).then(|| violation(Rule::Resurrected, response, []))
 }
 
-/// An answer that shows less than was demanded of a source, and does not mark that source's part (rule 13).
+/// An answer that shows less than was demanded of a source, and does not mark that source's fragment (rule 13).
 pub(super) fn short_of_token(
     oracle: &Oracle,
     response: &Response,
     exercised: &mut Exercised,
 ) -> Option<Violation> {
     let (source, demanded) = response.demanded?;
-    let part = response.parts[source]?;
+    let fragment = response.fragments[source]?;
     exercised.tokens += 1;
     let rank = |version| oracle.rank(source, response.account, version, response.received_at);
-    let (shown, due) = (rank(part.version)?, rank(demanded)?);
+    let (shown, due) = (rank(fragment.version)?, rank(demanded)?);
     if shown >= due || response.mark(source) != Mark::None {
         return None;
     }

@@ -23,18 +23,18 @@ pub(super) const fn oldest(response: &Response) -> Duration {
     }
 }
 
-/// The parts that lack what was acknowledged before the date; marked or not.
+/// The fragments that lack what was acknowledged before the date; marked or not.
 pub(super) fn incomplete(oracle: &Oracle, response: &Response, exercised: &mut Exercised) -> Vec<Violation> {
     let Some(date) = response.fresh_as_of else {
         return Vec::new();
     };
     let mut found = Vec::new();
-    for (source, part) in response.shown() {
+    for (source, fragment) in response.shown() {
         let Some((due, evidence)) = oracle.due(source, response.account, date, response.received_at) else {
             continue;
         };
-        exercised.dated_parts += 1;
-        let shown = oracle.rank(source, response.account, part.version, response.received_at);
+        exercised.dated_fragments += 1;
+        let shown = oracle.rank(source, response.account, fragment.version, response.received_at);
         if shown.is_some_and(|shown| shown < due) {
             found.push(violation(
                 Rule::Incomplete,
@@ -54,10 +54,10 @@ pub(super) fn absent(
     exercised: &mut Exercised,
 ) -> Option<Violation> {
     let date = response.fresh_as_of?;
-    if response.status != 404 || response.parts[Source::Accounts].is_some() {
+    if response.status != 404 || response.fragments[Source::Accounts].is_some() {
         return None;
     }
-    exercised.dated_parts += 1;
+    exercised.dated_fragments += 1;
     let (_, evidence) = oracle.due(Source::Accounts, response.account, date, response.received_at)?;
     let crate::oracle::Evidence::Mutation(last) = evidence else {
         return None;

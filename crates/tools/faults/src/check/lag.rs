@@ -17,8 +17,8 @@ pub struct Lag {
 }
 
 pub(super) fn of(oracle: &Oracle, response: &Response) -> Lag {
-    let lags = response.shown().filter_map(|(source, part)| {
-        let shown = oracle.rank(source, response.account, part.version, response.received_at)?;
+    let lags = response.shown().filter_map(|(source, fragment)| {
+        let shown = oracle.rank(source, response.account, fragment.version, response.received_at)?;
         let (at, mutation) = oracle.overtaken(source, response.account, shown)?;
         (at < response.sent_at).then(|| Lag {
             behind: response.sent_at.since(at),

@@ -7,7 +7,7 @@ use super::{Exercised, Rule, Violation, violation};
 use crate::history::{Outage, Response};
 use crate::schedule::Place;
 
-/// The parts that claim to be complete until a time at which their source was dead, or could not be heard or asked by this
+/// The fragments that claim to be complete until a time at which their source was dead, or could not be heard or asked by this
 /// replica.
 pub(super) fn without(response: &Response, outages: &[Outage], exercised: &mut Exercised) -> Vec<Violation> {
     let Some(date) = response.fresh_as_of else {
@@ -18,7 +18,7 @@ pub(super) fn without(response: &Response, outages: &[Outage], exercised: &mut E
         let Some(since) = dark_since(response, source, outages) else {
             continue;
         };
-        exercised.unproven_parts += 1;
+        exercised.unproven_fragments += 1;
         if date > since.plus(ROUNDING) {
             let told = broken(response, source, outages).map(ToString::to_string);
             found.push(violation(

@@ -8,7 +8,7 @@ use super::{Findings, Rule, violation};
 use crate::history::{Replica, Response};
 use crate::oracle::{Oracle, Rank};
 
-/// One part of one variant of one page, in one run of a replica.
+/// One fragment of one variant of one page, in one run of a replica.
 type Line = (Replica, u64, u64, Window, Source);
 
 /// The furthest that each line has shown in the rounds before.
@@ -38,12 +38,12 @@ fn lines<'a>(oracle: &Oracle, responses: &'a [Response]) -> HashMap<Line, Answer
     let mut lines: HashMap<Line, Answers<'a>> = HashMap::new();
     for response in responses {
         let Some(run) = response.run else { continue };
-        for (source, part) in response.shown() {
+        for (source, fragment) in response.shown() {
             if response.mark(source) != Mark::None {
                 continue;
             }
-            let most = oracle.rank(source, response.account, part.version, response.received_at);
-            let least = oracle.least_rank(source, response.account, part.version);
+            let most = oracle.rank(source, response.account, fragment.version, response.received_at);
+            let least = oracle.least_rank(source, response.account, fragment.version);
             if let Some((most, least)) = most.zip(least) {
                 let key = (response.replica, run, response.account, response.window, source);
                 lines.entry(key).or_default().push((most, least, response));

@@ -7,7 +7,7 @@ use std::time::Duration;
 use stack::{Asked, Mark, Moment, PerSource, Version, Window};
 
 use super::*;
-use crate::history::{Attempt, Birth, Mutation, Origin, Outage, Outcome, Part, Replica, What};
+use crate::history::{Attempt, Birth, Fragment, Mutation, Origin, Outage, Outcome, Replica, What};
 use crate::schedule::Place;
 
 const OLD: Incarnation = Incarnation(9 << 32);
@@ -26,10 +26,10 @@ fn version(incarnation: Incarnation, revision: u64) -> Version {
     }
 }
 
-fn only_accounts(part: Part) -> PerSource<Option<Part>> {
-    let mut parts = PerSource::default();
-    parts[Source::Accounts] = Some(part);
-    parts
+fn only_accounts(fragment: Fragment) -> PerSource<Option<Fragment>> {
+    let mut fragments = PerSource::default();
+    fragments[Source::Accounts] = Some(fragment);
+    fragments
 }
 
 fn mutation(source: Source, version: Version, what: What, acked_at: Moment) -> Mutation {
@@ -49,8 +49,8 @@ fn renamed(revision: u64, milliseconds: u64) -> Mutation {
     mutation(Source::Accounts, version, What::Renamed, at(milliseconds))
 }
 
-fn part(incarnation: Incarnation, revision: u64) -> Part {
-    Part {
+fn fragment(incarnation: Incarnation, revision: u64) -> Fragment {
+    Fragment {
         version: version(incarnation, revision),
         serial: Some(100 + revision),
     }
@@ -72,9 +72,9 @@ fn hit(revision: u64, milliseconds: u64) -> Response {
         fresh_as_of: Some(at(milliseconds)),
         outcome: Outcome::Hit,
         marks: PerSource::default(),
-        parts: only_accounts(part(OLD, revision)),
+        fragments: only_accounts(fragment(OLD, revision)),
         demanded: None,
-        afresh: false,
+        fully_consistent: false,
         asked: Asked::default(),
     }
 }
@@ -160,7 +160,7 @@ fn a_version_of_a_deleted_database_is_found_whatever_its_revision() {
     let created = mutation(Source::Accounts, version(NEW, 1), What::Created, at(2_450));
     round.mutations.push(created);
     assert_eq!(rules(&round)[0], Rule::Incomplete, "by the mutation");
-    round.responses[0].parts[Source::Accounts] = Some(part(NEW, 1));
+    round.responses[0].fragments[Source::Accounts] = Some(fragment(NEW, 1));
     assert_eq!(
         rules(&round),
         [],
@@ -174,12 +174,12 @@ fn a_date_that_is_too_old_or_to_come_is_found() {
     assert_eq!(judged(dated(&hit(1, 5_000), at(3_998))), [Rule::TooOld]);
     assert_eq!(judged(dated(&hit(1, 5_000), at(3_999))), [], "rounded down");
     assert_eq!(judged(marked(dated(&hit(1, 5_000), at(3_998)), Mark::Stale)), []);
-    let flight = |date| Response {
+    let answer_dated = |date| Response {
         outcome: Outcome::Forwarded { collapsed: true },
         ..dated(&hit(1, 5_000), date)
     };
-    assert_eq!(judged(flight(at(3_000))), []);
-    assert_eq!(judged(flight(at(2_998))), [Rule::TooOld]);
+    assert_eq!(judged(answer_dated(at(3_000))), []);
+    assert_eq!(judged(answer_dated(at(2_998))), [Rule::TooOld]);
     assert_eq!(judged(dated(&hit(1, 5_000), at(5_002))), [Rule::FromTheFuture]);
 }
 
@@ -226,7 +226,7 @@ fn going_back_is_found_across_rounds() {
 #[test]
 fn going_back_to_an_older_database_is_going_back() {
     let newer = Response {
-        parts: only_accounts(part(NEW, 1)),
+        fragments: only_accounts(fragment(NEW, 1)),
         ..hit(1, 1_000)
     };
     let mut round = round(&[], &[newer, dated(&hit(9, 1_002), at(500))]);
@@ -259,7 +259,7 @@ fn trust_in_a_dead_source_is_found() {
     assert_eq!(judged(&dead, 1_001), []);
     assert_eq!(judged(&dead, 1_002), [Rule::WithoutLiveness]);
     let other = [outage(Place::Source(Source::Metrics), 1_000, 2_000)];
-    assert_eq!(judged(&other, 1_400), [], "its part is not shown");
+    assert_eq!(judged(&other, 1_400), [], "its fragment is not shown");
     let over = [outage(Place::Source(Source::Accounts), 1_000, 1_501)];
     assert_eq!(judged(&over, 1_400), [], "its repair had begun");
 }
@@ -316,9 +316,9 @@ fn an_account_that_is_shown_after_its_deletion_is_found() {
 fn a_content_that_another_mutation_wrote_is_found() {
     let mutations = [renamed(1, 1_000), renamed(2, 2_000)];
     let mut response = hit(2, 2_500);
-    response.parts[Source::Accounts] = Some(Part {
+    response.fragments[Source::Accounts] = Some(Fragment {
         serial: Some(101),
-        ..part(OLD, 2)
+        ..fragment(OLD, 2)
     });
     assert_eq!(rules(&round(&mutations, &[response])), [Rule::WrongContent]);
     let deleted = mutation(Source::Accounts, version(OLD, 2), What::Deleted, at(2_000));
@@ -329,9 +329,9 @@ fn a_content_that_another_mutation_wrote_is_found() {
     );
     let absent = |revision| Response {
         status: 404,
-        parts: only_accounts(Part {
+        fragments: only_accounts(Fragment {
             serial: None,
-            ..part(OLD, revision)
+            ..fragment(OLD, revision)
         }),
         ..hit(revision, 2_500)
     };
@@ -346,7 +346,7 @@ fn a_content_that_another_mutation_wrote_is_found() {
 fn an_absence_without_a_version_needs_a_deletion() {
     let absent = Response {
         status: 404,
-        parts: PerSource::default(),
+        fragments: PerSource::default(),
         ..hit(0, 2_500)
     };
     let mutations = [renamed(1, 1_000)];
@@ -383,7 +383,7 @@ fn an_answer_that_falls_short_of_its_token_is_found() {
 #[test]
 fn a_version_from_nowhere_is_found() {
     let mut response = hit(1, 1_000);
-    response.parts[Source::Accounts] = Some(part(Incarnation(77), 1));
+    response.fragments[Source::Accounts] = Some(fragment(Incarnation(77), 1));
     assert_eq!(rules(&round(&[], &[response])), [Rule::UnknownDatabase]);
     let mut stray = renamed(1, 1_000);
     stray.version.incarnation = Incarnation(77);

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use stack::{PageAnswer, PerSource, Source};
 
-use crate::history::Part;
+use crate::history::Fragment;
 
 /// The document, as far as it is looked at.
 #[derive(Deserialize)]
@@ -37,19 +37,19 @@ struct Metrics {
     revision: u64,
 }
 
-/// The parts that an answer shows; or where its headers and its body contradict each other.
-pub(super) fn parts(answer: &PageAnswer) -> Result<PerSource<Option<Part>>, String> {
+/// The fragments that an answer shows; or where its headers and its body contradict each other.
+pub(super) fn fragments(answer: &PageAnswer) -> Result<PerSource<Option<Fragment>>, String> {
     let shown = match answer.status {
         200 => shown(&answer.body)?,
         _ => PerSource::default(),
     };
-    let mut parts = PerSource::default();
+    let mut fragments = PerSource::default();
     for (source, version) in answer.head.versions.iter() {
-        parts[source] = match (*version, shown[source]) {
+        fragments[source] = match (*version, shown[source]) {
             (Some(version), Some((revision, serial))) if version.revision == revision => {
-                Some(Part { version, serial })
+                Some(Fragment { version, serial })
             }
-            (Some(version), None) if answer.status == 404 => Some(Part {
+            (Some(version), None) if answer.status == 404 => Some(Fragment {
                 version,
                 serial: None,
             }),
@@ -62,29 +62,32 @@ pub(super) fn parts(answer: &PageAnswer) -> Result<PerSource<Option<Part>>, Stri
             }
         };
     }
-    Ok(parts)
+    Ok(fragments)
 }
 
-/// A part in the body: its revision, and the highest serial number in its names.
+/// A fragment in the body: its revision, and the highest serial number in its names.
 type Shown = (u64, Option<u64>);
 
 fn shown(body: &[u8]) -> Result<PerSource<Option<Shown>>, String> {
     let page: Page<'_> = serde_json::from_slice(body).map_err(|error| error.to_string())?;
-    Ok(PerSource::from_fn(|source| page.part(source)))
+    Ok(PerSource::from_fn(|source| page.fragment(source)))
 }
 
 impl Page<'_> {
-    /// What it shows of a source's part; none if that is missing.
-    fn part(&self, source: Source) -> Option<Shown> {
+    /// What it shows of a source's fragment; none if that is missing.
+    fn fragment(&self, source: Source) -> Option<Shown> {
         match source {
             Source::Accounts => {
-                let part = self.account.as_ref()?;
-                Some((part.revision, serial(part.name)))
+                let fragment = self.account.as_ref()?;
+                Some((fragment.revision, serial(fragment.name)))
             }
             Source::Endpoints => {
-                let part = self.endpoints.as_ref()?;
-                let serials = part.endpoints.iter().filter_map(|endpoint| serial(endpoint.name));
-                Some((part.revision, serials.max()))
+                let fragment = self.endpoints.as_ref()?;
+                let serials = fragment
+                    .endpoints
+                    .iter()
+                    .filter_map(|endpoint| serial(endpoint.name));
+                Some((fragment.revision, serials.max()))
             }
             Source::Metrics => Some((self.metrics.as_ref()?.revision, None)),
         }
@@ -130,24 +133,28 @@ mod tests {
     fn a_part_has_the_version_of_the_header_and_the_highest_serial_of_the_body() {
         let body = r#"{"account":{"id":7,"revision":3,"name":"page #31"},"endpoints":{"revision":9,"endpoints":[
             {"id":1,"name":"a #40"},{"id":2,"name":"b #12"}]},"metrics":null,"missing":[{}],"stale":[{}]}"#;
-        let parts = parts(&answer(200, [Some(3), Some(9), None], body)).unwrap();
-        let shown = parts.map(|part| part.map(|part| (part.version.revision, part.serial)));
+        let fragments = fragments(&answer(200, [Some(3), Some(9), None], body)).unwrap();
+        let shown =
+            fragments.map(|fragment| fragment.map(|fragment| (fragment.version.revision, fragment.serial)));
         assert_eq!(shown, [Some((3, Some(31))), Some((9, Some(40))), None].into());
     }
 
     #[test]
     fn a_header_that_says_another_revision_than_the_body_is_nonsense() {
         let body = r#"{"account":{"revision":3,"name":"x"},"endpoints":null,"metrics":null}"#;
-        assert!(parts(&answer(200, [Some(4), None, None], body)).is_err());
-        assert!(parts(&answer(200, [None; 3], body)).is_err(), "nor is no header");
+        assert!(fragments(&answer(200, [Some(4), None, None], body)).is_err());
+        assert!(
+            fragments(&answer(200, [None; 3], body)).is_err(),
+            "nor is no header"
+        );
     }
 
     #[test]
     fn an_absence_may_have_a_version() {
-        let absent = parts(&answer(404, [Some(4), None, None], "{}")).unwrap();
+        let absent = fragments(&answer(404, [Some(4), None, None], "{}")).unwrap();
         assert_eq!(absent[Source::Accounts].unwrap().version.revision, 4);
         assert_eq!(
-            parts(&answer(404, [None; 3], "{}")).unwrap(),
+            fragments(&answer(404, [None; 3], "{}")).unwrap(),
             PerSource::default()
         );
     }

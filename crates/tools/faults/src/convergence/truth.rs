@@ -17,7 +17,7 @@ impl Inspector<'_> {
     /// The pages that this program composes itself from what the sources answer now, which heals nothing as a composition by a
     /// cache would.
     pub(super) async fn truth(&self, pages: &[Page]) -> HashMap<Page, Right> {
-        let keys: BTreeSet<_> = pages.iter().flat_map(|page| parts_of(*page)).collect();
+        let keys: BTreeSet<_> = pages.iter().flat_map(|page| fragments_of(*page)).collect();
         let fragments = keys.into_iter().map(|key| async move {
             let (source, account, window) = key;
             (key, self.fragment(source, account, window).await)
@@ -28,7 +28,7 @@ impl Inspector<'_> {
             .await;
         let compose = |page: &Page| {
             let mut right = json!({ "missing": [], "stale": [] });
-            for key in parts_of(*page) {
+            for key in fragments_of(*page) {
                 let fragment = fragments[&key].as_ref()?;
                 if key.0 == Source::Accounts && fragment.status == StatusCode::NOT_FOUND {
                     return None;
@@ -88,8 +88,8 @@ impl Inspector<'_> {
     }
 }
 
-/// What a page is composed of. A part without windows is the same whichever is asked for, so it is asked for once.
-fn parts_of((account, window): Page) -> [(Source, u64, Window); SOURCES.len()] {
+/// What a page is composed of. A fragment without windows is the same whichever is asked for, so it is asked for once.
+fn fragments_of((account, window): Page) -> [(Source, u64, Window); SOURCES.len()] {
     SOURCES.map(|info| {
         let window = if info.has_windows { window } else { Window::Hour };
         (info.source, account, window)

@@ -61,13 +61,13 @@ impl fmt::Display for Response {
         if let Some((source, version)) = self.demanded {
             write!(f, ", asked with {source} {version}")?;
         }
-        if self.afresh {
+        if self.fully_consistent {
             write!(f, ", asked with no-cache")?;
         }
         write!(f, "; shows")?;
-        for (source, part) in self.shown() {
-            write!(f, " {source} {}", part.version)?;
-            if let Some(serial) = part.serial {
+        for (source, fragment) in self.shown() {
+            write!(f, " {source} {}", fragment.version)?;
+            if let Some(serial) = fragment.serial {
                 write!(f, " (#{serial})")?;
             }
         }

@@ -77,8 +77,10 @@ impl Report {
         self.row(f, "after requests to the sources, not marked", |tally| {
             tally.forwarded
         })?;
-        self.row(f, "marked: some part is the last one known", |tally| tally.stale)?;
-        self.row(f, "marked: some part is missing", |tally| tally.partial)?;
+        self.row(f, "marked: some fragment is the last one known", |tally| {
+            tally.stale
+        })?;
+        self.row(f, "marked: some fragment is missing", |tally| tally.partial)?;
         self.row(f, "marked: behind the demanded version", |tally| tally.behind)?;
         self.row(f, "in all", Tally::answers)?;
         self.row(f, "  of these: no such account", |tally| tally.absent)?;
@@ -161,12 +163,18 @@ impl Report {
         let exercised = &self.exercised;
         writeln!(f, "\nwhat the checks had to check")?;
         for (name, count) in [
-            ("parts held against their Fresh-As-Of (I3)", exercised.dated_parts),
             (
-                "parts held against an earlier answer (I2)",
+                "fragments held against their Fresh-As-Of (I3)",
+                exercised.dated_fragments,
+            ),
+            (
+                "fragments held against an earlier answer (I2)",
                 exercised.ordered_parts,
             ),
-            ("parts of a source in the dark (I4)", exercised.unproven_parts),
+            (
+                "fragments of a source in the dark (I4)",
+                exercised.unproven_fragments,
+            ),
             ("contents held against what was written", exercised.contents),
             ("answers about a deleted account (I1)", exercised.deleted),
             ("answers to a Consistency-Token", exercised.tokens),

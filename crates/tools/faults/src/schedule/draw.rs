@@ -34,7 +34,7 @@ fn lasts(kind: Kind) -> (Duration, Duration) {
         Kind::RestoreSource => (ms(100), ms(3_000)),
         Kind::TwinSource | Kind::SetClocksBack => (ms(1_500), ms(5_000)),
         Kind::StepClock => (ms(1_000), ms(4_000)),
-        // Trust ends after a second, a flight's deadline is below one: both sides of these are to be met.
+        // Trust ends after a second, and a request's deadline is shorter: draw values on both sides of these.
         Kind::PauseSource | Kind::PauseReplica | Kind::PauseBroker => (ms(200), ms(5_000)),
         Kind::KillLeader
         | Kind::LoseQuorum

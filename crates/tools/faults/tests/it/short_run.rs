@@ -38,14 +38,14 @@ async fn the_page_keeps_its_promises_under_faults_that_the_naive_page_does_not_s
     );
     let exercised = report.exercised;
     for (what, count) in [
-        ("dated", exercised.dated_parts),
+        ("dated", exercised.dated_fragments),
         ("ordered", exercised.ordered_parts),
-        ("in the dark", exercised.unproven_parts),
+        ("in the dark", exercised.unproven_fragments),
         ("contents", exercised.contents),
         ("of deleted accounts", exercised.deleted),
         ("asked with a token", exercised.tokens),
     ] {
-        assert!(count > 0, "no parts to check: {what}");
+        assert!(count > 0, "no fragments to check: {what}");
     }
 }
 

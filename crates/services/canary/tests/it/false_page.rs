@@ -1,4 +1,4 @@
-//! A page service that keeps what it has, and dates it now.
+//! A page service that keeps its first answer and dates it now: it states a false `Fresh-As-Of`.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -10,20 +10,22 @@ use axum::routing::get;
 use tokio::net::TcpListener;
 use tokio::task::AbortHandle;
 
-/// Stands before a page service; ends with the test.
-pub(crate) struct Liar {
+/// Forwards to a page service; ends with the test.
+pub(crate) struct FalsePage {
     pub(crate) url: String,
     task: AbortHandle,
 }
 
 type Kept = Arc<Mutex<HashMap<u64, String>>>;
 
-impl Liar {
+impl FalsePage {
     pub(crate) async fn start(page: String) -> Self {
         let kept = Kept::default();
-        let lie =
+        let handler =
             move |State(kept): State<Kept>, Path(account): Path<u64>| answer(page.clone(), kept, account);
-        let router = Router::new().route("/accounts/{id}", get(lie)).with_state(kept);
+        let router = Router::new()
+            .route("/accounts/{id}", get(handler))
+            .with_state(kept);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/", listener.local_addr().unwrap());
         let serving = tokio::spawn(async { axum::serve(listener, router).await.unwrap() });
@@ -34,7 +36,7 @@ impl Liar {
     }
 }
 
-impl Drop for Liar {
+impl Drop for FalsePage {
     fn drop(&mut self) {
         self.task.abort();
     }
