@@ -2,9 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-
-use telemetry::TaskContext;
-use tracing::Span;
+use std::time::Duration;
 
 use crate::answer::{Answer, Fetch, Forward, Outcome};
 use crate::clock::{Date, Moment};
@@ -14,14 +12,14 @@ use crate::feed::ids::SourceId;
 use crate::feed::reader::FeedReader;
 use crate::feed::watermarks::Watermarks;
 use crate::freshness::FreshnessCheck;
-use crate::load::in_flight::{Loaded, Waiter};
-use crate::load::plan::{FragmentPlan, LoadRequest, Planner};
-use crate::load::task::LoadTask;
+use crate::load::plan::LoadRequest;
 use crate::loader::Loader;
 use crate::options::CacheOptions;
 use crate::page::CachedPage;
+use crate::read_options::ReadOptions;
 use crate::shared::Shared;
 use crate::stats::Stats;
+use crate::strategy::Verdict;
 
 /// A cache of composed pages. Clones share the pages.
 pub struct FreshCache<L: Loader> {
@@ -29,16 +27,30 @@ pub struct FreshCache<L: Loader> {
 }
 
 /// Why the resident page cannot be the answer, and what to load.
-struct NotFresh<L: Loader> {
-    why: Forward,
-    request: LoadRequest<L::Body>,
+pub(crate) struct NotFresh<L: Loader> {
+    pub(crate) why: Forward,
+    pub(crate) request: LoadRequest<L::Body>,
+}
+
+/// A page that is the answer, as it was found.
+struct Resident<L: Loader> {
+    page: Arc<CachedPage<L>>,
+    checked: Checked,
+    outcome: Outcome,
+}
+
+/// What is looked at before anything is loaded.
+pub(crate) struct Looked<L: Loader> {
+    pub(crate) watermarks: Watermarks,
+    /// Needed this early only to find what the tokens name; a hit without tokens does without them.
+    pub(crate) dependencies: Option<Arc<[Dependency<L::Entity>]>>,
 }
 
 /// Up to when a page was found to be complete, and when that was.
 #[derive(Clone, Copy)]
-struct Checked {
-    complete_until: Moment,
-    at: Date,
+pub(crate) struct Checked {
+    pub(crate) complete_until: Moment,
+    pub(crate) at: Date,
 }
 
 impl<L: Loader> FreshCache<L> {
@@ -57,7 +69,7 @@ impl<L: Loader> FreshCache<L> {
     /// Answers with a page, and with the moment up to which it is complete.
     ///
     /// Must be called on a tokio runtime; a load runs there as a task of its own, in the reader's tracing span or
-    /// [without a trace](TaskContext) as the reader, and goes on if the reader goes away. The span of a reader who joins a load
+    /// [without a trace](telemetry::TaskContext) as the reader, and goes on if the reader goes away. The span of a reader who joins a load
     /// of somebody else follows from the span that the load runs in, which `tracing-opentelemetry` makes a link of.
     ///
     /// ```
@@ -81,32 +93,103 @@ impl<L: Loader> FreshCache<L> {
     /// # Panics
     ///
     /// If the loader panics while it composes the page, or lists its dependencies.
-    pub async fn read(&self, key: &L::Key, consistency: Consistency<'_, L::Entity>) -> Answer<L> {
-        let shared = &self.shared;
-        if !shared.policy.keeps_pages() {
-            return Box::pin(self.read_alone(key, consistency)).await;
+    pub async fn read(
+        &self,
+        key: &L::Key,
+        options: impl Into<ReadOptions<'_, L::Entity>> + Send,
+    ) -> Answer<L> {
+        let options = options.into();
+        if !self.shared.policy.keeps_pages() {
+            return Box::pin(self.read_alone(key, options.consistency)).await;
         }
+        let (looked, found) = self.look(key, options);
+        match found {
+            Ok(resident) => {
+                if resident.outcome == Outcome::StaleHit {
+                    self.renew(key, looked.dependencies.as_ref());
+                }
+                self.show(resident, options.consistency, looked.dependencies.as_deref())
+            }
+            // Boxed: what only a miss needs would make the future of every hit large.
+            Err(not_fresh) => Box::pin(self.wait(key, options, not_fresh, looked)).await,
+        }
+    }
+
+    /// Answers with the resident page if that is an answer, and asks no source (`Cache-Control: only-if-cached`).
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/pages.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// # let (feed, _writer) = feed::channel(1, FeedOptions::default());
+    /// # let cache = FreshCache::new(Accounts::default(), feed, CacheOptions::default());
+    /// assert!(cache.read_resident(&7, ReadOptions::default()).is_none());
+    /// cache.get(&7).await;
+    /// assert!(cache.read_resident(&7, ReadOptions::default()).is_some());
+    /// # }
+    /// ```
+    pub fn read_resident<'a>(
+        &self,
+        key: &L::Key,
+        options: impl Into<ReadOptions<'a, L::Entity>>,
+    ) -> Option<Answer<L>>
+    where
+        L::Entity: 'a,
+    {
+        let options = options.into();
+        let (looked, found) = self.look(key, options);
+        let resident = found.ok()?;
+        Some(self.show(resident, options.consistency, looked.dependencies.as_deref()))
+    }
+
+    /// Looks for the resident page, and whether it is the answer.
+    #[inline]
+    fn look(
+        &self,
+        key: &L::Key,
+        options: ReadOptions<'_, L::Entity>,
+    ) -> (Looked<L>, Result<Resident<L>, NotFresh<L>>) {
+        let shared = &self.shared;
+        let consistency = options.consistency;
         // The watermarks first, the page and its check second (rule 10).
         let watermarks = shared.feed.watermarks();
         let resident = shared.pages.get(key);
-        // Needed this early only to find what the tokens name; a hit without tokens does without them.
         let dependencies = (!consistency.tokens().is_empty()).then(|| shared.dependencies(key));
-        let not_fresh = match resident {
-            None => NotFresh {
+        let found = match resident {
+            None => Err(NotFresh {
                 why: Forward::Miss,
                 request: request::<L>(consistency, None, dependencies.as_deref()),
-            },
-            Some(page) => match self.check(&page, consistency, dependencies.as_deref(), &watermarks) {
-                Ok(checked) => {
-                    let behind = self.behind(&page, consistency, dependencies.as_deref());
-                    return answer(page, checked, Outcome::Hit, Box::default(), behind);
-                }
-                Err(not_fresh) => not_fresh,
-            },
+            }),
+            Some(page) => self
+                .check(&page, options, dependencies.as_deref(), &watermarks)
+                .map(|(checked, outcome)| Resident {
+                    page,
+                    checked,
+                    outcome,
+                }),
         };
-        let dependencies = dependencies.unwrap_or_else(|| shared.dependencies(key));
-        // Boxed: what only a miss needs would make the future of every hit large.
-        Box::pin(self.wait(key, consistency, not_fresh, dependencies, &watermarks)).await
+        let looked = Looked {
+            watermarks,
+            dependencies,
+        };
+        (looked, found)
+    }
+
+    /// Answers with the resident page.
+    #[inline]
+    fn show(
+        &self,
+        resident: Resident<L>,
+        consistency: Consistency<'_, L::Entity>,
+        dependencies: Option<&[Dependency<L::Entity>]>,
+    ) -> Answer<L> {
+        let Resident {
+            page,
+            checked,
+            outcome,
+        } = resident;
+        let behind = self.behind(&page, consistency, dependencies);
+        answer(page, checked, outcome, Box::default(), behind)
     }
 
     /// Checks the resident page: it is the answer if it is fresh and the reader asks for no more.
@@ -114,40 +197,55 @@ impl<L: Loader> FreshCache<L> {
     fn check(
         &self,
         page: &CachedPage<L>,
-        consistency: Consistency<'_, L::Entity>,
+        options: ReadOptions<'_, L::Entity>,
         dependencies: Option<&[Dependency<L::Entity>]>,
         watermarks: &Watermarks,
-    ) -> Result<Checked, NotFresh<L>> {
+    ) -> Result<(Checked, Outcome), NotFresh<L>> {
         let Shared {
             feed, policy, stats, ..
         } = &*self.shared;
         let check = FreshnessCheck::new(feed, watermarks);
-        let request = request(consistency, Some((page, &check)), dependencies);
+        let request = request(options.consistency, Some((page, &check)), dependencies);
         let freshness = page.freshness(&check, &**policy);
-        let why = match freshness.stale {
-            None if !request.asks_for_no_more() => Forward::Request,
-            None => {
-                page.touch();
-                stats.hits.add();
-                return Ok(Checked {
-                    complete_until: freshness.complete_until,
-                    at: check.date(),
-                });
+        let young_enough = freshness.stale.is_some() && {
+            let max_age = options.max_age.unwrap_or(self.shared.options.max_age);
+            max_age > Duration::ZERO && page.is_young_enough(&check, freshness.complete_until, max_age)
+        };
+        if let Some(reason) = freshness.stale {
+            stats.count_stale(reason);
+            if page.reject() && policy.refreshes() {
+                stats.refreshes_wasted.add();
             }
-            Some(reason) => {
-                stats.count_stale(reason);
-                if page.reject() && policy.refreshes() {
-                    stats.refreshes_wasted.add();
-                }
-                Forward::Stale
+        }
+        let outcome = match policy.verdict(freshness.stale, young_enough) {
+            Verdict::Load => {
+                let why = Forward::Stale;
+                return Err(NotFresh { why, request });
+            }
+            Verdict::Show | Verdict::ShowAndRenew if !request.asks_for_no_more() => {
+                let why = Forward::Request;
+                return Err(NotFresh { why, request });
+            }
+            Verdict::Show => {
+                stats.hits.add();
+                Outcome::Hit
+            }
+            Verdict::ShowAndRenew => {
+                stats.stale_hits.add();
+                Outcome::StaleHit
             }
         };
-        Err(NotFresh { why, request })
+        page.touch();
+        let checked = Checked {
+            complete_until: freshness.complete_until,
+            at: check.date(),
+        };
+        Ok((checked, outcome))
     }
 
     /// The entities of which the reader knows a later state than the page shows.
     #[inline]
-    fn behind(
+    pub(crate) fn behind(
         &self,
         page: &CachedPage<L>,
         consistency: Consistency<'_, L::Entity>,
@@ -161,117 +259,6 @@ impl<L: Loader> FreshCache<L> {
             self.shared.stats.behind.add();
         }
         behind
-    }
-
-    /// Answers with what a load brings.
-    async fn wait(
-        &self,
-        key: &L::Key,
-        consistency: Consistency<'_, L::Entity>,
-        not_fresh: NotFresh<L>,
-        dependencies: Arc<[Dependency<L::Entity>]>,
-        watermarks: &Watermarks,
-    ) -> Answer<L> {
-        let NotFresh { why, request } = not_fresh;
-        let why = if request.full { Forward::Request } else { why };
-        self.shared.stats.count_forward(why);
-        let (loaded, collapsed) = self.load(key, request, &dependencies, watermarks).await;
-        self.forward(loaded, why, collapsed, consistency, &dependencies)
-    }
-
-    /// Answers a reader by a load of its own.
-    async fn read_alone(&self, key: &L::Key, consistency: Consistency<'_, L::Entity>) -> Answer<L> {
-        self.shared.stats.count_forward(Forward::Bypass);
-        let dependencies = self.shared.dependencies(key);
-        let task = LoadTask::new(Arc::clone(&self.shared), key.clone(), Arc::clone(&dependencies));
-        let loaded = task.run_alone().await;
-        self.forward(loaded, Forward::Bypass, false, consistency, &dependencies)
-    }
-
-    /// Answers with what a load brought.
-    fn forward(
-        &self,
-        loaded: Loaded<L>,
-        why: Forward,
-        collapsed: bool,
-        consistency: Consistency<'_, L::Entity>,
-        dependencies: &[Dependency<L::Entity>],
-    ) -> Answer<L> {
-        let Shared {
-            feed, policy, stats, ..
-        } = &*self.shared;
-        if collapsed {
-            stats.collapsed.add();
-        }
-        let Loaded {
-            page,
-            fetches,
-            stored,
-        } = loaded;
-        page.touch();
-        // Dated by the same check as a hit: a fence that moved during the load leaves a fragment its start (rule 11).
-        let watermarks = feed.watermarks();
-        let check = FreshnessCheck::new(feed, &watermarks);
-        let checked = Checked {
-            complete_until: page.freshness(&check, &**policy).complete_until,
-            at: check.date(),
-        };
-        let outcome = Outcome::Forwarded {
-            why,
-            collapsed,
-            stored,
-        };
-        let behind = self.behind(&page, consistency, Some(dependencies));
-        answer(page, checked, outcome, Box::from(&*fetches), behind)
-    }
-
-    /// Joins a load that is fresh enough for a reader who arrived now, or starts one; returns whether it joined another
-    /// reader's.
-    pub(crate) async fn load(
-        &self,
-        key: &L::Key,
-        request: LoadRequest<L::Body>,
-        dependencies: &Arc<[Dependency<L::Entity>]>,
-        watermarks: &Watermarks,
-    ) -> (Loaded<L>, bool) {
-        let shared = &self.shared;
-        loop {
-            let planner: Planner<'_, L> = Planner {
-                check: FreshnessCheck::new(&shared.feed, watermarks),
-                policy: &*shared.policy,
-                dependencies,
-                scope: shared.options.refresh.scope,
-                stats: &shared.stats,
-            };
-            let may_be_joined = |plan: &[FragmentPlan<L::Body>]| planner.may_be_joined(plan);
-            let since = planner.check.monotonic().saturating_sub(shared.feed.trust());
-            let Waiter {
-                mut result,
-                begun_by,
-                first,
-            } = shared.in_flight.join(key, request.clone(), since, may_be_joined);
-            if first {
-                let task = LoadTask::new(Arc::clone(shared), key.clone(), Arc::clone(dependencies));
-                tokio::spawn(task.run());
-            }
-            let collapsed = begun_by.is_some();
-            if let Some(load) = begun_by {
-                link_to(load);
-            }
-            let loaded = result
-                .wait_for(Option::is_some)
-                .await
-                .map(|result| result.clone());
-            match loaded {
-                Ok(result) => match result.expect("waited until it is some") {
-                    Ok(loaded) => return (loaded, collapsed),
-                    Err(message) => panic!("the loader panicked: {message}"),
-                },
-                // The load's task was ended because its runtime shuts down. If that is our runtime too, this reader ends at
-                // the yield; if not, it starts the load again on ours.
-                Err(_closed) => tokio::task::yield_now().await,
-            }
-        }
     }
 
     /// Drops a resident page, as the store does for want of room. A load of it goes on.
@@ -302,19 +289,6 @@ impl<L: Loader> FreshCache<L> {
     }
 }
 
-/// Links the reader's trace to the load that the reader waits for. Takes the context by value and drops it, so that the load's
-/// span does not stay open while the reader waits.
-fn link_to(load: TaskContext) {
-    let reader = Span::current();
-    // Never to itself: of two reads in one span, one may join the other's load.
-    if let Some(span) = load.span()
-        && reader.id() != span.id()
-    {
-        reader.follows_from(span);
-    }
-    drop(load);
-}
-
 /// What a reader wants beyond a fresh page: the fragments that fall short of its tokens. One in backoff is not asked for,
 /// whatever the token says.
 #[inline]
@@ -343,7 +317,7 @@ fn request<L: Loader>(
 }
 
 #[inline]
-fn answer<L: Loader>(
+pub(crate) fn answer<L: Loader>(
     page: Arc<CachedPage<L>>,
     checked: Checked,
     outcome: Outcome,
@@ -355,6 +329,7 @@ fn answer<L: Loader>(
         page,
         fresh_as_of: checked.complete_until,
         outcome,
+        timed_out: false,
         fetches,
         composed: composed.told_at(checked.at.moment, checked.at.monotonic),
         age: checked.at.monotonic.saturating_sub(composed.monotonic),

@@ -106,6 +106,12 @@ impl<'a> FreshnessCheck<'a> {
         date.told_at(self.now, self.monotonic)
     }
 
+    /// Whether a fragment that is not fresh may be shown unmarked to a reader who accepts its age (rule 27): nothing that was
+    /// heard says that what it shows never was so, or is gone.
+    pub(crate) fn may_age(&self, fence: FenceIndex, meta: FragmentMeta) -> bool {
+        self.vouched(fence, meta) && !self.feed.deleted(fence, meta.position)
+    }
+
     fn stale_reason(&self, fence: FenceIndex, meta: FragmentMeta) -> Option<StaleReason> {
         if self.feed.overtaken(fence, meta.position) {
             Some(StaleReason::Overtaken)

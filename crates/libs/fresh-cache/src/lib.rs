@@ -1,7 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 // In reading order: each module uses those above it. Two exceptions: `load` and `shared` use each other, and `shared` uses the
-// queue of `refresh`. To follow a hit, begin in `cache` and go up to `feed`. A miss goes on into `load`.
+// queue of `refresh`. To follow a hit, begin in `cache` and go up to `feed`. A miss goes on into `miss` and `load`.
 mod clock;
 mod counter;
 pub mod feed;
@@ -12,6 +12,7 @@ mod strategy;
 mod loader;
 mod dependency;
 mod consistency;
+mod read_options;
 mod page;
 mod answer;
 mod options;
@@ -19,6 +20,7 @@ mod stats;
 mod load;
 mod shared;
 mod cache;
+mod miss;
 mod refresh;
 mod remembered;
 mod audit;
@@ -41,6 +43,7 @@ pub use fragment::{EventFragment, Fetched, Fragment, FragmentState};
 pub use loader::Loader;
 pub use options::{CacheOptions, RefreshOptions, RefreshScope};
 pub use page::CachedPage;
+pub use read_options::ReadOptions;
 pub use refresh::queue::Announcement;
 pub use stats::Stats;
 pub use strategy::Strategy;

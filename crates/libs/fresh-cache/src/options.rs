@@ -17,6 +17,9 @@ pub struct CacheOptions {
     pub strategy: Strategy,
     /// The memory for pages, by [`Loader::weight`](crate::Loader::weight).
     pub max_bytes: u64,
+    /// How long ago a page may have been complete for a reader who does not say [so](crate::ReadOptions::max_age) (rule 27). Above
+    /// zero, pages are shown while they are renewed (stale-while-revalidate).
+    pub max_age: Duration,
     /// How old a fragment may be that is shown, marked, while its source gives no answer (rule 12).
     pub max_stale: Duration,
     /// How long, from the start of a failed request, the page does not ask for that fragment again; a tenth of it if
@@ -33,6 +36,7 @@ impl Default for CacheOptions {
         Self {
             strategy: Strategy::default(),
             max_bytes: 64 * 1024 * 1024,
+            max_age: Duration::ZERO,
             max_stale: Duration::from_hours(1),
             retry_after: Duration::from_secs(1),
             remembered_bytes: 16 * 1024 * 1024,

@@ -207,6 +207,33 @@ impl<L: Loader> CachedPage<L> {
         })
     }
 
+    /// Whether a page made of these would be this one to the letter, marks included. As [`shows`](Self::shows), for a caller who
+    /// knows that no new answer came.
+    pub(crate) fn shows_marked(&self, states: &[FragmentState<L::Body>]) -> bool {
+        self.fragments.iter().zip(states).all(|states| match states {
+            (FragmentState::Current(one), FragmentState::Current(other)) => {
+                one.version == other.version && one.claim == other.claim
+            }
+            (
+                FragmentState::Stale {
+                    fragment: one,
+                    reason,
+                },
+                FragmentState::Stale {
+                    fragment: other,
+                    reason: other_reason,
+                },
+            ) => {
+                one.version == other.version
+                    && one.claim == other.claim
+                    && one.complete_until == other.complete_until
+                    && reason == other_reason
+            }
+            (FragmentState::Missing { reason }, FragmentState::Missing { reason: other }) => reason == other,
+            _ => false,
+        })
+    }
+
     /// Notes that a reader got this page.
     pub(crate) fn touch(&self) {
         // Relaxed, here and below: an old value costs one refresh too many or too few, and nothing else. Loaded before it is
@@ -243,6 +270,27 @@ impl<L: Loader> CachedPage<L> {
             page.complete_until = page.complete_until.min(check.tell(fragment.complete_until));
         }
         page
+    }
+
+    /// Whether the page, complete until that moment, is not older than its reader accepts (rule 27).
+    pub(crate) fn is_young_enough(
+        &self,
+        check: &FreshnessCheck<'_>,
+        complete_until: Moment,
+        max_age: Duration,
+    ) -> bool {
+        let may_be_shown = |(mark, state): (&FenceAndDate, &FragmentState<L::Body>)| {
+            let fragment = state.fragment();
+            fragment.is_some_and(|fragment| check.may_age(mark.fence, fragment.meta()))
+        };
+        // A date in the future is no evidence of any age.
+        complete_until <= check.now()
+            && check.now().saturating_since(complete_until) <= max_age
+            && self
+                .fences_and_dates
+                .iter()
+                .zip(&self.fragments)
+                .all(may_be_shown)
     }
 
     fn fragment_freshness(

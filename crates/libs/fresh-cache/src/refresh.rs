@@ -132,7 +132,7 @@ impl<L: Loader> FreshCache<L> {
             ..LoadRequest::any()
         };
         // One load, shared with whoever reads the page in the meantime.
-        self.load(key, request, &dependencies, &watermarks).await;
+        self.load(key, request, &dependencies, &watermarks, None).await;
     }
 }
 

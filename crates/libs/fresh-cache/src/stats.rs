@@ -11,12 +11,14 @@ use crate::freshness::StaleReason;
 
 /// What happened in a cache since it was made.
 ///
-/// Reads are `hits + misses + stale + bypasses + requests`; of those that were not hits, `collapsed` joined a load that another
-/// reader had begun.
+/// Reads are `hits + stale_hits + misses + stale + bypasses + requests`; of the last four, `collapsed` joined a load that another
+/// reader had begun, and `timed_out` did not wait for its end.
 #[derive(Debug, Default)]
 pub struct Stats {
     /// Reads answered by the resident page, without any request.
     pub hits: Counter,
+    /// Reads answered by a resident page that was not fresh, and not older than its reader accepts (rule 27).
+    pub stale_hits: Counter,
     /// Reads that found no page.
     pub misses: Counter,
     /// Reads that found a page that was not fresh.
@@ -27,6 +29,10 @@ pub struct Stats {
     pub requests: Counter,
     /// Reads that joined a load begun for another reader.
     pub collapsed: Counter,
+    /// Reads whose time to wait was over before the load ended (rule 26). They cost the sources nothing beyond the load.
+    pub timed_out: Counter,
+    /// Loads begun in the background, for a page that was shown because it was not older than its reader accepts (rule 27).
+    pub renewals: Counter,
     /// Resident pages not fresh because an event or a loss was applied.
     pub rejected_by_fence: Counter,
     /// Resident pages not fresh because the answer of a source was no longer valid by itself.

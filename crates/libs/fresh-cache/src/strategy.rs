@@ -15,7 +15,7 @@ use std::time::Duration;
 use crate::feed::ids::{FenceIndex, Position};
 use crate::feed::state::FeedState;
 use crate::fragment::FragmentMeta;
-use crate::freshness::{Freshness, FreshnessCheck};
+use crate::freshness::{Freshness, FreshnessCheck, StaleReason};
 
 /// How a cache keeps its pages fresh.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -33,10 +33,30 @@ pub enum Strategy {
     Prepopulate,
 }
 
+/// What is done with a resident page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// It is the answer.
+    Show,
+    /// It is the answer, and is loaded anew in the background (rule 27).
+    ShowAndRenew,
+    /// It is no answer: the reader waits for a load.
+    Load,
+}
+
 /// What a strategy decides.
 pub(crate) trait Policy: Send + Sync {
     /// Whether a known fragment may be shown without a request, and up to when it is complete.
     fn freshness(&self, check: &FreshnessCheck<'_>, fence: FenceIndex, meta: FragmentMeta) -> Freshness;
+
+    /// What is done with a resident page: it may be stale, and yet not older than its reader accepts.
+    fn verdict(&self, stale: Option<StaleReason>, young_enough: bool) -> Verdict {
+        match stale {
+            None => Verdict::Show,
+            Some(_) if young_enough => Verdict::ShowAndRenew,
+            Some(_) => Verdict::Load,
+        }
+    }
 
     /// Whether a page is kept for those who read it later.
     fn keeps_pages(&self) -> bool {

@@ -59,7 +59,7 @@ pub(crate) fn cache_status(outcome: Outcome, degraded: &str) -> Cow<'static, str
     }
     let mut text = "page".to_owned();
     match outcome {
-        Outcome::Hit => text.push_str("; hit"),
+        Outcome::Hit | Outcome::StaleHit => text.push_str("; hit"),
         Outcome::Forwarded {
             why,
             collapsed,
@@ -77,12 +77,13 @@ pub(crate) fn cache_status(outcome: Outcome, degraded: &str) -> Cow<'static, str
 }
 
 /// Every word that [`outcome_name`] has.
-pub(crate) const OUTCOMES: [&str; 5] = ["hit", "miss", "stale", "bypass", "request"];
+pub(crate) const OUTCOMES: [&str; 6] = ["hit", "stale_hit", "miss", "stale", "bypass", "request"];
 
 /// The outcome as one word: also the label by which answers are counted.
 pub(crate) const fn outcome_name(outcome: Outcome) -> &'static str {
     match outcome {
         Outcome::Hit => "hit",
+        Outcome::StaleHit => "stale_hit",
         Outcome::Forwarded { why, .. } => forward(why),
     }
 }
@@ -143,6 +144,7 @@ mod tests {
         };
         for (outcome, degraded, text) in [
             (Outcome::Hit, "", "page; hit"),
+            (Outcome::StaleHit, "", "page; hit"),
             (
                 forwarded(Forward::Miss, false, true),
                 "",

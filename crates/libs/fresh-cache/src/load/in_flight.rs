@@ -5,11 +5,13 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use telemetry::TaskContext;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::{Instant, timeout_at};
 
 use super::plan::{FragmentPlan, LoadRequest, Plan};
 use crate::answer::Fetch;
@@ -48,8 +50,71 @@ pub(crate) struct Waiter<L: Loader> {
     pub(crate) result: Receiver<L>,
     /// The trace context of the load, if another reader began it.
     pub(crate) begun_by: Option<TaskContext>,
-    /// Whether nobody loads the page yet, so that the reader must start the task that does.
-    pub(crate) first: bool,
+    /// Where the page's task is asked for what is known before the load ends.
+    pub(crate) early: mpsc::UnboundedSender<EarlyRequest<L>>,
+    /// What the page's task is made of: nobody loads the page yet, and the reader must start the task that does.
+    pub(crate) first: Option<EarlyRequests<L>>,
+}
+
+/// The readers of one page whose time to wait is over. Each asks once, so there are no more than wait.
+pub(crate) type EarlyRequests<L> = mpsc::UnboundedReceiver<EarlyRequest<L>>;
+
+/// A reader whose time to wait is over.
+pub(crate) struct EarlyRequest<L: Loader> {
+    /// When the reader arrived, on the monotonic clock.
+    pub(crate) arrived: Duration,
+    /// Whether nothing will do that was not asked for since.
+    pub(crate) full: bool,
+    /// Where the answer goes.
+    pub(crate) reply: oneshot::Sender<Loaded<L>>,
+}
+
+/// How long a reader waits for a load, and for what.
+#[derive(Clone, Copy)]
+pub(crate) struct Patience {
+    pub(crate) until: Instant,
+    /// As in [`EarlyRequest::full`].
+    pub(crate) full: bool,
+}
+
+/// What a reader has waited for.
+pub(crate) enum Waited<L: Loader> {
+    /// The load has ended.
+    ToTheEnd(LoadResult<L>),
+    /// The reader's time was over: this is what was known.
+    Enough(Loaded<L>),
+    /// The load was given up.
+    InVain,
+}
+
+impl<L: Loader> Waiter<L> {
+    /// Waits for the load's end, or until the reader's time is over and something is known.
+    pub(crate) async fn wait(self, patience: Option<Patience>, arrived: Duration) -> Waited<L> {
+        let Self {
+            mut result, early, ..
+        } = self;
+        let mut ended = pin!(async {
+            let ended = result.wait_for(Option::is_some).await;
+            ended.map_or(Waited::InVain, |result| {
+                Waited::ToTheEnd(result.clone().expect("waited until it is some"))
+            })
+        });
+        let Some(Patience { until, full }) = patience else {
+            return ended.await;
+        };
+        if let Ok(waited) = timeout_at(until, &mut ended).await {
+            return waited;
+        }
+        let (reply, known) = oneshot::channel();
+        let request = EarlyRequest { arrived, full, reply };
+        // An error: the load has just ended.
+        _ = early.send(request);
+        tokio::select! {
+            biased;
+            waited = &mut ended => waited,
+            Ok(loaded) = known => Waited::Enough(loaded),
+        }
+    }
 }
 
 /// A load that has just started.
@@ -69,6 +134,7 @@ pub(crate) struct InFlight<L: Loader> {
 struct PageLoads<L: Loader> {
     running: Option<Running<L>>,
     next: Option<NextLoad<L>>,
+    early: mpsc::UnboundedSender<EarlyRequest<L>>,
 }
 
 /// The load in flight.
@@ -104,10 +170,11 @@ impl<L: Loader> InFlight<L> {
         may_be_joined: impl FnOnce(&[FragmentPlan<L::Body>]) -> bool,
     ) -> Waiter<L> {
         let mut pages = self.lock();
-        let first = !pages.contains_key(key);
-        let loads = pages.entry(key.clone()).or_insert(PageLoads {
-            running: None,
-            next: None,
+        let mut first = None;
+        let loads = pages.entry(key.clone()).or_insert_with(|| {
+            let (early, requests) = mpsc::unbounded_channel();
+            first = Some(requests);
+            PageLoads::new(early)
         });
         // A load that was in flight before the reader arrived cannot have fetched what the reader asks for.
         if let Some(running) = loads.running.as_ref().filter(|running| {
@@ -116,6 +183,7 @@ impl<L: Loader> InFlight<L> {
             return Waiter {
                 result: running.result.clone(),
                 begun_by: Some(running.context.clone()),
+                early: loads.early.clone(),
                 first,
             };
         }
@@ -125,8 +193,24 @@ impl<L: Loader> InFlight<L> {
         Waiter {
             result: next.result.subscribe(),
             begun_by,
+            early: loads.early.clone(),
             first,
         }
+    }
+
+    /// Makes place for a load that nobody waits for, unless the page is being loaded; the caller must start its task.
+    pub(crate) fn begin(&self, key: &L::Key) -> Option<EarlyRequests<L>> {
+        let mut pages = self.lock();
+        if pages.contains_key(key) {
+            return None;
+        }
+        let (early, requests) = mpsc::unbounded_channel();
+        let loads = PageLoads {
+            next: Some(NextLoad::new()),
+            ..PageLoads::new(early)
+        };
+        pages.insert(key.clone(), loads);
+        Some(requests)
     }
 
     /// Starts the next load. `plan` is made under the lock, after the last reader joined: what was applied before any of
@@ -190,6 +274,16 @@ impl<L: Loader> InFlight<L> {
     fn lock(&self) -> MutexGuard<'_, HashMap<L::Key, PageLoads<L>>> {
         // No section above leaves the map half changed, so a panic inside of one spoils nothing.
         self.pages.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<L: Loader> PageLoads<L> {
+    const fn new(early: mpsc::UnboundedSender<EarlyRequest<L>>) -> Self {
+        Self {
+            running: None,
+            next: None,
+            early,
+        }
     }
 }
 

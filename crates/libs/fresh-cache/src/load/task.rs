@@ -9,10 +9,10 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use futures::FutureExt as _;
-use futures::future::join_all;
 
+use super::early::Arrived;
 use super::fetch::{FragmentResult, message};
-use super::in_flight::{Loaded, StartedLoad};
+use super::in_flight::{EarlyRequest, EarlyRequests, Loaded, StartedLoad};
 use super::plan::{FragmentPlan, LoadRequest, Planner, dated};
 use crate::answer::{Brought, Fetch};
 use crate::dependency::Dependency;
@@ -26,12 +26,16 @@ use crate::shared::Shared;
 
 /// Loads one page until nobody waits for it any more.
 pub(crate) struct LoadTask<L: Loader> {
-    shared: Arc<Shared<L>>,
-    key: L::Key,
-    dependencies: Arc<[Dependency<L::Entity>]>,
+    pub(super) shared: Arc<Shared<L>>,
+    pub(super) key: L::Key,
+    pub(super) dependencies: Arc<[Dependency<L::Entity>]>,
     /// The merge of everything that this task has loaded. The page may be evicted between two loads, and the second load must
     /// not go back in time because of that (rule 11).
-    loaded: Vec<Option<Fragment<L::Body>>>,
+    pub(super) loaded: Vec<Option<Fragment<L::Body>>>,
+    /// The requests of readers whose time to wait is over.
+    pub(super) early: EarlyRequests<L>,
+    /// Those of them for which nothing is known yet.
+    pub(super) waiting: Vec<EarlyRequest<L>>,
     /// Whether the task ended its page's loads itself.
     ended: bool,
 }
@@ -41,6 +45,7 @@ impl<L: Loader> LoadTask<L> {
         shared: Arc<Shared<L>>,
         key: L::Key,
         dependencies: Arc<[Dependency<L::Entity>]>,
+        early: EarlyRequests<L>,
     ) -> Self {
         let loaded = dependencies.iter().map(|_| None).collect();
         Self {
@@ -48,6 +53,8 @@ impl<L: Loader> LoadTask<L> {
             key,
             dependencies,
             loaded,
+            early,
+            waiting: Vec::new(),
             ended: false,
         }
     }
@@ -94,7 +101,7 @@ impl<L: Loader> LoadTask<L> {
         })
     }
 
-    fn resident(&self) -> Option<Arc<CachedPage<L>>> {
+    pub(super) fn resident(&self) -> Option<Arc<CachedPage<L>>> {
         let resident = self.shared.pages.get(&self.key);
         resident.filter(|page| page.depends_on(&self.dependencies))
     }
@@ -125,16 +132,13 @@ impl<L: Loader> LoadTask<L> {
 
     async fn load(&mut self, plan: &[FragmentPlan<L::Body>]) -> Loaded<L> {
         self.shared.stats.loads.add();
-        let carry_out = |(plan, dependency)| self.shared.carry_out(&self.key, plan, dependency);
-        let plans = plan.iter().zip(self.dependencies.iter());
-        let mut results = join_all(plans.map(carry_out)).await;
-        if !self
-            .conflicts(results.iter().map(FragmentResult::fragment))
-            .is_empty()
-        {
-            self.fetch_what_was_kept(plan, &mut results).await;
+        let mut arrived = Arrived::none_of(plan.len());
+        self.carry_out(plan, plan.iter().enumerate(), &mut arrived).await;
+        let fragments = arrived.results.iter().flatten().map(FragmentResult::fragment);
+        if !self.conflicts(fragments).is_empty() {
+            self.fetch_what_was_kept(plan, &mut arrived).await;
         }
-        self.finish(results)
+        self.finish(arrived.results.into_iter().flatten().collect())
     }
 
     /// The fragments that contradict the others.
@@ -149,21 +153,23 @@ impl<L: Loader> LoadTask<L> {
     }
 
     /// If fragments contradict each other, one may be older than its source although it is fresh: its event is still under way.
-    async fn fetch_what_was_kept(
-        &self,
-        plan: &[FragmentPlan<L::Body>],
-        results: &mut [FragmentResult<L::Body>],
-    ) {
-        for ((plan, result), dependency) in plan.iter().zip(results).zip(self.dependencies.iter()) {
-            if let FragmentPlan::Keep(fragment) = plan {
-                let again = FragmentPlan::Fetch {
+    async fn fetch_what_was_kept(&mut self, plan: &[FragmentPlan<L::Body>], arrived: &mut Arrived<L>) {
+        let conditional = self.shared.policy.asks_about_known();
+        let position = self.shared.feed.position();
+        let again = |(index, plan): (usize, &FragmentPlan<L::Body>)| match plan {
+            FragmentPlan::Keep(fragment) => Some((
+                index,
+                FragmentPlan::Fetch {
                     known: Some(fragment.clone()),
-                    conditional: self.shared.policy.asks_about_known(),
-                    position: self.shared.feed.position(),
-                };
-                *result = self.shared.carry_out(&self.key, &again, dependency).await;
-            }
-        }
+                    conditional,
+                    position,
+                },
+            )),
+            FragmentPlan::Fetch { .. } | FragmentPlan::BackOff { .. } => None,
+        };
+        let again: Vec<_> = plan.iter().enumerate().filter_map(again).collect();
+        let planned = again.iter().map(|(index, planned)| (*index, planned));
+        self.carry_out(plan, planned, arrived).await;
     }
 
     /// Merges what was fetched with what is known, composes the page and stores it.
@@ -191,7 +197,11 @@ impl<L: Loader> LoadTask<L> {
             self.shared.stats.count_state(state);
         }
         self.count_overtaken(&states);
-        let page = self.make(states, backoffs, resident.as_deref(), &fetches, &check);
+        let nothing_new = fetches.iter().all(|fetch| fetch.brought != Brought::New);
+        let same = resident
+            .as_deref()
+            .filter(|page| nothing_new && page.shows(&states));
+        let page = self.make(states, backoffs, resident.as_deref(), same, &check);
         let stored = self.shared.store(&self.key, &page);
         Loaded {
             page,
@@ -201,7 +211,7 @@ impl<L: Loader> LoadTask<L> {
     }
 
     /// A fragment that contradicts the others is not shown. It is in backoff until an event of it is applied.
-    fn leave_out_conflicts(
+    pub(super) fn leave_out_conflicts(
         &self,
         states: &mut [FragmentState<L::Body>],
         backoffs: &mut [Option<Backoff>],
@@ -235,7 +245,7 @@ impl<L: Loader> LoadTask<L> {
         }
     }
 
-    fn state_of(
+    pub(super) fn state_of(
         &self,
         fence: FenceIndex,
         known: Option<Fragment<L::Body>>,
@@ -251,7 +261,7 @@ impl<L: Loader> LoadTask<L> {
     }
 
     /// What is shown of a fragment whose source gave no answer (rule 12).
-    fn fall_back(
+    pub(super) fn fall_back(
         &self,
         fence: FenceIndex,
         known: Fragment<L::Body>,
@@ -263,6 +273,17 @@ impl<L: Loader> LoadTask<L> {
             (fragment, None) => return FragmentState::Current(fragment),
             (fragment, Some(_)) => fragment,
         };
+        self.mark_stale(fence, fragment, reason, check)
+    }
+
+    /// The fragment, marked, under the limits of what may be shown stale (rule 12).
+    pub(super) fn mark_stale(
+        &self,
+        fence: FenceIndex,
+        fragment: Fragment<L::Body>,
+        reason: String,
+        check: &FreshnessCheck<'_>,
+    ) -> FragmentState<L::Body> {
         if self.shared.feed.deleted(fence, fragment.position) {
             return FragmentState::Missing {
                 reason: format!("{reason}; what was known is deleted"),
@@ -277,18 +298,16 @@ impl<L: Loader> LoadTask<L> {
         FragmentState::Stale { fragment, reason }
     }
 
-    /// Composes the page, or keeps the resident page's content if nothing in it changed.
-    fn make(
+    /// Composes the page, or keeps the content of one that shows the same.
+    pub(super) fn make(
         &self,
         states: Vec<FragmentState<L::Body>>,
         backoffs: Vec<Option<Backoff>>,
         resident: Option<&CachedPage<L>>,
-        fetches: &[Fetch],
+        same: Option<&CachedPage<L>>,
         check: &FreshnessCheck<'_>,
     ) -> Arc<CachedPage<L>> {
         let Shared { loader, stats, .. } = &*self.shared;
-        let nothing_new = fetches.iter().all(|fetch| fetch.brought != Brought::New);
-        let same = resident.filter(|page| nothing_new && page.shows(&states));
         let (content, weight) = if let Some(page) = same {
             (page.shared_content(), page.weight())
         } else {
@@ -311,7 +330,7 @@ impl<L: Loader> LoadTask<L> {
 
 impl<L: Loader> Shared<L> {
     /// Stores the page. Returns whether it was stored.
-    fn store(&self, key: &L::Key, page: &Arc<CachedPage<L>>) -> bool {
+    pub(super) fn store(&self, key: &L::Key, page: &Arc<CachedPage<L>>) -> bool {
         if !self.policy.keeps_pages() {
             return false;
         }

@@ -245,16 +245,20 @@ fn cache_options() -> impl Strategy<Value = CacheOptions> {
         bytes(),
         duration(),
         duration(),
+        duration(),
         refresh_options(),
     )
         .prop_map(
-            |(strategy, max_bytes, remembered_bytes, max_stale, retry_after, refresh)| CacheOptions {
-                strategy,
-                max_bytes,
-                max_stale,
-                retry_after,
-                remembered_bytes,
-                refresh,
+            |(strategy, max_bytes, remembered_bytes, max_age, max_stale, retry_after, refresh)| {
+                CacheOptions {
+                    strategy,
+                    max_bytes,
+                    max_age,
+                    max_stale,
+                    retry_after,
+                    remembered_bytes,
+                    refresh,
+                }
             },
         )
 }

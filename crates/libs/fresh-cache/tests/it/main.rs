@@ -3,6 +3,7 @@
 
 mod any_input;
 mod audit;
+mod budget;
 mod backoff;
 mod bursts;
 mod counting;

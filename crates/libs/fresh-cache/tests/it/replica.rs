@@ -7,8 +7,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use fresh_cache::{
     Announcement, Answer, CacheOptions, Claim, Clock as _, Consistency, EventFragment, FeedOptions,
-    FeedReader, FeedWriter, FreshCache, ManualClock, Moment, Position, RefreshOptions, RefreshScope,
-    SourceId, Strategy, Version, feed,
+    FeedReader, FeedWriter, FreshCache, ManualClock, Moment, Position, ReadOptions, RefreshOptions,
+    RefreshScope, SourceId, Strategy, Version, feed,
 };
 
 use crate::held_sources::{HeldSources, Pages, Request};
@@ -191,6 +191,27 @@ impl Replica {
             readings.push(self.waiting(Consistency::MinimizeLatency).await);
         }
         readings
+    }
+
+    /// A read by a reader who waits this long at most.
+    pub(crate) async fn read_within(
+        &self,
+        max_wait: Duration,
+        consistency: Consistency<'_, u64>,
+    ) -> Answer<Pages> {
+        let options = ReadOptions {
+            max_wait: Some(max_wait),
+            ..consistency.into()
+        };
+        self.cache.read(&PAGE, options).await
+    }
+
+    /// What a reader asks for who accepts a page of this age.
+    pub(crate) fn aged(max_age: Duration) -> ReadOptions<'static, u64> {
+        ReadOptions {
+            max_age: Some(max_age),
+            ..ReadOptions::default()
+        }
     }
 
     pub(crate) async fn read(&self) -> Answer<Pages> {
