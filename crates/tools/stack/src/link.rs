@@ -243,8 +243,9 @@ async fn forward(
         if length == 0 {
             return to.shutdown().await;
         }
-        to.write_all(&chunk[..length]).await?;
+        // Counted first: whoever has received the bytes finds them counted.
         forwarded.fetch_add(length as u64, Ordering::Relaxed);
+        to.write_all(&chunk[..length]).await?;
     }
 }
 
