@@ -63,6 +63,15 @@ pub enum ProblemForm {
     JsonOrHtml,
 }
 
+/// The schema of a parameter that is one of these words. The words must have no meaning in a regular expression.
+pub fn one_of(words: &[&str], default: &str) -> RefOr<Schema> {
+    ObjectBuilder::new()
+        .schema_type(Type::String)
+        .default(Some(default.into()))
+        .pattern(Some(format!("^({})$", words.join("|"))))
+        .into()
+}
+
 /// Completes the document: each response has a description, each operation has the problems that it may answer with, and an
 /// optional parameter is a string that may be absent rather than null.
 pub fn complete(mut api: OpenApi, form: ProblemForm) -> OpenApi {

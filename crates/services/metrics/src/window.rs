@@ -1,7 +1,8 @@
 //! Windows of time, laid on buckets: what is answered changes when a bucket ends, and only then.
 
+use http_edge::document;
 use jiff::Timestamp;
-use utoipa::openapi::{ObjectBuilder, RefOr, Schema, schema::Type};
+use utoipa::openapi::{RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
 use crate::sample::{Invalid, UnixMs};
@@ -58,12 +59,7 @@ impl Window {
 /// A window in a query, as the OpenAPI document describes it.
 impl PartialSchema for Window {
     fn schema() -> RefOr<Schema> {
-        let names = Self::ALL.map(Self::as_str).join("|");
-        ObjectBuilder::new()
-            .schema_type(Type::String)
-            .default(Some(Self::default().as_str().into()))
-            .pattern(Some(format!("^({names})$")))
-            .into()
+        document::one_of(&Self::ALL.map(Self::as_str), Self::default().as_str())
     }
 }
 

@@ -6,10 +6,11 @@
 use std::fmt;
 use std::str::FromStr;
 
-use utoipa::openapi::{ObjectBuilder, RefOr, Schema, schema::Type};
+use http_edge::document;
+use utoipa::openapi::{RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
-/// The id of an account, as its source gave it. Never reused, so it can name a page for ever.
+/// The id of an account, as its source gave it. After a reset of accounts it may name another account, of another life (rule 24).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct AccountId(u64);
 
@@ -89,12 +90,7 @@ impl Window {
 /// A window in a query, as the OpenAPI document describes it.
 impl PartialSchema for Window {
     fn schema() -> RefOr<Schema> {
-        let names = Self::ALL.map(Self::as_str).join("|");
-        ObjectBuilder::new()
-            .schema_type(Type::String)
-            .default(Some(Self::default().as_str().into()))
-            .pattern(Some(format!("^({names})$")))
-            .into()
+        document::one_of(&Self::ALL.map(Self::as_str), Self::default().as_str())
     }
 }
 
