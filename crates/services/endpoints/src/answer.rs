@@ -13,7 +13,7 @@ pub const FORM: u32 = 1;
 /// A URL that an account monitors.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct EndpointAnswer {
-    /// Never reused.
+    /// Used once, unless the database is reset.
     #[schema(example = 3)]
     id: i64,
     #[schema(example = 1)]

@@ -16,7 +16,7 @@ const KEPT_URL_BYTES: usize = URL_BYTES + 1;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct AccountId(pub(crate) i64);
 
-/// Never reused.
+/// Used once, unless the database is reset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct EndpointId(pub(crate) i64);
 
