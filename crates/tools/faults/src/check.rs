@@ -78,7 +78,7 @@ pub struct Exercised {
     /// Fragments that had to reflect a mutation or a reset.
     pub dated_fragments: usize,
     /// Fragments that came after an earlier answer with the same fragment.
-    pub ordered_parts: usize,
+    pub ordered_fragments: usize,
     /// Fragments shown while nothing could be known of their source.
     pub unproven_fragments: usize,
     /// Fragments whose content was compared with what had been written.
@@ -93,7 +93,7 @@ impl Exercised {
     /// Adds what another round had to check.
     pub const fn add(&mut self, other: &Self) {
         self.dated_fragments += other.dated_fragments;
-        self.ordered_parts += other.ordered_parts;
+        self.ordered_fragments += other.ordered_fragments;
         self.unproven_fragments += other.unproven_fragments;
         self.contents += other.contents;
         self.deleted += other.deleted;

@@ -243,7 +243,7 @@ async fn forward(
         if length == 0 {
             return to.shutdown().await;
         }
-        // Counted first: whoever has received the bytes finds them counted.
+        // Counted before they arrive: a client that has received bytes must find them counted.
         forwarded.fetch_add(length as u64, Ordering::Relaxed);
         to.write_all(&chunk[..length]).await?;
     }

@@ -77,7 +77,7 @@ fn sweep(
             advance(&mut furthest, least, earlier);
         }
         if let Some((far, earlier)) = &furthest {
-            findings.exercised.ordered_parts += 1;
+            findings.exercised.ordered_fragments += 1;
             if most < *far {
                 let told = [format!("before: {earlier}")];
                 findings

@@ -169,7 +169,7 @@ impl Report {
             ),
             (
                 "fragments held against an earlier answer (I2)",
-                exercised.ordered_parts,
+                exercised.ordered_fragments,
             ),
             (
                 "fragments of a source in the dark (I4)",

@@ -39,7 +39,7 @@ async fn the_page_keeps_its_promises_under_faults_that_the_naive_page_does_not_s
     let exercised = report.exercised;
     for (what, count) in [
         ("dated", exercised.dated_fragments),
-        ("ordered", exercised.ordered_parts),
+        ("ordered", exercised.ordered_fragments),
         ("in the dark", exercised.unproven_fragments),
         ("contents", exercised.contents),
         ("of deleted accounts", exercised.deleted),
