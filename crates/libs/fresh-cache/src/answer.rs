@@ -17,7 +17,7 @@ pub struct Answer<L: Loader> {
     pub fresh_as_of: Moment,
     /// How the answer came about.
     pub outcome: Outcome,
-    /// Whether the reader's time to wait was over before the load ended (rule 26): what had not arrived is marked.
+    /// Whether the reader's time to wait was over before the load ended (rule 26). What had not arrived by then is marked.
     pub timed_out: bool,
     /// The requests of the load that the reader waited for; empty for a hit.
     pub fetches: Box<[Fetch]>,
@@ -42,8 +42,8 @@ impl<L: Loader> Answer<L> {
 pub enum Outcome {
     /// The resident page was shown without any request: it was fresh, or marked while a failed source is in backoff.
     Hit,
-    /// The resident page was shown though it was not fresh: it was complete as late as the reader asks, and is renewed in the
-    /// background (rule 27). Its date says how old it is.
+    /// The resident page was shown although it was not fresh: it is not older than the reader accepts (rule 27).
+    /// [`FreshCache::read`](crate::FreshCache::read) renews it in the background.
     StaleHit,
     /// The reader waited for a load.
     Forwarded {

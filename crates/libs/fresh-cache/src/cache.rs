@@ -68,9 +68,9 @@ impl<L: Loader> FreshCache<L> {
 
     /// Answers with a page, and with the moment up to which it is complete.
     ///
-    /// Must be called on a tokio runtime; a load runs there as a task of its own, in the reader's tracing span or
-    /// [without a trace](telemetry::TaskContext) as the reader, and goes on if the reader goes away. The span of a reader who joins a load
-    /// of somebody else follows from the span that the load runs in, which `tracing-opentelemetry` makes a link of.
+    /// Must be called on a tokio runtime. A load runs there as a task of its own, in the reader's tracing span or
+    /// [without a trace](telemetry::TaskContext) as the reader, and goes on if the reader goes away. The span of a reader who
+    /// joins another reader's load follows from the span that the load runs in, which `tracing-opentelemetry` makes a link of.
     ///
     /// ```
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/pages.rs"));
@@ -115,7 +115,8 @@ impl<L: Loader> FreshCache<L> {
         }
     }
 
-    /// Answers with the resident page if that is an answer, and asks no source (`Cache-Control: only-if-cached`).
+    /// Answers with the resident page if that is an answer, and asks no source (`Cache-Control: only-if-cached`): it starts no
+    /// load, not even in the background. A read that gets nothing is not counted in [`Stats`].
     ///
     /// ```
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/pages.rs"));
@@ -207,22 +208,22 @@ impl<L: Loader> FreshCache<L> {
         let check = FreshnessCheck::new(feed, watermarks);
         let request = request(options.consistency, Some((page, &check)), dependencies);
         let freshness = page.freshness(&check, &**policy);
-        let young_enough = freshness.stale.is_some() && {
+        let young_enough = freshness.stale.is_some() && request.asks_for_no_more() && {
             let max_age = options.max_age.unwrap_or(self.shared.options.max_age);
             max_age > Duration::ZERO && page.is_young_enough(&check, freshness.complete_until, max_age)
         };
         if let Some(reason) = freshness.stale {
             stats.count_stale(reason);
-            if page.reject() && policy.refreshes() {
-                stats.refreshes_wasted.add();
-            }
         }
         let outcome = match policy.verdict(freshness.stale, young_enough) {
             Verdict::Load => {
+                if page.reject() && policy.refreshes() {
+                    stats.refreshes_wasted.add();
+                }
                 let why = Forward::Stale;
                 return Err(NotFresh { why, request });
             }
-            Verdict::Show | Verdict::ShowAndRenew if !request.asks_for_no_more() => {
+            Verdict::Show if !request.asks_for_no_more() => {
                 let why = Forward::Request;
                 return Err(NotFresh { why, request });
             }

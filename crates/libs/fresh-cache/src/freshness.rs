@@ -106,8 +106,8 @@ impl<'a> FreshnessCheck<'a> {
         date.told_at(self.now, self.monotonic)
     }
 
-    /// Whether a fragment that is not fresh may be shown unmarked to a reader who accepts its age (rule 27): nothing that was
-    /// heard says that what it shows never was so, or is gone.
+    /// Whether a reader who accepts its age may see a fragment that is not fresh, unmarked (rule 27). Not if another publisher's
+    /// database may never have held it, and not if it was deleted.
     pub(crate) fn may_age(&self, fence: FenceIndex, meta: FragmentMeta) -> bool {
         self.vouched(fence, meta) && !self.feed.deleted(fence, meta.position)
     }

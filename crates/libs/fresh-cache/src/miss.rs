@@ -1,4 +1,4 @@
-//! What a reader waits for: a load, another reader's or its own, or as much of it as arrives in time.
+//! How a reader waits for a load, to its end or until the reader's time is over.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use crate::consistency::Consistency;
 use crate::dependency::Dependency;
 use crate::feed::watermarks::Watermarks;
 use crate::freshness::FreshnessCheck;
-use crate::load::in_flight::{Loaded, Patience, Waited};
+use crate::load::in_flight::{Loaded, Waited};
 use crate::load::plan::{FragmentPlan, LoadRequest, Planner};
 use crate::load::task::LoadTask;
 use crate::loader::Loader;
@@ -55,14 +55,9 @@ impl<L: Loader> FreshCache<L> {
         let why = if request.full { Forward::Request } else { why };
         self.shared.stats.count_forward(why);
         let dependencies = dependencies.unwrap_or_else(|| self.shared.dependencies(key));
-        let patience = options.max_wait.and_then(|wait| {
-            let until = Instant::now().checked_add(wait)?;
-            let full = request.full;
-            Some(Patience { until, full })
-        });
-        let (loaded, share) = self
-            .load(key, request, &dependencies, &watermarks, patience)
-            .await;
+        // None also for a time that no clock reaches.
+        let until = options.max_wait.and_then(|wait| Instant::now().checked_add(wait));
+        let (loaded, share) = self.load(key, request, &dependencies, &watermarks, until).await;
         self.forward(loaded, why, share, options.consistency, &dependencies)
     }
 
@@ -130,14 +125,14 @@ impl<L: Loader> FreshCache<L> {
         }
     }
 
-    /// Joins a load that is fresh enough for a reader who arrived now, or starts one.
+    /// Joins a load that is fresh enough for a reader who arrived now, or starts one. Waits for its end, or until `until`.
     pub(crate) async fn load(
         &self,
         key: &L::Key,
         request: LoadRequest<L::Body>,
         dependencies: &Arc<[Dependency<L::Entity>]>,
         watermarks: &Watermarks,
-        patience: Option<Patience>,
+        until: Option<Instant>,
     ) -> (Loaded<L>, Share) {
         let shared = &self.shared;
         loop {
@@ -149,8 +144,8 @@ impl<L: Loader> FreshCache<L> {
                 stats: &shared.stats,
             };
             let may_be_joined = |plan: &[FragmentPlan<L::Body>]| planner.may_be_joined(plan);
-            let since = planner.check.monotonic().saturating_sub(shared.feed.trust());
             let arrived = planner.check.monotonic();
+            let since = arrived.saturating_sub(shared.feed.trust());
             let mut waiter = shared.in_flight.join(key, request.clone(), since, may_be_joined);
             if let Some(early) = waiter.first.take() {
                 let task = LoadTask::new(Arc::clone(shared), key.clone(), Arc::clone(dependencies), early);
@@ -160,7 +155,7 @@ impl<L: Loader> FreshCache<L> {
             if let Some(load) = waiter.begun_by.take() {
                 link_to(load);
             }
-            let (loaded, timed_out) = match waiter.wait(patience, arrived).await {
+            let (loaded, timed_out) = match waiter.wait(until, arrived, request.full).await {
                 Waited::ToTheEnd(Ok(loaded)) => (loaded, false),
                 Waited::ToTheEnd(Err(message)) => panic!("the loader panicked: {message}"),
                 Waited::Enough(loaded) => (loaded, true),

@@ -17,8 +17,8 @@ pub struct CacheOptions {
     pub strategy: Strategy,
     /// The memory for pages, by [`Loader::weight`](crate::Loader::weight).
     pub max_bytes: u64,
-    /// How long ago a page may have been complete for a reader who does not say [so](crate::ReadOptions::max_age) (rule 27). Above
-    /// zero, pages are shown while they are renewed (stale-while-revalidate).
+    /// How old a page may be for readers who state no [age of their own](crate::ReadOptions::max_age) (rule 27). Above zero, an old
+    /// page is shown while it is renewed (stale-while-revalidate).
     pub max_age: Duration,
     /// How old a fragment may be that is shown, marked, while its source gives no answer (rule 12).
     pub max_stale: Duration,

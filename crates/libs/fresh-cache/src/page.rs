@@ -194,43 +194,24 @@ impl<L: Loader> CachedPage<L> {
         (!over).then_some(backoff)
     }
 
-    /// Whether a page composed of these fragments would equal this one: every fragment is there, in the same version and with the
-    /// same claim, which the page's own tokens state.
+    /// Whether a page composed of these fragments would equal this one: each is in the same state, in the same version and with the
+    /// same claim, which the page's own tokens state. A stale one also has the same date, which the page shows.
     ///
     /// One version may have several answers if they depend on the clock: the caller makes sure that no new answer came.
     pub(crate) fn shows(&self, states: &[FragmentState<L::Body>]) -> bool {
-        self.fragments.iter().zip(states).all(|states| match states {
-            (FragmentState::Current(one), FragmentState::Current(other)) => {
-                one.version == other.version && one.claim == other.claim
-            }
-            _ => false,
-        })
-    }
-
-    /// Whether a page made of these would be this one to the letter, marks included. As [`shows`](Self::shows), for a caller who
-    /// knows that no new answer came.
-    pub(crate) fn shows_marked(&self, states: &[FragmentState<L::Body>]) -> bool {
-        self.fragments.iter().zip(states).all(|states| match states {
-            (FragmentState::Current(one), FragmentState::Current(other)) => {
-                one.version == other.version && one.claim == other.claim
-            }
-            (
-                FragmentState::Stale {
-                    fragment: one,
-                    reason,
-                },
-                FragmentState::Stale {
-                    fragment: other,
-                    reason: other_reason,
-                },
-            ) => {
-                one.version == other.version
-                    && one.claim == other.claim
-                    && one.complete_until == other.complete_until
-                    && reason == other_reason
-            }
-            (FragmentState::Missing { reason }, FragmentState::Missing { reason: other }) => reason == other,
-            _ => false,
+        self.fragments.iter().zip(states).all(|(one, other)| {
+            let version = |state: &FragmentState<L::Body>| {
+                state
+                    .fragment()
+                    .map(|fragment| (fragment.version, fragment.claim))
+            };
+            let stale_since = |state: &FragmentState<L::Body>| match state {
+                FragmentState::Stale { fragment, .. } => Some(fragment.complete_until),
+                FragmentState::Current(_) | FragmentState::Missing { .. } => None,
+            };
+            one.reason() == other.reason()
+                && version(one) == version(other)
+                && stale_since(one) == stale_since(other)
         })
     }
 
@@ -272,7 +253,7 @@ impl<L: Loader> CachedPage<L> {
         page
     }
 
-    /// Whether the page, complete until that moment, is not older than its reader accepts (rule 27).
+    /// Whether a page that is complete until this moment is an answer for a reader who accepts this age (rule 27).
     pub(crate) fn is_young_enough(
         &self,
         check: &FreshnessCheck<'_>,
@@ -283,9 +264,7 @@ impl<L: Loader> CachedPage<L> {
             let fragment = state.fragment();
             fragment.is_some_and(|fragment| check.may_age(mark.fence, fragment.meta()))
         };
-        // A date in the future is no evidence of any age.
-        complete_until <= check.now()
-            && check.now().saturating_since(complete_until) <= max_age
+        check.now().saturating_since(complete_until) <= max_age
             && self
                 .fences_and_dates
                 .iter()

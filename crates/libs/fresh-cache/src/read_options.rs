@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use crate::consistency::Consistency;
 
-/// What one reader asks for. A [`Consistency`] alone is one, too: it waits until the load ends, and accepts the age that
-/// [`CacheOptions::max_age`](crate::CacheOptions::max_age) says.
+/// What one reader asks for. A [`Consistency`] converts into it, with the defaults for the rest.
 ///
 /// ```
 /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/pages.rs"));
@@ -19,7 +18,7 @@ use crate::consistency::Consistency;
 /// accounts.change();
 /// writer.changed(ACCOUNTS, &7);
 ///
-/// // A page that was complete less than five seconds ago will do. It is renewed in the background.
+/// // The page may be five seconds old. It is shown at once, and renewed in the background.
 /// let options = ReadOptions { max_age: Some(Duration::from_secs(5)), ..ReadOptions::default() };
 /// let answer = cache.read(&7, options).await;
 /// assert_eq!((answer.outcome, answer.page.content().as_str()), (Outcome::StaleHit, "account 7: revision 0"));
@@ -34,12 +33,13 @@ use crate::consistency::Consistency;
 pub struct ReadOptions<'a, E> {
     /// How fresh the page must be.
     pub consistency: Consistency<'a, E>,
-    /// How long the reader waits for a load (rule 26): after that it gets what is known, and
-    /// [`Answer::timed_out`](crate::Answer::timed_out) says so. The load goes on. While nothing at all is known of the page, the
-    /// reader waits on. `None`: until the load ends. [`Strategy::None`](crate::Strategy::None), which knows nothing, ignores it.
+    /// How long the reader waits for a load (rule 26). After that it gets what is known, and
+    /// [`Answer::timed_out`](crate::Answer::timed_out) says so. The load goes on. As long as nothing at all is known of the page,
+    /// the reader goes on waiting. `None`, the default: until the load ends. [`Strategy::None`](crate::Strategy::None) ignores this,
+    /// because it keeps nothing that it could show.
     pub max_wait: Option<Duration>,
-    /// How long ago the page may have been complete (rule 27): such a page is the answer at once, and is renewed in the
-    /// background. `None`: as [`CacheOptions::max_age`](crate::CacheOptions::max_age) says.
+    /// How old the page may be, counted from the moment up to which it is complete (rule 27). Such a page is the answer at once, and
+    /// is renewed in the background. `None`, the default: [`CacheOptions::max_age`](crate::CacheOptions::max_age).
     pub max_age: Option<Duration>,
 }
 

@@ -17,7 +17,7 @@ use crate::freshness::StaleReason;
 pub struct Stats {
     /// Reads answered by the resident page, without any request.
     pub hits: Counter,
-    /// Reads answered by a resident page that was not fresh, and not older than its reader accepts (rule 27).
+    /// Reads answered by a resident page that was not fresh, but no older than the reader accepts (rule 27).
     pub stale_hits: Counter,
     /// Reads that found no page.
     pub misses: Counter,
@@ -29,9 +29,9 @@ pub struct Stats {
     pub requests: Counter,
     /// Reads that joined a load begun for another reader.
     pub collapsed: Counter,
-    /// Reads whose time to wait was over before the load ended (rule 26). They cost the sources nothing beyond the load.
+    /// Reads whose time to wait was over before the load ended (rule 26). They make no request beyond those of the load.
     pub timed_out: Counter,
-    /// Loads begun in the background, for a page that was shown because it was not older than its reader accepts (rule 27).
+    /// Loads that such a read began in the background (rule 27).
     pub renewals: Counter,
     /// Resident pages not fresh because an event or a loss was applied.
     pub rejected_by_fence: Counter,

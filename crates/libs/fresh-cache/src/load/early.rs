@@ -18,13 +18,13 @@ use crate::freshness::FreshnessCheck;
 use crate::loader::Loader;
 use crate::page::{Backoff, CachedPage};
 
-/// Why a fragment is marked that had not arrived, in words that follow its source's name.
+/// The reason of a fragment that has not arrived, in words that follow its source's name.
 const NOT_IN_TIME: &str = "did not answer within the time that the reader waits";
 
 /// What has arrived of a load, by the fragments' places.
 pub(super) struct Arrived<L: Loader> {
     pub(super) results: Vec<Option<FragmentResult<L::Body>>>,
-    /// The last page made for a reader, and of how many results.
+    /// The last page that was made for a reader, and the number of results that it was made of.
     shown: Option<(usize, Arc<CachedPage<L>>)>,
 }
 
@@ -47,7 +47,7 @@ impl<L: Loader> Arrived<L> {
 }
 
 impl<L: Loader> LoadTask<L> {
-    /// Carries out what is planned for these fragments, all at once, and answers readers who do not wait for the end.
+    /// Carries out what is `planned`, all of it at once. Meanwhile it answers the readers whose time to wait is over.
     pub(super) async fn carry_out(
         &mut self,
         plan: &[FragmentPlan<L::Body>],
@@ -76,7 +76,7 @@ impl<L: Loader> LoadTask<L> {
         }
     }
 
-    /// Answers with what is known; while that is nothing, the reader waits on.
+    /// Answers with what is known. As long as nothing is known, the reader goes on waiting.
     fn answer_early(
         &mut self,
         request: EarlyRequest<L>,
@@ -104,7 +104,7 @@ impl<L: Loader> LoadTask<L> {
         }
         let count = arrived.count();
         let shown = arrived.shown.take();
-        let same = shown.filter(|(of, page)| *of == count && page.shows_marked(&states));
+        let same = shown.filter(|(of, page)| *of == count && page.shows(&states));
         let same = same.map(|(_, page)| page);
         let page = self.make(
             states,
@@ -135,16 +135,17 @@ impl<L: Loader> LoadTask<L> {
             FragmentPlan::Keep(fragment) => Some(fragment),
             FragmentPlan::Fetch { known, .. } | FragmentPlan::BackOff { known, .. } => known.as_ref(),
         };
-        let result = arrived.results[index].as_ref();
-        let of_the_load = result.and_then(FragmentResult::fragment).or(planned).cloned();
+        let answered = arrived.results[index]
+            .as_ref()
+            .and_then(|result| result.fragment.as_ref().ok());
         let before = merge_known(
             self.loaded[index].clone(),
             resident.and_then(|page| page.known(index)),
         );
-        merge_known(of_the_load, before)
+        merge_known(merge_known(answered.cloned(), planned.cloned()), before)
     }
 
-    /// A fragment as this reader may see it: unmarked if its source was asked since the reader came, or if it is fresh.
+    /// A fragment for this reader: unmarked if its source was asked after the reader arrived, or if it is fresh.
     fn early_state(
         &self,
         index: usize,
@@ -158,9 +159,10 @@ impl<L: Loader> LoadTask<L> {
         let Some(known) = known else {
             return FragmentState::Missing { reason };
         };
+        // Not "at the same time": by a coarse clock that may be before.
         let asked_since = known
             .started
-            .is_some_and(|started| started.monotonic >= request.arrived);
+            .is_some_and(|started| started.monotonic > request.arrived);
         if asked_since {
             return FragmentState::Current(known);
         }
@@ -171,21 +173,10 @@ impl<L: Loader> LoadTask<L> {
         }
     }
 
-    /// Stores what has arrived, and of the rest what was resident: unmarked if it was, and no fresher than it was.
+    /// Stores what has arrived. A fragment of which nothing has arrived keeps the state that it had in the resident page.
     fn store_arrived(&mut self, plan: &[FragmentPlan<L::Body>], arrived: &Arrived<L>) {
-        let resident = self.resident();
-        let is_resident = |index: usize| {
-            let version = |fragment: &Fragment<L::Body>| (fragment.version, fragment.claim);
-            let before = resident
-                .as_ref()
-                .and_then(|page: &Arc<CachedPage<L>>| page.fragments()[index].fragment());
-            self.known_now(index, resident.as_deref(), plan, arrived)
-                .is_none_or(|known| before.map(version) == Some(version(&known)))
-        };
-        if (0..plan.len()).all(is_resident) {
-            return;
-        }
         let watermarks = self.shared.feed.watermarks();
+        let resident = self.resident();
         let check = FreshnessCheck::new(&self.shared.feed, &watermarks);
         let mut backoffs: Vec<Option<Backoff>> = vec![None; plan.len()];
         let mut states = Vec::with_capacity(plan.len());
@@ -203,11 +194,14 @@ impl<L: Loader> LoadTask<L> {
             states.push(state);
         }
         self.leave_out_conflicts(&mut states, &mut vec![None; plan.len()], &check);
+        if resident.as_ref().is_some_and(|page| page.shows(&states)) {
+            return;
+        }
         let page = self.make(states, backoffs, resident.as_deref(), None, &check);
         self.shared.store(&self.key, &page);
     }
 
-    /// A fragment of which nothing has arrived yet, as other readers may find it.
+    /// A fragment of which nothing has arrived yet, for the page that is stored.
     fn unanswered(
         &self,
         index: usize,

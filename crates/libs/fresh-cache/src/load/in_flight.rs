@@ -52,7 +52,7 @@ pub(crate) struct Waiter<L: Loader> {
     pub(crate) begun_by: Option<TaskContext>,
     /// Where the page's task is asked for what is known before the load ends.
     pub(crate) early: mpsc::UnboundedSender<EarlyRequest<L>>,
-    /// What the page's task is made of: nobody loads the page yet, and the reader must start the task that does.
+    /// What the page's new task needs, if nobody loads the page yet: the reader must start that task.
     pub(crate) first: Option<EarlyRequests<L>>,
 }
 
@@ -63,21 +63,13 @@ pub(crate) type EarlyRequests<L> = mpsc::UnboundedReceiver<EarlyRequest<L>>;
 pub(crate) struct EarlyRequest<L: Loader> {
     /// When the reader arrived, on the monotonic clock.
     pub(crate) arrived: Duration,
-    /// Whether nothing will do that was not asked for since.
+    /// Whether the reader accepts only what was requested after that.
     pub(crate) full: bool,
     /// Where the answer goes.
     pub(crate) reply: oneshot::Sender<Loaded<L>>,
 }
 
-/// How long a reader waits for a load, and for what.
-#[derive(Clone, Copy)]
-pub(crate) struct Patience {
-    pub(crate) until: Instant,
-    /// As in [`EarlyRequest::full`].
-    pub(crate) full: bool,
-}
-
-/// What a reader has waited for.
+/// What a reader's wait brought.
 pub(crate) enum Waited<L: Loader> {
     /// The load has ended.
     ToTheEnd(LoadResult<L>),
@@ -89,7 +81,9 @@ pub(crate) enum Waited<L: Loader> {
 
 impl<L: Loader> Waiter<L> {
     /// Waits for the load's end, or until the reader's time is over and something is known.
-    pub(crate) async fn wait(self, patience: Option<Patience>, arrived: Duration) -> Waited<L> {
+    ///
+    /// `arrived` and `full` are those of the [`EarlyRequest`].
+    pub(crate) async fn wait(self, until: Option<Instant>, arrived: Duration, full: bool) -> Waited<L> {
         let Self {
             mut result, early, ..
         } = self;
@@ -99,7 +93,7 @@ impl<L: Loader> Waiter<L> {
                 Waited::ToTheEnd(result.clone().expect("waited until it is some"))
             })
         });
-        let Some(Patience { until, full }) = patience else {
+        let Some(until) = until else {
             return ended.await;
         };
         if let Ok(waited) = timeout_at(until, &mut ended).await {

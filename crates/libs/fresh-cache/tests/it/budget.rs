@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use fresh_cache::{CacheOptions, Claim, Consistency, Outcome, SourceId, Strategy, Token};
+use fresh_cache::{
+    CacheOptions, Claim, Consistency, Outcome, ReadOptions, RefreshScope, SourceId, Strategy, Token,
+};
 use futures::future::join_all;
 
 use crate::held_sources::{Fault, Step};
@@ -20,6 +22,24 @@ async fn slow_metrics(mut replica: Replica) -> Replica {
     replica.change(METRICS);
     replica.sources.stop(METRICS, Step::Answer).hold();
     replica
+}
+
+/// A read within [`WAIT`] whose requests go out a moment after the reader has arrived, as always but by a clock that stands still.
+async fn read_a_moment_before_its_requests(
+    replica: &mut Replica,
+    consistency: Consistency<'static, u64>,
+) -> fresh_cache::Answer<crate::held_sources::Pages> {
+    replica.sources.stop(ACCOUNTS, Step::Admit).hold();
+    let cache = replica.cache.clone();
+    let options = ReadOptions {
+        max_wait: Some(WAIT),
+        ..consistency.into()
+    };
+    let reading = tokio::spawn(async move { cache.read(&PAGE, options).await });
+    replica.sources.stop(ACCOUNTS, Step::Admit).arrived().await;
+    replica.live(TICK);
+    replica.sources.stop(ACCOUNTS, Step::Admit).release();
+    reading.await.unwrap()
 }
 
 fn marked(answer: &fresh_cache::Answer<crate::held_sources::Pages>) -> Vec<SourceId> {
@@ -143,6 +163,16 @@ async fn nothing_that_was_deleted_is_shown_to_who_does_not_wait() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn by_a_clock_that_stands_still_no_request_is_taken_for_a_later_one() {
+    let mut replica = Replica::new();
+    replica.read().await;
+    replica.writer.deleted(METRICS, &PAGE);
+    replica.sources.stop(METRICS, Step::Answer).hold();
+    let answer = replica.read_within(WAIT, ANY).await;
+    assert_eq!(revision(&answer, METRICS), None);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_token_that_is_not_reflected_in_time_is_said_to_fall_short() {
     let replica = slow_metrics(Replica::new()).await;
     let tokens = [Token::of(METRICS, PAGE, version(2))];
@@ -158,7 +188,7 @@ async fn what_was_not_asked_for_a_reader_of_full_consistency_is_marked() {
     replica.read().await;
     replica.live(TICK);
     replica.sources.stop(METRICS, Step::Answer).hold();
-    let answer = replica.read_within(WAIT, Consistency::FullyConsistent(&[])).await;
+    let answer = read_a_moment_before_its_requests(&mut replica, Consistency::FullyConsistent(&[])).await;
     assert_eq!(marked(&answer), [METRICS], "fresh by the feed, and not asked");
     replica.sources.stop(METRICS, Step::Answer).let_others_pass();
     let answer = replica.read().await;
@@ -175,7 +205,7 @@ async fn versions_that_were_confirmed_in_time_are_unmarked() {
     replica.read().await;
     replica.live(TICK);
     replica.sources.stop(METRICS, Step::Answer).hold();
-    let answer = replica.read_within(WAIT, ANY).await;
+    let answer = read_a_moment_before_its_requests(&mut replica, ANY).await;
     assert_eq!((answer.timed_out, marked(&answer)), (true, vec![METRICS]));
 }
 
@@ -239,15 +269,52 @@ async fn an_age_accepts_no_missing_fragment() {
 }
 
 #[tokio::test]
+async fn a_refreshed_page_that_is_shown_old_is_not_wasted() {
+    let mut replica = Replica::refreshing_read(RefreshScope::Read).await;
+    replica.change_announced(METRICS, PAGE);
+    replica.settle().await;
+    assert_eq!(replica.cache.stats().refreshes.get(), 1);
+    replica.live(TICK);
+    replica.change(METRICS);
+    let answer = replica.cache.read_resident(&PAGE, Replica::aged(AGE)).unwrap();
+    assert_eq!(answer.outcome, Outcome::StaleHit);
+    assert_eq!(replica.cache.stats().refreshes_wasted.get(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_fragment_that_may_not_be_shown_costs_one_page_however_many_readers_give_up() {
+    let mut replica = Replica::new();
+    replica.read().await;
+    replica.live(TICK);
+    replica.change(ACCOUNTS);
+    replica.writer.deleted(METRICS, &PAGE);
+    replica
+        .sources
+        .set(METRICS, |source| source.fault = Some(Fault::Down));
+    replica.sources.stop(ACCOUNTS, Step::Answer).hold();
+    let answers = join_all((0..100).map(|_| replica.read_within(WAIT, ANY))).await;
+    assert!(
+        answers
+            .iter()
+            .all(|answer| answer.timed_out && revision(answer, METRICS).is_none())
+    );
+    let compositions = replica.cache.stats().compositions.get();
+    assert_eq!(
+        compositions, 3,
+        "the first read's, the one that is stored, and one for all readers"
+    );
+}
+
+#[tokio::test]
 async fn an_age_does_not_excuse_what_the_reader_knows_better() {
     let replica = slow_metrics(Replica::new()).await;
     let tokens = [Token::of(METRICS, PAGE, version(2))];
-    let options = fresh_cache::ReadOptions {
+    let options = ReadOptions {
         consistency: Consistency::AtLeastAsFresh(&tokens),
         ..Replica::aged(AGE)
     };
     assert!(replica.cache.read_resident(&PAGE, options).is_none());
-    let options = fresh_cache::ReadOptions {
+    let options = ReadOptions {
         consistency: Consistency::FullyConsistent(&[]),
         ..Replica::aged(AGE)
     };
