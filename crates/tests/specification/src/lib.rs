@@ -34,7 +34,7 @@ pub struct Case {
     /// Readers pause between their two looks.
     pub pauses: bool,
     /// What happened before the case begins, outside its budget.
-    pub before: &'static [Action],
+    pub before: &'static [&'static [Action]],
     /// What may happen, and how often.
     pub budget: Budget,
     /// How many states there are, so that a rule that disables something is noticed.
@@ -212,7 +212,7 @@ impl Model for Specification {
             (vec![0; accounts], vec![0; accounts], vec![None; accounts]);
         let mut before = self.clone();
         before.case.pauses = false;
-        for action in self.case.before {
+        for action in self.case.before.iter().copied().flatten() {
             state = before.next_state(&state, *action).unwrap_or(state);
         }
         state.left = self.case.budget;

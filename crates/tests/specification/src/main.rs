@@ -28,7 +28,7 @@ fn report(specification: &Specification) -> Finding {
 fn print_schedule(name: &str) -> Result<(), String> {
     let rule = Rule::ALL.iter().find(|rule| rule.name() == name).ok_or("no such rule")?;
     let specification = Specification::without(*rule);
-    for action in specification.case.before {
+    for action in specification.case.before.iter().copied().flatten() {
         println!("       before: {action:?}");
     }
     for (step, action) in report(&specification).schedule.iter().enumerate() {
