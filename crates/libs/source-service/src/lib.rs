@@ -3,6 +3,7 @@
 mod answer;
 mod config;
 mod error;
+mod event_type;
 mod source;
 
 pub use answer::AnswerHeaders;

@@ -4,6 +4,7 @@ use event_bus::Nonce;
 use event_bus::outbox::Announcement;
 use serde_json::json;
 use serde_json::value::to_raw_value;
+use source_service::event_type;
 
 use crate::account::{Account, AccountId};
 use crate::answer::{AccountAnswer, FORM};
@@ -11,13 +12,13 @@ use crate::answer::{AccountAnswer, FORM};
 /// This source's name on the bus.
 pub(crate) const SOURCE: &str = "accounts";
 /// The type of its watermarks.
-pub(crate) const WATERMARK: &str = "dev.reliable-caching.accounts.watermark.v1";
+pub(crate) const WATERMARK: &str = event_type!("accounts.watermark");
 /// The type of its publishers' claims.
-pub(crate) const CLAIM: &str = "dev.reliable-caching.accounts.claim.v1";
+pub(crate) const CLAIM: &str = event_type!("accounts.claim");
 
-const CREATED: &str = "dev.reliable-caching.account.created.v1";
-const UPDATED: &str = "dev.reliable-caching.account.updated.v1";
-const DELETED: &str = "dev.reliable-caching.account.deleted.v1";
+const CREATED: &str = event_type!("account.created");
+const UPDATED: &str = event_type!("account.updated");
+const DELETED: &str = event_type!("account.deleted");
 
 pub(crate) fn created(account: &Account) -> Announcement<'static> {
     with_fragment(CREATED, account)

@@ -6,15 +6,16 @@
 use event_bus::lives::{EntityChange, EntityEvent};
 use event_bus::{Event, Nonce, Place, Subscription};
 use serde::Deserialize;
+use source_service::event_type;
 use tokio_util::sync::CancellationToken;
 
 use crate::endpoint::AccountId;
 use crate::error::Error;
 use crate::store::Store;
 
-const ACCOUNT_CREATED: &str = "dev.reliable-caching.account.created.v1";
-const ACCOUNT_UPDATED: &str = "dev.reliable-caching.account.updated.v1";
-const ACCOUNT_DELETED: &str = "dev.reliable-caching.account.deleted.v1";
+const ACCOUNT_CREATED: &str = event_type!("account.created");
+const ACCOUNT_UPDATED: &str = event_type!("account.updated");
+const ACCOUNT_DELETED: &str = event_type!("account.deleted");
 
 /// Runs until stopped. An event may come again, and one whose deletion failed does: to delete twice is to delete once.
 pub(crate) async fn run(subscription: Subscription, store: Store, stop: CancellationToken) {

@@ -4,6 +4,7 @@ use event_bus::Version;
 use event_bus::outbox::Announcement;
 use serde_json::json;
 use serde_json::value::to_raw_value;
+use source_service::event_type;
 
 use crate::answer::{EndpointListAnswer, FORM};
 use crate::endpoint::{AccountId, EndpointId, EndpointList};
@@ -11,17 +12,17 @@ use crate::endpoint::{AccountId, EndpointId, EndpointList};
 /// This source's name on the bus.
 pub(crate) const SOURCE: &str = "endpoints";
 /// The type of its watermarks.
-pub(crate) const WATERMARK: &str = "dev.reliable-caching.endpoints.watermark.v1";
+pub(crate) const WATERMARK: &str = event_type!("endpoints.watermark");
 /// The type of its publishers' claims.
-pub(crate) const CLAIM: &str = "dev.reliable-caching.endpoints.claim.v1";
+pub(crate) const CLAIM: &str = event_type!("endpoints.claim");
 
 /// The source whose events this service consumes.
 pub(crate) const ACCOUNTS: &str = "accounts";
 
-const ADDED: &str = "dev.reliable-caching.endpoint.added.v1";
-const CHANGED: &str = "dev.reliable-caching.endpoint.changed.v1";
-const REMOVED: &str = "dev.reliable-caching.endpoint.removed.v1";
-const DELETED: &str = "dev.reliable-caching.endpoints.deleted.v1";
+const ADDED: &str = event_type!("endpoint.added");
+const CHANGED: &str = event_type!("endpoint.changed");
+const REMOVED: &str = event_type!("endpoint.removed");
+const DELETED: &str = event_type!("endpoints.deleted");
 
 pub(crate) fn added(id: EndpointId, list: &EndpointList) -> Announcement<'static> {
     with_fragment(ADDED, id, list)

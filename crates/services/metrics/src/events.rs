@@ -5,25 +5,26 @@
 use event_bus::Version;
 use event_bus::outbox::Announcement;
 use serde_json::json;
+use source_service::event_type;
 
 use crate::sample::AccountId;
 
 /// This source's name on the bus.
 pub(crate) const SOURCE: &str = "metrics";
 /// The type of its watermarks.
-pub(crate) const WATERMARK: &str = "dev.reliable-caching.metrics.watermark.v1";
+pub(crate) const WATERMARK: &str = event_type!("metrics.watermark");
 /// The type of its publishers' claims.
-pub(crate) const CLAIM: &str = "dev.reliable-caching.metrics.claim.v1";
+pub(crate) const CLAIM: &str = event_type!("metrics.claim");
 
 /// The source whose events this service consumes.
 pub(crate) const ACCOUNTS: &str = "accounts";
 /// The types of its events.
-pub(crate) const ACCOUNT_CREATED: &str = "dev.reliable-caching.account.created.v1";
-pub(crate) const ACCOUNT_UPDATED: &str = "dev.reliable-caching.account.updated.v1";
-pub(crate) const ACCOUNT_DELETED: &str = "dev.reliable-caching.account.deleted.v1";
+pub(crate) const ACCOUNT_CREATED: &str = event_type!("account.created");
+pub(crate) const ACCOUNT_UPDATED: &str = event_type!("account.updated");
+pub(crate) const ACCOUNT_DELETED: &str = event_type!("account.deleted");
 
-const RECORDED: &str = "dev.reliable-caching.samples.recorded.v1";
-const DELETED: &str = "dev.reliable-caching.metrics.deleted.v1";
+const RECORDED: &str = event_type!("samples.recorded");
+const DELETED: &str = event_type!("metrics.deleted");
 
 /// `samples` of them are new or different.
 pub(crate) fn recorded(account: AccountId, version: Version, samples: usize) -> Announcement<'static> {
