@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use account_data::histories;
 use event_bus::lives::EntityEvent;
 use event_bus::{Nonce, Place};
 use group_commit::Database;
 use rusqlite::Connection;
+use source_tests::histories;
 
 use super::{MIGRATIONS, Store};
 use crate::endpoint::{AccountId, EndpointUrl, Name, NewEndpoint};

@@ -5,7 +5,7 @@ use test_support::NatsServer;
 
 use crate::app::{TestApp, an_endpoint, header};
 use crate::stream::changes;
-use account_data::Accounts;
+use source_tests::Accounts;
 
 pub(crate) async fn refused_as_deleted(app: &TestApp, account: i64) {
     let response = app.post(account, &an_endpoint("late")).await;

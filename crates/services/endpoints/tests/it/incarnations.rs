@@ -5,7 +5,7 @@ use serde_json::json;
 use crate::app::TestApp;
 use crate::deletions::refused_as_deleted;
 use crate::stream::changes;
-use account_data::Accounts;
+use source_tests::Accounts;
 
 async fn assert_endpoints(app: &TestApp, account: i64, revision: u64, count: usize) {
     let list = app.list(account).await;

@@ -1,16 +1,16 @@
 //! Whose endpoints are whose, in whatever order, and however often, the events of accounts arrive.
 
-use account_data::lives::life_of;
-use account_data::{Accounts, App};
 use reqwest::Response;
 use serde_json::{Value, json};
+use source_tests::lives::life_of;
+use source_tests::{Accounts, App};
 use test_support::NatsServer;
 
 use crate::app::TestApp;
 use crate::deletions::refused_as_deleted;
 use crate::stream::changes;
 
-account_data::tests_of_lives!(TestApp);
+source_tests::tests_of_lives!(TestApp);
 
 impl App for TestApp {
     const NAME: &str = "endpoints";

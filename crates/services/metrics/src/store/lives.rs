@@ -3,12 +3,12 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use account_data::histories;
 use event_bus::lives::EntityEvent;
 use event_bus::{Nonce, Place};
 use group_commit::Database;
 use jiff::Timestamp;
 use rusqlite::Connection;
+use source_tests::histories;
 
 use super::{MIGRATIONS, Store};
 use crate::error::Error;

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::app::{TestApp, header, sample};
 use crate::events::{attribute, changes};
-use account_data::Accounts;
+use source_tests::Accounts;
 
 pub(crate) async fn refused_as_deleted(app: &TestApp, account: i64) {
     let response = app.post(account, &json!({ "samples": [sample(1, 0, 1)] })).await;

@@ -5,7 +5,7 @@ use serde_json::json;
 use crate::app::{TestApp, sample};
 use crate::deletion::{refused_as_deleted, rows_left};
 use crate::events::{attribute, changes};
-use account_data::Accounts;
+use source_tests::Accounts;
 
 async fn assert_endpoints(app: &TestApp, account: i64, revision: u64, count: usize) {
     let answer = app.metrics(account, "7d").await;

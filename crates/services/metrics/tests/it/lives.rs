@@ -1,13 +1,13 @@
 //! Whose samples are whose, in whatever order, and however often, the events of accounts arrive.
 
-use account_data::App;
 use reqwest::Response;
+use source_tests::App;
 use test_support::NatsServer;
 
 use crate::app::{TestApp, sample};
 use crate::deletion::{refused_as_deleted, rows_left};
 
-account_data::tests_of_lives!(TestApp);
+source_tests::tests_of_lives!(TestApp);
 
 impl App for TestApp {
     const NAME: &str = "metrics";
