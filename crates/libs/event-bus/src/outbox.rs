@@ -37,7 +37,7 @@ const FRAGMENT_LIMIT: usize = 64 * 1024;
 /// What a mutation announces.
 #[derive(Debug)]
 pub struct Announcement<'a> {
-    /// The event's type, such as `dev.reliable-caching.account.updated.v1`.
+    /// The event's type, such as `com.example.shop.updated.v1`.
     pub kind: &'a str,
     /// What it is about; the last token of the subject, so no dots, spaces or wildcards.
     pub entity: i64,

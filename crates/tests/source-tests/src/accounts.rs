@@ -11,7 +11,7 @@ use group_commit::{Database, Error};
 use rusqlite::Connection;
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use test_support::{NatsServer, eventually};
+use test_support::{NatsServer, event_type, eventually};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::App;
@@ -180,7 +180,7 @@ impl Accounts {
 }
 
 fn kind_of(what: &str) -> String {
-    format!("dev.reliable-caching.account.{what}.v1")
+    event_type(&format!("account.{what}"))
 }
 
 async fn jetstream(nats: &NatsServer) -> Context {

@@ -9,6 +9,7 @@ use futures::StreamExt as _;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
+use test_support::event_type;
 use tokio::time::timeout;
 
 use crate::app::{TestApp, header, version};
@@ -72,8 +73,8 @@ async fn each_change_is_published_with_the_account_as_it_then_is() {
         .iter()
         .map(|(_, headers, _)| attribute(headers, "ce-type"))
         .collect();
-    let kind = |what| format!("dev.reliable-caching.account.{what}.v1");
-    assert_eq!(kinds, [kind("created"), kind("updated"), kind("deleted")]);
+    let expected = ["account.created", "account.updated", "account.deleted"].map(event_type);
+    assert_eq!(kinds, expected);
 
     let (subject, headers, data) = &received[1];
     assert_eq!(subject, "events.accounts.1");

@@ -1,7 +1,7 @@
 //! What becomes of endpoints when the accounts service deletes their account.
 
 use serde_json::{Value, json};
-use test_support::NatsServer;
+use test_support::{NatsServer, event_type};
 
 use crate::app::{TestApp, an_endpoint, header};
 use crate::stream::changes;
@@ -26,10 +26,7 @@ async fn a_deleted_accounts_endpoints_are_deleted_and_that_is_announced() {
 
     let received = changes(&app, 4).await;
     let deleted = &received[3];
-    assert_eq!(
-        deleted.attribute("ce-type"),
-        "dev.reliable-caching.endpoints.deleted.v1"
-    );
+    assert_eq!(deleted.attribute("ce-type"), event_type("endpoints.deleted"));
     assert_eq!(
         (deleted.subject.as_str(), &deleted.data),
         ("events.endpoints.1", &json!({ "account_id": 1 }))

@@ -7,6 +7,7 @@ use futures::future::join_all;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 use serde_json::value::RawValue;
+use test_support::event_type;
 use tokio::time::timeout;
 
 use crate::app::{TestApp, an_endpoint, header, version};
@@ -27,8 +28,8 @@ async fn each_change_is_published_with_the_list_as_it_then_is() {
         .iter()
         .map(|change| change.attribute("ce-type"))
         .collect();
-    let kind = |what| format!("dev.reliable-caching.endpoint.{what}.v1");
-    assert_eq!(kinds, [kind("added"), kind("changed"), kind("removed")]);
+    let expected = ["endpoint.added", "endpoint.changed", "endpoint.removed"].map(event_type);
+    assert_eq!(kinds, expected);
 
     let changed = &received[1];
     assert_eq!(changed.subject, "events.endpoints.7");

@@ -6,6 +6,7 @@ use crate::app::TestApp;
 use crate::deletions::refused_as_deleted;
 use crate::stream::changes;
 use source_tests::Accounts;
+use test_support::event_type;
 
 async fn assert_endpoints(app: &TestApp, account: i64, revision: u64, count: usize) {
     let list = app.list(account).await;
@@ -57,9 +58,9 @@ async fn after_a_reset_a_new_account_does_not_inherit_from_a_live_one() {
         .iter()
         .map(|change| (change.attribute("ce-type"), change.attribute("ce-revision")))
         .collect();
-    let added = "dev.reliable-caching.endpoint.added.v1";
-    let deleted = "dev.reliable-caching.endpoints.deleted.v1";
-    assert_eq!(told, [(added, "1"), (deleted, "2"), (added, "3")]);
+    let added = event_type("endpoint.added");
+    let deleted = event_type("endpoints.deleted");
+    assert_eq!(told, [(added.as_str(), "1"), (&deleted, "2"), (&added, "3")]);
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use crate::app::{TestApp, header, sample};
 use crate::events::{attribute, changes};
 use source_tests::Accounts;
+use test_support::event_type;
 
 pub(crate) async fn refused_as_deleted(app: &TestApp, account: i64) {
     let response = app.post(account, &json!({ "samples": [sample(1, 0, 1)] })).await;
@@ -52,10 +53,7 @@ async fn a_deletion_that_is_applied_ends_the_accounts_metrics_and_nobody_elses()
         (subject.as_str(), data),
         ("events.metrics.7", &json!({ "account_id": 7 }))
     );
-    assert_eq!(
-        attribute(headers, "ce-type"),
-        "dev.reliable-caching.metrics.deleted.v1"
-    );
+    assert_eq!(attribute(headers, "ce-type"), event_type("metrics.deleted"));
     assert_eq!(attribute(headers, "ce-revision"), "2");
 
     let after = app
@@ -181,7 +179,7 @@ async fn a_message_that_names_no_account_is_passed_over_for_good() {
     let mut headers = async_nats::HeaderMap::new();
     for (name, value) in [
         ("ce-id", "x"),
-        ("ce-type", "dev.reliable-caching.account.deleted.v1"),
+        ("ce-type", event_type("account.deleted").as_str()),
         ("ce-time", "2026-01-01T00:00:00Z"),
         ("ce-sequence", "2"),
         ("ce-revision", "2"),

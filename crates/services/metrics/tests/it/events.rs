@@ -6,6 +6,7 @@ use async_nats::HeaderMap;
 use futures::{Stream, StreamExt as _};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
+use test_support::event_type;
 use tokio::time::timeout;
 
 use crate::app::{TestApp, header, sample, version};
@@ -79,7 +80,7 @@ async fn a_batch_is_announced_by_one_event_that_carries_no_summary() {
     let message_id = format!("metrics:{incarnation}:2:{}", attribute(headers, "ce-nonce"));
     let expected = [
         ("ce-specversion", "1.0"),
-        ("ce-type", "dev.reliable-caching.samples.recorded.v1"),
+        ("ce-type", &event_type("samples.recorded")),
         ("ce-source", "metrics"),
         ("ce-subject", "7"),
         ("ce-sequence", "00000000000000000002"),
@@ -109,13 +110,10 @@ async fn a_watermark_follows_what_was_recorded_and_counts_it() {
             continue;
         }
         assert_eq!(subject, "events.metrics.watermark");
-        if attribute(&headers, "ce-type") == "dev.reliable-caching.metrics.claim.v1" {
+        if attribute(&headers, "ce-type") == event_type("metrics.claim") {
             continue;
         }
-        assert_eq!(
-            attribute(&headers, "ce-type"),
-            "dev.reliable-caching.metrics.watermark.v1"
-        );
+        assert_eq!(attribute(&headers, "ce-type"), event_type("metrics.watermark"));
         let until: Timestamp = data["complete_until"].as_str().unwrap().parse().unwrap();
         if until > acknowledged {
             assert!(change_received);

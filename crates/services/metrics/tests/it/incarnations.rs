@@ -6,6 +6,7 @@ use crate::app::{TestApp, sample};
 use crate::deletion::{refused_as_deleted, rows_left};
 use crate::events::{attribute, changes};
 use source_tests::Accounts;
+use test_support::event_type;
 
 async fn assert_endpoints(app: &TestApp, account: i64, revision: u64, count: usize) {
     let answer = app.metrics(account, "7d").await;
@@ -61,9 +62,12 @@ async fn after_a_reset_a_new_account_does_not_inherit_from_a_live_one() {
         .iter()
         .map(|(_, headers, _)| (attribute(headers, "ce-type"), attribute(headers, "ce-revision")))
         .collect();
-    let recorded = "dev.reliable-caching.samples.recorded.v1";
-    let deleted = "dev.reliable-caching.metrics.deleted.v1";
-    assert_eq!(told, [(recorded, "1"), (deleted, "2"), (recorded, "3")]);
+    let recorded = event_type("samples.recorded");
+    let deleted = event_type("metrics.deleted");
+    assert_eq!(
+        told,
+        [(recorded.as_str(), "1"), (&deleted, "2"), (&recorded, "3")]
+    );
 }
 
 #[tokio::test]

@@ -6,9 +6,9 @@ use test_support::eventually;
 use crate::app::{LONG, TestApp, header, start_telemetry};
 use crate::fake_source::{Behaviour, FakeSource};
 
-const UPDATED: &str = "dev.reliable-caching.account.updated.v1";
-const DELETED: &str = "dev.reliable-caching.account.deleted.v1";
-const RECORDED: &str = "dev.reliable-caching.samples.recorded.v1";
+const UPDATED: &str = "account.updated";
+const DELETED: &str = "account.deleted";
+const RECORDED: &str = "samples.recorded";
 
 async fn rename(app: &TestApp, name: &str) -> u64 {
     let revision = app.accounts.change(|account| account["name"] = json!(name));
@@ -100,9 +100,7 @@ async fn an_account_that_is_created_appears_and_one_that_is_deleted_goes() {
     app.accounts.announce(DELETED, revision).await;
     until_status(&app, 404).await;
     let revision = app.accounts.change(|account| *account = crate::app::account());
-    app.accounts
-        .announce("dev.reliable-caching.account.created.v1", revision)
-        .await;
+    app.accounts.announce("account.created", revision).await;
     until_status(&app, 200).await;
 }
 

@@ -14,7 +14,7 @@ use group_commit::Database;
 use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use test_support::eventually;
+use test_support::{event_type, eventually};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
@@ -208,47 +208,42 @@ impl FakeSource {
     }
 
     /// Announces that account 1 is at this revision.
-    pub(crate) async fn announce(&self, kind: &'static str, revision: u64) {
-        self.announce_about(1, kind, revision).await;
+    pub(crate) async fn announce(&self, event: &str, revision: u64) {
+        self.announce_about(1, event, revision).await;
     }
 
-    pub(crate) async fn announce_about(&self, entity: i64, kind: &'static str, revision: u64) {
-        self.publish(entity, kind, revision, None).await;
+    pub(crate) async fn announce_about(&self, entity: i64, event: &str, revision: u64) {
+        self.publish(entity, event, revision, None).await;
     }
 
     /// Announces what account 1 is now, with the answer in it.
-    pub(crate) async fn announce_carrying(&self, kind: &'static str) {
+    pub(crate) async fn announce_carrying(&self, event: &str) {
         let (revision, body) = {
             let script = self.script();
             (script.revision, script.body(""))
         };
-        self.publish(1, kind, revision, Some(RawValue::from_string(body).unwrap()))
+        self.publish(1, event, revision, Some(RawValue::from_string(body).unwrap()))
             .await;
     }
 
     /// Announces that an account is at this revision, with this for an answer.
-    pub(crate) async fn announce_fragment(
-        &self,
-        entity: i64,
-        kind: &'static str,
-        revision: u64,
-        fragment: &Value,
-    ) {
-        self.publish(entity, kind, revision, Some(to_raw_value(fragment).unwrap()))
+    pub(crate) async fn announce_fragment(&self, entity: i64, event: &str, revision: u64, fragment: &Value) {
+        self.publish(entity, event, revision, Some(to_raw_value(fragment).unwrap()))
             .await;
     }
 
-    async fn publish(&self, entity: i64, kind: &'static str, revision: u64, fragment: Option<Box<RawValue>>) {
-        let announcement = Announcement {
-            kind,
-            entity,
-            revision,
-            nonce: Nonce::default(),
-            data: json!({ "account_id": entity, "form": 1 }),
-            fragment,
-        };
+    async fn publish(&self, entity: i64, event: &str, revision: u64, fragment: Option<Box<RawValue>>) {
+        let kind = event_type(event);
         let database = &self.announcer.as_ref().unwrap().database;
         let written = database.write(move |transaction| {
+            let announcement = Announcement {
+                kind: &kind,
+                entity,
+                revision,
+                nonce: Nonce::default(),
+                data: json!({ "account_id": entity, "form": 1 }),
+                fragment,
+            };
             outbox::announce(transaction, &announcement).map_err(group_commit::Error::from)
         });
         written.await.unwrap();

@@ -5,7 +5,7 @@ use test_support::eventually;
 
 use crate::app::{LONG, TestApp};
 
-const UPDATED: &str = "dev.reliable-caching.account.updated.v1";
+const UPDATED: &str = "account.updated";
 const FORMER: &str = "0000000000000001";
 const LATTER: &str = "0000000000000002";
 const OF_ANOTHER: &str = "still tells of an account that had this id before";

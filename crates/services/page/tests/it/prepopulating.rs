@@ -9,8 +9,8 @@ use crate::app::{LONG, TestApp, header};
 use crate::fake_source::Behaviour;
 use crate::stream;
 
-const UPDATED: &str = "dev.reliable-caching.account.updated.v1";
-const ADDED: &str = "dev.reliable-caching.endpoint.added.v1";
+const UPDATED: &str = "account.updated";
+const ADDED: &str = "endpoint.added";
 
 async fn prepopulating() -> TestApp {
     TestApp::spawn_hearing_with(&["--strategy=prepopulate"]).await
@@ -187,9 +187,7 @@ async fn a_deleted_account_is_gone_at_once_though_nothing_can_be_asked() {
         source.behave(Behaviour::Status(500));
     }
     let revision = app.accounts.remove();
-    app.accounts
-        .announce("dev.reliable-caching.account.deleted.v1", revision)
-        .await;
+    app.accounts.announce("account.deleted", revision).await;
     eventually(LONG, async || {
         match app.get("/accounts/1").await.status().as_u16() {
             503 => Ok(()),

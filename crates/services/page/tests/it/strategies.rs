@@ -6,7 +6,7 @@ use test_support::eventually;
 use crate::app::{LONG, TestApp, header};
 
 const NAME: &str = "cache-strategy";
-const UPDATED: &str = "dev.reliable-caching.account.updated.v1";
+const UPDATED: &str = "account.updated";
 
 /// How the cache of a strategy serves account 1 now.
 async fn served(app: &TestApp, strategy: &str) -> String {

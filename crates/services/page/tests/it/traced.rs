@@ -60,9 +60,7 @@ async fn the_sources_are_told_that_the_write_behind_a_refresh_is_not_traced() {
     ]);
     let revision = app.accounts.change(|account| account["name"] = "New".into());
     // It carries nothing, so the refresh asks.
-    let announcing = app
-        .accounts
-        .announce("dev.reliable-caching.account.updated.v1", revision);
+    let announcing = app.accounts.announce("account.updated", revision);
     TaskContext::below(&writer, tracing::Span::none)
         .run(announcing)
         .await;

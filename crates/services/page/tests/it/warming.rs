@@ -11,10 +11,10 @@ use crate::app::{LONG, TestApp, fresh_as_of, header};
 use crate::fake_source::{Behaviour, FakeSource};
 use crate::stream;
 
-const CREATED: &str = "dev.reliable-caching.account.created.v1";
-const DELETED: &str = "dev.reliable-caching.account.deleted.v1";
-const ADDED: &str = "dev.reliable-caching.endpoint.added.v1";
-const RECORDED: &str = "dev.reliable-caching.samples.recorded.v1";
+const CREATED: &str = "account.created";
+const DELETED: &str = "account.deleted";
+const ADDED: &str = "endpoint.added";
+const RECORDED: &str = "samples.recorded";
 
 /// Sources whose whole past is on the stream.
 async fn sources_with_a_past() -> ([FakeSource; 3], NatsServer) {

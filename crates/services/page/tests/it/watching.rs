@@ -87,13 +87,9 @@ async fn what_the_caches_count_is_told() {
         "0".repeat(16)
     );
     app.get_with("consistency-token", &token).await;
-    app.accounts
-        .announce_carrying("dev.reliable-caching.account.updated.v1")
-        .await;
+    app.accounts.announce_carrying("account.updated").await;
     app.metrics.behave(crate::fake_source::Behaviour::Status(500));
-    app.metrics
-        .announce("dev.reliable-caching.samples.recorded.v1", 2)
-        .await;
+    app.metrics.announce("samples.recorded", 2).await;
     let page = app.until_served_as("page; hit; detail=\"metrics stale\"").await;
     assert!(!header(&page, "age").is_empty());
     for (name, label, value) in [
@@ -173,9 +169,7 @@ async fn how_old_the_word_of_an_answer_is_is_told_of_marked_ones_apart() {
     until_at_least(&app, count, &[whole], 1.0).await;
     let before = app.metric(count, &[degraded]).await.unwrap_or_default();
     app.metrics.behave(crate::fake_source::Behaviour::Status(500));
-    app.metrics
-        .announce("dev.reliable-caching.samples.recorded.v1", 2)
-        .await;
+    app.metrics.announce("samples.recorded", 2).await;
     app.until_served_as("page; hit; detail=\"metrics stale\"").await;
     until_at_least(&app, count, &[degraded], before + 1.0).await;
 }
