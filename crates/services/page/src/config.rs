@@ -111,6 +111,12 @@ pub struct Config {
     #[arg(long, env = "AUDIT_INTERVAL_MS", default_value_t = 1000)]
     pub audit_interval_ms: u32,
 
+    /// How long a reader waits for a page to be loaded, unless it says so by `Prefer: wait-ms=` or `wait=` (rule 26). After that it
+    /// gets what is known, marked as stale.
+    #[arg(long, env = "WAIT_MS", default_value_t = 200)]
+    #[arg(value_parser = clap::value_parser!(u16).range(..=10_000))]
+    pub wait_ms: u16,
+
     /// The memory for cached pages, in bytes: about a thousand of 100 KiB, fragments included.
     #[arg(long, env = "CACHE_BYTES", default_value_t = 128 * 1024 * 1024)]
     pub cache_bytes: u64,
@@ -251,6 +257,7 @@ mod tests {
             "--fences=1000",
             "--upstream-concurrency=0",
             "--upstream-turn-within-ms=9001",
+            "--wait-ms=10001",
             "--trace-url-pattern=http://127.0.0.1/traces",
             "--trace-url-pattern=javascript:{trace_id}",
         ] {

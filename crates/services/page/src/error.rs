@@ -49,6 +49,9 @@ pub(crate) enum Refusal {
     /// The reader wants another version than there is; the `ETag` of the page.
     #[error("the page is not the one that If-Match names")]
     PreconditionFailed(String),
+    /// The reader wants it from memory alone, and it is not there or may not be shown to this reader.
+    #[error("the page is not cached, and only-if-cached allows no load")]
+    NotCached,
     /// No source answered, and nothing is known from before: what each of them did instead.
     #[error("no source answered: {}", .0.join("; "))]
     NothingToShow(Vec<String>),
@@ -102,6 +105,7 @@ impl Refusal {
             Self::Token(_) | Self::Strategy(_) => "A header of this request is not valid",
             Self::NoSuchAccount(_) => "There is no such account",
             Self::PreconditionFailed(_) => "The preconditions do not allow this page",
+            Self::NotCached => "This page is not cached",
             Self::NothingToShow(_) => "This page cannot be shown now",
             Self::NoList(_) => "The accounts cannot be listed now",
         }
@@ -134,6 +138,10 @@ impl Refusal {
             Self::PreconditionFailed(etag) => (
                 problem(StatusCode::PRECONDITION_FAILED, "version-mismatch"),
                 vec![format!("The page's ETag is {etag}.")],
+            ),
+            Self::NotCached => (
+                problem(StatusCode::GATEWAY_TIMEOUT, "not-cached"),
+                vec!["Nothing cached satisfies this request, and only-if-cached allows no load.".to_owned()],
             ),
             Self::NothingToShow(reasons) => (
                 problem(StatusCode::SERVICE_UNAVAILABLE, "nothing-to-show"),

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt::Write;
 use std::time::Duration;
 
-use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
+use axum::http::{HeaderName, HeaderValue};
 use fresh_cache::{Brought, Fetch, Forward, Outcome};
 
 use crate::moment::{ascii, digits};
@@ -16,39 +16,6 @@ pub(crate) const FRESH_AS_OF: HeaderName = HeaderName::from_static("fresh-as-of"
 pub(crate) const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
 /// What took how long (W3C Server Timing).
 pub(crate) const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
-
-/// Whether a request wants a page composed for it: `Cache-Control: no-cache`, or `max-age=0`, which no page satisfies that was
-/// composed before (RFC 9111, sections 5.2.1.1 and 5.2.1.4).
-pub(crate) fn wants_full_consistency(headers: &HeaderMap) -> bool {
-    let lines = headers
-        .get_all(header::CACHE_CONTROL)
-        .iter()
-        .filter_map(|line| line.to_str().ok());
-    lines.flat_map(directives).any(|directive| {
-        let (name, value) = directive.split_once('=').unwrap_or((directive, ""));
-        let name = name.trim_matches(WHITESPACE);
-        let is_zero = || {
-            let seconds = value.trim_matches(WHITESPACE);
-            let unquoted = seconds.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
-            let seconds = unquoted.unwrap_or(seconds);
-            !seconds.is_empty() && seconds.bytes().all(|digit| digit == b'0')
-        };
-        name.eq_ignore_ascii_case("no-cache") || name.eq_ignore_ascii_case("max-age") && is_zero()
-    })
-}
-
-const WHITESPACE: [char; 2] = [' ', '\t'];
-
-/// The elements of a list; a comma within quotes separates none.
-fn directives(line: &str) -> impl Iterator<Item = &str> {
-    let (mut quoted, mut escaped) = (false, false);
-    line.split(move |character| {
-        let separates = character == ',' && !quoted;
-        quoted ^= character == '"' && !escaped;
-        escaped = quoted && character == '\\' && !escaped;
-        separates
-    })
-}
 
 /// `Cache-Status`, such as `page; fwd=miss; stored; detail="metrics missing"`.
 ///
@@ -164,50 +131,6 @@ mod tests {
         ] {
             assert_eq!(cache_status(outcome, degraded), text);
         }
-    }
-
-    #[test]
-    fn no_cache_and_max_age_0_are_found_among_other_directives_and_nothing_else_is() {
-        let asked_for = |lines: &[&str]| {
-            let lines = lines
-                .iter()
-                .map(|line| (header::CACHE_CONTROL, line.parse().unwrap()));
-            wants_full_consistency(&lines.collect())
-        };
-        for line in [
-            "no-cache",
-            "max-stale=5, No-Cache",
-            "max-age=0",
-            "MAX-AGE=0",
-            "no-store ,\tmax-age=0 ",
-            "max-age=\"0\"",
-            "max-age=000",
-            "x=\"a, b\",max-age=0",
-            "x=\"a\\\", b\",max-age=0",
-            ",,no-cache,",
-        ] {
-            assert!(asked_for(&[line]), "{line}");
-        }
-        assert!(asked_for(&["max-stale", "max-age=0"]), "over two lines");
-        for line in [
-            "",
-            "x-no-cache",
-            "no-store",
-            "only-if-cached",
-            "max-age=1",
-            "max-age=10",
-            "max-age=-0",
-            "max-age",
-            "max-age=",
-            "max-age=\"\"",
-            "s-maxage=0",
-            "min-fresh=0",
-            "x=\"a, no-cache\"",
-            "x=\"\\\", max-age=0\"",
-        ] {
-            assert!(!asked_for(&[line]), "{line}");
-        }
-        assert!(!asked_for(&[]));
     }
 
     #[test]

@@ -15,6 +15,7 @@ mod headers;
 mod key;
 mod loader;
 mod moment;
+mod preferences;
 mod render;
 mod report;
 mod respond;
@@ -118,7 +119,12 @@ impl Service {
         background.spawn("the feed", consuming);
 
         let footers = Footers(config.trace_url_pattern);
-        let app = App::new(caches, upstreams, footers.clone());
+        let app = App::new(
+            caches,
+            upstreams,
+            footers.clone(),
+            Duration::from_millis(config.wait_ms.into()),
+        );
         let options = EdgeOptions {
             concurrency: config.max_requests.into(),
             ..EdgeOptions::default()

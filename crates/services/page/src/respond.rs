@@ -24,6 +24,7 @@ use crate::headers::{CACHE_STATUS, FRESH_AS_OF, SERVER_TIMING, cache_status, ser
 use crate::key::PageKey;
 use crate::loader::Upstreams;
 use crate::moment::{rfc3339, timestamp};
+use crate::preferences::{PREFERENCE_APPLIED, Wait};
 use crate::render::{Form, Page, Rendered, Served};
 use crate::source::Source;
 use crate::token::{self, CONSISTENCY_TOKEN};
@@ -60,7 +61,9 @@ static HTML_HEAD: LazyLock<HeaderMap> = LazyLock::new(|| {
 });
 
 /// By what the same address is answered with another form.
-const VARY: &str = "accept, accept-encoding";
+///
+/// And with other fragments marked: by how long the reader waits (RFC 7240, section 2).
+const VARY: &str = "accept, accept-encoding, prefer";
 /// Private: who may see an account is not ours to know. No-cache: every reader asks, which is what makes a page fresh; the
 /// `ETag` makes asking cheap.
 const CACHE_CONTROL: &str = "private, no-cache";
@@ -73,6 +76,8 @@ pub(crate) struct PageResponse<'a> {
     answer: &'a Answer<Upstreams>,
     /// How long it took to do so.
     took: Duration,
+    /// How long the reader waits, if it said so.
+    wait: Option<Wait>,
     /// What renders the footer.
     footers: &'a Footers,
     /// The words of `Cache-Status`.
@@ -83,11 +88,12 @@ pub(crate) struct PageResponse<'a> {
 }
 
 impl<'a> PageResponse<'a> {
-    /// The answer of the cache, and how long it took.
+    /// The answer of the cache, how long it took, and how long the reader waits.
     pub(crate) fn new(
         key: PageKey,
         answer: &'a Answer<Upstreams>,
         took: Duration,
+        wait: Option<Wait>,
         footers: &'a Footers,
     ) -> Self {
         let composed_at = timestamp(answer.composed);
@@ -95,6 +101,7 @@ impl<'a> PageResponse<'a> {
             key,
             answer,
             took,
+            wait,
             footers,
             how: cache_status(answer.outcome, &degraded(answer)),
             fresh_as_of: timestamp(answer.fresh_as_of),
@@ -185,6 +192,9 @@ impl<'a> PageResponse<'a> {
             value(server_timing(self.took, &self.answer.fetches)),
         );
         headers.insert(CACHE_STATUS, value(self.how));
+        if let Some(applied) = self.wait.and_then(|wait| wait.applied(self.took)) {
+            headers.insert(PREFERENCE_APPLIED, applied);
+        }
     }
 
     /// What the page shows, for the reader to hold us, or another replica, to (rule 13).

@@ -8,7 +8,7 @@ use axum::extract::{FromRequest, FromRequestParts as _, Request, State};
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use fresh_cache::{Answer, Consistency, FreshCache};
+use fresh_cache::{Answer, Consistency, FreshCache, ReadOptions};
 use http_edge::conditional::Preconditions;
 use http_edge::document::{self, ProblemForm};
 use http_edge::{Json, Path, Problem, Query};
@@ -25,9 +25,10 @@ use crate::accept::Format;
 use crate::caches::Caches;
 use crate::document::{Footers, html};
 use crate::error::Refusal;
-use crate::headers::{OUTCOMES, outcome_name, wants_full_consistency};
+use crate::headers::{OUTCOMES, outcome_name};
 use crate::key::{AccountId, PageKey, Window};
 use crate::loader::{AccountList, Upstreams};
+use crate::preferences::{Preferences, Wait};
 use crate::render::{PageJson, Served, render_accounts};
 use crate::respond::PageResponse;
 use crate::token::Tokens;
@@ -41,32 +42,42 @@ pub(crate) struct App {
     caches: Caches,
     upstreams: Upstreams,
     footers: Footers,
+    /// How long a reader waits who does not say so.
+    wait: Duration,
     answers: Answers,
 }
 
 impl App {
     /// Serves from `caches`, and the list of accounts from accounts itself.
-    pub(crate) fn new(caches: Caches, upstreams: Upstreams, footers: Footers) -> Self {
+    pub(crate) fn new(caches: Caches, upstreams: Upstreams, footers: Footers, wait: Duration) -> Self {
         Self {
             caches,
             upstreams,
             footers,
+            wait,
             answers: Answers::new(),
         }
     }
 
-    /// Reads a page; a span of its own, because a load belongs to the trace of the reader who began it.
-    async fn read(
-        &self,
-        cache: &FreshCache<Upstreams>,
-        key: &PageKey,
-        consistency: Consistency<'_, AccountId>,
-    ) -> Answer<Upstreams> {
+    /// Reads a page, or none if the reader wants it from memory and it is not there. In a span of its own, because a load belongs
+    /// to the trace of the reader who began it.
+    async fn read(&self, request: &PageRequest) -> Option<Answer<Upstreams>> {
+        let PageRequest {
+            cache,
+            key,
+            preferences,
+            ..
+        } = request;
+        let options = request.options(self.wait);
         let span = tracing::info_span!("read page", window = key.window.as_str(), outcome = Empty);
-        let answer = cache.read(key, consistency).instrument(span.clone()).await;
+        let answer = if preferences.only_if_cached {
+            span.in_scope(|| cache.read_resident(key, options))?
+        } else {
+            cache.read(key, options).instrument(span.clone()).await
+        };
         span.record("outcome", outcome_name(answer.outcome));
         self.answers.count(&answer);
-        answer
+        Some(answer)
     }
 
     /// Asks for the accounts after one of them.
@@ -208,6 +219,8 @@ struct PageQuery {
 /// The page of an account.
 #[utoipa::path(get, path = "/accounts/{id}", params(("id" = i64, Path, minimum = 1), PageQuery,
     ("Consistency-Token" = Option<String>, Header, pattern = "^((accounts|endpoints|metrics)/[1-9][0-9]{0,17}/[0-9a-f]{32}=[0-9]{1,18}-[0-9a-f]{16}(-[0-9a-f]{16})?(, ?(accounts|endpoints|metrics)/[1-9][0-9]{0,17}/[0-9a-f]{32}=[0-9]{1,18}-[0-9a-f]{16}(-[0-9a-f]{16})?){0,63})?$", description = "what writes and pages answered, separated by commas: the page reflects at least these"),
+    ("Cache-Control" = Option<String>, Header, description = "`max-age=5`: a page that is complete until 5 seconds ago will do, and is renewed in the background; `no-cache` or `max-age=0`: a page composed for this reader; `only-if-cached`: a page from memory, or 504. What is not valid is ignored"),
+    ("Prefer" = Option<String>, Header, description = "`wait-ms=150` or, in seconds, `wait=1`: how long the reader waits for a page to be loaded. After that it gets what is known, marked as stale; as long as nothing is known, it goes on waiting. What is not valid is ignored"),
     ("Cache-Strategy" = Option<String>, Header, pattern = "^(none|ttl|versioned|invalidate|prepopulate)$", description = "`none`, `ttl`, `versioned`, `invalidate` or `prepopulate`, where the replica allows it"),
 ), responses(
     (status = 200, description = "the page, HTML or JSON by `Accept`; parts may be missing or stale, and say so",
@@ -219,30 +232,25 @@ struct PageQuery {
             ("Age" = u64, description = "seconds since the page was composed"),
             ("Server-Timing" = String, description = "the cache and each source that was asked"),
             ("Consistency-Token" = String, description = "the versions shown; sent along with the next request, they make any replica reflect them"),
+            ("Preference-Applied" = Option<String>, description = "the reader's own wait, if the answer came within it"),
             ("Trace-Id" = String),
         )),
     (status = 304, description = "`If-None-Match` names this page; the headers are those of 200"),
     (status = 400, description = "not an account, a window, a token or a strategy", body = Problem, content_type = "application/problem+json"),
     (status = 404, description = "no such account", body = Problem, content_type = "application/problem+json"),
     (status = 412, description = "`If-Match` does not name this page; the ETag is its", body = Problem, content_type = "application/problem+json"),
+    (status = 504, description = "`only-if-cached`, and nothing cached satisfies the request", body = Problem, content_type = "application/problem+json"),
     (status = 503, description = "no source answers and nothing is known", body = Problem, content_type = "application/problem+json"),
 ))]
 async fn show_page(State(app): State<Arc<App>>, request: PageRequest) -> Response {
-    let PageRequest {
-        cache,
-        key,
-        tokens,
-        preconditions,
-        headers,
-    } = &request;
     let began = Instant::now();
-    let consistency = if wants_full_consistency(headers) {
-        Consistency::FullyConsistent(&tokens.0)
-    } else {
-        Consistency::AtLeastAsFresh(&tokens.0)
+    let Some(answer) = app.read(&request).await else {
+        let footer = || app.footers.footer(Served::default());
+        return Refusal::NotCached.respond(Format::preferred(&request.headers), footer);
     };
-    let answer = app.read(cache, key, consistency).await;
-    PageResponse::new(*key, &answer, began.elapsed(), &app.footers).respond(headers, preconditions)
+    let wait = request.preferences.wait;
+    let response = PageResponse::new(request.key, &answer, began.elapsed(), wait, &app.footers);
+    response.respond(&request.headers, &request.preconditions)
 }
 
 /// What a reader of a page asks for.
@@ -253,8 +261,27 @@ struct PageRequest {
     cache: FreshCache<Upstreams>,
     key: PageKey,
     tokens: Tokens,
+    preferences: Preferences,
     preconditions: Preconditions,
     headers: HeaderMap,
+}
+
+impl PageRequest {
+    /// What the cache is asked for, by a reader who waits so long unless it says otherwise.
+    fn options(&self, wait: Duration) -> ReadOptions<'_, AccountId> {
+        let Preferences {
+            no_cache, max_age, ..
+        } = self.preferences;
+        ReadOptions {
+            consistency: if no_cache {
+                Consistency::FullyConsistent(&self.tokens.0)
+            } else {
+                Consistency::AtLeastAsFresh(&self.tokens.0)
+            },
+            max_wait: Some(self.preferences.wait.map_or(wait, Wait::duration)),
+            max_age,
+        }
+    }
 }
 
 impl FromRequest<Arc<App>> for PageRequest {
@@ -284,6 +311,7 @@ impl FromRequest<Arc<App>> for PageRequest {
             cache,
             key,
             tokens,
+            preferences: Preferences::of(&headers),
             preconditions,
             headers,
         })

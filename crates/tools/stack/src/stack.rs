@@ -146,7 +146,9 @@ impl Stack {
         let mut asked = PerSource::from_fn(|source| self.sources[source].url(""));
         asked[Source::Accounts] = self.gate.url();
         let nats_url = sign_in(self.broker.as_ref(), "page", &link.url());
-        let usual = page_flags(&asked, &nats_url);
+        // A busy machine must not mark a page: readers wait as long as an answer may take.
+        let wait = ["--wait-ms", "10000"].map(str::to_owned);
+        let usual = [page_flags(&asked, &nats_url), wait.to_vec()].concat();
         let unchanged = usual.chunks_exact(2);
         let unchanged = unchanged.filter(|flag| changed.iter().all(|(other, _)| *other != flag[0]));
         let changed = changed

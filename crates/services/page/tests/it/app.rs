@@ -87,6 +87,8 @@ impl TestApp {
             format!("--endpoints-url={}", endpoints.url()),
             format!("--metrics-url={}", metrics.url()),
             format!("--nats-url={nats_url}"),
+            // A busy machine must not mark a page.
+            "--wait-ms=10000".to_owned(),
         ];
         // A test may point a source elsewhere; a flag given twice would be refused.
         let name = |argument: &str| argument.split('=').next().map(str::to_owned);

@@ -12,6 +12,7 @@ mod hostile;
 mod listing;
 mod lives;
 mod negotiation;
+mod preferences;
 mod prepopulating;
 mod reading;
 mod strategies;

@@ -31,7 +31,7 @@ async fn the_form_is_the_one_preferred() {
             (200, expected),
             "{accept}"
         );
-        assert_eq!(header(&page, "vary"), "accept, accept-encoding");
+        assert_eq!(header(&page, "vary"), "accept, accept-encoding, prefer");
     }
     let [accounts, ..] = app.asked();
     assert!(accounts < 5, "both forms are made at once");

@@ -103,7 +103,7 @@ async fn a_composed_page_says_how_it_was_served_and_how_fresh_it_is() {
     let page = app.get("/accounts/1").await;
     assert_eq!(header(&page, "cache-status"), "page; fwd=miss; stored");
     assert_eq!(header(&page, "cache-control"), "private, no-cache");
-    assert_eq!(header(&page, "vary"), "accept, accept-encoding");
+    assert_eq!(header(&page, "vary"), "accept, accept-encoding, prefer");
     assert_eq!(header(&page, "content-type"), "text/html; charset=utf-8");
     assert!(
         header(&page, "etag").starts_with("W/\"html-24h-1.1.1-"),
