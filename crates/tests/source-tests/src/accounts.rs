@@ -14,7 +14,7 @@ use tempfile::TempDir;
 use test_support::{NatsServer, event_type, eventually};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use crate::App;
+use crate::{Running, Service};
 
 /// A source that announces as the accounts service does: an outbox and its relay, and nothing else. One that is started after
 /// another one is the service after its database was reset.
@@ -30,9 +30,9 @@ pub struct Accounts {
 
 impl Accounts {
     /// Starts it once the service listens. What is announced before that is of the past, of which a new database deletes nothing.
-    pub async fn start<A: App>(app: &A) -> Self {
+    pub async fn start<S: Service>(app: &Running<S>) -> Self {
         until_subscribed(app).await;
-        Self::start_with(app.nats(), Some(Nonce::draw())).await
+        Self::start_with(&app.nats, Some(Nonce::draw())).await
     }
 
     /// Starts it before the service that consumes its events.
@@ -41,9 +41,9 @@ impl Accounts {
     }
 
     /// Starts a program that is older than lives.
-    pub async fn start_of_before<A: App>(app: &A) -> Self {
+    pub async fn start_of_before<S: Service>(app: &Running<S>) -> Self {
         until_subscribed(app).await;
-        Self::start_with(app.nats(), None).await
+        Self::start_with(&app.nats, None).await
     }
 
     async fn start_with(nats: &NatsServer, life: Option<Nonce>) -> Self {
@@ -116,7 +116,7 @@ impl Accounts {
     }
 
     /// Says it although another one took over: the rest of a batch that was on its way.
-    pub async fn say_late<A: App>(&self, app: &A, what: &str, account: i64) {
+    pub async fn say_late<S: Service>(&self, app: &Running<S>, what: &str, account: i64) {
         let incarnation = self
             .database
             .read(|c| outbox::incarnation(c).map_err(Error::from));
@@ -134,7 +134,7 @@ impl Accounts {
         }
         let subject = format!("events.accounts.{account}");
         let payload = self.data(account).to_string();
-        let jetstream = jetstream(app.nats()).await;
+        let jetstream = jetstream(&app.nats).await;
         let published = jetstream.publish_with_headers(subject, headers, payload.into());
         published.await.unwrap().await.unwrap();
     }
@@ -161,12 +161,12 @@ impl Accounts {
     }
 
     /// Waits until the service has handled all of it, by the broker's account: asking the service would change it.
-    pub async fn applied_by<A: App>(&self, app: &A) {
+    pub async fn applied_by<S: Service>(&self, app: &Running<S>) {
         self.published().await;
-        let mut stream = jetstream(app.nats()).await.get_stream("EVENTS").await.unwrap();
+        let mut stream = jetstream(&app.nats).await.get_stream("EVENTS").await.unwrap();
         let last = stream.info().await.unwrap().state.last_sequence;
         eventually(Duration::from_secs(10), async || {
-            let info = stream.consumer_info(A::NAME).await;
+            let info = stream.consumer_info(S::NAME).await;
             let handled = info.map_err(|error| error.to_string())?.ack_floor.stream_sequence;
             // Watermarks go on, so the floor passes `last` even if that was no message of accounts.
             if handled >= last {
@@ -188,25 +188,25 @@ async fn jetstream(nats: &NatsServer) -> Context {
 }
 
 /// Deletes the durable consumer, as an operator does: the stream is replayed from its beginning.
-pub async fn delete_subscription<A: App>(app: &A) {
-    let stream = jetstream(app.nats()).await.get_stream("EVENTS").await.unwrap();
-    stream.delete_consumer(A::NAME).await.unwrap();
+pub async fn delete_subscription<S: Service>(app: &Running<S>) {
+    let stream = jetstream(&app.nats).await.get_stream("EVENTS").await.unwrap();
+    stream.delete_consumer(S::NAME).await.unwrap();
 }
 
 /// Deletes the stream. Whoever publishes or subscribes next makes it again.
-pub async fn delete_stream<A: App>(app: &A) {
-    jetstream(app.nats()).await.delete_stream("EVENTS").await.unwrap();
+pub async fn delete_stream<S: Service>(app: &Running<S>) {
+    jetstream(&app.nats).await.delete_stream("EVENTS").await.unwrap();
 }
 
 /// Waits until the service listens to accounts, which it does once it publishes itself.
-async fn until_subscribed<A: App>(app: &A) {
-    let jetstream = jetstream(app.nats()).await;
+async fn until_subscribed<S: Service>(app: &Running<S>) {
+    let jetstream = jetstream(&app.nats).await;
     eventually(Duration::from_secs(20), async || {
         let stream = jetstream
             .get_stream("EVENTS")
             .await
             .map_err(|error| error.to_string())?;
-        let consumer = stream.consumer_info(A::NAME).await;
+        let consumer = stream.consumer_info(S::NAME).await;
         consumer.map(drop).map_err(|error| error.to_string())
     })
     .await;

@@ -2,33 +2,10 @@
 
 #![expect(missing_docs, reason = "a test's name says what it shows")]
 
-use crate::{Accounts, App, delete_stream, delete_subscription};
-
-/// Makes the tests of this module for a service's [`App`].
-#[macro_export]
-macro_rules! tests_of_lives {
-    ($app:ty) => {
-        $crate::tests_of_lives! { $app:
-            a_replay_deletes_nothing_where_the_newer_accounts_were_applied_first
-            a_replay_deletes_nothing_where_nothing_was_applied_before
-            a_replay_deletes_nothing_that_was_written_before_there_was_a_subscription
-            a_stream_that_is_made_anew_deletes_nothing
-            what_is_written_when_an_account_had_ended_is_the_next_ones
-            an_account_whose_creation_was_missed_does_not_inherit
-            an_account_that_was_restored_from_a_backup_keeps_what_it_has
-            of_a_program_of_before_there_were_lives_a_replay_deletes_nothing_either
-        }
-    };
-    ($app:ty: $($name:ident)*) => {
-        $(#[tokio::test]
-        async fn $name() {
-            $crate::lives::$name::<$app>().await;
-        })*
-    };
-}
+use crate::{AccountData, Accounts, Running, delete_stream, delete_subscription};
 
 /// The life that the answer names, be it the whole one or "not modified".
-pub async fn life_of<A: App>(app: &A, account: i64) -> Option<String> {
+pub async fn life_of<S: AccountData>(app: &Running<S>, account: i64) -> Option<String> {
     let whole = app.answer(account, None).await;
     let etag = whole.headers()["etag"].to_str().unwrap();
     let same = app.answer(account, Some(etag)).await;
@@ -39,8 +16,8 @@ pub async fn life_of<A: App>(app: &A, account: i64) -> Option<String> {
 }
 
 /// Accounts 1 to 3 were created, and after a reset once more. Then this service's database was reset.
-async fn after_two_resets<A: App>() -> (A, Accounts) {
-    let app = A::spawn().await;
+async fn after_two_resets<S: AccountData>() -> (Running<S>, Accounts) {
+    let app = Running::<S>::spawn().await;
     let first = Accounts::start(&app).await;
     for account in 1..=3 {
         first.announce("created", account).await;
@@ -55,8 +32,8 @@ async fn after_two_resets<A: App>() -> (A, Accounts) {
     (app, accounts)
 }
 
-pub async fn a_replay_deletes_nothing_where_the_newer_accounts_were_applied_first<A: App>() {
-    let (app, accounts) = after_two_resets::<A>().await;
+pub async fn a_replay_deletes_nothing_where_the_newer_accounts_were_applied_first<S: AccountData>() {
+    let (app, accounts) = after_two_resets::<S>().await;
     for account in 1..=3 {
         accounts.announce("updated", account).await;
     }
@@ -78,8 +55,8 @@ pub async fn a_replay_deletes_nothing_where_the_newer_accounts_were_applied_firs
     app.assert_written(3, 1).await;
 }
 
-pub async fn a_replay_deletes_nothing_where_nothing_was_applied_before<A: App>() {
-    let (app, accounts) = after_two_resets::<A>().await;
+pub async fn a_replay_deletes_nothing_where_nothing_was_applied_before<S: AccountData>() {
+    let (app, accounts) = after_two_resets::<S>().await;
     accounts.applied_by(&app).await;
     for account in 1..=3 {
         app.write(account).await;
@@ -101,14 +78,14 @@ pub async fn a_replay_deletes_nothing_where_nothing_was_applied_before<A: App>()
     app.assert_refused(2).await;
 }
 
-pub async fn a_replay_deletes_nothing_that_was_written_before_there_was_a_subscription<A: App>() {
-    let (mut app, accounts) = after_two_resets::<A>().await;
-    app.nats_mut().kill();
+pub async fn a_replay_deletes_nothing_that_was_written_before_there_was_a_subscription<S: AccountData>() {
+    let (mut app, accounts) = after_two_resets::<S>().await;
+    app.nats.kill();
     let mut app = app.respawn_reset().await;
     for account in 1..=3 {
         app.write(account).await;
     }
-    app.nats_mut().restart();
+    app.nats.restart();
     accounts.applied_by(&app).await;
     delete_subscription(&app).await;
     accounts.applied_by(&app).await;
@@ -121,8 +98,8 @@ pub async fn a_replay_deletes_nothing_that_was_written_before_there_was_a_subscr
     }
 }
 
-pub async fn a_stream_that_is_made_anew_deletes_nothing<A: App>() {
-    let (app, accounts) = after_two_resets::<A>().await;
+pub async fn a_stream_that_is_made_anew_deletes_nothing<S: AccountData>() {
+    let (app, accounts) = after_two_resets::<S>().await;
     for account in 1..=3 {
         app.write(account).await;
     }
@@ -142,17 +119,17 @@ pub async fn a_stream_that_is_made_anew_deletes_nothing<A: App>() {
     app.assert_refused(1).await;
 }
 
-pub async fn what_is_written_when_an_account_had_ended_is_the_next_ones<A: App>() {
-    let mut app = A::spawn().await;
+pub async fn what_is_written_when_an_account_had_ended_is_the_next_ones<S: AccountData>() {
+    let mut app = Running::<S>::spawn().await;
     let ended = Accounts::start(&app).await;
     ended.announce("created", 1).await;
     ended.announce("deleted", 1).await;
     ended.applied_by(&app).await;
-    app.nats_mut().kill();
+    app.nats.kill();
     let mut app = app.respawn_reset().await;
     // By the owner of an account that was created after a reset, and that no event has named yet.
     app.write(1).await;
-    app.nats_mut().restart();
+    app.nats.restart();
     ended.applied_by(&app).await;
     app.assert_refused(1).await;
     app.assert_written(1, 1).await;
@@ -168,9 +145,9 @@ pub async fn what_is_written_when_an_account_had_ended_is_the_next_ones<A: App>(
     app.assert_written(1, 1).await;
 }
 
-pub async fn an_account_whose_creation_was_missed_does_not_inherit<A: App>() {
+pub async fn an_account_whose_creation_was_missed_does_not_inherit<S: AccountData>() {
     for what in ["updated", "deleted"] {
-        let app = A::spawn().await;
+        let app = Running::<S>::spawn().await;
         let ended = Accounts::start(&app).await;
         ended.announce("created", 1).await;
         ended.applied_by(&app).await;
@@ -190,8 +167,8 @@ pub async fn an_account_whose_creation_was_missed_does_not_inherit<A: App>() {
     }
 }
 
-pub async fn an_account_that_was_restored_from_a_backup_keeps_what_it_has<A: App>() {
-    let app = A::spawn().await;
+pub async fn an_account_that_was_restored_from_a_backup_keeps_what_it_has<S: AccountData>() {
+    let app = Running::<S>::spawn().await;
     let accounts = Accounts::start(&app).await;
     accounts.announce("created", 1).await;
     accounts.announce("created", 2).await;
@@ -211,8 +188,8 @@ pub async fn an_account_that_was_restored_from_a_backup_keeps_what_it_has<A: App
     app.assert_written(2, 1).await;
 }
 
-pub async fn of_a_program_of_before_there_were_lives_a_replay_deletes_nothing_either<A: App>() {
-    let app = A::spawn().await;
+pub async fn of_a_program_of_before_there_were_lives_a_replay_deletes_nothing_either<S: AccountData>() {
+    let app = Running::<S>::spawn().await;
     let ended = Accounts::start_of_before(&app).await;
     ended.announce("created", 1).await;
     ended.applied_by(&app).await;

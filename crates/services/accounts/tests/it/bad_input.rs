@@ -2,8 +2,9 @@
 
 use reqwest::Method;
 use serde_json::{Value, json};
+use source_tests::header;
 
-use crate::app::{TestApp, header};
+use crate::app::TestApp;
 
 async fn refused(app: &TestApp, body: &Value) -> (u16, Value) {
     let response = app.post(body).await;

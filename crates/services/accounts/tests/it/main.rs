@@ -3,7 +3,7 @@
 
 mod app;
 mod bad_input;
-mod conditions;
 mod events;
 mod reading;
+mod source;
 mod writing;

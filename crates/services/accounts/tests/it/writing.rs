@@ -2,8 +2,9 @@
 
 use futures::future::join_all;
 use serde_json::{Value, json};
+use source_tests::{header, version};
 
-use crate::app::{TestApp, header, version};
+use crate::app::TestApp;
 
 #[tokio::test]
 async fn a_change_bumps_the_revision_and_says_so_in_its_token() {
@@ -63,15 +64,4 @@ async fn an_id_is_never_given_out_again() {
     );
     assert_eq!(app.patch(first, &json!({ "name": "b" })).await.status(), 404);
     assert_ne!(app.account("c").await, first);
-}
-
-#[tokio::test]
-async fn accounts_and_revisions_survive_a_restart_and_a_renewed_incarnation_is_another() {
-    let app = TestApp::spawn().await;
-    app.account("a").await;
-    let before = header(&app.get("/accounts/1").await, "etag").to_owned();
-    let app = app.respawn(&[]).await;
-    assert_eq!(header(&app.get("/accounts/1").await, "etag"), before);
-    let app = app.respawn(&["--renew-incarnation"]).await;
-    assert_ne!(header(&app.get("/accounts/1").await, "etag"), before);
 }

@@ -2,10 +2,9 @@
 
 use reqwest::{Method, Response};
 use serde_json::{Value, json};
+use source_tests::header;
 
-use crate::app::{TestApp, header};
-
-const LIST: &str = "/accounts/1/endpoints";
+use crate::app::{LIST, TestApp};
 
 /// The status of a problem, and the fields it names.
 async fn problem(response: Response) -> (u16, Vec<String>) {

@@ -1,18 +1,10 @@
 //! What becomes of endpoints when the accounts service deletes their account.
 
 use serde_json::{Value, json};
+use source_tests::{AccountData, Accounts, header};
 use test_support::{NatsServer, event_type};
 
-use crate::app::{TestApp, an_endpoint, header};
-use crate::stream::changes;
-use source_tests::Accounts;
-
-pub(crate) async fn refused_as_deleted(app: &TestApp, account: i64) {
-    let response = app.post(account, &an_endpoint("late")).await;
-    assert_eq!(response.status(), 409);
-    let problem: Value = response.json().await.unwrap();
-    assert_eq!(problem["type"], "/problems/account-deleted");
-}
+use crate::app::TestApp;
 
 #[tokio::test]
 async fn a_deleted_accounts_endpoints_are_deleted_and_that_is_announced() {
@@ -24,7 +16,7 @@ async fn a_deleted_accounts_endpoints_are_deleted_and_that_is_announced() {
     let etag = header(&app.get("/accounts/1/endpoints").await, "etag").to_owned();
     accounts.announce("deleted", 1).await;
 
-    let received = changes(&app, 4).await;
+    let received = app.changes(4).await;
     let deleted = &received[3];
     assert_eq!(deleted.attribute("ce-type"), event_type("endpoints.deleted"));
     assert_eq!(
@@ -38,7 +30,7 @@ async fn a_deleted_accounts_endpoints_are_deleted_and_that_is_announced() {
         after.json::<Value>().await.unwrap(),
         json!({ "account_id": 1, "revision": 3, "endpoints": [] })
     );
-    refused_as_deleted(&app, 1).await;
+    app.assert_refused(1).await;
     assert_eq!(
         app.list(2).await["endpoints"].as_array().unwrap().len(),
         1,
@@ -56,7 +48,7 @@ async fn a_deletion_applied_again_changes_nothing() {
     }
     accounts.applied_by(&app).await;
     assert_eq!(app.list(1).await["revision"], 2);
-    refused_as_deleted(&app, 2).await;
+    app.assert_refused(2).await;
 }
 
 #[tokio::test]
@@ -68,13 +60,13 @@ async fn an_account_without_endpoints_is_remembered_as_deleted_and_nothing_is_an
     accounts.announce("deleted", 1).await;
     accounts.announce("deleted", 2).await;
     accounts.applied_by(&app).await;
-    refused_as_deleted(&app, 1).await;
-    refused_as_deleted(&app, 2).await;
+    app.assert_refused(1).await;
+    app.assert_refused(2).await;
     let empty = |account, revision| json!({ "account_id": account, "revision": revision, "endpoints": [] });
     assert_eq!(app.list(1).await, empty(1, 0));
     assert_eq!(app.list(2).await, empty(2, 2));
     app.endpoint(3, "next").await;
-    let received = changes(&app, 3).await;
+    let received = app.changes(3).await;
     assert_eq!(received[2].subject, "events.endpoints.3");
     assert_eq!(received[2].attribute("ce-sequence"), "00000000000000000003");
 }
@@ -87,7 +79,7 @@ async fn other_events_of_accounts_delete_nothing() {
     accounts.announce("updated", 1).await;
     accounts.announce("deleted", 2).await;
     accounts.applied_by(&app).await;
-    refused_as_deleted(&app, 2).await;
+    app.assert_refused(2).await;
     assert_eq!(app.list(1).await["revision"], 1);
     app.endpoint(1, "b").await;
 }
@@ -100,15 +92,17 @@ async fn a_deletion_is_applied_by_a_service_that_was_not_there() {
     accounts.published().await;
     let app = TestApp::spawn_on(nats).await;
     accounts.applied_by(&app).await;
-    refused_as_deleted(&app, 1).await;
+    app.assert_refused(1).await;
 
     app.endpoint(2, "a").await;
-    let (folder, nats) = app.stop().await;
-    accounts.announce("deleted", 2).await;
-    accounts.published().await;
-    let app = TestApp::spawn_in(folder, nats, &[]).await;
+    let app = app
+        .respawn_while(&[], async || {
+            accounts.announce("deleted", 2).await;
+            accounts.published().await;
+        })
+        .await;
     accounts.applied_by(&app).await;
-    refused_as_deleted(&app, 2).await;
+    app.assert_refused(2).await;
     assert_eq!(app.list(2).await["endpoints"], json!([]));
-    refused_as_deleted(&app, 1).await;
+    app.assert_refused(1).await;
 }

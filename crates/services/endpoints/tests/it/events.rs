@@ -4,14 +4,13 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use futures::future::join_all;
-use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 use serde_json::value::RawValue;
+use source_tests::{header, version};
 use test_support::event_type;
 use tokio::time::timeout;
 
-use crate::app::{TestApp, an_endpoint, header, version};
-use crate::stream::changes;
+use crate::app::{TestApp, an_endpoint};
 
 #[tokio::test]
 async fn each_change_is_published_with_the_list_as_it_then_is() {
@@ -23,7 +22,7 @@ async fn each_change_is_published_with_the_list_as_it_then_is() {
     let (incarnation, revision, _) = version(header(&removed, "etag"));
     assert_eq!(revision, 3);
 
-    let received = changes(&app, 3).await;
+    let received = app.changes(3).await;
     let kinds: Vec<_> = received
         .iter()
         .map(|change| change.attribute("ce-type"))
@@ -65,7 +64,7 @@ async fn what_an_event_carries_is_byte_for_byte_what_a_reader_is_answered() {
     app.endpoint(7, "\"A\" & \u{fc}\u{1f600}").await;
     app.endpoint(7, "b").await;
     let answered = app.get("/accounts/7/endpoints").await.text().await.unwrap();
-    let received = changes(&app, 2).await;
+    let received = app.changes(2).await;
     let data: BTreeMap<String, Box<RawValue>> = serde_json::from_slice(&received[1].payload).unwrap();
     assert_eq!(data["fragment"].get(), answered);
 }
@@ -77,7 +76,7 @@ async fn a_change_that_changes_nothing_is_not_announced() {
     app.patch(1, id, &json!({ "name": "a" })).await;
     app.patch(1, id, &json!({ "url": "HTTPS://EXAMPLE.ORG" })).await;
     app.patch(1, id, &json!({ "name": "b" })).await;
-    let received = changes(&app, 2).await;
+    let received = app.changes(2).await;
     assert_eq!(received[1].attribute("ce-revision"), "2");
     assert_eq!(received[1].attribute("ce-sequence"), "00000000000000000002");
 }
@@ -92,7 +91,7 @@ async fn a_list_that_is_large_is_announced_by_its_revision_alone() {
         async move { assert_eq!(app.post(1, &body).await.status(), 201) }
     });
     join_all(adding).await;
-    let received = changes(&app, 40).await;
+    let received = app.changes(40).await;
     let first = received[0].data["fragment"]["endpoints"].as_array().unwrap();
     assert_eq!(first.len(), 1);
     let last = received[39].data.as_object().unwrap();
@@ -107,7 +106,7 @@ async fn a_list_that_is_large_is_announced_by_its_revision_alone() {
 async fn without_a_broker_mutations_are_answered_and_they_are_published_when_it_is_back() {
     let mut app = TestApp::spawn().await;
     let id = app.endpoint(1, "before").await;
-    changes(&app, 1).await;
+    app.changes(1).await;
     app.nats.kill();
     let mutations = async {
         assert_eq!(app.patch(1, id, &json!({ "name": "during" })).await.status(), 200);
@@ -116,7 +115,7 @@ async fn without_a_broker_mutations_are_answered_and_they_are_published_when_it_
     };
     timeout(Duration::from_secs(2), mutations).await.expect("at once");
     app.nats.restart();
-    let received = changes(&app, 4).await;
+    let received = app.changes(4).await;
     let revisions: Vec<_> = received
         .iter()
         .map(|change| change.attribute("ce-revision"))
@@ -124,15 +123,4 @@ async fn without_a_broker_mutations_are_answered_and_they_are_published_when_it_
     assert_eq!(revisions, ["1", "2", "3", "4"]);
     assert_eq!(received[1].data["fragment"]["endpoints"][0]["name"], "during");
     assert_eq!(received[3].data["fragment"], app.list(1).await);
-}
-
-#[tokio::test]
-async fn a_clock_that_is_set_back_on_purpose_dates_what_is_announced() {
-    let app = TestApp::spawn().await;
-    let app = app.respawn(&["--inject-clock-offset-ms", "-3600000"]).await;
-    let before = Timestamp::now();
-    app.endpoint(7, "a").await;
-    let received = changes(&app, 1).await;
-    let time: Timestamp = received[0].attribute("ce-time").parse().unwrap();
-    assert!(time < before - SignedDuration::from_mins(59), "{time}");
 }

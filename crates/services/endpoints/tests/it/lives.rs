@@ -3,57 +3,28 @@
 use reqwest::Response;
 use serde_json::{Value, json};
 use source_tests::lives::life_of;
-use source_tests::{Accounts, App};
-use test_support::NatsServer;
+use source_tests::{AccountData, Accounts};
 
-use crate::app::TestApp;
-use crate::deletions::refused_as_deleted;
-use crate::stream::changes;
+use crate::app::{Endpoints, TestApp, an_endpoint};
 
-source_tests::tests_of_lives!(TestApp);
+source_tests::tests_of_account_data!(Endpoints);
 
-impl App for TestApp {
-    const NAME: &str = "endpoints";
+impl AccountData for Endpoints {
+    const WRITTEN: &str = "endpoint.added";
+    const DELETED: &str = "endpoints.deleted";
 
-    async fn spawn() -> Self {
-        Self::spawn().await
+    fn path(account: i64) -> String {
+        format!("/accounts/{account}/endpoints")
     }
 
-    async fn respawn_reset(self) -> Self {
-        self.respawn_reset().await
-    }
-
-    fn nats(&self) -> &NatsServer {
-        &self.nats
-    }
-
-    fn nats_mut(&mut self) -> &mut NatsServer {
-        &mut self.nats
-    }
-
-    async fn write(&self, account: i64) {
-        self.endpoint(account, "acknowledged").await;
+    async fn add(&self, account: i64) -> Response {
+        self.post(account, &an_endpoint("a")).await
     }
 
     async fn assert_written(&self, account: i64, count: usize) {
         let list = self.list(account).await;
-        assert_eq!(
-            list["endpoints"].as_array().unwrap().len(),
-            count,
-            "{account}: {list}"
-        );
-    }
-
-    async fn assert_refused(&self, account: i64) {
-        refused_as_deleted(self, account).await;
-    }
-
-    async fn answer(&self, account: i64, held: Option<&str>) -> Response {
-        let path = format!("/accounts/{account}/endpoints");
-        match held {
-            Some(etag) => self.get_if_none_match(&path, etag).await,
-            None => self.get(&path).await,
-        }
+        let found = list["endpoints"].as_array().unwrap().len();
+        assert_eq!(found, count, "{account}: {list}");
     }
 }
 
@@ -71,7 +42,8 @@ async fn an_answer_and_a_fragment_say_whose_they_are() {
     let after = app.answer(1, None).await.headers()["etag"].clone();
     assert_eq!(before, after, "the same endpoints");
     app.write(1).await;
-    let told: Vec<Value> = changes(&app, 2)
+    let told: Vec<Value> = app
+        .changes(2)
         .await
         .iter()
         .map(|change| change.data["account_life"].clone())

@@ -3,11 +3,9 @@
 
 mod app;
 mod bad_input;
-mod conditions;
 mod deletions;
 mod events;
-mod incarnations;
 mod lives;
 mod reading;
-mod stream;
+mod source;
 mod writing;

@@ -1,13 +1,9 @@
 //! What a reader gets.
 
-use std::time::{Duration, Instant};
-
-use rusqlite::Connection;
 use serde_json::{Value, json};
+use source_tests::{header, version};
 
-use crate::app::{TestApp, an_endpoint, header, path_of, version};
-
-const LIST: &str = "/accounts/1/endpoints";
+use crate::app::{LIST, TestApp, an_endpoint, path_of};
 
 #[tokio::test]
 async fn an_endpoint_is_answered_as_it_was_added_alone_and_in_the_list() {
@@ -87,8 +83,7 @@ async fn a_304_is_answered_without_reading_the_endpoints() {
     let app = TestApp::spawn().await;
     app.endpoint(1, "a").await;
     let etag = header(&app.get(LIST).await, "etag").to_owned();
-    let database = rusqlite::Connection::open(app.database()).unwrap();
-    database
+    app.database()
         .execute_batch("ALTER TABLE endpoints RENAME TO out_of_reach")
         .unwrap();
     assert_eq!(app.get(LIST).await.status(), 500, "there is nothing to read");
@@ -120,25 +115,6 @@ async fn a_missing_endpoint_is_a_problem_under_its_accounts_version() {
 }
 
 #[tokio::test]
-async fn injected_latency_is_felt_by_readers_alone_and_always_named() {
-    let app = TestApp::spawn().await.respawn(&["--inject-latency", "150"]).await;
-    let written = app.post(1, &an_endpoint("a")).await;
-    assert!(written.headers().get("server-timing").is_none());
-    let asked = Instant::now();
-    let slow = app.get(LIST).await;
-    assert!(asked.elapsed() >= Duration::from_millis(150));
-    assert_eq!(header(&slow, "server-timing"), "injected;dur=150");
-    let unchanged = app.get_if_none_match(LIST, header(&slow, "etag")).await;
-    assert_eq!(
-        (unchanged.status().as_u16(), header(&unchanged, "server-timing")),
-        (304, "injected;dur=150")
-    );
-
-    let app = app.respawn(&[]).await;
-    assert!(app.get(LIST).await.headers().get("server-timing").is_none());
-}
-
-#[tokio::test]
 async fn the_service_describes_itself_and_says_that_it_lives() {
     let app = TestApp::spawn().await;
     app.post(1, &an_endpoint("a")).await;
@@ -156,9 +132,7 @@ async fn the_service_describes_itself_and_says_that_it_lives() {
 async fn an_endpoint_that_was_named_when_more_was_allowed_is_still_there() {
     let app = TestApp::spawn().await;
     app.endpoint(1, "a").await;
-    let database = Connection::open(app.database()).unwrap();
-    database.busy_timeout(Duration::from_secs(10)).unwrap();
-    database
+    app.database()
         .execute("UPDATE endpoints SET name = ?1", ["\u{202e}\u{200b}"])
         .unwrap();
     assert_eq!(app.list(1).await["endpoints"][0]["name"], "\u{202e}\u{200b}");

@@ -3,8 +3,9 @@
 use jiff::{SignedDuration, Timestamp};
 use reqwest::Method;
 use serde_json::{Value, json};
+use source_tests::header;
 
-use crate::app::{TestApp, header, sample};
+use crate::app::{TestApp, sample};
 
 async fn refused(app: &TestApp, body: &Value) -> (u16, Value) {
     let response = app.post(7, body).await;

@@ -3,20 +3,12 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-
-use crate::app::{TestApp, header, sample};
-use crate::events::{attribute, changes};
-use source_tests::Accounts;
+use source_tests::{AccountData, Accounts, header};
 use test_support::event_type;
 
-pub(crate) async fn refused_as_deleted(app: &TestApp, account: i64) {
-    let response = app.post(account, &json!({ "samples": [sample(1, 0, 1)] })).await;
-    assert_eq!(response.status(), 409);
-    let problem: Value = response.json().await.unwrap();
-    assert_eq!(problem["type"], "/problems/account-deleted");
-}
+use crate::app::{Metrics, TestApp, sample};
 
-pub(crate) fn rows_left(app: &TestApp, account: i64) -> i64 {
+pub(crate) fn rows_left(app: &Metrics, account: i64) -> i64 {
     app.database()
         .query_row(
             "SELECT (SELECT count(*) FROM samples WHERE account_id = ?1)
@@ -47,14 +39,14 @@ async fn a_deletion_that_is_applied_ends_the_accounts_metrics_and_nobody_elses()
     let accounts = Accounts::start(&app).await;
     accounts.announce("deleted", 7).await;
 
-    let received = changes(&app, 3).await;
-    let (subject, headers, data) = &received[2];
+    let received = app.changes(3).await;
+    let deleted = &received[2];
     assert_eq!(
-        (subject.as_str(), data),
+        (deleted.subject.as_str(), &deleted.data),
         ("events.metrics.7", &json!({ "account_id": 7 }))
     );
-    assert_eq!(attribute(headers, "ce-type"), event_type("metrics.deleted"));
-    assert_eq!(attribute(headers, "ce-revision"), "2");
+    assert_eq!(deleted.attribute("ce-type"), event_type("metrics.deleted"));
+    assert_eq!(deleted.attribute("ce-revision"), "2");
 
     let after = app
         .get_if_none_match("/accounts/7/metrics?window=7d", &etag)
@@ -66,7 +58,7 @@ async fn a_deletion_that_is_applied_ends_the_accounts_metrics_and_nobody_elses()
     );
     let after: Value = after.json().await.unwrap();
     assert_eq!((&after["revision"], &after["endpoints"]), (&json!(2), &json!([])));
-    refused_as_deleted(&app, 7).await;
+    app.assert_refused(7).await;
     assert_eq!(
         app.metrics(7, "7d").await["revision"],
         2,
@@ -92,14 +84,14 @@ async fn a_deletion_applied_again_is_announced_once_and_other_news_of_accounts_a
     // Of an account without a sample nothing changes that was answered; but it is remembered.
     accounts.announce("deleted", 9).await;
     accounts.applied_by(&app).await;
-    refused_as_deleted(&app, 9).await;
+    app.assert_refused(9).await;
     assert_eq!(app.metrics(9, "7d").await["revision"], 0);
     app.record(8, &[sample(1, 2, 1)]).await;
 
-    let received = changes(&app, 3).await;
+    let received = app.changes(3).await;
     let told: Vec<_> = received
         .iter()
-        .map(|(subject, headers, _)| (subject.as_str(), attribute(headers, "ce-revision")))
+        .map(|change| (change.subject.as_str(), change.attribute("ce-revision")))
         .collect();
     assert_eq!(
         told,
@@ -119,7 +111,7 @@ async fn a_deletion_is_remembered_across_a_restart() {
     let accounts = Accounts::start(&app).await;
     accounts.announce("deleted", 7).await;
     accounts.applied_by(&app).await;
-    refused_as_deleted(&app, 7).await;
+    app.assert_refused(7).await;
     let revision = app.metrics(7, "7d").await["revision"].clone();
     let app = app.respawn(&[]).await;
     assert_eq!(app.metrics(7, "7d").await["revision"], revision);
@@ -139,12 +131,12 @@ async fn a_deletion_while_the_service_was_away_is_applied_when_it_is_back() {
     let accounts = Accounts::start(&app).await;
     accounts.announce("deleted", 9).await;
     accounts.applied_by(&app).await;
-    refused_as_deleted(&app, 9).await;
+    app.assert_refused(9).await;
     let app = app
         .respawn_while(&[], async || accounts.announce("deleted", 7).await)
         .await;
     accounts.applied_by(&app).await;
-    refused_as_deleted(&app, 7).await;
+    app.assert_refused(7).await;
 }
 
 #[tokio::test]
@@ -174,7 +166,7 @@ async fn a_message_that_names_no_account_is_passed_over_for_good() {
     let accounts = Accounts::start(&app).await;
     accounts.announce("deleted", 1).await;
     accounts.applied_by(&app).await;
-    refused_as_deleted(&app, 1).await;
+    app.assert_refused(1).await;
     let client = async_nats::connect(app.nats.url()).await.unwrap();
     let mut headers = async_nats::HeaderMap::new();
     for (name, value) in [
@@ -199,7 +191,7 @@ async fn a_message_that_names_no_account_is_passed_over_for_good() {
     client.flush().await.unwrap();
     accounts.announce("deleted", 8).await;
     accounts.applied_by(&app).await;
-    refused_as_deleted(&app, 8).await;
+    app.assert_refused(8).await;
     assert_eq!(
         app.metrics(7, "7d").await["revision"],
         0,

@@ -3,11 +3,10 @@
 
 mod app;
 mod bad_input;
-mod conditions;
 mod deletion;
 mod events;
-mod incarnations;
 mod lives;
 mod million;
 mod reading;
+mod source;
 mod writing;

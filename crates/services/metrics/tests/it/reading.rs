@@ -1,11 +1,10 @@
 //! What a reader gets.
 
-use std::time::{Duration, Instant};
-
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
+use source_tests::{header, version};
 
-use crate::app::{TestApp, header, sample, sample_at, version};
+use crate::app::{TestApp, sample, sample_at};
 
 #[tokio::test]
 async fn a_summary_tells_what_was_recorded() {
@@ -202,23 +201,6 @@ async fn an_answer_that_is_still_current_is_304_without_a_look_at_the_samples() 
     let changed = app.get_if_none_match(path, &etag).await;
     assert_eq!(changed.status(), 200);
     assert_ne!(header(&changed, "etag"), etag);
-}
-
-#[tokio::test]
-async fn injected_latency_is_felt_by_readers_alone_and_always_named() {
-    let app = TestApp::spawn_with(&["--inject-latency", "150"]).await;
-    let path = "/accounts/7/metrics";
-    let asked = Instant::now();
-    let slow = app.get(path).await;
-    assert!(asked.elapsed() >= Duration::from_millis(150));
-    assert_eq!(header(&slow, "server-timing"), "injected;dur=150");
-    let unchanged = app.get_if_none_match(path, header(&slow, "etag")).await;
-    assert_eq!(header(&unchanged, "server-timing"), "injected;dur=150");
-    let written = app.post(7, &json!({ "samples": [sample(1, 0, 1)] })).await;
-    assert!(written.headers().get("server-timing").is_none());
-
-    let app = app.respawn(&[]).await;
-    assert!(app.get(path).await.headers().get("server-timing").is_none());
 }
 
 #[tokio::test]

@@ -3,18 +3,9 @@
 use futures::future::join_all;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
+use source_tests::{header, version};
 
-use crate::app::{TestApp, header, sample, sample_at, version};
-
-/// The samples that the widest window holds.
-async fn count(app: &TestApp, account: i64) -> u64 {
-    let answer = app.metrics(account, "7d").await;
-    let endpoints = answer["endpoints"].as_array().unwrap();
-    endpoints
-        .iter()
-        .map(|endpoint| endpoint["samples"].as_u64().unwrap())
-        .sum()
-}
+use crate::app::{TestApp, sample, sample_at};
 
 #[tokio::test]
 async fn a_batch_is_one_revision_and_says_so_in_its_token() {
@@ -33,7 +24,7 @@ async fn a_batch_is_one_revision_and_says_so_in_its_token() {
     assert_eq!(body, json!({ "account_id": 7, "revision": 2, "recorded": 2 }));
     let read = app.get("/accounts/7/metrics").await;
     assert!(header(&read, "etag").starts_with(&format!("\"{incarnation}-2-{nonce}-v1-")));
-    assert_eq!((count(&app, 7).await, count(&app, 8).await), (3, 1));
+    assert_eq!((app.count(7).await, app.count(8).await), (3, 1));
 }
 
 #[tokio::test]
@@ -47,7 +38,7 @@ async fn a_batch_sent_again_bumps_nothing_and_distorts_nothing() {
     assert_eq!(app.metrics(7, "24h").await["endpoints"], before["endpoints"]);
     let mostly_known = [batch[0].clone(), batch[1].clone(), sample(1, 0, 30)];
     assert_eq!(app.record(7, &mostly_known).await["recorded"], 1);
-    assert_eq!(count(&app, 7).await, 3);
+    assert_eq!(app.count(7).await, 3);
 }
 
 #[tokio::test]
@@ -73,7 +64,7 @@ async fn of_two_samples_of_one_moment_the_last_one_counts() {
         0,
         "the last is what is known"
     );
-    assert_eq!(count(&app, 7).await, 1);
+    assert_eq!(app.count(7).await, 1);
 }
 
 #[tokio::test]
@@ -95,7 +86,7 @@ async fn samples_older_than_every_window_are_kept_and_bump() {
     let old = sample(1, 9 * 24 * 60, 1);
     let recorded = app.record(7, std::slice::from_ref(&old)).await;
     assert_eq!(recorded, json!({ "account_id": 7, "revision": 1, "recorded": 1 }));
-    assert_eq!(count(&app, 7).await, 0, "no window reaches back so far");
+    assert_eq!(app.count(7).await, 0, "no window reaches back so far");
     assert_eq!(app.record(7, &[old]).await["recorded"], 0, "but it is known");
 }
 
@@ -113,7 +104,7 @@ async fn concurrent_batches_each_get_a_revision_of_their_own() {
     let mut revisions = join_all(batches).await;
     revisions.sort_unstable();
     assert_eq!(revisions, (1..=50).collect::<Vec<_>>());
-    assert_eq!(count(&app, 7).await, 50);
+    assert_eq!(app.count(7).await, 50);
 }
 
 #[tokio::test]
@@ -128,7 +119,7 @@ async fn an_account_has_at_most_500_endpoints_and_a_batch_beyond_them_is_not_rec
     let problem: Value = beyond.json().await.unwrap();
     assert_eq!(problem["type"], "/problems/too-many-endpoints");
     let answer = app.metrics(7, "24h").await;
-    assert_eq!((&answer["revision"], count(&app, 7).await), (&json!(1), 500));
+    assert_eq!((&answer["revision"], app.count(7).await), (&json!(1), 500));
     assert_eq!(
         app.record(7, &[sample(500, 2, 1)]).await["recorded"],
         1,
@@ -139,22 +130,4 @@ async fn an_account_has_at_most_500_endpoints_and_a_batch_beyond_them_is_not_rec
         1,
         "as do others"
     );
-}
-
-#[tokio::test]
-async fn samples_and_revisions_survive_a_restart_and_a_renewed_incarnation_is_another() {
-    let app = TestApp::spawn().await;
-    app.record(7, &[sample(1, 1, 1)]).await;
-    let incarnation = async |app: &TestApp| {
-        let response = app.get("/accounts/7/metrics").await;
-        let (incarnation, revision) = header(&response, "etag")[1..].split_once('-').unwrap();
-        assert!(revision.starts_with("1-"), "{revision}");
-        incarnation.to_owned()
-    };
-    let before = incarnation(&app).await;
-    let app = app.respawn(&[]).await;
-    assert_eq!(incarnation(&app).await, before);
-    assert_eq!(count(&app, 7).await, 1);
-    let app = app.respawn(&["--renew-incarnation"]).await;
-    assert_ne!(incarnation(&app).await, before);
 }
