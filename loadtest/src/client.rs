@@ -58,7 +58,7 @@ pub struct Answer {
     pub sent: Instant,
     /// When the last byte was here.
     pub ended: Instant,
-    /// The versions shown; none of a part that is missing.
+    /// The versions shown; none of a fragment that is missing.
     pub versions: PerSource<Option<Version>>,
     /// Up to when the page says to be complete.
     pub fresh_as_of: Moment,
@@ -66,7 +66,7 @@ pub struct Answer {
     pub outcome: Outcome,
     /// Whether it shares another reader's composition.
     pub collapsed: bool,
-    /// Whether it says that a part of it is stale or missing.
+    /// Whether it says that a fragment of it is stale or missing.
     pub marked: bool,
     /// Requests to the sources that were made for it, as it says.
     pub requests: Asked,
@@ -260,7 +260,7 @@ mod tests {
 
     use super::*;
 
-    /// A whole page whose three parts were asked for; `collapsed` if by another reader.
+    /// A whole page whose three fragments were asked for; `collapsed` if by another reader.
     fn page(collapsed: bool) -> PageAnswer {
         let version = Version {
             incarnation: Incarnation(0xaa),

@@ -1,7 +1,7 @@
 //! A recorded workload through the real stack, faster than it was recorded, with all strategies at once.
 //!
 //! A key is an account, a read asks for its page, a write changes it at one of the sources in turn. Each read is sent once for
-//! each strategy, which has a cache of its own; all of them hear the same writes. So they see the same data at the same time.
+//! each strategy, which has a cache of its own; all of them receive the same writes. So they see the same data at the same time.
 
 mod selection;
 

@@ -141,7 +141,7 @@ pub struct Numbers {
     pub outcomes: BTreeMap<String, u64>,
     /// Of these, those that shared another reader's composition.
     pub collapsed: u64,
-    /// Answers that said of themselves that a part is stale or missing.
+    /// Answers that said of themselves that a fragment is stale or missing.
     pub marked: u64,
     /// Unmarked answers that lacked a change which had been acknowledged before they were asked for.
     pub behind: u64,

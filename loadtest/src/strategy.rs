@@ -9,7 +9,7 @@ pub enum Strategy {
     None,
     /// Show a page until it is old.
     Ttl,
-    /// Ask every source at every read whether its part still is the answer.
+    /// Ask every source at every read whether its fragment still is the answer.
     Versioned,
     /// Show a page while no event came that touched it.
     Invalidate,

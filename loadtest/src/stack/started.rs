@@ -16,7 +16,7 @@ pub(super) struct Started {
 }
 
 impl Started {
-    /// Nothing lies between the parts, and all ports are free ones.
+    /// No link is between the processes, and all ports are free ones.
     pub(super) async fn start(options: &StackOptions) -> Result<Self> {
         let folder = tempfile::tempdir().context("making a folder for the databases")?;
         // It waits for its port without letting others run.

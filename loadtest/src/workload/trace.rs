@@ -133,7 +133,7 @@ impl Trace {
         self.requests.last().map_or(Duration::ZERO, |request| request.at)
     }
 
-    /// The share of reads that a cache answers by itself which forgets nothing and hears of every write at once.
+    /// The share of reads that an ideal cache answers by itself: it forgets nothing and applies every write at once.
     pub fn best_hit_ratio(&self) -> f64 {
         let mut held = HashSet::new();
         let (mut reads, mut hits) = (0_u32, 0_u32);

@@ -50,7 +50,7 @@ async fn a_trace_is_replayed_with_all_strategies_on_the_same_accounts() {
     let total = |name| &results.strategy(name).unwrap().total;
     for name in names {
         let (total, other) = (total(name), total("none"));
-        assert_eq!(total.writes, other.writes, "all heard the same");
+        assert_eq!(total.writes, other.writes, "all received the same");
         assert_eq!(
             (total.reads, total.writes + total.write_errors),
             (83, 6),

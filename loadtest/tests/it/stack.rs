@@ -1,4 +1,4 @@
-//! The real stack: started, joined, furnished, looked at.
+//! The real stack: started, joined, filled with accounts, looked at.
 
 use std::path::Path;
 
@@ -35,7 +35,7 @@ fn fixtures(stack: &Stack) -> Fixtures {
     Fixtures::new(&stack.addresses, &clone.join("data/uptime")).unwrap()
 }
 
-/// The account's page as JSON, composed afresh.
+/// The account's page as JSON, composed for this read.
 async fn page(stack: &Stack, account: &Account) -> serde_json::Value {
     let url = format!("{}/accounts/{}", stack.addresses.page, account.id);
     let client = reqwest::Client::new();
@@ -45,7 +45,7 @@ async fn page(stack: &Stack, account: &Account) -> serde_json::Value {
 }
 
 #[tokio::test]
-async fn a_stack_of_our_own_is_furnished_with_real_accounts_and_settles() {
+async fn a_stack_of_our_own_gets_real_accounts_and_settles() {
     let stack = own(&StackOptions::default()).await;
     let mut said = Vec::new();
     let accounts = fixtures(&stack)

@@ -83,7 +83,7 @@ pub struct Exercised {
     pub unproven_fragments: usize,
     /// Fragments whose content was compared with what had been written.
     pub contents: usize,
-    /// Answers about accounts whose deletion all replicas had heard of.
+    /// Answers about accounts whose deletion all replicas had applied.
     pub deleted: usize,
     /// Answers to requests that demanded a version.
     pub tokens: usize,
@@ -134,7 +134,7 @@ impl Checker {
         findings
     }
 
-    /// Takes note that all replicas have heard of everything: what was deleted until now stays deleted.
+    /// Takes note that all replicas have applied everything: what was deleted until now stays deleted.
     pub fn converged(&mut self) {
         self.gone.extend(self.oracle.deleted());
     }
@@ -200,7 +200,7 @@ impl fmt::Display for Rule {
         f.pad(match self {
             Self::Incomplete => "I3: lacks what was acknowledged before its Fresh-As-Of",
             Self::TooOld => "I3: not marked, and older than a page may be",
-            Self::FromTheFuture => "I3: Fresh-As-Of lies in the future",
+            Self::FromTheFuture => "I3: Fresh-As-Of is in the future",
             Self::StaleUnmarked => "stale, and not marked",
             Self::BackInTime => "I2: went back in time",
             Self::WithoutLiveness => "I4: trusted without evidence of life",

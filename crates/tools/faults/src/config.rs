@@ -11,7 +11,7 @@ pub const REPLICAS: usize = 2;
 
 /// Starts the whole stack on free ports, breaks it at random, and checks every answer that was given meanwhile.
 ///
-/// Beside the page service, a page as it is usually written hears and asks the same: what it gets wrong is what the faults
+/// Beside the page service, a page as it is usually written receives and asks the same: what it gets wrong is what the faults
 /// would have cost. Ends with 0 if the pages broke no promise and the other one did, with 1 if the pages broke one, with 3 if
 /// the faults were too gentle to show anything.
 #[derive(Debug, Clone, Parser)]

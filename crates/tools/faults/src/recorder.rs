@@ -16,11 +16,11 @@ pub struct Recorder {
     histories: Mutex<PerSource<Histories>>,
 }
 
-/// What was heard of a source's histories.
+/// What a source has said of its histories.
 #[derive(Debug, Default)]
 struct Histories {
-    heard: Vec<Incarnation>,
-    /// The source's database is a new one: the next name that is heard is its.
+    incarnations: Vec<Incarnation>,
+    /// The source's database is a new one: the next incarnation that it names is that of the new one.
     empty: bool,
 }
 
@@ -53,7 +53,7 @@ impl Recorder {
         self.round().attempts.push(attempt);
     }
 
-    /// Takes note of a history that began with a copy put back; it has a name that was heard before.
+    /// Takes note of a history that began with a copy put back; it has the incarnation of an earlier one.
     pub fn restored(&self, birth: Birth) {
         self.round().births.push(birth);
     }
@@ -63,15 +63,15 @@ impl Recorder {
         self.histories()[source].empty = true;
     }
 
-    /// Takes note of the name that a source gives its history now. The first one is that of an empty database; each further one
-    /// the source gave it itself, if it was not deleted.
-    pub fn heard(&self, source: Source, incarnation: Incarnation) {
+    /// Takes note of the incarnation that a source names now. The first one is that of an empty database; each further one
+    /// the source drew itself, if the database was not deleted.
+    pub fn named(&self, source: Source, incarnation: Incarnation) {
         let mut histories = self.histories();
         let histories = &mut histories[source];
-        if histories.heard.contains(&incarnation) {
+        if histories.incarnations.contains(&incarnation) {
             return;
         }
-        let empty = histories.heard.is_empty() || std::mem::take(&mut histories.empty);
+        let empty = histories.incarnations.is_empty() || std::mem::take(&mut histories.empty);
         let now = Moment::now();
         self.round().births.push(Birth {
             source,
@@ -80,7 +80,7 @@ impl Recorder {
             from: now,
             known_at: now,
         });
-        histories.heard.push(incarnation);
+        histories.incarnations.push(incarnation);
     }
 
     fn histories(&self) -> MutexGuard<'_, PerSource<Histories>> {

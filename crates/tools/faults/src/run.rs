@@ -40,7 +40,7 @@ pub fn made_up_seed() -> u64 {
 /// Runs until the time is over, adding to the report round by round; nothing that it started outlives the call.
 ///
 /// # Panics
-/// When a part of the stack does not start.
+/// When a process of the stack does not start.
 pub async fn run(config: &Config, seed: u64, report: &mut Report) {
     let stack = StackUnderTest::start(&config.pages(), config.nodes()).await;
     let (world, recorder) = (Arc::new(World::new(STEADY)), Arc::new(Recorder::default()));

@@ -9,7 +9,7 @@ use rand::RngExt as _;
 use rand::seq::SliceRandom as _;
 use stack::{Random, Source, one_of, random};
 
-/// A process or a link. Links are between the parts as each of them would name the other.
+/// A process or a link. Each link has the names of its two ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Place {
     /// The process of a source.
@@ -20,7 +20,7 @@ pub enum Place {
     Replica(usize),
     /// By which a source publishes.
     SourceToBroker(Source),
-    /// By which a replica hears.
+    /// By which a replica receives the feed.
     ReplicaToBroker(usize),
     /// By which a replica asks.
     ReplicaToSource(usize, Source),
@@ -49,11 +49,11 @@ pub enum Kind {
     BlackHoleLink,
     /// A source answers every replica late.
     SlowSource,
-    /// A source publishes late, or a replica hears late.
+    /// A source publishes late, or a replica receives late.
     SlowFeed,
     /// No replica can ask a source, which goes on.
     FailSource,
-    /// A replica reaches nobody and hears nobody.
+    /// A replica reaches nobody and receives nothing.
     IsolateReplica,
     /// A source's clock is an hour off, and then right again.
     StepClock,
@@ -128,8 +128,8 @@ pub enum Original {
     /// SIGSTOP after a quarter, SIGCONT after three.
     StandsStill,
     /// SIGKILL before the copy is taken. It comes back after a quarter, with a new incarnation that an operator gave it, and
-    /// reaches no broker until three quarters have passed: it answers, while the second one is heard.
-    ComesRenewedAndUnheard,
+    /// reaches no broker until three quarters have passed: it answers, while the second one publishes.
+    ComesRenewedAndCutOff,
 }
 
 /// What is done to a place.

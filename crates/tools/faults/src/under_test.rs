@@ -72,7 +72,7 @@ impl StackUnderTest {
     /// Starts everything. Each page replica gets the flags that stand at its place.
     ///
     /// # Panics
-    /// When a part does not start: with what it said.
+    /// When a process does not start: with what it said.
     pub async fn start(flags_of_pages: &[PageFlags; REPLICAS], nodes: usize) -> Self {
         let broker = Broker::start(nodes).await;
         let copies = ["--stream-replicas".to_owned(), broker.copies().to_string()];
@@ -126,7 +126,7 @@ impl StackUnderTest {
         }
     }
 
-    /// Waits for a source's own word how its history is called now, and writes it down.
+    /// Waits until a source names its incarnation, and writes it down.
     ///
     /// # Panics
     /// When it does not answer within twenty seconds.
@@ -134,11 +134,11 @@ impl StackUnderTest {
         let sources = self.asked_briefly();
         let within = Duration::from_secs(20);
         let incarnation = eventually(within, async || incarnation_of(&sources, source).await).await;
-        recorder.heard(source, incarnation);
+        recorder.named(source, incarnation);
         incarnation
     }
 
-    /// Writes down whenever a source gives its history another name, which it does by itself when it finds that its database
+    /// Writes down whenever a source has another incarnation, which it draws by itself when it finds that its database
     /// was set back or replaced.
     pub fn watch_births(&self, tasks: &mut JoinSet<()>, recorder: &Arc<Recorder>) {
         for source in Source::ALL {
@@ -146,7 +146,7 @@ impl StackUnderTest {
             tasks.spawn(async move {
                 loop {
                     if let Ok(incarnation) = incarnation_of(&sources, source).await {
-                        recorder.heard(source, incarnation);
+                        recorder.named(source, incarnation);
                     }
                     tokio::time::sleep(LOOK_AGAIN).await;
                 }

@@ -44,7 +44,7 @@ fn run(config: Config) -> Result<()> {
             run_on(Builder::new_current_thread(), up::up(&config, &console))
         }
         Command::Seed(config) => run_on(Builder::new_current_thread(), seeding::seed_once(&config)),
-        // A replica hears on a thread of its own, and so does this.
+        // A replica applies its feed on a thread of its own, and so does this.
         Command::Measure(config) => run_on(Builder::new_multi_thread(), measure::measure(&config)),
     }
 }

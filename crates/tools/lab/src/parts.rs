@@ -55,7 +55,7 @@ pub enum Probe {
     Readyz(String),
 }
 
-/// The replica that hears the feed through a link of the lab's, if there is one.
+/// The replica that receives the feed through a link of the lab's, if there is one.
 pub(crate) const LINKED: &str = "page-2";
 
 /// The page as it is usually written.

@@ -37,7 +37,7 @@ pub async fn up(config: &UpConfig, console: &Console) -> Result<()> {
     let ports = Ports::choose(&config.ports, config.replicas, viewer)?;
     let stack = Stack::find(config, ports)?;
     if folder.discard_half_a_seeding()? {
-        console.say("the last seeding was interrupted: deleted its databases, seeding afresh");
+        console.say("the last seeding was interrupted: deleted its databases, seeding again");
     }
     if let Some(warning) = room::settle(folder.path())? {
         console.say(warning);

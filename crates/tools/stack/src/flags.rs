@@ -17,6 +17,6 @@ pub fn page_flags(sources: &PerSource<String>, nats_url: &str) -> Vec<String> {
     let asks = sources
         .iter()
         .flat_map(|(source, url)| [format!("--{source}-url"), url.clone()]);
-    let hears = ["--nats-url", nats_url].map(str::to_owned);
-    asks.chain(hears).collect()
+    let receives = ["--nats-url", nats_url].map(str::to_owned);
+    asks.chain(receives).collect()
 }

@@ -41,7 +41,7 @@ pub struct PageAnswer {
     pub body: Bytes,
 }
 
-/// Why a read brought no page, or not the part of one.
+/// Why a read brought no page, or not the fragment of one.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ReadError {
     /// No answer came.

@@ -14,9 +14,9 @@ pub struct PageHead {
     pub outcome: Option<Outcome>,
     /// Whether another reader's requests were waited for.
     pub collapsed: bool,
-    /// What it says of each part.
+    /// What it says of each fragment.
     pub marks: PerSource<Mark>,
-    /// The version of each part that it shows.
+    /// The version of each fragment that it shows.
     pub versions: PerSource<Option<Version>>,
     /// The requests to sources that it waited for.
     pub asked: Asked,
@@ -43,7 +43,7 @@ pub enum Outcome {
     Bypass,
 }
 
-/// What a page says of one part.
+/// What a page says of one fragment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Mark {
     /// Nothing: it claims to be as fresh as the page's date.

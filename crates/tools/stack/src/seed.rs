@@ -54,7 +54,7 @@ impl SeedRecord {
         let record = serde_json::from_str(&text);
         record
             .map(Some)
-            .with_context(|| format!("{} is damaged: delete the folder to begin afresh", path.display()))
+            .with_context(|| format!("{} is damaged: delete the folder to begin again", path.display()))
     }
 
     /// Replaces the record in one step, so that a crash leaves the old or the new one.

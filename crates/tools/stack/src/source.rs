@@ -1,4 +1,4 @@
-//! The services that own a part of the page: one table, from which the tools size, start, ask and name them.
+//! The services that own a fragment of the page: one table, from which the tools size, start, ask and name them.
 
 use std::fmt;
 use std::ops::{Index, IndexMut};
@@ -6,7 +6,7 @@ use std::ops::{Index, IndexMut};
 use futures::future::join_all;
 use serde::{Serialize, Serializer};
 
-/// A service that owns a part of the page.
+/// A service that owns a fragment of the page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Source {
     /// Owns the account itself.
@@ -24,13 +24,13 @@ pub struct SourceInfo {
     pub source: Source,
     /// Its name on the wire, in `--NAME-url` and on the page, and of its program.
     pub name: &'static str,
-    /// What a page's JSON calls its part.
-    pub part: &'static str,
+    /// What a page's JSON calls its fragment.
+    pub fragment: &'static str,
     /// Where `scripts/up` starts it.
     pub port: u16,
-    /// Where its part of an account is, below `/accounts/{id}`.
+    /// Where its fragment of an account is, below `/accounts/{id}`.
     pub path: &'static str,
-    /// Whether its part is asked for with a window.
+    /// Whether its fragment is asked for with a window.
     pub has_windows: bool,
     /// The events by which it says that an account's part changed, without what [`event_type`] puts around them.
     pub events: &'static [&'static str],
@@ -60,7 +60,7 @@ pub const SOURCES: [SourceInfo; 3] = [
     SourceInfo {
         source: Source::Accounts,
         name: "accounts",
-        part: "account",
+        fragment: "account",
         port: 8081,
         path: "",
         has_windows: false,
@@ -69,7 +69,7 @@ pub const SOURCES: [SourceInfo; 3] = [
     SourceInfo {
         source: Source::Endpoints,
         name: "endpoints",
-        part: "endpoints",
+        fragment: "endpoints",
         port: 8082,
         path: "/endpoints",
         has_windows: false,
@@ -83,7 +83,7 @@ pub const SOURCES: [SourceInfo; 3] = [
     SourceInfo {
         source: Source::Metrics,
         name: "metrics",
-        part: "metrics",
+        fragment: "metrics",
         port: 8083,
         path: "/metrics",
         has_windows: true,
@@ -121,8 +121,8 @@ impl Source {
         Self::ALL.into_iter().find(|source| source.name() == name)
     }
 
-    /// Where its part of an account is, with the window if it has any.
-    pub fn part_path(self, account: u64, window: Window) -> String {
+    /// Where its fragment of an account is, with the window if it has any.
+    pub fn fragment_path(self, account: u64, window: Window) -> String {
         let SourceInfo {
             path, has_windows, ..
         } = self.info();

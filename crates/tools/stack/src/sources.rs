@@ -60,7 +60,7 @@ pub struct Acknowledged {
     pub body: Bytes,
 }
 
-/// A source's answer about an account: the part of the page that it owns.
+/// A source's answer about an account: the fragment of the page that it owns.
 #[derive(Clone, Debug)]
 pub struct Fragment {
     /// 200 or 404, mostly.
@@ -204,14 +204,14 @@ impl SourceClient {
         })
     }
 
-    /// Asks a source for its part of an account's page.
+    /// Asks a source for its fragment of an account's page.
     pub async fn fragment(
         &self,
         source: Source,
         account: AccountId,
         window: Window,
     ) -> Result<Fragment, ReadError> {
-        let path = source.part_path(account, window);
+        let path = source.fragment_path(account, window);
         let answer = self
             .http
             .get(format!("{}{path}", self.roots[source]))

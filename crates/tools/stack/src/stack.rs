@@ -96,10 +96,10 @@ impl Stack {
         Self::start_with(Options::default()).await
     }
 
-    /// Starts everything, and waits until each page has heard from every source.
+    /// Starts everything, and waits until each page trusts every source.
     ///
     /// # Panics
-    /// When a part does not start.
+    /// When a process does not start.
     pub async fn start_with(options: Options) -> Self {
         let nats = match &options.broker {
             Some(broker) => NatsServer::start_with(&broker.file, &broker.environment, &[]),
@@ -137,7 +137,7 @@ impl Stack {
 
     /// Starts one more page service, with other settings where `changed` says so; its place among [`pages`](Self::pages).
     ///
-    /// Does not wait for it to hear anything.
+    /// Does not wait until it receives anything.
     ///
     /// # Panics
     /// When it does not start.

@@ -29,7 +29,7 @@ pub struct Config {
     #[command(flatten)]
     pub allowed_hosts: AllowedHosts,
 
-    /// How many traces are kept; the one that was heard of first goes first.
+    /// How many traces are kept; the one whose first span came first goes first.
     #[arg(long, env = "KEEP", default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..))]
     pub keep: u32,
 }

@@ -13,7 +13,7 @@ const MOST: usize = 64 * 1024 * 1024;
 /// What the spans of one trace may take: a client that gives everything one trace must not push all others out.
 const MOST_OF_ONE: usize = 4 * 1024 * 1024;
 
-/// Traces in the order in which they were first heard of.
+/// Traces in the order in which their first spans came.
 #[derive(Debug)]
 pub(crate) struct Store {
     most: usize,
@@ -75,7 +75,7 @@ impl Store {
         Some(spans)
     }
 
-    /// The traces heard of last whose first span is wanted, by their start, newest first.
+    /// The latest traces whose first span is wanted, by their start, newest first.
     pub(crate) fn newest(&self, most: usize, wanted: impl Fn(&Span) -> bool) -> Vec<(TraceId, Vec<Span>)> {
         let newest = self.order.iter().rev();
         let wanted = newest.filter(|id| self.first(id).is_some_and(&wanted)).take(most);
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn the_trace_heard_of_first_is_forgotten_first() {
+    fn the_trace_that_came_first_is_forgotten_first() {
         let mut store = Store::new(2);
         for (trace, id, start) in [("a", "1", 0), ("b", "2", 8), ("a", "3", 5), ("c", "4", 7)] {
             store.keep(trace.to_owned(), span(id, start));

@@ -29,7 +29,7 @@ pub(super) fn wrong(oracle: &Oracle, response: &Response, exercised: &mut Exerci
     found
 }
 
-/// An account that all replicas had heard to be deleted, and that is shown.
+/// An account whose deletion all replicas had applied, and that is shown.
 pub(super) fn resurrected(
     gone: &HashSet<(u64, Incarnation)>,
     response: &Response,

@@ -7,7 +7,7 @@ use super::{Exercised, Rule, Violation, violation};
 use crate::history::{Outage, Response};
 use crate::schedule::Place;
 
-/// The fragments that claim to be complete until a time at which their source was dead, or could not be heard or asked by this
+/// The fragments that claim to be complete until a time at which their source was dead, or could neither reach nor be asked by this
 /// replica.
 pub(super) fn without(response: &Response, outages: &[Outage], exercised: &mut Exercised) -> Vec<Violation> {
     let Some(date) = response.fresh_as_of else {
@@ -41,16 +41,16 @@ fn dark_since(response: &Response, source: Source, outages: &[Outage]) -> Option
     };
     let replica = response.replica.index;
     let dead = since(Place::Source(source));
-    // A watermark that was taken before any of these broke may still be heard after it; one taken later may not.
-    let unheard = feed(replica, source).into_iter().filter_map(since).min();
-    let unasked = since(Place::ReplicaToSource(replica, source));
-    let cut_off = unheard
-        .zip(unasked)
-        .map(|(unheard, unasked)| unheard.max(unasked));
+    // A watermark that was taken before any of these broke may still arrive after it; one taken later may not.
+    let without_feed = feed(replica, source).into_iter().filter_map(since).min();
+    let unreachable = since(Place::ReplicaToSource(replica, source));
+    let cut_off = without_feed
+        .zip(unreachable)
+        .map(|(without_feed, unreachable)| without_feed.max(unreachable));
     dead.into_iter().chain(cut_off).min()
 }
 
-/// The way of a source's word to a replica.
+/// The way of a source's messages to a replica.
 const fn feed(replica: usize, source: Source) -> [Place; 3] {
     [
         Place::SourceToBroker(source),

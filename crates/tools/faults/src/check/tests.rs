@@ -265,7 +265,7 @@ fn trust_in_a_dead_source_is_found() {
 }
 
 #[test]
-fn trust_in_a_source_that_is_neither_heard_nor_asked_is_found() {
+fn trust_in_a_source_that_neither_sends_nor_answers_is_found() {
     let judged = |outages: &[Outage], date: u64| {
         let mut round = round(&[], &[dated(&hit(1, 1_500), at(date))]);
         round.outages = outages.to_vec();
@@ -277,11 +277,11 @@ fn trust_in_a_source_that_is_neither_heard_nor_asked_is_found() {
         Place::ReplicaToBroker(0),
         Place::SourceToBroker(Source::Accounts),
     ];
-    for heard in ways.map(|place| outage(place, 1_000, 2_000)) {
-        assert_eq!(judged(&[asked], 1_400), [], "it is heard");
-        assert_eq!(judged(&[heard], 1_400), [], "it is asked");
-        assert_eq!(judged(&[heard, asked], 1_101), []);
-        assert_eq!(judged(&[heard, asked], 1_102), [Rule::WithoutLiveness]);
+    for feed in ways.map(|place| outage(place, 1_000, 2_000)) {
+        assert_eq!(judged(&[asked], 1_400), [], "its messages arrive");
+        assert_eq!(judged(&[feed], 1_400), [], "it answers");
+        assert_eq!(judged(&[feed, asked], 1_101), []);
+        assert_eq!(judged(&[feed, asked], 1_102), [Rule::WithoutLiveness]);
     }
     let elsewhere = [
         outage(Place::ReplicaToBroker(1), 1_000, 2_000),

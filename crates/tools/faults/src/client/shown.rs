@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn a_part_has_the_version_of_the_header_and_the_highest_serial_of_the_body() {
+    fn a_fragment_has_the_version_of_the_header_and_the_highest_serial_of_the_body() {
         let body = r#"{"account":{"id":7,"revision":3,"name":"page #31"},"endpoints":{"revision":9,"endpoints":[
             {"id":1,"name":"a #40"},{"id":2,"name":"b #12"}]},"metrics":null,"missing":[{}],"stale":[{}]}"#;
         let fragments = fragments(&answer(200, [Some(3), Some(9), None], body)).unwrap();

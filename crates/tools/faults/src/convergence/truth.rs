@@ -33,7 +33,7 @@ impl Inspector<'_> {
                 if key.0 == Source::Accounts && fragment.status == StatusCode::NOT_FOUND {
                     return None;
                 }
-                right[key.0.info().part] = fragment.body.clone();
+                right[key.0.info().fragment] = fragment.body.clone();
             }
             Some(right)
         };

@@ -67,7 +67,7 @@ impl Injector<'_> {
     /// Two processes that both take themselves for the source. Readers and writers know the first one's address alone.
     pub(super) async fn twin_source(&self, source: Source, original: Original, lasts: Duration) {
         let mut process = self.stack.sources[source].lock().await;
-        let away = matches!(original, Original::ComesLater | Original::ComesRenewedAndUnheard);
+        let away = matches!(original, Original::ComesLater | Original::ComesRenewedAndCutOff);
         if away {
             process.kill().await;
         } else {
@@ -111,7 +111,7 @@ impl Injector<'_> {
                 process.resume();
                 sleep(lasts / 4).await;
             }
-            Original::ComesRenewedAndUnheard => self.come_renewed(source, process, lasts).await,
+            Original::ComesRenewedAndCutOff => self.come_renewed(source, process, lasts).await,
         }
     }
 

@@ -61,7 +61,7 @@ impl fmt::Display for Original {
             Self::GoesOn => "lives on",
             Self::Restarts => "is restarted",
             Self::ComesLater => "comes back in the middle",
-            Self::ComesRenewedAndUnheard => "comes back renewed and unheard",
+            Self::ComesRenewedAndCutOff => "comes back renewed and cut off from the broker",
             Self::StandsStill => "is paused for half of the time",
         })
     }

@@ -75,7 +75,7 @@ fn what(kind: Kind, pace: &Pace, random: &mut Random) -> (Action, Vec<Place>) {
             (Action::Slow(by), to_source(source, pace))
         }
         Kind::SlowFeed => {
-            // A watermark that is heard a second late is no evidence; one that is heard a little late is, and says most.
+            // A watermark that arrives a second late is no evidence; one that arrives a little late is, and says most.
             let most = one_of(&[200, 400, 1_200], random);
             let by = random.random_range(ms(20)..=ms(most));
             let way = [Place::SourceToBroker(source), Place::ReplicaToBroker(replica)];
@@ -106,12 +106,12 @@ fn what(kind: Kind, pace: &Pace, random: &mut Random) -> (Action, Vec<Place>) {
                     Original::Restarts,
                     Original::ComesLater,
                     Original::StandsStill,
-                    Original::ComesRenewedAndUnheard,
+                    Original::ComesRenewedAndCutOff,
                 ],
                 random,
             );
             let mut places = vec![Place::Source(source)];
-            if original == Original::ComesRenewedAndUnheard {
+            if original == Original::ComesRenewedAndCutOff {
                 places.push(Place::SourceToBroker(source));
             }
             (Action::Twin(original), places)

@@ -19,7 +19,7 @@ const ACCOUNTS: SourceId = SourceId(0);
 
 /// A feed and a feed state of its own, as one more replica.
 pub(super) struct Applied {
-    heard: watch::Receiver<AppliedSoFar>,
+    so_far: watch::Receiver<AppliedSoFar>,
     _stop: DropGuard,
 }
 
@@ -53,7 +53,7 @@ impl Applied {
         };
         let broker = Broker::connect(nats_url, "lab-measure", topology).await?;
         let (state, mut writer) = feed::channel(1, FeedOptions::default());
-        let (write, heard) = watch::channel(AppliedSoFar {
+        let (write, so_far) = watch::channel(AppliedSoFar {
             since_dated: Latency::new(),
             at: BTreeMap::new(),
         });
@@ -66,15 +66,18 @@ impl Applied {
             format!("no watermark of the accounts service arrived at {nats_url}: is the stack up (scripts/up)?")
         })?;
         Ok(Self {
-            heard,
+            so_far,
             _stop: stop.drop_guard(),
         })
     }
 
-    /// What was heard, once the event of `revision` was applied.
+    /// What was applied, once the event of `revision` was applied.
     pub(super) async fn until(&mut self, revision: Revision) -> Result<watch::Ref<'_, AppliedSoFar>> {
-        let last = |heard: &AppliedSoFar| heard.at.keys().next_back().copied();
-        Ok(self.heard.wait_for(|heard| last(heard) >= Some(revision)).await?)
+        let last = |so_far: &AppliedSoFar| so_far.at.keys().next_back().copied();
+        Ok(self
+            .so_far
+            .wait_for(|so_far| last(so_far) >= Some(revision))
+            .await?)
     }
 }
 
@@ -102,9 +105,9 @@ fn apply(
             writer.changed(ACCOUNTS, &entity);
             let (now, since_dated) = (Instant::now(), Timestamp::now().duration_since(change.event.time));
             if entity == account && change.kind == ChangeKind::New {
-                write.send_modify(|heard| {
-                    heard.since_dated.record(since_dated.unsigned_abs());
-                    heard.at.insert(change.event.revision, now);
+                write.send_modify(|so_far| {
+                    so_far.since_dated.record(since_dated.unsigned_abs());
+                    so_far.at.insert(change.event.revision, now);
                 });
             }
         }

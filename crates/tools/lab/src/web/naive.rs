@@ -27,7 +27,7 @@ pub(super) fn render(stage: &Stage) -> Markup {
                     (toggle(NAIVE, "kill"))
                 }
                 p data-field="what" {
-                    "Not started. To see it lie: start it, "
+                    "Not started. To see it show an old page as fresh: start it, "
                     @if stage.link_of(NAIVE).is_some() { "cut " (LINKED) " (and it) off from NATS" } @else { "stop NATS" }
                     ", then rename."
                 }

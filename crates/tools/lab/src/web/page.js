@@ -128,7 +128,7 @@ function drawNaive(part) {
   say(field(part.name, "cache_status"), `Cache-Status: ${part.answer?.cache_status ?? "–"}`);
 }
 
-// A page that lives by events and hears none asks instead.
+// A page that depends on events and receives none asks instead.
 function cutOff(part) {
   if (!part.cut) return "";
   const asks = part.feeds.length && ["invalidate", "prepopulate"].includes(picture.strategy);
@@ -186,7 +186,7 @@ function drawFeeds(part) {
     const add = (text, kind = "") => { const span = document.createElement("span"); span.textContent = text; span.className = kind; line.append(span); };
     add(feed.source);
     add(feed.trusted ? "trusted" : "not trusted", feed.trusted ? "yes" : "no");
-    add(feed.age === null ? "never heard" : `watermark ${seconds(feed.age * 1000)}`);
+    add(feed.age === null ? "no watermark yet" : `watermark ${seconds(feed.age * 1000)}`);
     return line;
   });
   list.replaceChildren(...lines);

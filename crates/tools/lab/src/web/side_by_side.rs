@@ -193,7 +193,7 @@ struct Read<'read> {
     account: AccountId,
     /// If there is one to choose.
     strategy: Option<&'read str>,
-    /// Whether others are held against it: composed afresh, and not traced.
+    /// Whether others are held against it: composed for this read, and not traced.
     judges: bool,
 }
 

@@ -285,7 +285,7 @@ async fn the_keyboard_alone_writes_chooses_and_learns_the_commands() {
 }
 
 #[tokio::test]
-async fn the_naive_page_lies_where_the_replicas_do_not() {
+async fn the_naive_page_is_wrong_where_the_replicas_are_not() {
     let Some((class, browser)) = begin().await else {
         return;
     };
@@ -325,7 +325,7 @@ async fn the_naive_page_lies_where_the_replicas_do_not() {
     browser.reads(fenced, "1").await;
     browser.reads("#events .ours em", "read").await;
     let seen = browser.run("return [rose, [...new Set(reds)]]").await;
-    assert_eq!(seen, json!([true, ["naive-page"]]), "a replica never lies");
+    assert_eq!(seen, json!([true, ["naive-page"]]), "a replica is never wrong");
     assert_eq!(browser.run(OVERFLOW).await, json!([0, 0]), "red fits, too");
 
     browser.click("[data-of=page-2][data-toggle=cut]").await;

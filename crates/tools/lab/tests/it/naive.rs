@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::class::{Class, answer, asked_with, part, problem, trusts};
 
 #[tokio::test]
-async fn the_naive_page_runs_when_it_is_asked_to_and_a_lost_event_makes_it_lie() {
+async fn the_naive_page_runs_when_it_is_asked_to_and_a_lost_event_leaves_it_wrong() {
     const NAIVE: &str = "naive-page";
     let mut class = Class::begin().await;
     let down = |picture: &Value| part(picture, NAIVE)["state"] == "down";
@@ -32,7 +32,7 @@ async fn the_naive_page_runs_when_it_is_asked_to_and_a_lost_event_makes_it_lie()
         })
         .await;
     class
-        .see("rename?name=unheard", |picture| {
+        .see("rename?name=cut-off", |picture| {
             answer(picture, NAIVE, "red")
                 && answer(picture, "page", "green")
                 && answer(picture, "page-2", "green")
@@ -74,9 +74,9 @@ async fn the_naive_page_needs_no_second_replica() {
         })
         .await;
     class
-        .see("rename?name=heard", |picture| {
+        .see("rename?name=received", |picture| {
             let shown = &part(picture, "naive-page")["answer"];
-            shown["name"] == "heard" && shown["colour"] == "green"
+            shown["name"] == "received" && shown["colour"] == "green"
         })
         .await;
     let (status, detail) = problem(class.click("cut?part=naive-page").await).await;

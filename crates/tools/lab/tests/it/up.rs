@@ -68,7 +68,7 @@ impl Lab {
 
     /// Reads on until the lab says something with `part` in it.
     pub(crate) async fn says(&mut self, part: &str) -> String {
-        let heard = timeout(Duration::from_mins(1), async {
+        let found = timeout(Duration::from_mins(1), async {
             loop {
                 let line = self.lines.next_line().await.ok().flatten();
                 let Some(line) = line else {
@@ -80,7 +80,7 @@ impl Lab {
                 }
             }
         });
-        heard
+        found
             .await
             .unwrap_or_else(|_| panic!("the lab never says: {part}"))
     }

@@ -209,9 +209,9 @@ async fn the_broker_is_stopped_its_stream_deleted_and_one_replica_cut_off() {
         .await;
     // It asks the sources now, and so is as true as the other.
     class
-        .see("rename?name=unheard", |picture| {
+        .see("rename?name=cut-off", |picture| {
             let answer = &part(picture, "page-2")["answer"];
-            answer["name"] == "unheard" && answer["colour"] == "green"
+            answer["name"] == "cut-off" && answer["colour"] == "green"
         })
         .await;
     class
@@ -249,7 +249,7 @@ async fn the_broker_is_stopped_its_stream_deleted_and_one_replica_cut_off() {
 }
 
 #[tokio::test]
-async fn a_ttl_is_seen_to_lie_by_silence_and_events_are_not() {
+async fn a_ttl_is_seen_to_show_old_pages_unmarked_and_events_are_not() {
     let mut class = Class::begin().await;
     class
         .see("strategy?name=ttl", |picture| {

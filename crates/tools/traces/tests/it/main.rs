@@ -110,7 +110,7 @@ async fn a_page_and_a_change_are_shown_from_end_to_end() {
     assert!(shown.text().await.unwrap().contains("GET /accounts/{id}"));
 
     let change = stack.rename_account(account, "Fjord").await;
-    let heard = "page: process events.accounts.*";
+    let applied = "page: process events.accounts.*";
     viewer
         .until(
             &change.trace_id,
@@ -118,8 +118,8 @@ async fn a_page_and_a_change_are_shown_from_end_to_end() {
                 "accounts: PATCH /accounts/{id}",
                 "accounts: commit",
                 "accounts: publish events.accounts.*",
-                heard,
-                heard,
+                applied,
+                applied,
             ],
         )
         .await;
