@@ -38,7 +38,7 @@ class Replica:
     """Answers every request alike, and remembers them, until it is gone."""
 
     def __init__(self):
-        self.heard = heard = []
+        self.received = received = []
         self.gone = gone = threading.Event()
 
         class Handler(BaseHTTPRequestHandler):
@@ -49,7 +49,7 @@ class Replica:
                     # A connection that was kept open ends without an answer.
                     self.close_connection = True
                     return
-                heard.append(dict(self.headers))
+                received.append(dict(self.headers))
                 self.send_response(200)
                 for name, value in {**SAID, "Content-Length": "2"}.items():
                     self.send_header(name, value)
@@ -111,11 +111,11 @@ def check(process, port, replicas):
         changed = {name: answer.getheader(name) for name, value in SAID.items() if answer.getheader(name) != value}
         assert answer.status == 200 and not changed, f"changed on its way to the reader: {changed}"
         served_by.add(answer.getheader("Served-By"))
-    heard = [len(replica.heard) for replica in replicas]
+    received = [len(replica.received) for replica in replicas]
     # nginx's workers count their turns each for themselves.
-    assert sum(heard) == 8 and min(heard) > 0, f"8 requests reached the replicas as {heard}"
+    assert sum(received) == 8 and min(received) > 0, f"8 requests reached the replicas as {received}"
     assert len(served_by) == 2, f"told to be served by {served_by}"
-    for headers in replicas[0].heard + replicas[1].heard:
+    for headers in replicas[0].received + replicas[1].received:
         lost = {name for name, value in BROUGHT.items() if headers.get(name) != value}
         assert not lost, f"lost on its way to the page: {lost}"
         assert headers["Host"] == f"127.0.0.1:{port}", headers["Host"]

@@ -1,7 +1,7 @@
 //! What one consumer receives: every source's changes and watermarks, in the stream's order, and every loss.
 //!
 //! The client library's consumers resume silently over what a stream no longer holds, and over a stream made anew.
-//! So the loop here subscribes afresh on every connection, from its own cursor, after comparing the stream with what
+//! So the loop here subscribes again on every connection, from its own cursor, after comparing the stream with what
 //! it knew of it; and each source's own sequence tells of whatever was lost within.
 
 mod cursor;

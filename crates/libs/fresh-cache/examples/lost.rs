@@ -193,7 +193,7 @@ impl Run {
                 self.write(link).await;
             }
             if self.tick.is_multiple_of(TICKS_PER_WATERMARK) && link != Link::Cut {
-                self.hear_watermark();
+                self.receive_watermark();
             }
             self.read(&mut tallies).await;
         }
@@ -221,7 +221,7 @@ impl Run {
     }
 
     /// The source's word: all that was committed until now is published, and these are so many events.
-    fn hear_watermark(&mut self) {
+    fn receive_watermark(&mut self) {
         if self.received < self.sent {
             self.writer.lost(SOURCE);
             self.received = self.sent;

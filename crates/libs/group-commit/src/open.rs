@@ -1,4 +1,4 @@
-//! Opens connections with the settings that durability and snapshots rest on.
+//! Opens connections with the settings that durability and snapshots depend on.
 
 use std::fs;
 use std::io;

@@ -1,4 +1,4 @@
-//! The tasks that a service rests on, beside its routes: if one of them ends, so does the service.
+//! The tasks that a service depends on, beside its routes: if one of them ends, so does the service.
 
 use std::collections::HashMap;
 use std::io;

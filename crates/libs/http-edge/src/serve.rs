@@ -19,7 +19,7 @@ use crate::hosts::{AllowedHosts, Hosts};
 
 /// How long requests under way may take after the stop; then their connections are left to the process's end.
 const DRAIN: Duration = Duration::from_secs(5);
-/// How long the listener rests after an error that the next `accept` would meet too, such as too many open files.
+/// How long the listener waits after an error that the next `accept` would meet too, such as too many open files.
 const ACCEPT_AGAIN_AFTER: Duration = Duration::from_secs(1);
 /// Connections that are taken from the kernel's queue at the stop; more than a queue of tokio's holds.
 const QUEUED: usize = 4096;

@@ -35,7 +35,7 @@ pub(crate) struct Report {
 pub(crate) struct PageReport {
     page: KeyValue,
     staleness: Histogram<f64>,
-    lies: Counter<u64>,
+    mismatches: Counter<u64>,
     checks: Counter<u64>,
     /// When a change was last seen, in seconds since 1970; 0 before the first.
     last: Arc<AtomicU64>,
@@ -50,7 +50,7 @@ impl Report {
             .with_unit("s")
             .with_boundaries(STALENESS_BOUNDS.to_vec())
             .build();
-        let lies = meter
+        let mismatches = meter
             .u64_counter("canary.lies")
             .with_description(
                 "Answers that claimed to be complete beyond a change that they lacked. Are we truthful?",
@@ -63,7 +63,7 @@ impl Report {
         let page = |url: &Url| PageReport {
             page: KeyValue::new("page", url.to_string()),
             staleness: staleness.clone(),
-            lies: lies.clone(),
+            mismatches: mismatches.clone(),
             checks: checks.clone(),
             last: Arc::default(),
         };
@@ -98,9 +98,9 @@ impl Report {
 }
 
 impl PageReport {
-    /// What appears at its first increment has no increase, and the first lie would not be seen.
+    /// What appears at its first increment has no increase, and the first mismatch would not be seen.
     fn count_from_zero(&self) {
-        self.lies.add(0, std::slice::from_ref(&self.page));
+        self.mismatches.add(0, std::slice::from_ref(&self.page));
         for seen in [Seen::InTime, Seen::NotInTime, Seen::NoAnswer] {
             self.checks.add(0, &self.check(seen));
         }
@@ -119,7 +119,7 @@ impl PageReport {
     }
 
     pub(crate) fn note_mismatch(&self) {
-        self.lies.add(1, std::slice::from_ref(&self.page));
+        self.mismatches.add(1, std::slice::from_ref(&self.page));
     }
 
     fn check(&self, seen: Seen) -> [KeyValue; 2] {

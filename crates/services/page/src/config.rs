@@ -157,7 +157,7 @@ pub struct Config {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum FailPoint {
     /// Where the feed is applied, at the first change.
-    Hear,
+    Apply,
     /// At the beginning of the warm-up.
     WarmUp,
 }

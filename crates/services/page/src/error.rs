@@ -20,7 +20,7 @@ pub enum RunError {
     /// The broker's URL cannot be used.
     #[error(transparent)]
     Broker(#[from] event_bus::ConnectError),
-    /// The listener failed, or a task ended that the pages' freshness rests on.
+    /// The listener failed, or a task ended that the pages' freshness depends on.
     #[error(transparent)]
     Serve(#[from] http_edge::ServeError),
 }

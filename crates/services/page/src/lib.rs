@@ -112,7 +112,7 @@ impl Service {
         let feed = Feed::new(broker, &Source::ALL.map(Source::name));
         let consuming = feed.run(background.stop(), move |message| {
             if matches!(message, FeedItem::Change(_)) {
-                FailPoint::Hear.reach(fail_point);
+                FailPoint::Apply.reach(fail_point);
             }
             consumer.apply(message);
         });

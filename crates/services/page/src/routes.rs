@@ -223,7 +223,7 @@ struct PageQuery {
     ("Prefer" = Option<String>, Header, description = "`wait-ms=150` or, in seconds, `wait=1`: how long the reader waits for a page to be loaded. After that it gets what is known, marked as stale; as long as nothing is known, it goes on waiting. What is not valid is ignored"),
     ("Cache-Strategy" = Option<String>, Header, pattern = "^(none|ttl|versioned|invalidate|prepopulate)$", description = "`none`, `ttl`, `versioned`, `invalidate` or `prepopulate`, where the replica allows it"),
 ), responses(
-    (status = 200, description = "the page, HTML or JSON by `Accept`; parts may be missing or stale, and say so",
+    (status = 200, description = "the page, HTML or JSON by `Accept`; fragments may be missing or stale, and say so",
         content((String = "text/html"), (PageJson = "application/json")),
         headers(
             ("ETag" = String), ("Vary" = String), ("Cache-Control" = String),

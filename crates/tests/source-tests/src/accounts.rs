@@ -1,4 +1,4 @@
-//! A stand-in for the accounts service: the part of it that other services consume.
+//! A stand-in for the accounts service: what other services consume of it.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;

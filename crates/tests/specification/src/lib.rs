@@ -260,9 +260,9 @@ impl Model for Specification {
         actions.extend(state.late.map(|_| Action::ArriveLate));
         let length = state.stream.messages.len();
         if left.losses > 0 {
-            let unheard =
+            let not_received =
                 (usize::from(state.replica.cursor)..length).filter(|i| !state.stream.messages[*i].lost);
-            actions.extend(unheard.map(|position| Action::LoseMessage { position }));
+            actions.extend(not_received.map(|position| Action::LoseMessage { position }));
         }
         if left.tails > 0 {
             actions.extend((1..=length).map(|length| Action::LoseTail { length }));

@@ -61,7 +61,7 @@ fn fixture() -> &'static Fixture {
         let (stack, account) = runtime.block_on(stack_with_an_account());
         let service = runtime.block_on(service(&stack));
         let (path, page) = (format!("/accounts/{account}"), service.router());
-        // Until the page has heard from every source; what was read before that is asked for once more.
+        // Until the page has received something from every source; what was read before that is asked for once more.
         runtime.block_on(tokio::time::sleep(Duration::from_secs(2)));
         let response = runtime.block_on(async {
             answer(&page, request(&path)).await;

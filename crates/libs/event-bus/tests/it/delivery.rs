@@ -10,7 +10,7 @@ use tokio::time::timeout;
 use crate::stack::{Consumer, Source, jetstream, make_stream_of_small_messages};
 
 #[tokio::test]
-async fn what_is_announced_is_heard_in_order_and_then_forgotten() {
+async fn what_is_announced_is_received_in_order_and_then_forgotten() {
     let nats = NatsServer::start();
     let source = Source::start(&nats).await;
     let mut consumer = Consumer::start(&nats).await;

@@ -130,7 +130,7 @@ struct Replica {
 impl Replica {
     fn new(strategy: Strategy, refresh: RefreshScope) -> Self {
         let clock = ManualClock::at(Moment::from_micros(1_700_000_000_000_000));
-        let ledger_options = FeedOptions {
+        let feed_options = FeedOptions {
             // So many that hardly two keys share a fence: what is measured are the strategies.
             fences: 1 << 20,
             ..FeedOptions::default()
@@ -139,7 +139,7 @@ impl Replica {
             1,
             FeedOptions {
                 clock: Arc::new(clock.clone()),
-                ..ledger_options
+                ..feed_options
             },
         );
         let source = Source::default();

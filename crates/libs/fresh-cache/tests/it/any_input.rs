@@ -204,7 +204,7 @@ fn call() -> impl Strategy<Value = Call> {
     ]
 }
 
-fn ledger_options() -> impl Strategy<Value = FeedOptions> {
+fn feed_options() -> impl Strategy<Value = FeedOptions> {
     (0..5_000_usize, duration(), duration()).prop_map(|(fences, trust, clock_skew)| FeedOptions {
         fences,
         trust,
@@ -275,7 +275,7 @@ fn reply() -> impl Strategy<Value = Reply> {
 prop_compose! {
     fn setting()(
         sources in prop_oneof![4 => 0..8_usize, 1 => Just(usize::MAX)],
-        feed in ledger_options(),
+        feed in feed_options(),
         cache in cache_options(),
         now in moment(),
         dependencies in vec(vec((source(), entity()), 0..4), 1..3),

@@ -98,7 +98,7 @@ async fn an_event_under_way_is_suspicious_once() {
 }
 
 #[tokio::test]
-async fn an_event_that_is_late_is_no_lie_while_the_watermarks_are() {
+async fn an_event_that_is_late_is_no_mismatch_while_the_watermarks_are_late_too() {
     let replica = read_once(Strategy::Invalidate).await;
     replica.sources.mutate(ACCOUNTS, PAGE);
     let mismatch = mismatch(&replica).await;
@@ -131,7 +131,7 @@ async fn a_page_that_is_not_fresh_is_not_looked_at() {
 }
 
 #[tokio::test]
-async fn a_marked_page_is_not_looked_at_even_while_its_source_rests() {
+async fn a_marked_page_is_not_looked_at_even_during_the_backoff_of_its_source() {
     let mut replica = Replica::with(fresh_cache::CacheOptions::default());
     replica.read().await;
     replica.change(ACCOUNTS);
@@ -200,7 +200,7 @@ async fn a_source_that_lags_is_no_suspicion() {
 }
 
 #[tokio::test]
-async fn a_ttl_shows_the_past_and_does_not_lie_about_it() {
+async fn a_ttl_shows_the_past_with_a_true_date() {
     let mut replica = read_once(Strategy::Ttl(Duration::from_mins(1))).await;
     replica.live(TICK);
     replica.change(ACCOUNTS);

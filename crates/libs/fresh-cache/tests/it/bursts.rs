@@ -15,7 +15,7 @@ const OTHER_PAGE: u64 = 7;
 async fn a_burst_of_events_is_one_refresh_that_shows_the_last() {
     let mut replica = Replica::refreshing_read(RefreshScope::Read).await;
     for _ in 0..1_000 {
-        replica.change_carried(ACCOUNTS);
+        replica.change_with_fragment(ACCOUNTS);
     }
     replica.settle().await;
     let answer = replica.read().await;
@@ -46,7 +46,7 @@ async fn a_burst_during_a_refresh_is_one_more() {
 }
 
 #[tokio::test]
-async fn a_refresh_that_is_held_open_delays_neither_the_hearing_nor_another_page() {
+async fn a_refresh_that_is_held_open_delays_neither_the_feed_nor_another_page() {
     let mut replica = Replica::refreshing_read(RefreshScope::Resident).await;
     replica
         .cache
@@ -104,7 +104,7 @@ async fn events_beyond_the_limit_are_invalidations_and_counted() {
     });
     replica.read().await;
     for _ in 0..10 {
-        replica.change_carried(ACCOUNTS);
+        replica.change_with_fragment(ACCOUNTS);
     }
     assert_eq!(replica.cache.stats().refreshes_left_out.get(), 8);
     replica.settle().await;

@@ -112,7 +112,7 @@ async fn a_feed_that_comes_back_vouches_for_a_fragment_whose_source_is_still_dow
 }
 
 #[tokio::test]
-async fn a_feed_that_comes_back_during_a_request_that_fails_vouches_for_the_part() {
+async fn a_feed_that_comes_back_during_a_request_that_fails_vouches_for_the_fragment() {
     let mut replica = down_after_two_hours().await;
     replica.clock.advance(10 * SECOND);
     replica.sources.stop(ACCOUNTS, Step::Ask).hold();

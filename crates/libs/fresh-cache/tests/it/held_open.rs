@@ -18,7 +18,7 @@ enum Stage {
     BeforeTheRequest,
     DuringTheRequest,
     AfterTheAnswer,
-    AfterTheLanding,
+    AfterTheLoad,
 }
 
 const STAGES: [Stage; 6] = [
@@ -27,7 +27,7 @@ const STAGES: [Stage; 6] = [
     Stage::BeforeTheRequest,
     Stage::DuringTheRequest,
     Stage::AfterTheAnswer,
-    Stage::AfterTheLanding,
+    Stage::AfterTheLoad,
 ];
 
 /// When things happen in one run.
@@ -130,7 +130,7 @@ async fn run(schedule: Schedule) {
     }
     let first = first.await.unwrap();
     sources.unless_composed(); // a page that was found to be the same is not composed again
-    run.lock().unwrap().pass(Stage::AfterTheLanding);
+    run.lock().unwrap().pass(Stage::AfterTheLoad);
 
     let mut second = run
         .lock()

@@ -77,7 +77,7 @@ impl History {
             self.step();
             self.settle().await;
         }
-        self.come_to_rest().await;
+        self.end_the_faults().await;
         refreshing.abort();
     }
 
@@ -222,7 +222,7 @@ impl History {
     }
 
     /// The faults stop: within a moment, every page is a hit, and the latest (I5).
-    async fn come_to_rest(&mut self) {
+    async fn end_the_faults(&mut self) {
         // What had failed is asked again after a second.
         self.sources.clock.advance(Duration::from_secs(1));
         self.paused = false;

@@ -9,12 +9,12 @@ use futures::future::join_all;
 use crate::held_sources::Step;
 use crate::replica::{ACCOUNTS, METRICS, PAGE, Replica, TICK, asked_in_full, revision};
 
-const FIRST_FLIGHT: Outcome = Outcome::Forwarded {
+const LOADED: Outcome = Outcome::Forwarded {
     why: Forward::Miss,
     collapsed: false,
     stored: true,
 };
-const SHARED_FLIGHT: Outcome = Outcome::Forwarded {
+const COLLAPSED: Outcome = Outcome::Forwarded {
     why: Forward::Miss,
     collapsed: true,
     stored: true,
@@ -31,8 +31,8 @@ async fn a_thousand_readers_share_one_load() {
     stop.release();
 
     let answers = join_all(early.into_iter().chain(late)).await;
-    assert_eq!(answers[0].outcome, FIRST_FLIGHT);
-    assert!(answers[1..].iter().all(|answer| answer.outcome == SHARED_FLIGHT));
+    assert_eq!(answers[0].outcome, LOADED);
+    assert!(answers[1..].iter().all(|answer| answer.outcome == COLLAPSED));
     assert!(
         answers
             .iter()
@@ -82,10 +82,7 @@ async fn however_many_events_come_at_most_one_load_waits() {
     );
     assert_eq!(replica.cache.stats().loads.get(), 2);
     assert_eq!(
-        answers
-            .iter()
-            .filter(|answer| answer.outcome == FIRST_FLIGHT)
-            .count(),
+        answers.iter().filter(|answer| answer.outcome == LOADED).count(),
         1
     );
 }

@@ -30,7 +30,7 @@ async fn readers_that_go_away_cancel_nothing() {
 }
 
 #[tokio::test]
-async fn readers_that_boarded_and_went_away_cancel_nothing_either() {
+async fn readers_that_wait_for_the_next_load_and_go_away_cancel_nothing_either() {
     let mut replica = Replica::new();
     replica.sources.stop(ACCOUNTS, Step::Answer).hold();
     let first = replica.waiting(Consistency::MinimizeLatency).await;

@@ -27,7 +27,7 @@ impl Naive {
         self.pages.get_with(PAGE, fill).await
     }
 
-    async fn hear_event(&self) {
+    async fn receive_event(&self) {
         self.pages.invalidate(&PAGE).await;
     }
 }
@@ -47,7 +47,7 @@ async fn get_with_and_invalidate_keep_the_old_page_for_good() {
     sources.stop(ACCOUNTS, Step::Answer).arrived().await;
 
     sources.mutate(ACCOUNTS, PAGE);
-    naive.hear_event().await;
+    naive.receive_event().await;
     let mut after_the_event = Box::pin(naive.read());
     assert!(futures::poll!(&mut after_the_event).is_pending());
     sources.stop(ACCOUNTS, Step::Answer).release();

@@ -30,7 +30,7 @@ async fn a_page_that_was_read_is_composed_anew_before_anybody_asks() {
 async fn an_event_that_carries_the_answer_saves_the_request_too() {
     let mut replica = Replica::refreshing_read(RefreshScope::Read).await;
     replica.live(TICK);
-    replica.change_carried(ACCOUNTS);
+    replica.change_with_fragment(ACCOUNTS);
     replica.settle().await;
     replica.live(TICK);
     let answer = replica.read().await;
@@ -48,7 +48,7 @@ async fn what_an_event_carried_is_no_evidence_that_its_source_lives() {
     let mut replica = Replica::refreshing_read(RefreshScope::Read).await;
     replica.live(TICK);
     replica.clock.advance(TICK);
-    replica.change_carried(ACCOUNTS);
+    replica.change_with_fragment(ACCOUNTS);
     replica.settle().await;
     replica.clock.advance(Duration::from_millis(998));
     replica.writer.watermark(METRICS, replica.clock_now());
@@ -125,7 +125,7 @@ async fn an_event_creates_no_page_unless_it_is_told_to() {
         (RefreshScope::All, vec![asked_in_full(METRICS)]),
     ] {
         let mut replica = Replica::refreshing(of);
-        replica.change_carried(ACCOUNTS);
+        replica.change_with_fragment(ACCOUNTS);
         replica.settle().await;
         assert_eq!(replica.sources.take_requests(), requests, "{of:?}");
         let created = !requests.is_empty();
@@ -137,7 +137,7 @@ async fn an_event_creates_no_page_unless_it_is_told_to() {
 #[tokio::test]
 async fn an_answer_that_a_later_event_overtook_is_not_shown_as_the_latest() {
     let mut replica = Replica::refreshing_read(RefreshScope::Read).await;
-    replica.change_carried(ACCOUNTS);
+    replica.change_with_fragment(ACCOUNTS);
     replica.change(ACCOUNTS); // and this one's announcement was left out
     replica.settle().await;
     assert_eq!(
@@ -151,7 +151,7 @@ async fn an_answer_that_a_later_event_overtook_is_not_shown_as_the_latest() {
 #[tokio::test]
 async fn an_answer_carried_before_a_loss_is_not_shown_as_the_latest() {
     let mut replica = Replica::refreshing_read(RefreshScope::Read).await;
-    replica.change_carried(ACCOUNTS);
+    replica.change_with_fragment(ACCOUNTS);
     replica.sources.mutate(ACCOUNTS, PAGE);
     replica.writer.lost(ACCOUNTS); // its event
     replica.settle().await;
@@ -171,9 +171,9 @@ async fn an_older_answer_never_replaces_a_newer_one() {
     assert_eq!(revision(&replica.read().await, ACCOUNTS), Some(2));
 }
 
-/// Why a repeat must carry nothing: its position says that it is the latest word, and what it carries is not.
+/// Why a repeat must carry nothing: its position says that it is the latest event, and what it carries is not the latest.
 #[tokio::test]
-async fn what_a_repeat_carries_would_be_a_lie() {
+async fn what_a_repeat_carries_would_be_wrong() {
     for carrying in [true, false] {
         let mut replica = Replica::refreshing_read(RefreshScope::Read).await;
         replica.sources.mutate(ACCOUNTS, PAGE);
@@ -216,7 +216,7 @@ async fn what_a_stray_event_of_a_former_database_carries_is_not_shown_as_the_lat
 
 /// The feed lags behind the answers: what it still has to say of the former database is older than what is shown.
 #[tokio::test]
-async fn a_database_that_was_replaced_unheard_is_not_undone_by_the_events_of_the_former() {
+async fn a_database_that_was_replaced_before_the_feed_says_so_is_not_undone_by_the_events_of_the_former() {
     let mut replica = Replica::refreshing_read(RefreshScope::Read).await;
     replica.sources.mutate(ACCOUNTS, PAGE);
     let former = replica.event_fragment(ACCOUNTS); // its event is under way

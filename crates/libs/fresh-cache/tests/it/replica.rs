@@ -1,4 +1,4 @@
-//! A feed that the test speaks for, a clock that the test moves, and a cache over two sources in memory.
+//! A feed that the test writes, a clock that the test moves, and a cache over two sources in memory.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -134,7 +134,7 @@ impl Replica {
     }
 
     /// Changes the page's entity; the replica is told by an event that carries the source's new answer.
-    pub(crate) fn change_carried(&mut self, source: SourceId) {
+    pub(crate) fn change_with_fragment(&mut self, source: SourceId) {
         self.sources.mutate(source, PAGE);
         let position = self.writer.changed(source, &PAGE);
         self.announce(source, position, Some(self.event_fragment(source)));

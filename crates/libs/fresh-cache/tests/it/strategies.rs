@@ -28,7 +28,7 @@ async fn cost(strategy: Strategy) -> ([usize; 3], Option<u64>) {
     replica.read().await;
     let second = replica.sources.take_requests().len();
     replica.live(TICK);
-    replica.change_carried(ACCOUNTS);
+    replica.change_with_fragment(ACCOUNTS);
     replica.live(TICK);
     replica.settle().await;
     let shown = revision(&replica.read().await, ACCOUNTS);
@@ -65,11 +65,7 @@ async fn no_cache_shares_no_composition_either() {
     replica.sources.stop(ACCOUNTS, Step::Answer).hold();
     let readers = replica.many_waiting(3).await;
     assert_eq!(replica.sources.take_requests().len(), 6);
-    assert_eq!(
-        replica.cache.loads_in_flight(),
-        0,
-        "nobody can find it in the air"
-    );
+    assert_eq!(replica.cache.loads_in_flight(), 0, "nobody can join it");
     for _ in 0..3 {
         replica.sources.stop(ACCOUNTS, Step::Answer).release();
     }
@@ -207,7 +203,7 @@ async fn invalidation_costs_nothing_while_the_feed_lives_and_nothing_changes() {
         replica.live(SECOND);
         assert_eq!(replica.read().await.outcome, Outcome::Hit);
     }
-    replica.change_carried(ACCOUNTS);
+    replica.change_with_fragment(ACCOUNTS);
     replica.settle().await;
     assert!(
         replica.sources.take_requests().is_empty(),
@@ -228,7 +224,7 @@ async fn pre_populating_without_its_task_is_invalidation() {
     let mut replica = Replica::of(Strategy::Prepopulate);
     replica.read().await;
     replica.sources.take_requests();
-    replica.change_carried(ACCOUNTS);
+    replica.change_with_fragment(ACCOUNTS);
     assert_eq!(revision(&replica.read().await, ACCOUNTS), Some(2));
     assert_eq!(replica.sources.take_requests(), [asked_about(ACCOUNTS, 1)]);
 }

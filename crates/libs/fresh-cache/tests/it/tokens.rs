@@ -65,7 +65,7 @@ const OTHER_INCARNATION: Consistency<'static, u64> = Consistency::AtLeastAsFresh
 )]);
 
 /// A page whose accounts changed since it was composed, whose event the replica has not received.
-async fn unheard_change() -> Replica {
+async fn change_not_received() -> Replica {
     let replica = Replica::new();
     replica.read().await;
     replica.sources.mutate(ACCOUNTS, PAGE);
@@ -75,7 +75,7 @@ async fn unheard_change() -> Replica {
 
 #[tokio::test]
 async fn a_version_newer_than_the_page_costs_one_question_to_its_source_alone() {
-    let replica = unheard_change().await;
+    let replica = change_not_received().await;
     let answer = replica.reading(SECOND_REVISION).await;
     assert_eq!(
         (answer.outcome, revision(&answer, ACCOUNTS)),
@@ -90,7 +90,7 @@ async fn a_version_newer_than_the_page_costs_one_question_to_its_source_alone() 
 
 #[tokio::test]
 async fn a_version_that_the_page_reflects_costs_nothing() {
-    let replica = unheard_change().await;
+    let replica = change_not_received().await;
     replica.reading(SECOND_REVISION).await;
     replica.sources.take_requests();
     let answer = replica.reading(ALL_SEEN).await;
@@ -100,7 +100,7 @@ async fn a_version_that_the_page_reflects_costs_nothing() {
 
 #[tokio::test]
 async fn a_version_of_a_source_that_the_page_does_not_show_is_no_demand() {
-    let replica = unheard_change().await;
+    let replica = change_not_received().await;
     let answer = replica.reading(ELSEWHERE).await;
     assert_eq!(answer.outcome, Outcome::Hit);
     assert!(answer.behind.is_empty());
@@ -125,7 +125,7 @@ async fn who_knows_of_a_version_never_joins_a_load_that_began_before() {
 
 #[tokio::test]
 async fn two_readers_who_know_of_a_version_share_the_load_that_waits() {
-    let mut replica = unheard_change().await;
+    let mut replica = change_not_received().await;
     replica.writer.changed(METRICS, &PAGE);
     replica.sources.stop(METRICS, Step::Answer).hold();
     let first = replica.waiting(Consistency::MinimizeLatency).await;
@@ -147,7 +147,7 @@ async fn two_readers_who_know_of_a_version_share_the_load_that_waits() {
 
 #[tokio::test]
 async fn a_page_that_still_falls_short_is_given_and_says_so() {
-    let replica = unheard_change().await;
+    let replica = change_not_received().await;
     let answer = replica.reading(THIRD_REVISION).await;
     assert_eq!(
         (answer.outcome, revision(&answer, ACCOUNTS)),
@@ -163,7 +163,7 @@ async fn a_page_that_still_falls_short_is_given_and_says_so() {
 }
 
 #[tokio::test]
-async fn a_lie_costs_its_teller_a_question_and_changes_nothing_for_others() {
+async fn a_made_up_token_costs_a_question_and_changes_nothing_for_others() {
     let mut replica = Replica::new();
     replica.read().await;
     let applied = replica.feed.position();
@@ -182,7 +182,7 @@ async fn a_lie_costs_its_teller_a_question_and_changes_nothing_for_others() {
     assert_eq!(
         replica.feed.position(),
         applied,
-        "a client's word counts as an event"
+        "a client's token counts as an event"
     );
     replica.change(ACCOUNTS);
     let answer = replica.read().await;

@@ -1,4 +1,4 @@
-//! What a service rests on ends, and the service does not go on as if nothing were the matter.
+//! A task that a service depends on ends, and the service does not go on as if nothing were the matter.
 
 use std::error::Error as _;
 use std::future::{pending, ready};

@@ -1,4 +1,4 @@
-//! The canary before a real stack, before a page that lies, and before accounts that do not answer.
+//! The canary before a real stack, before a page with false dates, and before accounts that do not answer.
 #![expect(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
 
 mod false_page;

@@ -20,7 +20,7 @@ pub(crate) struct Served<'a> {
     pub(crate) composed_at: Option<Timestamp>,
     /// How long ago that was.
     pub(crate) age: Option<Duration>,
-    /// The revision of each part at hand: `accounts 3 · endpoints 9 · metrics 417`.
+    /// The revision of each fragment at hand: `accounts 3 · endpoints 9 · metrics 417`.
     pub(crate) revisions: Option<&'a Markup>,
     /// The trace of this answer.
     pub(crate) trace_id: Option<&'a str>,

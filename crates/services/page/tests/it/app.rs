@@ -43,17 +43,17 @@ impl TestApp {
 
     /// A page service that receives its feed over a real broker, and trusts them by now.
     pub(crate) async fn spawn_consumer() -> Self {
-        Self::spawn_hearing_with(&[]).await
+        Self::spawn_consumer_with(&[]).await
     }
 
-    pub(crate) async fn spawn_hearing_with(flags: &[&str]) -> Self {
+    pub(crate) async fn spawn_consumer_with(flags: &[&str]) -> Self {
         let (sources, nats) = Self::announcing_sources().await;
         let app = Self::spawn_between(sources, Some(nats), flags).await;
         app.until_trusting().await;
         app
     }
 
-    /// Sources that announce, and the broker between them and those who listen.
+    /// Sources that announce, and the broker between them and their consumers.
     pub(crate) async fn announcing_sources() -> ([FakeSource; 3], NatsServer) {
         let nats = NatsServer::start();
         let mut sources = Self::sources().await;

@@ -42,7 +42,7 @@ async fn assert_metrics_missing(app: &TestApp, reason: &str) {
 }
 
 #[tokio::test]
-async fn a_source_that_answers_in_a_wrong_way_costs_its_part() {
+async fn a_source_that_answers_in_a_wrong_way_costs_its_fragment() {
     let other_account = r#"{"account_id":2,"window":"24h","start":"2026-11-21T21:00:00.000Z",
         "end":"2026-11-22T21:00:00.000Z","bucket_seconds":1800,"endpoints":[]}"#;
     for (behaviour, reason) in [
@@ -62,7 +62,7 @@ async fn a_source_that_answers_in_a_wrong_way_costs_its_part() {
 }
 
 #[tokio::test]
-async fn a_source_that_is_too_slow_costs_its_part() {
+async fn a_source_that_is_too_slow_costs_its_fragment() {
     let app = TestApp::spawn_with(&["--metrics-deadline-ms=50"]).await;
     app.metrics.behave(Behaviour::Never);
     assert_metrics_missing(&app, "did not answer within 50 ms").await;
@@ -72,7 +72,7 @@ async fn a_source_that_is_too_slow_costs_its_part() {
 }
 
 #[tokio::test]
-async fn a_source_that_says_too_much_costs_its_part() {
+async fn a_source_that_says_too_much_costs_its_fragment() {
     let app = TestApp::spawn_with(&["--upstream-body-limit=4096"]).await;
     app.metrics
         .behave(Behaviour::Body(format!("\"{}\"", "x".repeat(4096))));
@@ -80,7 +80,7 @@ async fn a_source_that_says_too_much_costs_its_part() {
 }
 
 #[tokio::test]
-async fn a_source_that_is_not_there_costs_its_part() {
+async fn a_source_that_is_not_there_costs_its_fragment() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let nobody = format!("--metrics-url=http://{}", listener.local_addr().unwrap());
     drop(listener);

@@ -101,7 +101,7 @@ async fn a_reader_whose_wait_is_over_gets_the_last_known_fragment_marked_and_the
 
 #[tokio::test]
 async fn a_reader_who_says_nothing_waits_as_long_as_the_setting_says() {
-    let app = TestApp::spawn_hearing_with(&["--wait-ms=20"]).await;
+    let app = TestApp::spawn_consumer_with(&["--wait-ms=20"]).await;
     app.until_trusting().await;
     app.metrics.behave(Behaviour::Gated);
     let page = app.get_with("cache-control", "no-cache").await;

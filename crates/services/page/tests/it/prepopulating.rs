@@ -13,7 +13,7 @@ const UPDATED: &str = "account.updated";
 const ADDED: &str = "endpoint.added";
 
 async fn prepopulating() -> TestApp {
-    TestApp::spawn_hearing_with(&["--strategy=prepopulate"]).await
+    TestApp::spawn_consumer_with(&["--strategy=prepopulate"]).await
 }
 
 /// Reads account 1 until it has this name; whether the cache had it, and the page itself.

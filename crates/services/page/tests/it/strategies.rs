@@ -90,7 +90,7 @@ async fn without_a_cache_every_reader_waits_for_every_source() {
 
 #[tokio::test]
 async fn after_an_event_each_strategy_shows_what_it_promises() {
-    let app = TestApp::spawn_hearing_with(&["--allow-override"]).await;
+    let app = TestApp::spawn_consumer_with(&["--allow-override"]).await;
     for strategy in ["ttl", "versioned", "prepopulate"] {
         served(&app, strategy).await;
     }

@@ -70,7 +70,7 @@ async fn a_token_of_the_future_is_answered_and_the_answer_says_that_it_falls_sho
         asked + 1,
         "asked once, and then answered"
     );
-    // Clients may lie: nobody else is served any worse for it.
+    // Clients may make up tokens: nobody else is served any worse for it.
     assert_eq!(header(&app.get("/accounts/1").await, "cache-status"), "page; hit");
 }
 

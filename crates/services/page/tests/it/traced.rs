@@ -48,7 +48,7 @@ async fn the_sources_are_told_that_a_read_is_traced_even_if_nothing_is_recorded_
 #[tokio::test]
 async fn the_sources_are_told_that_the_write_behind_a_refresh_is_not_traced() {
     let trace = "2af7651916cd43dd8448eb211c80319c";
-    let app = TestApp::spawn_hearing_with(&["--strategy=prepopulate"]).await;
+    let app = TestApp::spawn_consumer_with(&["--strategy=prepopulate"]).await;
     app.get_as_json().await;
     let before = app.accounts.asked().len();
     let writer = std::collections::HashMap::from([

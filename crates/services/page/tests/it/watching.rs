@@ -17,7 +17,7 @@ async fn until_at_least(app: &TestApp, name: &str, labels: &[&str], least: f64) 
 #[tokio::test]
 async fn the_auditor_says_that_it_looks_and_when_it_last_did() {
     start_telemetry();
-    let app = TestApp::spawn_hearing_with(&["--audit-interval-ms=100"]).await;
+    let app = TestApp::spawn_consumer_with(&["--audit-interval-ms=100"]).await;
     let checks = "page_audit_checks_total";
     until_at_least(&app, checks, &["result=\"agrees\""], 3.0).await;
     // Replicas in one process tell it over each other.
@@ -26,7 +26,7 @@ async fn the_auditor_says_that_it_looks_and_when_it_last_did() {
 }
 
 #[tokio::test]
-async fn a_page_that_lies_is_found_and_mended() {
+async fn a_page_that_does_not_match_is_found_and_mended() {
     let app = audited().await;
     app.accounts
         .change(|account| account["name"] = json!("Fjord & Sons"));
@@ -34,7 +34,7 @@ async fn a_page_that_lies_is_found_and_mended() {
 }
 
 #[tokio::test]
-async fn a_page_that_lies_under_the_right_revision_is_found_and_mended_too() {
+async fn a_page_that_does_not_match_under_the_right_revision_is_found_and_mended_too() {
     let app = audited().await;
     app.accounts
         .change_without_revision(|account| account["name"] = json!("Fjord & Sons"));
@@ -44,7 +44,7 @@ async fn a_page_that_lies_under_the_right_revision_is_found_and_mended_too() {
 /// A replica with a page that it trusts, and looks at often.
 async fn audited() -> TestApp {
     start_telemetry();
-    let app = TestApp::spawn_hearing_with(&["--audit-interval-ms=100"]).await;
+    let app = TestApp::spawn_consumer_with(&["--audit-interval-ms=100"]).await;
     app.until_served_as("page; hit").await;
     app
 }
@@ -64,7 +64,7 @@ async fn until_mended(app: &TestApp) {
 
 #[tokio::test]
 async fn without_an_interval_nothing_is_audited() {
-    let app = TestApp::spawn_hearing_with(&["--audit-interval-ms=0"]).await;
+    let app = TestApp::spawn_consumer_with(&["--audit-interval-ms=0"]).await;
     let asked = app.asked();
     // A second is many of the intervals that are usual.
     let from = app.get("/accounts/1").await;
@@ -80,7 +80,7 @@ async fn without_an_interval_nothing_is_audited() {
 #[tokio::test]
 async fn what_the_caches_count_is_told() {
     start_telemetry();
-    let app = TestApp::spawn_hearing_with(&["--strategy=prepopulate", "--audit-interval-ms=0"]).await;
+    let app = TestApp::spawn_consumer_with(&["--strategy=prepopulate", "--audit-interval-ms=0"]).await;
     let token = format!(
         "accounts/1/{}=9-{}",
         crate::fake_source::INCARNATION,
@@ -162,7 +162,7 @@ async fn how_long_each_source_took_is_told_by_what_it_gave() {
 #[tokio::test]
 async fn how_old_the_word_of_an_answer_is_is_told_of_marked_ones_apart() {
     start_telemetry();
-    let app = TestApp::spawn_hearing_with(&["--strategy=invalidate"]).await;
+    let app = TestApp::spawn_consumer_with(&["--strategy=invalidate"]).await;
     let count = "page_answer_age_seconds_count";
     let [whole, degraded] = ["degraded=\"false\"", "degraded=\"true\""];
     app.until_served_as("page; hit").await;

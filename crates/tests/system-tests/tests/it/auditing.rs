@@ -42,7 +42,7 @@ async fn compose(stack: &Stack, id: u64) -> HashSet<String> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_page_that_lies_is_found_counted_logged_and_mended() {
+async fn a_page_that_does_not_match_is_found_counted_logged_and_mended() {
     let page_flags = ["--audit-interval-ms", "100"].map(str::to_owned).to_vec();
     let stack = Stack::start_with(Options {
         page_flags,

@@ -48,7 +48,7 @@ async fn a_date_from_before_is_not_told_again(sources_too: bool) {
     );
     let set = Instant::now();
     clock.set_right();
-    // Acknowledged, and never heard by the page: the broker is gone.
+    // Acknowledged, and never received by the page: the broker is gone.
     stack.nats.kill();
     stack.rename_account(account, "after").await;
     let renamed = Timestamp::now();

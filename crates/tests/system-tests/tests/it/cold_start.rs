@@ -24,9 +24,11 @@ async fn until_shown(stack: &Stack, replica: usize, id: u64) -> Page {
     .await
 }
 
-fn sources(parts: &Value) -> Vec<&str> {
-    let parts = parts.as_array().unwrap().iter();
-    parts.map(|part| part["source"].as_str().unwrap()).collect()
+fn sources(fragments: &Value) -> Vec<&str> {
+    let fragments = fragments.as_array().unwrap().iter();
+    fragments
+        .map(|fragment| fragment["source"].as_str().unwrap())
+        .collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -43,7 +45,7 @@ async fn a_replica_that_starts_while_every_source_is_down_is_warm_marked_and_dat
     ];
     stack.delete_account(gone).await;
     stack.rename_account(id, "after").await;
-    // Once the first replica has heard all of it, it is on the stream.
+    // Once the first replica has applied all of it, it is on the stream.
     stack.until_applied(0, Source::Accounts, before[0] + 1).await;
     stack.until_applied(0, Source::Endpoints, before[1]).await;
     let whole = stack.cached_page(0, id).await;

@@ -124,9 +124,9 @@ async fn every_message_that_the_services_publish_is_as_described() {
 
     let contract = AsyncApi::read();
     let mut missing = contract.types();
-    let mut heard = stream(&stack).await;
+    let mut messages = stream(&stack).await;
     while !missing.is_empty() {
-        let message = timeout(Duration::from_secs(20), heard.next()).await;
+        let message = timeout(Duration::from_secs(20), messages.next()).await;
         let message = message
             .unwrap_or_else(|_| panic!("never published: {missing:?}"))
             .unwrap();

@@ -229,7 +229,7 @@ async fn every_span_keeps_the_conventions() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_message_has_one_id_for_who_sends_it_and_who_hears_it() {
+async fn a_message_has_one_id_at_its_producer_and_its_consumer() {
     let (mut stack, sink) = traced_stack(1).await;
     let traces = do_everything(&mut stack).await;
     let spans = spans(&sink, &traces).await;

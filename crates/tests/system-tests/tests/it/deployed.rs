@@ -39,7 +39,7 @@ async fn with_the_users_of_docker_compose_everything_that_the_services_ask_of_th
     stack.until_trusted(&stack.pages[late]).await;
     assert_eq!(stack.page(late, id).await.body["account"]["name"], "after");
 
-    // The other sources hear of deletions by durable consumers.
+    // The other sources receive deletions by durable consumers.
     stack.delete_account(id).await;
     let answers = [
         (

@@ -1,11 +1,11 @@
-//! Parts that are killed, and what is lost then: nothing.
+//! Processes that are killed, and what is lost then: nothing.
 
 use std::time::Duration;
 
 use serde_json::Value;
 use stack::{Page, Source, Stack};
 
-/// Reads until the page has this name. For after an outage: how long it takes to hear again is not promised here.
+/// Reads until the page has this name. For after an outage: how long it takes to receive events again is not promised here.
 async fn until_named(stack: &Stack, id: u64, name: &str) -> Page {
     test_support::eventually(Duration::from_secs(30), async || {
         let page = stack.page(0, id).await;
@@ -88,7 +88,7 @@ async fn a_broker_that_lost_its_store_costs_no_mutation() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_source_that_is_down_costs_its_part_of_the_page_and_never_the_page() {
+async fn a_source_that_is_down_costs_its_fragment_and_never_the_page() {
     let mut stack = Stack::start().await;
     let id = stack.create_account("a").await;
     stack.sources[Source::Metrics].kill().await;

@@ -87,7 +87,7 @@ async fn real_histories_leave_every_page_true_and_cost_few_renders() {
     replay.check_taken(&recording);
     replay.truth.check(&seen);
     for account in replay.accounts() {
-        check_at_rest(&stack, &replay, account).await;
+        check_converged(&stack, &replay, account).await;
     }
     assert!(
         work.refreshes <= work.reads + pages,
@@ -108,7 +108,7 @@ fn every() -> usize {
 }
 
 /// When every event is applied, each cached page equals one composed for this read, and nothing that was removed is shown.
-async fn check_at_rest(stack: &Stack, replay: &Replay<'_>, account: u64) {
+async fn check_converged(stack: &Stack, replay: &Replay<'_>, account: u64) {
     for window in WINDOWS {
         // A bucket may end between the two reads; hardly twice.
         let page = test_support::eventually(LONG, async || {

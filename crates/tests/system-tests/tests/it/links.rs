@@ -1,4 +1,4 @@
-//! The faults that the tests inject between parts: each must be what it says.
+//! The faults that the tests inject between processes: each must be what it says.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -189,16 +189,16 @@ async fn a_client_of_the_broker_finds_no_way_around_a_link() {
     client.flush().await.unwrap();
     link.black_hole();
     client.publish("word", "a".into()).await.unwrap();
-    let heard = timeout(Duration::from_millis(300), subscription.next()).await;
-    assert!(heard.is_err(), "nothing passes: {heard:?}");
+    let received = timeout(Duration::from_millis(300), subscription.next()).await;
+    assert!(received.is_err(), "nothing passes: {received:?}");
     assert_eq!(
         client.connection_state(),
         State::Connected,
         "nobody is told of a black hole"
     );
     link.open();
-    let heard = timeout(AT_MOST, subscription.next()).await.expect("it resumes");
-    assert_eq!(heard.unwrap().payload, "a");
+    let received = timeout(AT_MOST, subscription.next()).await.expect("it resumes");
+    assert_eq!(received.unwrap().payload, "a");
 }
 
 async fn until_state(client: &async_nats::Client, wanted: State) {

@@ -1,4 +1,4 @@
-//! What a stream lost before endpoints and metrics heard it: accounts tells it again.
+//! What a stream lost before endpoints and metrics received it: accounts publishes it again.
 
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ async fn endpoints_of(stack: &Stack, id: u64) -> Value {
     reqwest::get(url).await.unwrap().json().await.unwrap()
 }
 
-/// The page shows all its parts, and this many endpoints.
+/// The page shows all its fragments, and this many endpoints.
 async fn until_whole(stack: &Stack, id: u64, endpoints: usize) {
     eventually(LONG, async || {
         let page = stack.page(0, id).await;
@@ -35,7 +35,7 @@ async fn until_whole(stack: &Stack, id: u64, endpoints: usize) {
     .await;
 }
 
-/// The stream is gone, and with it what endpoints and metrics have not heard.
+/// The stream is gone, and with it what endpoints and metrics have not received.
 async fn lose_the_stream(stack: &mut Stack) {
     stack.nats.kill();
     stack.nats.wipe();

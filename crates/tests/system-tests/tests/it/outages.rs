@@ -1,4 +1,4 @@
-//! Brokers that cannot be used: what the log and `/readyz` of each service say meanwhile, and that all services hear and
+//! Brokers that cannot be used: what the log and `/readyz` of each service say meanwhile, and that all services receive and
 //! publish again once the broker is as before.
 
 use std::collections::HashSet;
@@ -44,7 +44,7 @@ impl Observed {
         sources.values().chain(&pages[..1])
     }
 
-    /// A write becomes a page from the cache: it was published, and heard.
+    /// A write becomes a page from the cache: it was published, and applied.
     async fn until_fresh(&self, name: &str) {
         self.stack.until_trusted(&self.stack.pages[0]).await;
         self.stack.rename_account(self.account, name).await;
@@ -61,8 +61,8 @@ impl Observed {
         .await;
     }
 
-    /// The services hear one another, too: what a deleted account had goes with it.
-    async fn until_a_deletion_is_heard(&self) {
+    /// The other services apply the accounts' events, too: what a deleted account had goes with it.
+    async fn until_a_deletion_is_applied(&self) {
         let account = self.stack.create_account("deleted").await;
         self.stack.add_endpoint(account, "its", "https://a.test/").await;
         self.stack.delete_account(account).await;
@@ -128,7 +128,7 @@ impl Observed {
         let complaints = self.complaints_since(&mark);
         self.stack.nats.restart_set(NatsServer::JETSTREAM);
         self.until_fresh("in service again").await;
-        self.until_a_deletion_is_heard().await;
+        self.until_a_deletion_is_applied().await;
         self.until_all_say("the broker is connected\n").await;
         assert_brief(&complaints);
     }
@@ -256,7 +256,7 @@ async fn whoever_listens_in_the_place_of_the_broker_is_survived() {
         drop(odd);
         observed.stack.nats.restart();
         observed.until_fresh(name).await;
-        observed.until_a_deletion_is_heard().await;
+        observed.until_a_deletion_is_applied().await;
         for service in complaints {
             assert!(service.len() <= LINES, "{name}: {service:#?}");
         }

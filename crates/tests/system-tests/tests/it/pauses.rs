@@ -69,14 +69,14 @@ async fn a_paused_broker_answers_once_it_goes_on_and_ends_while_paused() {
     client.flush().await.unwrap();
     nats.pause();
     client.publish("word", "a".into()).await.unwrap();
-    let heard = futures::StreamExt::next(&mut subscription);
-    tokio::pin!(heard);
+    let received = futures::StreamExt::next(&mut subscription);
+    tokio::pin!(received);
     assert!(
-        timeout(A_WHILE, &mut heard).await.is_err(),
+        timeout(A_WHILE, &mut received).await.is_err(),
         "it passed a message on while it was paused"
     );
     nats.resume();
-    assert_eq!(heard.await.unwrap().payload, "a");
+    assert_eq!(received.await.unwrap().payload, "a");
     nats.pause();
     nats.restart();
     nats.pause();

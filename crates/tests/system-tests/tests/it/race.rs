@@ -51,7 +51,7 @@ async fn a_fill_whose_request_is_held_while_the_event_passes_is_checked_before_i
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_reader_who_comes_after_the_event_does_not_get_the_old_flight() {
+async fn a_reader_who_comes_after_the_event_does_not_join_the_old_load() {
     let stack = Stack::start().await;
     let id = stack.create_account("old").await;
     stack.gate.hold_answers();

@@ -161,7 +161,7 @@ async fn a_source_that_answers_500_is_asked_once_per_page_and_second_with_and_wi
     stack
         .until_applied(0, Source::Accounts, applied + PAGES - 1)
         .await;
-    for feed in ["heard", "lost"] {
+    for feed in ["received", "lost"] {
         if feed == "lost" {
             stack.nats.kill();
             stack.until_distrusted(&stack.pages[0]).await;

@@ -27,12 +27,12 @@ async fn assert_ended_with(process: &mut Process, task: &str) {
 async fn a_replica_whose_feed_panics_ends_and_says_so() {
     let mut stack = Stack::start().await;
     let id = stack.create_account("before").await;
-    let replica = stack.add_page(&[("--fail-point", "hear".to_owned())]).await;
+    let replica = stack.add_page(&[("--fail-point", "apply".to_owned())]).await;
     stack.until_trusted(&stack.pages[replica]).await;
     assert_eq!(stack.page(replica, id).await.status, 200);
     stack.rename_account(id, "after").await;
     assert_ended_with(&mut stack.pages[replica], "the feed").await;
-    assert!(stack.pages[0].is_alive(), "the other replica heard the same");
+    assert!(stack.pages[0].is_alive(), "the other replica received the same");
 }
 
 #[tokio::test(flavor = "multi_thread")]

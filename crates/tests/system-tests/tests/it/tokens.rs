@@ -19,7 +19,7 @@ async fn page_after(stack: &Stack, replica: usize, id: u64, token: &str) -> Page
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_token_of_a_write_shows_it_at_a_replica_that_has_not_heard_of_it() {
+async fn the_token_of_a_write_shows_it_at_a_replica_that_has_not_received_its_event() {
     let stack = two_replicas().await;
     let id = stack.create_account("0").await;
     let mut others_were_behind = 0;
@@ -38,14 +38,17 @@ async fn the_token_of_a_write_shows_it_at_a_replica_that_has_not_heard_of_it() {
         stack.links[1].open();
     }
     // Else the token had nothing to do.
-    assert!(others_were_behind > 0, "the replica heard through a held link");
+    assert!(
+        others_were_behind > 0,
+        "the replica received events through a held link"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_token_of_a_page_keeps_its_reader_from_going_back_at_another_replica() {
     let stack = two_replicas().await;
     let id = stack.create_account("0").await;
-    // The second replica hears everything a third of a second late: trusted, and behind.
+    // The second replica receives everything a third of a second late: trusted, and behind.
     stack.links[1].slow(Duration::from_millis(300));
     let (mut shown, mut token, mut others_went_back) = (0, String::new(), 0);
     for round in 1..=20 {

@@ -127,7 +127,7 @@ async fn a_page_its_three_requests_and_their_queries_are_one_trace() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_reader_who_waits_for_the_flight_of_another_points_to_its_trace() {
+async fn a_reader_who_joins_the_load_of_another_points_to_its_trace() {
     let (stack, sink) = traced_stack(1).await;
     let id = stack.create_account("a").await;
     // An event during the load would give the second reader a load of its own.

@@ -27,7 +27,7 @@ pub(super) struct Answer {
     pub(super) account: u64,
     window: Window,
     pub(super) fresh_as_of: Timestamp,
-    /// Whether a part was missing or stale, and said so.
+    /// Whether a fragment was missing or stale, and said so.
     pub(super) marked: bool,
     /// The revision of the list, and the ids on it.
     pub(super) endpoints: (u64, Vec<u64>),
@@ -88,7 +88,7 @@ async fn read(url: String, mut orders: mpsc::UnboundedReceiver<(u64, Window)>) -
         let fresh_as_of = fresh_as_of.parse().unwrap();
         let page: Value = answer.json().await.unwrap();
         let marked = page["missing"] != json!([]) || page["stale"] != json!([]);
-        // A part that is missing shows nothing that could be wrong.
+        // A fragment that is missing shows nothing that could be wrong.
         if page["missing"] == json!([]) {
             answers.push(Answer {
                 account,

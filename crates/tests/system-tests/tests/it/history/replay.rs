@@ -191,7 +191,7 @@ impl<'a> Replay<'a> {
             .acknowledge(METRICS, account.id, now, revision(&answer));
     }
 
-    /// Waits until the page service has heard everything.
+    /// Waits until the page service has applied everything.
     pub(super) async fn until_applied(&self) {
         self.until_applied_everywhere(Source::Endpoints, self.tally.edits - self.tally.edits_of_nothing)
             .await;
