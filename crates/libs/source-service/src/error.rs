@@ -25,6 +25,18 @@ pub(crate) fn another_publisher() -> Problem {
     )
 }
 
+/// Tells a client which fields are invalid, and what each of them must be.
+pub fn invalid_fields(fields: impl IntoIterator<Item = (impl Into<String>, &'static str)>) -> Problem {
+    let problem = Problem::new(
+        StatusCode::UNPROCESSABLE_ENTITY,
+        "invalid-fields",
+        "Some fields are invalid",
+    );
+    fields
+        .into_iter()
+        .fold(problem, |problem, (field, must)| problem.with_field(field, must))
+}
+
 /// Tells a client why the database did not do it. A path or an errno is for the log alone.
 ///
 /// Nothing was done, except where the disk failed: then nobody knows, and it is our error. A full disk is 507 (RFC 4918, section

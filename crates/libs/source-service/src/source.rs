@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use crate::answer::AnswerHeaders;
 use crate::config::SourceConfig;
 use crate::error::{RunError, another_publisher};
+use crate::follow::{EntityEventTypes, Follower, follow};
 
 /// A source that runs: its database is open, and its relay publishes what the database announces.
 #[derive(Debug)]
@@ -81,15 +82,13 @@ impl Source {
         AnswerHeaders::new(self.name, self.publishing.clone(), latency)
     }
 
-    /// A subscription to the changes of another source.
-    pub fn subscription(&self, other: &'static str) -> Subscription {
+    /// Applies the events of another source's entities, as `follower` says, until the source is stopped.
+    pub fn follow(&mut self, other: &'static str, types: EntityEventTypes, follower: impl Follower) {
         let (broker, database) = (self.broker.clone(), self.database());
-        Subscription::new(broker, database, self.publishing.clone(), self.name, other)
-    }
-
-    /// The tasks beside the routes, to add the service's own.
-    pub fn background(&mut self) -> &mut Background {
-        &mut self.background
+        let subscription = Subscription::new(broker, database, self.publishing.clone(), self.name, other);
+        let following = follow(subscription, types, follower, self.background.stop());
+        self.background
+            .spawn("the consumer of another source's events", following);
     }
 
     /// Serves the routes until stopped. Changes are refused while another instance publishes from another database.

@@ -4,7 +4,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use event_bus::Version;
 use http_edge::Problem;
-use source_service::database_problem;
+use source_service::{database_problem, invalid_fields};
 
 use crate::answer::etag;
 use crate::endpoint::Invalid;
@@ -54,14 +54,7 @@ impl Error {
         let problem = Problem::new;
         match self {
             Self::InvalidFields(fields) => {
-                let problem = problem(
-                    StatusCode::UNPROCESSABLE_ENTITY,
-                    "invalid-fields",
-                    "Some fields are invalid",
-                );
-                fields.into_iter().fold(problem, |problem, (field, invalid)| {
-                    problem.with_field(field, invalid.0)
-                })
+                invalid_fields(fields.into_iter().map(|(field, invalid)| (field, invalid.0)))
             }
             Self::NoSuchEndpoint(_) => problem(
                 StatusCode::NOT_FOUND,

@@ -1,10 +1,10 @@
-//! What this service announces. Subjects are `events.endpoints.<account id>`.
+//! What this service announces, on `events.endpoints.<account id>`, and what it consumes.
 
 use event_bus::Version;
 use event_bus::outbox::Announcement;
 use serde_json::json;
 use serde_json::value::to_raw_value;
-use source_service::event_type;
+use source_service::{EntityEventTypes, event_type};
 
 use crate::answer::{EndpointListAnswer, FORM};
 use crate::endpoint::{AccountId, EndpointId, EndpointList};
@@ -18,6 +18,12 @@ pub(crate) const CLAIM: &str = event_type!("endpoints.claim");
 
 /// The source whose events this service consumes.
 pub(crate) const ACCOUNTS: &str = "accounts";
+/// The types of its events.
+pub(crate) const ACCOUNT: EntityEventTypes = EntityEventTypes {
+    created: event_type!("account.created"),
+    updated: event_type!("account.updated"),
+    deleted: event_type!("account.deleted"),
+};
 
 const ADDED: &str = event_type!("endpoint.added");
 const CHANGED: &str = event_type!("endpoint.changed");

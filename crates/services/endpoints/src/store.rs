@@ -10,6 +10,7 @@ use event_bus::{Nonce, Place, Version};
 use group_commit::Database;
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use source_service::Follower;
 use tracing::instrument;
 
 use crate::endpoint::{
@@ -118,19 +119,21 @@ impl Store {
     ) -> Result<Version, Error> {
         self.database.write(move |c| remove(c, account, id, wanted)).await
     }
+}
 
-    /// Takes note that what the accounts service published up to this place is past.
+impl Follower for Store {
+    type Error = Error;
+
     #[instrument(skip_all)]
-    pub(crate) async fn begin(&self, place: Place) -> Result<(), Error> {
+    async fn begin(&self, place: Place) -> Result<(), Error> {
         Ok(ACCOUNTS.begin(&self.database, &self.past, place).await?)
     }
 
-    /// Applies an event of the accounts service. A repeat does nothing.
     #[instrument(skip_all)]
-    pub(crate) async fn apply(&self, account: AccountId, event: EntityEvent) -> Result<(), Error> {
+    async fn apply(&self, account: i64, event: EntityEvent) -> Result<(), Error> {
         self.past.pass(event.place);
         self.database
-            .write(move |c| accounts::apply(c, account, &event))
+            .write(move |c| accounts::apply(c, AccountId(account), &event))
             .await
     }
 }

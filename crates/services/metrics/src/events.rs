@@ -5,7 +5,7 @@
 use event_bus::Version;
 use event_bus::outbox::Announcement;
 use serde_json::json;
-use source_service::event_type;
+use source_service::{EntityEventTypes, event_type};
 
 use crate::sample::AccountId;
 
@@ -19,9 +19,11 @@ pub(crate) const CLAIM: &str = event_type!("metrics.claim");
 /// The source whose events this service consumes.
 pub(crate) const ACCOUNTS: &str = "accounts";
 /// The types of its events.
-pub(crate) const ACCOUNT_CREATED: &str = event_type!("account.created");
-pub(crate) const ACCOUNT_UPDATED: &str = event_type!("account.updated");
-pub(crate) const ACCOUNT_DELETED: &str = event_type!("account.deleted");
+pub(crate) const ACCOUNT: EntityEventTypes = EntityEventTypes {
+    created: event_type!("account.created"),
+    updated: event_type!("account.updated"),
+    deleted: event_type!("account.deleted"),
+};
 
 const RECORDED: &str = event_type!("samples.recorded");
 const DELETED: &str = event_type!("metrics.deleted");

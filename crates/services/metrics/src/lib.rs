@@ -2,7 +2,6 @@
 
 mod answer;
 mod config;
-mod consumer;
 mod error;
 mod events;
 mod histogram;
@@ -32,15 +31,12 @@ use crate::store::Store;
 const BODY_LIMIT: usize = 256 * 1024;
 
 /// Wires the service and runs it until `stop`: the source (its database, and the relay that publishes its outbox), the
-/// store, the consumer of the accounts' events, the routes.
+/// store, which follows the events of accounts, the routes.
 pub async fn run(config: Config, listener: TcpListener, stop: CancellationToken) -> Result<(), RunError> {
     let relay = RelayOptions::new(events::SOURCE, events::WATERMARK, events::CLAIM);
     let mut source = Source::open(&config.database, store::MIGRATIONS, relay, config.source, &stop).await?;
     let store = Store::new(source.database()).await?;
-    let accounts = source.subscription(events::ACCOUNTS);
-    let background = source.background();
-    let consumer = consumer::run(accounts, store.clone(), background.stop());
-    background.spawn("the consumer of the accounts' events", consumer);
+    source.follow(events::ACCOUNTS, events::ACCOUNT, store.clone());
     let service = Service {
         store,
         headers: source.answer_headers(),

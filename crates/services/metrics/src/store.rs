@@ -16,6 +16,7 @@ use event_bus::outbox;
 use event_bus::{Nonce, Place, Version};
 use group_commit::Database;
 use rusqlite::Connection;
+use source_service::Follower;
 use tokio::sync::Semaphore;
 use tracing::instrument;
 
@@ -112,21 +113,24 @@ impl Store {
             })
             .await
     }
+}
 
-    /// Takes note that what the accounts service published up to this place is past.
+impl Follower for Store {
+    type Error = Error;
+
     #[instrument(skip_all)]
-    pub(crate) async fn begin(&self, place: Place) -> Result<(), Error> {
+    async fn begin(&self, place: Place) -> Result<(), Error> {
         Ok(ACCOUNTS.begin(&self.database, &self.past, place).await?)
     }
 
-    /// Applies an event of the accounts service. What that deletes is gone at once for its readers, and in bounded steps on
+    /// What that deletes is gone at once for its readers, and in bounded steps on
     /// disk.
     ///
     /// May be repeated: it announces once, and goes on deleting where a crash left off.
     #[instrument(skip_all)]
-    pub(crate) async fn apply(&self, account: AccountId, event: EntityEvent) -> Result<(), Error> {
+    async fn apply(&self, account: i64, event: EntityEvent) -> Result<(), Error> {
         self.past.pass(event.place);
-        let step = move |c: &Connection| accounts::apply(c, account, &event);
+        let step = move |c: &Connection| accounts::apply(c, AccountId(account), &event);
         while self.database.write(step).await? {}
         Ok(())
     }

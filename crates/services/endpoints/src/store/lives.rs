@@ -7,6 +7,7 @@ use event_bus::lives::EntityEvent;
 use event_bus::{Nonce, Place};
 use group_commit::Database;
 use rusqlite::Connection;
+use source_service::Follower;
 use source_tests::histories;
 
 use super::{MIGRATIONS, Store};
@@ -21,11 +22,11 @@ impl histories::Store for Store {
     }
 
     async fn begin(&self, end: Place) {
-        Self::begin(self, end).await.unwrap();
+        Follower::begin(self, end).await.unwrap();
     }
 
     async fn apply(&self, event: EntityEvent) {
-        Self::apply(self, ACCOUNT, event).await.unwrap();
+        Follower::apply(self, ACCOUNT.0, event).await.unwrap();
     }
 
     async fn write(&self, life: u64) -> bool {

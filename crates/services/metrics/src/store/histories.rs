@@ -5,6 +5,7 @@ use event_bus::{Incarnation, Nonce, Place};
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 use rusqlite::Connection;
+use source_service::Follower as _;
 use tempfile::TempDir;
 
 use super::{MIGRATIONS, Store, histograms, samples};
@@ -119,7 +120,7 @@ impl Scene {
                 }
             }
             Step::Begin(end) => self.store.begin(end).await.unwrap(),
-            Step::Apply(account, event) => self.store.apply(account, event).await.unwrap(),
+            Step::Apply(account, event) => self.store.apply(account.0, event).await.unwrap(),
             Step::Reopen { unpacked } => {
                 if unpacked {
                     self.write(unpack).await;

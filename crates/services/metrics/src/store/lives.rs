@@ -8,6 +8,7 @@ use event_bus::{Nonce, Place};
 use group_commit::Database;
 use jiff::Timestamp;
 use rusqlite::Connection;
+use source_service::Follower;
 use source_tests::histories;
 
 use super::{MIGRATIONS, Store};
@@ -27,11 +28,11 @@ impl histories::Store for Store {
     }
 
     async fn begin(&self, end: Place) {
-        Self::begin(self, end).await.unwrap();
+        Follower::begin(self, end).await.unwrap();
     }
 
     async fn apply(&self, event: EntityEvent) {
-        Self::apply(self, ACCOUNT, event).await.unwrap();
+        Follower::apply(self, ACCOUNT.0, event).await.unwrap();
     }
 
     /// A sample of the endpoint whose id is the life.
