@@ -23,6 +23,8 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 pub trait Service: Deref<Target = Instance> + Sized {
     /// Its name on the bus.
     const NAME: &str;
+    /// The version of the layout of what pages read.
+    const FORM: u32;
 
     /// Its settings.
     type Config: Parser;
@@ -54,6 +56,7 @@ macro_rules! service {
 
         impl $crate::Service for $service {
             const NAME: &str = stringify!($source);
+            const FORM: u32 = $source::FORM;
 
             type Config = $source::Config;
 
@@ -268,7 +271,13 @@ pub fn revision(response: &Response) -> u64 {
 pub fn version(etag: &str) -> (String, u64, String) {
     let mut words = etag.trim_matches('"').split('-').map(str::to_owned);
     let mut next = || words.next().expect("an ETag names a version");
-    let (incarnation, revision, nonce, form) = (next(), next(), next(), next());
-    assert_eq!(form, "v1");
+    let (incarnation, revision, nonce) = (next(), next(), next());
     (incarnation, revision.parse().unwrap(), nonce)
+}
+
+/// The version of the layout that an `ETag` names.
+pub(crate) fn form(etag: &str) -> u32 {
+    let word = etag.trim_matches('"').split('-').nth(3);
+    let form = word.and_then(|word| word.strip_prefix('v'));
+    form.expect("an ETag names a form").parse().unwrap()
 }

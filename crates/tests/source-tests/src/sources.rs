@@ -6,6 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use reqwest::{Method, Response};
 use serde_json::Value;
 
+use crate::running::form;
 use crate::{Running, Service, header};
 
 /// A source, by one thing that can be created, read and changed.
@@ -131,7 +132,10 @@ async fn send<S: Source>(
 
 /// The entity tag that a change can name now.
 pub(crate) async fn etag<S: Source>(app: &Running<S>) -> String {
-    S::written_tag(header(&app.get(S::READS[0]).await, "etag"))
+    let answer = app.get(S::READS[0]).await;
+    let read = header(&answer, "etag");
+    assert_eq!(form(read), S::FORM);
+    S::written_tag(read)
 }
 
 /// Fails unless what was acknowledged survives a restart, and unless a renewed incarnation has other versions.

@@ -32,7 +32,7 @@ async fn each_change_is_published_with_the_account_as_it_then_is() {
 
     let changed = &received[1];
     assert_eq!(changed.subject, "events.accounts.1");
-    let expected = json!({ "account_id": 1, "life": life, "form": 1, "fragment": current });
+    let expected = json!({ "account_id": 1, "life": life, "form": accounts::FORM, "fragment": current });
     assert_eq!(changed.data, expected);
     let nonce = changed.attribute("ce-nonce");
     let id = format!("accounts:{incarnation}:2:{nonce}");

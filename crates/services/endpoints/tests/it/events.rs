@@ -34,7 +34,7 @@ async fn each_change_is_published_with_the_list_as_it_then_is() {
     assert_eq!(changed.subject, "events.endpoints.7");
     assert_eq!(
         changed.data,
-        json!({ "account_id": 7, "endpoint_id": id, "form": 1, "fragment": current })
+        json!({ "account_id": 7, "endpoint_id": id, "form": endpoints::FORM, "fragment": current })
     );
     let message_id = format!("endpoints:{incarnation}:2:{}", changed.attribute("ce-nonce"));
     let expected = [
@@ -54,7 +54,7 @@ async fn each_change_is_published_with_the_list_as_it_then_is() {
     let empty = json!({ "account_id": 7, "revision": 3, "endpoints": [] });
     assert_eq!(
         received[2].data,
-        json!({ "account_id": 7, "endpoint_id": id, "form": 1, "fragment": empty })
+        json!({ "account_id": 7, "endpoint_id": id, "form": endpoints::FORM, "fragment": empty })
     );
 }
 
