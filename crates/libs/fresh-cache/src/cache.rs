@@ -68,8 +68,8 @@ impl<L: Loader> FreshCache<L> {
 
     /// Answers with a page, and with the moment up to which it is complete.
     ///
-    /// Must be called on a tokio runtime. A load runs there as a task of its own, in the reader's tracing span or
-    /// [without a trace](telemetry::TaskContext) as the reader, and goes on if the reader goes away. The span of a reader who
+    /// Must be called on a tokio runtime. A load runs there as a task of its own, in the `tracing` span of its reader (and with what
+    /// [`CacheOptions::capture`] takes along), and goes on if the reader goes away. The span of a reader who
     /// joins another reader's load follows from the span that the load runs in, which `tracing-opentelemetry` makes a link of.
     ///
     /// ```

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use telemetry::TaskContext;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tracing::Span;
@@ -172,15 +171,13 @@ impl<L: Loader> FreshCache<L> {
     }
 }
 
-/// Links the reader's trace to the load that the reader waits for. Takes the context by value and drops it, so that the load's
-/// span does not stay open while the reader waits.
-fn link_to(load: TaskContext) {
+/// Links the reader's trace to the load that the reader waits for. Takes the span by value and drops it, so that it does not stay
+/// open while the reader waits.
+fn link_to(load: Span) {
     let reader = Span::current();
     // Never to itself: of two reads in one span, one may join the other's load.
-    if let Some(span) = load.span()
-        && reader.id() != span.id()
-    {
-        reader.follows_from(span);
+    if reader.id() != load.id() {
+        reader.follows_from(&load);
     }
     drop(load);
 }

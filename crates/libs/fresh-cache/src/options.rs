@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::strategy::Strategy;
+use crate::task_context::TaskScope;
 
 /// How a [`FreshCache`](crate::FreshCache) is made.
 ///
@@ -29,6 +30,10 @@ pub struct CacheOptions {
     pub remembered_bytes: u64,
     /// The bounds of pre-populating.
     pub refresh: RefreshOptions,
+    /// What a load takes along from the thread of those who asked for it, beside their `tracing` span: the ids of a request, or
+    /// the trace context of another library. It is called on the reader's thread, and on the thread that
+    /// [announces](crate::FreshCache::announce) an event; each step of the load then runs inside what it returned.
+    pub capture: fn() -> Option<TaskScope>,
 }
 
 impl Default for CacheOptions {
@@ -41,6 +46,7 @@ impl Default for CacheOptions {
             retry_after: Duration::from_secs(1),
             remembered_bytes: 16 * 1024 * 1024,
             refresh: RefreshOptions::default(),
+            capture: || None,
         }
     }
 }

@@ -10,7 +10,6 @@ pub(crate) mod queue;
 use std::panic::AssertUnwindSafe;
 
 use futures::FutureExt as _;
-use telemetry::TaskContext;
 use tokio::task::JoinSet;
 
 use self::queue::{Announcement, DueRefresh, LatestEvent, PageQueue};
@@ -20,6 +19,7 @@ use crate::load::plan::LoadRequest;
 use crate::loader::Loader;
 use crate::options::RefreshScope;
 use crate::shared::Shared;
+use crate::task_context::TaskContext;
 
 impl<L: Loader> FreshCache<L> {
     /// Takes an event that was applied, so that its pages are composed again. Never waits: call it in the task
@@ -54,7 +54,7 @@ impl<L: Loader> FreshCache<L> {
             return;
         }
         // With what the event belongs to, so that the refresh is seen to follow from the write.
-        let event = TaskContext::current();
+        let event = TaskContext::current(self.shared.options.capture);
         if !self.shared.events.push(announcement, event) {
             self.shared.stats.refreshes_left_out.add();
         }
@@ -78,10 +78,10 @@ impl<L: Loader> FreshCache<L> {
                 Some(Ok(key)) = refreshes.join_next() => waiting.end(&key),
             }
             while let Some((key, due)) = waiting.begin(self.shared.options.refresh.at_once) {
-                let (cache, context) = (self.clone(), due.context.clone());
+                let (cache, DueRefresh { latest, context }) = (self.clone(), due);
                 let refreshing = async move {
                     // A panic of the loader is its readers' business, and was counted.
-                    _ = AssertUnwindSafe(cache.refresh_page(&key, due))
+                    _ = AssertUnwindSafe(cache.refresh_page(&key, latest))
                         .catch_unwind()
                         .await;
                     key
@@ -102,7 +102,7 @@ impl<L: Loader> FreshCache<L> {
         self.shared.events.pages()
     }
 
-    async fn refresh_page(&self, key: &L::Key, due: DueRefresh<L::Entity>) {
+    async fn refresh_page(&self, key: &L::Key, latest: Vec<LatestEvent<L::Entity>>) {
         let Shared {
             feed, pages, stats, ..
         } = &*self.shared;
@@ -115,7 +115,7 @@ impl<L: Loader> FreshCache<L> {
         let Some(dependencies) = self.shared.guard(|| self.shared.dependencies(key)) else {
             return;
         };
-        let events = due.latest.into_iter().filter_map(|event| {
+        let events = latest.into_iter().filter_map(|event| {
             let LatestEvent {
                 source,
                 entity,
@@ -157,7 +157,8 @@ impl<L: Loader> Shared<L> {
                 continue;
             }
             self.stats.due.add();
-            let context = event.enter(|| TaskContext::of(tracing::info_span!("refresh page")));
+            let context =
+                event.enter(|| TaskContext::of(tracing::info_span!("refresh page"), self.options.capture));
             let latest = LatestEvent {
                 source,
                 entity: entity.clone(),

@@ -61,7 +61,7 @@ impl<L: Loader> Shared<L> {
             policy: options.strategy.policy(),
             pages,
             remembered,
-            in_flight: InFlight::new(),
+            in_flight: InFlight::new(options.capture),
             events: EventQueue::new(options.refresh),
             stats,
         }

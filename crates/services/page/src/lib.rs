@@ -36,8 +36,9 @@ use std::time::Duration;
 use axum::Router;
 use event_bus::history::{Bounds, History};
 use event_bus::{Broker, Feed, FeedItem, Topology};
-use fresh_cache::{CacheOptions, FeedOptions, RefreshOptions, feed};
+use fresh_cache::{CacheOptions, FeedOptions, RefreshOptions, TaskScope, feed};
 use http_edge::{Background, EdgeOptions, Readiness, ServeOptions};
+use telemetry::TaskContext;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -169,6 +170,14 @@ fn feed_options(config: &Config) -> FeedOptions {
     }
 }
 
+/// For requests and events that are not traced: loads then tell the sources the same.
+fn capture_context() -> Option<TaskScope> {
+    let mut context = TaskContext::current();
+    // The cache takes a span along by itself.
+    let untraced = context.span().is_none();
+    untraced.then(|| -> TaskScope { Box::new(move |work| context.enter(work)) })
+}
+
 fn cache_options(name: StrategyName, config: &Config) -> CacheOptions {
     CacheOptions {
         strategy: caches::strategy(name, Duration::from_secs(config.ttl_seconds.into())),
@@ -178,6 +187,7 @@ fn cache_options(name: StrategyName, config: &Config) -> CacheOptions {
         },
         max_bytes: config.cache_bytes,
         max_stale: Duration::from_secs(config.max_stale_seconds.into()),
+        capture: capture_context,
         ..CacheOptions::default()
     }
 }

@@ -9,14 +9,15 @@ use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use telemetry::TaskContext;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, timeout_at};
+use tracing::Span;
 
 use super::plan::{FragmentPlan, LoadRequest, Plan};
 use crate::answer::Fetch;
 use crate::loader::Loader;
 use crate::page::CachedPage;
+use crate::task_context::{TaskContext, TaskScope};
 
 /// What a load brought, or the message of the loader's panic.
 pub(crate) type LoadResult<L> = Result<Loaded<L>, Arc<str>>;
@@ -48,8 +49,8 @@ impl<L: Loader> Clone for Loaded<L> {
 /// A reader who waits for a load.
 pub(crate) struct Waiter<L: Loader> {
     pub(crate) result: Receiver<L>,
-    /// The trace context of the load, if another reader began it.
-    pub(crate) begun_by: Option<TaskContext>,
+    /// The span of the load, if another reader began it.
+    pub(crate) begun_by: Option<Span>,
     /// Where the page's task is asked for what is known before the load ends.
     pub(crate) early: mpsc::UnboundedSender<EarlyRequest<L>>,
     /// What the page's new task needs, if nobody loads the page yet: the reader must start that task.
@@ -122,6 +123,8 @@ pub(crate) struct StartedLoad<L: Loader> {
 /// The loads of all pages that are being composed.
 pub(crate) struct InFlight<L: Loader> {
     pages: Mutex<HashMap<L::Key, PageLoads<L>>>,
+    /// [`CacheOptions::capture`](crate::CacheOptions::capture).
+    capture: fn() -> Option<TaskScope>,
 }
 
 /// One page's loads. Exists while a task runs them, so its memory is bounded by the pages being asked for.
@@ -137,7 +140,7 @@ struct Running<L: Loader> {
     /// When it started, on the monotonic clock.
     started_at: Duration,
     result: Receiver<L>,
-    context: TaskContext,
+    span: Span,
 }
 
 /// The load that starts next. Whoever waits for it arrived before it starts.
@@ -148,9 +151,10 @@ struct NextLoad<L: Loader> {
 }
 
 impl<L: Loader> InFlight<L> {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(capture: fn() -> Option<TaskScope>) -> Self {
         Self {
             pages: Mutex::new(HashMap::new()),
+            capture,
         }
     }
 
@@ -176,13 +180,13 @@ impl<L: Loader> InFlight<L> {
         }) {
             return Waiter {
                 result: running.result.clone(),
-                begun_by: Some(running.context.clone()),
+                begun_by: Some(running.span.clone()),
                 early: loads.early.clone(),
                 first,
             };
         }
-        let begun_by = loads.next.as_ref().map(|next| next.context.clone());
-        let next = loads.next.get_or_insert_with(NextLoad::new);
+        let begun_by = loads.next.as_ref().map(|next| next.context.span.clone());
+        let next = loads.next.get_or_insert_with(|| NextLoad::new(self.capture));
         next.request.absorb(request);
         Waiter {
             result: next.result.subscribe(),
@@ -200,7 +204,7 @@ impl<L: Loader> InFlight<L> {
         }
         let (early, requests) = mpsc::unbounded_channel();
         let loads = PageLoads {
-            next: Some(NextLoad::new()),
+            next: Some(NextLoad::new(self.capture)),
             ..PageLoads::new(early)
         };
         pages.insert(key.clone(), loads);
@@ -232,7 +236,7 @@ impl<L: Loader> InFlight<L> {
             plan: Arc::clone(&plan),
             started_at,
             result: result.subscribe(),
-            context: context.clone(),
+            span: context.span.clone(),
         });
         StartedLoad {
             plan,
@@ -282,11 +286,11 @@ impl<L: Loader> PageLoads<L> {
 }
 
 impl<L: Loader> NextLoad<L> {
-    fn new() -> Self {
+    fn new(capture: fn() -> Option<TaskScope>) -> Self {
         Self {
             result: watch::Sender::new(None),
             request: LoadRequest::any(),
-            context: TaskContext::current(),
+            context: TaskContext::current(capture),
         }
     }
 }

@@ -4,12 +4,12 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::hash::Hash;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use telemetry::TaskContext;
 use tokio::sync::{Mutex, MutexGuard, Semaphore, mpsc};
 
 use crate::feed::ids::{Position, SourceId};
 use crate::fragment::EventFragment;
 use crate::options::RefreshOptions;
+use crate::task_context::TaskContext;
 
 /// An event, as [`FreshCache::announce`](crate::FreshCache::announce) takes it.
 #[derive(Clone, Debug)]

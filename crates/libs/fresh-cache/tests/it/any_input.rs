@@ -258,6 +258,7 @@ fn cache_options() -> impl Strategy<Value = CacheOptions> {
                     retry_after,
                     remembered_bytes,
                     refresh,
+                    capture: || None,
                 }
             },
         )

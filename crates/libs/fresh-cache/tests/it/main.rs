@@ -6,6 +6,7 @@ mod audit;
 mod budget;
 mod backoff;
 mod bursts;
+mod captured;
 mod counting;
 mod entities;
 mod fallback;

@@ -265,7 +265,7 @@ async fn the_span_of_a_reader_follows_from_the_load_of_another_and_never_from_it
             .await,
     );
     readers.push(replica.waiting(Consistency::MinimizeLatency).await);
-    // The second reader begins what the first joins before it is in the air.
+    // The second reader begins what the first joins before it starts.
     replica.change(ACCOUNTS);
     readers.push(
         replica

@@ -218,7 +218,7 @@ impl Replica {
         self.reading(Consistency::MinimizeLatency).await
     }
 
-    /// Waits until nothing is in the air.
+    /// Waits until no load is in flight.
     pub(crate) async fn loaded(&self) {
         while self.cache.loads_in_flight() > 0 {
             tokio::task::yield_now().await;
