@@ -5,11 +5,13 @@ mod date;
 mod lag;
 mod liveness;
 mod order;
+mod preferences;
 
 use std::collections::HashSet;
 use std::fmt;
 
 pub use lag::Lag;
+pub use preferences::overdue;
 
 use stack::{Incarnation, Source};
 
@@ -21,7 +23,7 @@ use crate::oracle::{Evidence, Oracle};
 pub enum Rule {
     /// A fragment does not reflect a mutation that was acknowledged before `Fresh-As-Of` (I3).
     Incomplete,
-    /// An answer that is not marked is older than a page may be (I3).
+    /// An answer that is not marked is older than a page may be, or than its reader accepts (I3).
     TooOld,
     /// `Fresh-As-Of` is later than the receipt of the answer.
     FromTheFuture,
@@ -35,6 +37,12 @@ pub enum Rule {
     Resurrected,
     /// An answer shows a version with a content that is not this version's.
     WrongContent,
+    /// A reader got its answer after its wait, although something was known of the page (rule 26).
+    Late,
+    /// An answer came within its reader's wait, and does not say so.
+    WaitUnsaid,
+    /// A reader who wanted the page from memory alone was kept waiting for a source.
+    NotFromMemory,
     /// An answer falls short of the token it was asked with, and does not say so.
     ShortOfToken,
     /// An answer shows a version of a history that never was.
@@ -87,6 +95,10 @@ pub struct Exercised {
     pub deleted: usize,
     /// Answers to requests that demanded a version.
     pub tokens: usize,
+    /// Answers that were due within their reader's wait.
+    pub waits: usize,
+    /// Answers that were shown, unmarked, for an age that their reader accepts, when they were older than others may be.
+    pub aged: usize,
 }
 
 impl Exercised {
@@ -98,6 +110,8 @@ impl Exercised {
         self.contents += other.contents;
         self.deleted += other.deleted;
         self.tokens += other.tokens;
+        self.waits += other.waits;
+        self.aged += other.aged;
     }
 }
 
@@ -106,6 +120,7 @@ impl Exercised {
 pub struct Checker {
     oracle: Oracle,
     order: order::Order,
+    known: preferences::KnownPages,
     gone: HashSet<(u64, Incarnation)>,
 }
 
@@ -127,6 +142,7 @@ impl Checker {
                 evidence,
             });
         }
+        self.known.learn(round);
         for response in &round.responses {
             self.check_response(response, round, &mut findings);
         }
@@ -164,11 +180,14 @@ impl Checker {
         }
         found.extend(date::incomplete(oracle, response, exercised));
         found.extend(date::absent(oracle, round, response, exercised));
-        found.extend(date::out_of_range(response));
+        found.extend(date::out_of_range(response, exercised));
         found.extend(liveness::without(response, &round.outages, exercised));
         found.extend(content::wrong(oracle, response, exercised));
         found.extend(content::resurrected(&self.gone, response, exercised));
         found.extend(content::short_of_token(oracle, response, exercised));
+        found.extend(self.known.late(response, &round.stalls, exercised));
+        found.extend(preferences::unsaid(response));
+        found.extend(preferences::not_from_memory(response));
         let lag = lag::of(oracle, response);
         found.extend(lag::stale_unmarked(&lag, response));
         findings.lags.push(lag);
@@ -206,6 +225,9 @@ impl fmt::Display for Rule {
             Self::WithoutLiveness => "I4: trusted without evidence of life",
             Self::Resurrected => "I1: shown again after its deletion",
             Self::WrongContent => "shows another version's content",
+            Self::Late => "26: answered after its reader's wait",
+            Self::WaitUnsaid => "26: answered within its reader's wait, and does not say so",
+            Self::NotFromMemory => "only-if-cached, and yet a source was asked",
             Self::ShortOfToken => "falls short of the demanded version, and does not say so",
             Self::UnknownDatabase => "shows a database that never was",
             Self::AnotherPublisher => "shows what a second publisher wrote",

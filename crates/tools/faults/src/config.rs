@@ -100,6 +100,8 @@ pub struct PageFlags {
     pub flags: Vec<String>,
     /// Whether its strategy answers from the cache once all is well. One that asks the sources at every read never does.
     pub hits: bool,
+    /// Whether its strategy keeps pages. One that keeps none takes no notice of what readers prefer.
+    pub keeps_pages: bool,
 }
 
 /// How hard a run is, by name.
@@ -123,10 +125,15 @@ impl PageFlags {
         let name = strategy.to_possible_value();
         let name = name.as_ref().map_or("", |name| name.get_name());
         let hits = !matches!(named.unwrap_or(name), "none" | "versioned");
+        let keeps_pages = named.unwrap_or(name) != "none";
         if named.is_none() {
             flags.push(format!("--strategy={name}"));
         }
-        Self { flags, hits }
+        Self {
+            flags,
+            hits,
+            keeps_pages,
+        }
     }
 }
 
@@ -199,14 +206,17 @@ mod tests {
         Config::command().debug_assert();
     }
 
-    fn pages(arguments: &[&str]) -> [(String, bool); 2] {
+    fn pages(arguments: &[&str]) -> [(String, bool, bool); 2] {
         let config = Config::parse_from([&["faults"], arguments].concat());
-        config.pages().map(|page| (page.flags.join(" "), page.hits))
+        config
+            .pages()
+            .map(|page| (page.flags.join(" "), page.hits, page.keeps_pages))
     }
 
     #[test]
     fn a_replica_of_a_strategy_that_always_asks_is_known_never_to_hit() {
-        let page = |flags: &str, hits| (flags.to_owned(), hits);
+        let page = |flags: &str, hits| (flags.to_owned(), hits, true);
+        let keeps_none = ("--fences 8 --strategy=none".to_owned(), false, false);
         assert_eq!(
             pages(&[]),
             [
@@ -225,10 +235,7 @@ mod tests {
                 "--page-0=--fences 8",
                 "--page-1=--fences 8 --strategy ttl"
             ]),
-            [
-                page("--fences 8 --strategy=none", false),
-                page("--fences 8 --strategy ttl", true)
-            ]
+            [keeps_none, page("--fences 8 --strategy ttl", true)]
         );
         assert_eq!(
             pages(&["--page-0=--strategy=versioned"])[0],

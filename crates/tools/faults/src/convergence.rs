@@ -12,8 +12,9 @@ use stack::sources::SourceClient;
 use tokio::time::{Instant, sleep};
 
 use crate::check::{Rule, Violation};
-use crate::client::{Answer, Reader, Wanted};
+use crate::client::{Answer, READ_WITHIN, Reader, Wanted};
 use crate::history::{Outcome, Replica, Subject};
+use crate::preferences::Preferences;
 use crate::under_test::{NAIVE, StackUnderTest};
 use crate::world::World;
 
@@ -129,7 +130,7 @@ impl<'run> Inspector<'run> {
     /// Nothing that was right may have become wrong, and a composition on demand must be the same.
     async fn look_once_more(&self, pages: &[Page]) -> Vec<Violation> {
         let mut violations = Vec::new();
-        for fully_consistent in [false, true] {
+        for no_cache in [false, true] {
             let all = self
                 .under_test()
                 .flat_map(|replica| pages.iter().map(move |page| (replica, *page)));
@@ -137,7 +138,7 @@ impl<'run> Inspector<'run> {
             let mut troubles = Vec::new();
             // Twice: a window may turn between a look at a page and one at its source.
             for _ in 0..2 {
-                let answers = self.read_all(&doubtful, fully_consistent).await;
+                let answers = self.read_all(&doubtful, no_cache).await;
                 let right = self.truth(pages).await;
                 let judged = answers.into_iter().filter_map(|(key, answer)| {
                     let trouble = answer.and_then(|answer| differs(&answer, &right[&key.1]));
@@ -160,16 +161,9 @@ impl<'run> Inspector<'run> {
         replicas.filter(|replica| replica.subject == Subject::Page)
     }
 
-    async fn read_all(
-        &self,
-        wanted: &[(Replica, Page)],
-        fully_consistent: bool,
-    ) -> Vec<((Replica, Page), Read)> {
+    async fn read_all(&self, wanted: &[(Replica, Page)], no_cache: bool) -> Vec<((Replica, Page), Read)> {
         let reads = wanted.iter().map(|(replica, page)| async move {
-            (
-                (*replica, *page),
-                self.read(*replica, *page, fully_consistent).await,
-            )
+            ((*replica, *page), self.read(*replica, *page, no_cache).await)
         });
         futures::stream::iter(reads)
             .buffer_unordered(SIDE_BY_SIDE)
@@ -177,14 +171,19 @@ impl<'run> Inspector<'run> {
             .await
     }
 
-    async fn read(&self, replica: Replica, (account, window): Page, fully_consistent: bool) -> Read {
+    async fn read(&self, replica: Replica, (account, window): Page, no_cache: bool) -> Read {
         let url = self.stack.replicas.iter().find(|(known, _)| *known == replica);
         let url = url.map(|(_, url)| url.as_str()).unwrap_or_default();
         let wanted = Wanted {
             account,
             window,
-            fully_consistent,
             token: None,
+            preferences: Preferences {
+                no_cache,
+                // An answer that is marked because its reader did not wait says nothing of what is right.
+                wait: Some(READ_WITHIN),
+                ..Preferences::default()
+            },
         };
         let answer = self.reader.read(replica, url, &wanted).await;
         answer.map_err(|error| format!("account {account} ({}): {error:?}", window.name()))

@@ -2,8 +2,11 @@
 
 mod display;
 
+use std::time::Duration;
+
 use stack::{Asked, Incarnation, Mark, Moment, PerSource, Source, Version, Window};
 
+use crate::preferences::Preferences;
 use crate::schedule::Place;
 
 /// What a mutation did.
@@ -137,13 +140,27 @@ pub struct Response {
     pub fragments: PerSource<Option<Fragment>>,
     /// The state that was demanded with `Consistency-Token`.
     pub demanded: Option<(Source, Version)>,
-    /// Whether a composition for this read was demanded.
-    pub fully_consistent: bool,
+    /// What else its reader asked for.
+    pub preferences: Preferences,
+    /// Whether it says by `Preference-Applied` that it came within its reader's wait.
+    pub wait_applied: bool,
+    /// Whether it marks a fragment because that did not arrive within its reader's wait.
+    pub timed_out: bool,
     /// The requests to sources that it waited for.
     pub asked: Asked,
 }
 
 impl Response {
+    /// From the request to the last byte of the answer.
+    pub const fn took(&self) -> Duration {
+        self.received_at.since(self.sent_at)
+    }
+
+    /// Whether its reader accepted it by its age: it came from the cache, fresh or not.
+    pub fn accepted_by_age(&self) -> bool {
+        self.preferences.max_age.is_some() && self.outcome == Outcome::Hit
+    }
+
     /// Whether it claims that nothing is wrong with it.
     pub fn unmarked(&self) -> bool {
         self.marks.values().all(|mark| *mark == Mark::None)
@@ -202,6 +219,17 @@ pub struct Outage {
     pub until: Moment,
 }
 
+/// For how long a replica answered nothing at all.
+#[derive(Clone, Copy, Debug)]
+pub struct Stall {
+    /// Which one.
+    pub replica: Replica,
+    /// When it was asked for something that waits for nothing.
+    pub from: Moment,
+    /// When it had answered.
+    pub until: Moment,
+}
+
 /// Everything of one round. When it ends nothing is under way: what was asked in it was answered in it.
 #[derive(Clone, Debug, Default)]
 pub struct Round {
@@ -215,6 +243,8 @@ pub struct Round {
     pub responses: Vec<Response>,
     /// What was broken.
     pub outages: Vec<Outage>,
+    /// When replicas answered nothing at all.
+    pub stalls: Vec<Stall>,
     /// What second publishers did, and what they made the first ones do.
     pub twins: Twins,
 }

@@ -8,8 +8,11 @@ use tokio::sync::RwLock;
 use tokio::task::JoinSet;
 
 use crate::client::{Reader, Wanted};
+use crate::config::REPLICAS;
 use crate::history::{Replica, Subject};
+use crate::preferences::Preferences;
 use crate::recorder::Recorder;
+use crate::witness;
 use crate::world::World;
 use rand::RngExt as _;
 
@@ -27,6 +30,8 @@ pub struct Readers {
     pub recorder: Arc<Recorder>,
     /// Held for reading by each read.
     pub gate: Arc<RwLock<()>>,
+    /// Of each page replica, whether it heeds what readers prefer: not if it keeps no pages.
+    pub heeds_preferences: [bool; REPLICAS],
 }
 
 impl Readers {
@@ -39,6 +44,8 @@ impl Readers {
             let readers = self.clone();
             tasks.spawn(readers.read_on(replica, url.to_owned(), random, interval));
         }
+        let (recorder, gate) = (Arc::clone(&self.recorder), Arc::clone(&self.gate));
+        tasks.spawn(witness::watch(replica, url.to_owned(), recorder, gate));
     }
 
     async fn read_on(self, replica: Replica, url: String, mut random: Random, interval: Duration) {
@@ -62,25 +69,25 @@ impl Readers {
             1 | 2 => Window::Day,
             _ => Window::Hour,
         };
-        // The control knows neither: its answers would fall short of what it was never asked.
+        // The control knows none of it: its answers would fall short of what it was never asked.
         let demanding = replica.subject == Subject::Page;
         let read_back = (demanding && random.random_ratio(1, 10))
             .then(|| self.world.write_to_read_back(random))
             .flatten();
-        let fully_consistent = demanding && random.random_ratio(1, 50);
-        match read_back {
-            Some((account, token)) => Wanted {
-                account,
-                window,
-                fully_consistent,
-                token: Some(token),
-            },
-            None => Wanted {
-                account: self.world.account_to_read(random),
-                window,
-                fully_consistent,
-                token: None,
-            },
+        let preferences = if demanding && self.heeds_preferences[replica.index] {
+            Preferences::draw(random)
+        } else {
+            Preferences::default()
+        };
+        let (account, token) = match read_back {
+            Some((account, token)) => (account, Some(token)),
+            None => (self.world.account_to_read(random), None),
+        };
+        Wanted {
+            account,
+            window,
+            token,
+            preferences,
         }
     }
 }

@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use stack::{Incarnation, Moment, PerSource, ReadError, Source};
 
-use crate::history::{Attempt, Birth, Mutation, Origin, Outage, Replica, Response, Round, Subject};
+use crate::history::{Attempt, Birth, Mutation, Origin, Outage, Replica, Response, Round, Stall, Subject};
 
 /// The round that is under way.
 #[derive(Debug, Default)]
@@ -90,6 +90,11 @@ impl Recorder {
     /// Takes note of what was broken.
     pub fn broke(&self, outage: Outage) {
         self.round().outages.push(outage);
+    }
+
+    /// Takes note of a replica that answered nothing for a while.
+    pub fn stalled(&self, stall: Stall) {
+        self.round().stalls.push(stall);
     }
 
     /// For the writes to a second publisher: its numbers are nobody else's.

@@ -122,6 +122,7 @@ impl Run<'_> {
             world: Arc::clone(&self.world),
             recorder: Arc::clone(&self.recorder),
             gate: Arc::clone(&self.reading),
+            heeds_preferences: self.stack.keeps_pages,
         };
         for (replica, url) in &self.stack.replicas {
             readers.start(&mut tasks, *replica, url, self.seed, self.config.reads);
@@ -164,7 +165,9 @@ impl Run<'_> {
         violations.extend(self.stack.dead().await.into_iter().map(died));
         drop(quiet);
         for (response, lag) in round.responses.iter().zip(&findings.lags) {
-            report.tally(response.replica.subject).answered(response, lag);
+            let tally = report.tally(response.replica.subject);
+            tally.answered(response, lag);
+            tally.preferred(response, &round.stalls);
         }
         for (replica, error) in &failures {
             report.tally(replica.subject).failed(error);

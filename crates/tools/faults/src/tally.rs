@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use stack::{Asked, Mark, ReadError};
 
-use crate::check::Lag;
-use crate::history::{Outcome, Response};
+use crate::check::{Lag, overdue};
+use crate::client::NOT_CACHED;
+use crate::history::{Outcome, Response, Stall};
 
 /// Into how many classes answers fall by how far they are behind.
 const LAGS: usize = 6;
@@ -27,13 +28,18 @@ pub struct Tally {
     pub behind: usize,
     /// Of all those: "there is no such account".
     pub absent: usize,
+    /// Of all that are not in these: "not in memory", to readers who wanted no other page.
+    pub not_cached: usize,
+    /// What readers preferred, and what they got for it.
+    pub preferred: Preferred,
     /// Refused with 503 or another error.
     pub refused: usize,
     /// Nobody listened, the connection broke, or nothing came.
     pub unanswered: usize,
     /// The requests to sources that readers waited for; of several readers of one answer only the first counts.
     pub asked: [usize; 3],
-    /// How old the unmarked answers were by their `Fresh-As-Of` when they were asked for.
+    /// How old the unmarked answers were by their `Fresh-As-Of` when they were asked for: here and below, those of readers who accept
+    /// no age.
     pub ages: Spread,
     /// The oldest hit of those.
     pub oldest_hit: Duration,
@@ -45,6 +51,31 @@ pub struct Tally {
     pub lags: [usize; LAGS],
     /// The unmarked answer that was furthest behind.
     pub furthest: Option<(Lag, Response)>,
+}
+
+/// The answers to readers who said how long they wait, or how old the page may be.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Preferred {
+    /// To readers with a wait.
+    pub waits: usize,
+    /// Of these: those that say that they came in time.
+    pub applied: usize,
+    /// Of all answers: those with a fragment that did not arrive within the wait, be it the page's own.
+    pub timed_out: usize,
+    /// To readers with a wait of their own, by how much they took longer.
+    pub overdue: Spread,
+    /// The longest of these.
+    pub most_overdue: Duration,
+    /// To readers who accept an age.
+    pub ages: usize,
+    /// Of these: from the cache, not marked, and older than others may be.
+    pub older: usize,
+    /// The oldest of these.
+    pub oldest: Duration,
+    /// How far behind in truth one of these was at most.
+    pub furthest_behind: Duration,
+    /// Pages from memory, to readers who wanted no other.
+    pub from_memory: usize,
 }
 
 /// Durations by size.
@@ -107,6 +138,7 @@ impl Tally {
     /// Counts a read that brought no page.
     pub fn failed(&mut self, error: &ReadError) {
         match error {
+            error if *error == NOT_CACHED => self.not_cached += 1,
             ReadError::Refused(_) | ReadError::Nonsense(_) => self.refused += 1,
             ReadError::Unanswered(_) => self.unanswered += 1,
         }
@@ -122,6 +154,21 @@ impl Tally {
         self.lags[2..].iter().sum()
     }
 
+    /// Counts what an answer was for a reader with preferences.
+    pub fn preferred(&mut self, response: &Response, stalls: &[Stall]) {
+        let (preferences, counts) = (response.preferences, &mut self.preferred);
+        counts.timed_out += usize::from(response.timed_out && response.outcome != Outcome::Hit);
+        counts.ages += usize::from(preferences.max_age.is_some());
+        counts.from_memory += usize::from(preferences.only_if_cached);
+        if let Some(wait) = preferences.wait {
+            counts.waits += 1;
+            counts.applied += usize::from(response.wait_applied);
+            let overdue = overdue(response, wait, stalls);
+            counts.overdue.add(overdue);
+            counts.most_overdue = counts.most_overdue.max(overdue);
+        }
+    }
+
     fn unmarked(&mut self, response: &Response, lag: &Lag) {
         let oldest = match response.outcome {
             Outcome::Hit => {
@@ -133,6 +180,10 @@ impl Tally {
                 &mut self.oldest_forwarded
             }
         };
+        if response.accepted_by_age() {
+            self.preferred.by_age(response, lag);
+            return;
+        }
         if let Some(date) = response.fresh_as_of {
             let age = response.sent_at.since(date);
             *oldest = (*oldest).max(age);
@@ -156,6 +207,19 @@ impl Tally {
         } = asked;
         for (sum, count) in self.asked.iter_mut().zip([new, not_modified, failed]) {
             *sum += usize::from(count);
+        }
+    }
+}
+
+impl Preferred {
+    /// Counts an unmarked answer from the cache.
+    fn by_age(&mut self, response: &Response, lag: &Lag) {
+        let age = response.fresh_as_of.map(|date| response.sent_at.since(date));
+        let age = age.unwrap_or_default();
+        if age > Duration::from_millis(1_001) {
+            self.older += 1;
+            self.oldest = self.oldest.max(age);
+            self.furthest_behind = self.furthest_behind.max(lag.behind);
         }
     }
 }

@@ -63,6 +63,8 @@ pub struct StackUnderTest {
     pub replicas: Vec<(Replica, String)>,
     /// By the index of a page replica: whether its strategy answers from the cache once all is well.
     pub hits: [bool; REPLICAS],
+    /// Whether it keeps pages at all.
+    pub keeps_pages: [bool; REPLICAS],
     /// Which process answers whom.
     pub runs: Arc<ProcessRuns>,
     folder: TempDir,
@@ -121,6 +123,7 @@ impl StackUnderTest {
             source_urls,
             replicas,
             hits: flags_of_pages.each_ref().map(|page| page.hits),
+            keeps_pages: flags_of_pages.each_ref().map(|page| page.keeps_pages),
             runs: Arc::default(),
             folder,
         }

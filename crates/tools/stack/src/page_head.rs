@@ -22,6 +22,8 @@ pub struct PageHead {
     pub asked: Asked,
     /// `Cache-Status` as it came.
     pub cache_status: String,
+    /// `Preference-Applied` as it came: what of the reader's `Prefer` was honoured.
+    pub preference_applied: String,
     /// Its validator.
     pub etag: String,
     /// The trace of its request.
@@ -99,6 +101,7 @@ impl PageHead {
             versions: versions(text("consistency-token"), account)?,
             asked: asked(text("server-timing")),
             cache_status: cache_status.to_owned(),
+            preference_applied: text("preference-applied").to_owned(),
             etag: text("etag").to_owned(),
             trace_id: text("trace-id").to_owned(),
         })
@@ -211,6 +214,7 @@ mod tests {
             ("fresh-as-of", "2026-11-22T21:18:03.042Z"),
             ("cache-status", status),
             ("server-timing", timing),
+            ("preference-applied", "wait-ms=150"),
             ("etag", "W/\"json-24h-3.~9.x-cafe\""),
         ]);
         let head = head.unwrap();
@@ -219,6 +223,7 @@ mod tests {
         assert_eq!(head.marks, [Mark::None, Mark::Stale, Mark::Missing].into());
         assert!(!head.unmarked());
         assert_eq!(head.detail(), Some("endpoints stale, metrics missing"));
+        assert_eq!(head.preference_applied, "wait-ms=150");
         let revisions = head
             .versions
             .map(|version| version.map(|version| version.revision));

@@ -14,11 +14,11 @@ pub(super) const ROUNDING: Duration = Duration::from_millis(1);
 
 /// How old an answer may be that is not marked, when its request goes out.
 ///
-/// A hit is proven after that by evidence of the last second. An answer that waited for requests to the sources may have joined
-/// some that others sent up to a second earlier.
-pub(super) const fn oldest(response: &Response) -> Duration {
+/// A hit is proven after that by evidence of the last second, or is as old as its reader accepts (rule 27). An answer that waited
+/// for requests to the sources may have joined some that others sent up to a second earlier.
+pub(super) fn oldest(response: &Response) -> Duration {
     match response.outcome {
-        Outcome::Hit => PROMISE,
+        Outcome::Hit => response.preferences.max_age.unwrap_or_default().max(PROMISE),
         Outcome::Forwarded { .. } => PROMISE.saturating_mul(2),
     }
 }
@@ -75,13 +75,15 @@ pub(super) fn absent(
 }
 
 /// Dates that are too old for an answer that is not marked, or not yet come.
-pub(super) fn out_of_range(response: &Response) -> Option<Violation> {
+pub(super) fn out_of_range(response: &Response, exercised: &mut Exercised) -> Option<Violation> {
     let date = response.fresh_as_of?;
     let age = response.sent_at.since(date);
     let told = || [format!("{:.6} s old when it was asked for", age.as_secs_f64())];
     if date > response.received_at {
         return Some(violation(Rule::FromTheFuture, response, []));
     }
+    let aged = response.unmarked() && response.accepted_by_age() && age > PROMISE + ROUNDING;
+    exercised.aged += usize::from(aged);
     let too_old = response.unmarked() && age > oldest(response) + ROUNDING;
     too_old.then(|| violation(Rule::TooOld, response, told()))
 }

@@ -1,6 +1,7 @@
 //! One broken history per rule: a checker that cannot find fault proves nothing.
 
 mod histories;
+mod preferences;
 
 use std::time::Duration;
 
@@ -8,6 +9,7 @@ use stack::{Asked, Mark, Moment, PerSource, Version, Window};
 
 use super::*;
 use crate::history::{Attempt, Birth, Fragment, Mutation, Origin, Outage, Outcome, Replica, What};
+use crate::preferences::Preferences;
 use crate::schedule::Place;
 
 const OLD: Incarnation = Incarnation(9 << 32);
@@ -74,7 +76,9 @@ fn hit(revision: u64, milliseconds: u64) -> Response {
         marks: PerSource::default(),
         fragments: only_accounts(fragment(OLD, revision)),
         demanded: None,
-        fully_consistent: false,
+        preferences: Preferences::default(),
+        wait_applied: false,
+        timed_out: false,
         asked: Asked::default(),
     }
 }

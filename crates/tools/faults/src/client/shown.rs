@@ -1,9 +1,15 @@
 //! What the body of a page shows, held against its headers.
 
+use std::borrow::Cow;
+
 use serde::Deserialize;
 use stack::{PageAnswer, PerSource, Source};
 
 use crate::history::Fragment;
+
+/// Of the reason why a fragment is marked that a reader did not wait for. If the page's words change, a run says that no reader
+/// gave up, and the test of a short run fails.
+const NOT_IN_TIME: &str = "within the time that the reader waits";
 
 /// The document, as far as it is looked at.
 #[derive(Deserialize)]
@@ -12,6 +18,21 @@ struct Page<'a> {
     account: Option<Account<'a>>,
     endpoints: Option<Endpoints<'a>>,
     metrics: Option<Metrics>,
+}
+
+/// What the document says is wrong with its fragments.
+#[derive(Default, Deserialize)]
+struct Troubles<'a> {
+    #[serde(borrow)]
+    missing: Vec<Trouble<'a>>,
+    #[serde(borrow)]
+    stale: Vec<Trouble<'a>>,
+}
+
+#[derive(Deserialize)]
+struct Trouble<'a> {
+    #[serde(borrow)]
+    reason: Cow<'a, str>,
 }
 
 #[derive(Deserialize)]
@@ -63,6 +84,13 @@ pub(super) fn fragments(answer: &PageAnswer) -> Result<PerSource<Option<Fragment
         };
     }
     Ok(fragments)
+}
+
+/// Whether the page marks a fragment because it did not arrive within its reader's wait.
+pub(super) fn timed_out(answer: &PageAnswer) -> bool {
+    let troubles: Troubles<'_> = serde_json::from_slice(&answer.body).unwrap_or_default();
+    let mut all = troubles.missing.iter().chain(&troubles.stale);
+    answer.status == 200 && all.any(|trouble| trouble.reason.contains(NOT_IN_TIME))
 }
 
 /// A fragment in the body: its revision, and the highest serial number in its names.
@@ -147,6 +175,15 @@ mod tests {
             fragments(&answer(200, [None; 3], body)).is_err(),
             "nor is no header"
         );
+    }
+
+    #[test]
+    fn a_page_that_its_reader_did_not_wait_for_is_known_by_its_reasons() {
+        let late = r#"{"missing":[],"stale":[{"source":"metrics","reason":"did not answer within the time that the reader waits"}]}"#;
+        assert!(timed_out(&answer(200, [None; 3], late)));
+        let failed = r#"{"missing":[{"source":"metrics","reason":"timed \"out\""}],"stale":[]}"#;
+        assert!(!timed_out(&answer(200, [None; 3], failed)));
+        assert!(!timed_out(&answer(404, [None; 3], "{}")));
     }
 
     #[test]

@@ -61,8 +61,12 @@ impl fmt::Display for Response {
         if let Some((source, version)) = self.demanded {
             write!(f, ", asked with {source} {version}")?;
         }
-        if self.fully_consistent {
-            write!(f, ", asked with no-cache")?;
+        let asked = self.preferences.headers();
+        for (name, value) in &asked {
+            write!(f, ", asked with {name}: {value}")?;
+        }
+        if self.wait_applied {
+            write!(f, ", within its wait by its own word")?;
         }
         write!(f, "; shows")?;
         for (source, fragment) in self.shown() {

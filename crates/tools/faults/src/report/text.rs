@@ -39,6 +39,7 @@ impl fmt::Display for Report {
         self.write_answers(f)?;
         self.write_lags(f)?;
         self.write_ages(f)?;
+        self.write_preferred(f)?;
         self.write_convergence(f)?;
         self.write_checks(f)?;
         self.write_broken(f)?;
@@ -99,7 +100,7 @@ impl Report {
     fn write_lags(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,
-            "\nunmarked answers, by how long what they lack had been acknowledged when they were asked for"
+            "\nunmarked answers to readers who accept no age, by how long what they lack had been acknowledged when they were asked for"
         )?;
         for (index, name) in Tally::LAG_NAMES.into_iter().enumerate() {
             self.row(f, name, |tally| tally.lags[index])?;
@@ -116,7 +117,7 @@ impl Report {
     fn write_ages(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,
-            "\nunmarked answers, by how old their Fresh-As-Of was when they were asked for"
+            "\nunmarked answers to readers who accept no age, by how old their Fresh-As-Of was when they were asked for"
         )?;
         for (name, count) in Spread::NAMES.iter().zip(self.page.ages.counts()) {
             writeln!(f, "  {name:<42}{count:>10}")?;
@@ -129,6 +130,35 @@ impl Report {
             oldest("that waited for the sources", self.page.oldest_forwarded)
         )?;
         writeln!(f, "{}", oldest("that is marked", self.page.oldest_marked))
+    }
+
+    fn write_preferred(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let preferred = &self.page.preferred;
+        writeln!(f, "\nanswers to readers who preferred something")?;
+        let counts = [
+            ("with a wait", preferred.waits),
+            ("  said to be in time", preferred.applied),
+            ("marked: not arrived within the wait", preferred.timed_out),
+            ("with an age", preferred.ages),
+            ("  from the cache, older than a second", preferred.older),
+            ("only if cached: a page", preferred.from_memory),
+            ("only if cached: none (504)", self.page.not_cached),
+        ];
+        for (name, count) in counts {
+            writeln!(f, "  {name:<42}{count:>10}")?;
+        }
+        writeln!(f, "  by how much those with a wait took longer")?;
+        for (name, count) in Spread::NAMES.iter().zip(preferred.overdue.counts()) {
+            writeln!(f, "    {name:<40}{count:>10}")?;
+        }
+        for (name, duration) in [
+            ("the longest of these", preferred.most_overdue),
+            ("the oldest to a reader with an age", preferred.oldest),
+            ("  furthest behind in truth", preferred.furthest_behind),
+        ] {
+            writeln!(f, "  {name:<42}{:>8.3} s", duration.as_secs_f64())?;
+        }
+        Ok(())
     }
 
     fn write_convergence(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -178,6 +208,8 @@ impl Report {
             ("contents held against what was written", exercised.contents),
             ("answers about a deleted account (I1)", exercised.deleted),
             ("answers to a Consistency-Token", exercised.tokens),
+            ("answers due within their reader's wait (26)", exercised.waits),
+            ("answers accepted by their age (27)", exercised.aged),
         ] {
             writeln!(f, "  {name:<42}{count:>10}")?;
         }

@@ -29,7 +29,7 @@ async fn short_run(rounds: usize, more: &[&str]) -> Report {
 async fn the_page_keeps_its_promises_under_faults_that_the_naive_page_does_not_survive() {
     let pace = Config::parse_from(["faults", "--pace", "short"]).pace();
     let lap = Schedule::lap(&pace);
-    let report = short_run(lap, &[]).await;
+    let mut report = short_run(lap, &[]).await;
     assert_eq!(report.verdict(), Verdict::Kept);
     assert_eq!(
         report.kinds.len(),
@@ -37,6 +37,7 @@ async fn the_page_keeps_its_promises_under_faults_that_the_naive_page_does_not_s
         "every kind of fault was injected"
     );
     let exercised = report.exercised;
+    let preferred = report.tally(Subject::Page).preferred;
     for (what, count) in [
         ("dated", exercised.dated_fragments),
         ("ordered", exercised.ordered_fragments),
@@ -44,8 +45,12 @@ async fn the_page_keeps_its_promises_under_faults_that_the_naive_page_does_not_s
         ("contents", exercised.contents),
         ("of deleted accounts", exercised.deleted),
         ("asked with a token", exercised.tokens),
+        ("due within a wait", exercised.waits),
+        ("accepted by their age", exercised.aged),
+        ("of readers that did not wait longer", preferred.timed_out),
+        ("from memory alone", preferred.from_memory),
     ] {
-        assert!(count > 0, "no fragments to check: {what}");
+        assert!(count > 0, "nothing to check: {what}");
     }
 }
 
