@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use axum::Router;
 use axum::routing::get;
-use loadtest::client::{Account, Addresses, Client};
+use loadtest::client::{Account, Addresses, Client, Reading};
 use loadtest::generator::{Limits, drive};
 use loadtest::plan::Planner;
 use loadtest::target::Target;
@@ -40,7 +40,7 @@ async fn climb(root: &str) -> Result<()> {
         id: 7,
         endpoints: Vec::new(),
     };
-    let target = Target::new(Client::new(addresses), None, vec![account]);
+    let target = Target::new(Client::new(addresses), Reading::default(), vec![account]);
     let limits = Limits {
         budget: Duration::from_millis(250),
         in_flight: 1000,

@@ -47,7 +47,7 @@ pub async fn open(
         let count = |number| progress.counted(place * each + number);
         let mut made = session.fixtures.make(each, count).await?;
         let probed = made.split_off(accounts);
-        let target = |accounts| Target::new(session.client(), Some(strategy), accounts);
+        let target = |accounts| Target::new(session.client(), strategy.into(), accounts);
         let probed = (!probed.is_empty()).then(|| target(probed));
         arms.push(Arm::new(strategy, target(made), probed));
     }
@@ -140,7 +140,9 @@ impl Arm {
             strategy: self.strategy.name().to_owned(),
             total: total.numbers(),
             rounds: self.rounds,
+            reading: None,
             latency: total.latency(),
+            beyond_wait: total.beyond_wait(),
             staleness: total.staleness(),
             seconds: self.seconds,
         }
@@ -170,7 +172,7 @@ mod tests {
     use stack::{Asked, Moment, Outcome, PerSource};
 
     use super::*;
-    use crate::client::Answer;
+    use crate::client::{Answer, Reading};
     use crate::generator::ReadOutcome;
     use crate::oracle::Judgement;
     use crate::plan::{Arrival, What};
@@ -190,6 +192,8 @@ mod tests {
             ended: now,
             versions: PerSource::default(),
             fresh_as_of: Moment::now(),
+            age_when_sent: Duration::ZERO,
+            age: Duration::ZERO,
             outcome: Outcome::Miss,
             collapsed: false,
             marked: false,
@@ -200,6 +204,7 @@ mod tests {
             judgement: Judgement::default(),
             latency: Duration::from_millis(1),
             budget: Duration::from_millis(250),
+            reading: Reading::default(),
         };
         let arrival = Arrival {
             at: Duration::ZERO,

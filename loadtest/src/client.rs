@@ -49,6 +49,26 @@ pub struct Account {
     pub endpoints: Vec<u64>,
 }
 
+/// How a page is read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Reading {
+    /// By which strategy; none: by the page's own.
+    pub strategy: Option<Strategy>,
+    /// How long the reader waits for a load; none: as long as the page's setting says.
+    pub wait: Option<Duration>,
+    /// How old the page may be; none: no older than it has to be.
+    pub max_age: Option<Duration>,
+}
+
+impl From<Strategy> for Reading {
+    fn from(strategy: Strategy) -> Self {
+        Self {
+            strategy: Some(strategy),
+            ..Self::default()
+        }
+    }
+}
+
 /// A page that came, without its body.
 #[derive(Clone, Debug)]
 pub struct Answer {
@@ -62,6 +82,10 @@ pub struct Answer {
     pub versions: PerSource<Option<Version>>,
     /// Up to when the page says to be complete.
     pub fresh_as_of: Moment,
+    /// How much older than the request that is; zero if it is later.
+    pub age_when_sent: Duration,
+    /// How old the answer was when its last byte was here.
+    pub age: Duration,
     /// How the cache came by it.
     pub outcome: Outcome,
     /// Whether it shares another reader's composition.
@@ -160,17 +184,22 @@ impl Client {
         }
     }
 
-    /// Reads an account's page as a browser does, to its last byte, by a strategy or by the page's own.
-    pub async fn read(&self, account: u64, strategy: Option<Strategy>) -> Result<Answer, Failure> {
-        let headers = [
-            ("accept", "text/html"),
-            ("traceparent", UNTRACED),
-            ("cache-strategy", strategy.map_or("", Strategy::name)),
+    /// Reads an account's page as a browser does, to its last byte.
+    pub async fn read(&self, account: u64, reading: Reading) -> Result<Answer, Failure> {
+        let wait = reading.wait.map(|wait| format!("wait-ms={}", wait.as_millis()));
+        let max_age = reading.max_age.map(|age| format!("max-age={}", age.as_secs()));
+        let asked = [
+            ("cache-strategy", reading.strategy.map(Strategy::name)),
+            ("prefer", wait.as_deref()),
+            ("cache-control", max_age.as_deref()),
         ];
+        let asked = asked.into_iter().filter_map(|(name, value)| Some((name, value?)));
+        let always = [("accept", "text/html"), ("traceparent", UNTRACED)];
+        let headers: Vec<_> = always.into_iter().chain(asked).collect();
         let request = PageRequest {
             account,
             window: None,
-            headers: &headers[..2 + usize::from(strategy.is_some())],
+            headers: &headers,
         };
         Answer::new(account, &self.pages.read(&self.page, &request).await?)
     }
@@ -193,12 +222,15 @@ impl Answer {
         if !marked && head.versions.values().any(Option::is_none) {
             return Err(lacks("an unmarked page without one of its versions"));
         }
+        let fresh_as_of = head.fresh_as_of.ok_or_else(|| lacks("no Fresh-As-Of"))?;
         Ok(Self {
             account,
             sent: page.sent,
             ended: page.received,
             versions: head.versions,
-            fresh_as_of: head.fresh_as_of.ok_or_else(|| lacks("no Fresh-As-Of"))?,
+            fresh_as_of,
+            age_when_sent: page.sent_at.since(fresh_as_of),
+            age: page.received_at.since(fresh_as_of),
             outcome: head.outcome.ok_or_else(|| lacks("no Cache-Status"))?,
             collapsed: head.collapsed,
             marked,

@@ -27,6 +27,9 @@ mod quick {
     pub(super) const MIX: &str = "20";
 }
 
+/// Below which an answer is within the budget, as the article has it.
+const BUDGET_MS: u64 = 250;
+
 /// What did caching buy, what did it cost, and was anything stale?
 ///
 /// Without a command: compare. It needs only this clone: it starts a stack if none is up, and stops it at the end.
@@ -54,6 +57,8 @@ pub enum Command {
     Replay(ReplayConfig),
     /// Find the highest rate of reads that each strategy sustains.
     Capacity(CapacityConfig),
+    /// Read with longer and longer waits, and accept older and older pages, while a source is slow.
+    Budget(BudgetConfig),
     /// Render the table, the verdict and the report of a kept run again.
     Report(ReportConfig),
 }
@@ -145,6 +150,54 @@ pub struct CapacityConfig {
     pub run: RunConfig,
 }
 
+/// Settings of `budget`.
+#[derive(Args, Clone, Debug)]
+pub struct BudgetConfig {
+    /// How long readers wait, in milliseconds, separated by commas.
+    #[arg(long, value_delimiter = ',', default_values_t = [0, 25, 50, 100, 200, 500, 900])]
+    pub waits_ms: Vec<u64>,
+
+    /// How old their pages may be, in seconds, separated by commas; 0: as fresh as they can be.
+    #[arg(long, value_delimiter = ',', default_values_t = [0, 1, 5, 30])]
+    pub ages_s: Vec<u64>,
+
+    /// The strategy that is read by.
+    #[arg(long, value_enum, default_value = Strategy::Invalidate.name())]
+    pub strategy: Strategy,
+
+    /// Requests per second during a turn, reads and writes together.
+    #[arg(long, default_value_t = 200.0, value_parser = values::positive)]
+    pub rate: f64,
+
+    /// Turns of each kind of reader.
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub rounds: u32,
+
+    /// Length of a turn.
+    #[arg(long, default_value_t = 3.0, value_parser = values::positive)]
+    pub turn_seconds: f64,
+
+    /// Accounts, which all readers share.
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..))]
+    pub accounts: u16,
+
+    /// Reads to each write, as in `compare`. So many writes that a page is often not fresh when it is read.
+    #[arg(long, default_value = "10", value_parser = values::mix)]
+    pub mix: MixName,
+
+    /// The same seed gives the same requests at the same times.
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would show it as the help of this part's flags")]
+    pub stack: StackConfig,
+
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would show it as the help of this part's flags")]
+    pub output: OutputConfig,
+}
+
 /// Settings of `report`.
 #[derive(Args, Clone, Debug)]
 pub struct ReportConfig {
@@ -182,7 +235,7 @@ pub struct RunConfig {
     pub strategies: Vec<Strategy>,
 
     /// An answer that takes less than this is within the budget.
-    #[arg(long, default_value_t = 250, value_parser = clap::value_parser!(u64).range(1..=5000))]
+    #[arg(long, default_value_t = BUDGET_MS, value_parser = clap::value_parser!(u64).range(1..=5000))]
     pub budget_ms: u64,
 
     #[command(flatten)]
@@ -256,6 +309,27 @@ impl Config {
     /// What is to be done.
     pub fn wanted(self) -> Command {
         self.command.unwrap_or(Command::Compare(self.compare))
+    }
+}
+
+impl BudgetConfig {
+    /// What is asked.
+    pub const fn load(&self) -> LoadConfig {
+        LoadConfig {
+            accounts: self.accounts,
+            mix: self.mix,
+            seed: self.seed,
+        }
+    }
+
+    /// What every kind of run needs.
+    pub fn run(&self) -> RunConfig {
+        RunConfig {
+            strategies: vec![self.strategy],
+            budget_ms: BUDGET_MS,
+            stack: self.stack.clone(),
+            output: self.output.clone(),
+        }
     }
 }
 

@@ -98,6 +98,7 @@ impl Numbers {
         self.behind += other.behind;
         self.stale += other.stale;
         self.mismatches += other.mismatches;
+        self.too_old += other.too_old;
         self.writes += other.writes;
         self.write_errors += other.write_errors;
         self.work.add(&other.work);
@@ -138,7 +139,9 @@ impl Results {
     pub fn names(&self) -> Vec<String> {
         match self.kind {
             Kind::Capacity => self.capacity.iter().map(|it| it.strategy.clone()).collect(),
-            Kind::Compare | Kind::Replay => self.strategies.iter().map(|it| it.strategy.clone()).collect(),
+            Kind::Compare | Kind::Replay | Kind::Budget => {
+                self.strategies.iter().map(|it| it.strategy.clone()).collect()
+            }
         }
     }
 

@@ -56,6 +56,12 @@ fn asked(results: &Results) -> String {
                  {names}, at the same time."
             )
         }
+        Kind::Budget => {
+            let turns = if setup.rounds == 1 { "1 turn" } else { "turns" };
+            format!(
+                "One caching strategy, read by readers who differ in how long they wait and how old a page they accept: {turns} of {seconds} s for each."
+            )
+        }
         Kind::Capacity => format!(
             "For each of the caching strategies {names}, the highest rate of reads that it sustains was searched, by trials of {seconds} s."
         ),

@@ -107,10 +107,11 @@ impl Turn {
 
     async fn read(&self, arrival: Arrival, account: &Account) {
         let read = async {
-            let answer = self.target.client.read(account.id, self.target.strategy).await?;
+            let answer = self.target.client.read(account.id, self.target.reading).await?;
             Ok::<_, Failure>(ReadOutcome {
                 latency: answer.ended.duration_since(self.began + arrival.at),
                 budget: self.limits.budget,
+                reading: self.target.reading,
                 judgement: self.target.oracle.judge(&answer)?,
                 answer,
             })

@@ -2,6 +2,7 @@
 
 pub mod arm;
 pub mod baseline;
+pub mod budget;
 pub mod capacity;
 pub mod client;
 pub mod compare;

@@ -171,6 +171,8 @@ mod tests {
                 ended: self.at(sent_ms + 1),
                 versions: [Some(version(0)), Some(version(revision)), None].into(),
                 fresh_as_of: self.wall(dated_ms),
+                age_when_sent: Duration::ZERO,
+                age: Duration::ZERO,
                 outcome: Outcome::Hit,
                 collapsed: false,
                 marked: false,

@@ -68,6 +68,7 @@ fn name(kind: Kind, now: Timestamp) -> String {
         Kind::Compare => "compare",
         Kind::Replay => "replay",
         Kind::Capacity => "capacity",
+        Kind::Budget => "budget",
     };
     format!("{kind}-{}", now.strftime("%Y%m%dT%H%M%SZ"))
 }

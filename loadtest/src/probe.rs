@@ -91,5 +91,5 @@ async fn look_for(
 }
 
 async fn read(target: &Target) -> Result<Answer, Failure> {
-    target.client.read(target.accounts[0].id, target.strategy).await
+    target.client.read(target.accounts[0].id, target.reading).await
 }

@@ -13,6 +13,7 @@ use anyhow::Result;
 use tokio::task::JoinSet;
 
 use crate::arm::{self, Arm};
+use crate::client::Reading;
 use crate::config::ReplayConfig;
 use crate::generator::{Limits, Tally, drive};
 use crate::plan::{Arrival, Plan, What};
@@ -29,9 +30,13 @@ const AFTERMATH: Duration = Duration::from_millis(500);
 
 /// Runs it in an open session.
 pub async fn replay(config: &ReplayConfig, trace: &Trace, session: &mut Session) -> Result<Results> {
-    let writer = Target::new(session.client(), None, session.accounts(trace.keys).await?);
+    let writer = Target::new(
+        session.client(),
+        Reading::default(),
+        session.accounts(trace.keys).await?,
+    );
     let mut arms: Vec<_> = arm::in_order(&config.run.strategies)
-        .map(|strategy| Arm::new(strategy, writer.read_by(strategy), None))
+        .map(|strategy| Arm::new(strategy, writer.read_as(strategy.into()), None))
         .collect();
     let plans = Plans::new(trace, config.compression());
     let mut limits = Limits::all(&config.run);

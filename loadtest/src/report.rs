@@ -3,6 +3,7 @@
 //! Nothing is loaded and nothing is run: style and drawings are inside, so that it can be mailed, printed and projected.
 
 mod bars;
+mod budget;
 mod capacity;
 mod chart;
 mod comparison;
@@ -57,6 +58,7 @@ pub fn html(results: &Results, comparison: Option<&Comparison>) -> String {
 fn charts(results: &Results) -> Markup {
     match results.kind {
         Kind::Capacity => capacity::render(results),
+        Kind::Budget => budget::render(results),
         Kind::Compare | Kind::Replay => html! {
             (latency::render(results))
             (truth::render(results))

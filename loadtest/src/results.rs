@@ -45,6 +45,8 @@ pub enum Kind {
     Replay,
     /// The highest rate that each strategy holds.
     Capacity,
+    /// One strategy, read by readers who wait longer and longer and accept older and older pages.
+    Budget,
 }
 
 /// Where a run took place.
@@ -107,21 +109,36 @@ pub struct Injected {
     pub latency_ms: u64,
 }
 
-/// What was found of one strategy.
+/// What was found of one strategy; in a run of [`Kind::Budget`], of one kind of reader.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct StrategyResults {
     /// Its name.
     pub strategy: String,
+    /// What its readers asked for, in a run of [`Kind::Budget`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reading: Option<ReaderBudget>,
     /// All rounds together.
     pub total: Numbers,
     /// Each round, for the spread.
     pub rounds: Vec<Numbers>,
     /// All latencies: from the intended send time to the last byte of the answer, so that a stall is not hidden.
     pub latency: Distribution,
+    /// How much longer than they wanted to wait readers waited: zero for most. Empty if they did not say how long they wait.
+    #[serde(default, skip_serializing_if = "Distribution::is_empty")]
+    pub beyond_wait: Distribution,
     /// How far behind the unmarked answers were that were behind at all.
     pub staleness: Distribution,
     /// The time that it had its turn, second by second.
     pub seconds: Vec<Second>,
+}
+
+/// How long a reader waits, and how old its page may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReaderBudget {
+    /// `Prefer: wait-ms=`.
+    pub wait_ms: u64,
+    /// `Cache-Control: max-age=`; zero: it is not sent, and the page is as fresh as it can be.
+    pub max_age_seconds: u64,
 }
 
 /// What was counted and measured of one strategy over some time.
@@ -150,6 +167,18 @@ pub struct Numbers {
     /// Answers that lacked a change which had been acknowledged before their own `Fresh-As-Of`: they contradict themselves.
     #[serde(alias = "lies")]
     pub mismatches: u64,
+    /// Unmarked answers that were older, when they were asked for, than their reader accepts.
+    #[serde(default)]
+    pub too_old: u64,
+    /// From the request to the last byte of its answer, of readers who say how long they wait.
+    #[serde(default)]
+    pub waited_us: Option<Quantiles>,
+    /// How old answers were when they arrived: from their `Fresh-As-Of`.
+    #[serde(default)]
+    pub age_us: Option<Quantiles>,
+    /// The same, of the marked ones.
+    #[serde(default)]
+    pub marked_age_us: Option<Quantiles>,
     /// How far those that were behind were: from the acknowledgement of the first change they lacked to their request.
     pub behind_us: Option<Quantiles>,
     /// Changes that were acknowledged.
@@ -207,6 +236,13 @@ pub struct Quantiles {
 /// A histogram: values in microseconds, ascending, and how often each was recorded. To three significant digits.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Distribution(pub Vec<(u64, u64)>);
+
+impl Distribution {
+    /// Whether nothing was recorded.
+    pub const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
 
 /// One second of a strategy's turns.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]

@@ -6,6 +6,7 @@ use anyhow::Result;
 use jiff::Timestamp;
 use serde_json::json;
 
+use crate::budget::{self, budget};
 use crate::capacity::capacity;
 use crate::compare::{Load, compare};
 use crate::config::{Command, OutputConfig, ReportConfig, StackConfig};
@@ -57,6 +58,12 @@ pub async fn run(command: Command) -> Result<Ended> {
             let load = Load::read(&config.load, &config.run.stack.traces)?;
             let work = async |session: &mut Session| capacity(&config, &load, session).await;
             measured(Kind::Capacity, &config.run.stack, &config.run.output, work).await
+        }
+        Command::Budget(config) => {
+            let load = Load::read(&config.load(), &config.stack.traces)?;
+            let stack = budget::stack(&config);
+            let work = async |session: &mut Session| budget(&config, &load, session).await;
+            measured(Kind::Budget, &stack, &config.output, work).await
         }
         Command::Report(config) => report_again(&config),
     }

@@ -153,7 +153,7 @@ impl Stack {
         let client = Client::new(self.addresses.clone());
         let until = Instant::now() + SETTLES_WITHIN;
         loop {
-            let last = match client.read(account, Some(Strategy::Invalidate)).await {
+            let last = match client.read(account, Strategy::Invalidate.into()).await {
                 Ok(answer) if answer.outcome == Outcome::Hit && !answer.marked => return Ok(()),
                 Ok(answer) => format!("it answers {}", answer.outcome.name()),
                 Err(failure) => format!("it fails: {failure}"),

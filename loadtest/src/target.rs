@@ -5,17 +5,16 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use stack::Source;
 
-use crate::client::{self, Account, Client, Failure, Write};
+use crate::client::{self, Account, Client, Failure, Reading, Write};
 use crate::oracle::Oracle;
-use crate::strategy::Strategy;
 
 /// Whom the load is meant for; copies are the same.
 #[derive(Clone, Debug)]
 pub struct Target {
     /// Who asks.
     pub client: Client,
-    /// How the page is to answer; none for as it likes.
-    pub strategy: Option<Strategy>,
+    /// How its pages are read.
+    pub reading: Reading,
     /// Whose pages are read and changed, by the places that a plan speaks of.
     pub accounts: Arc<[Account]>,
     /// Learns of every change, and judges every answer.
@@ -26,21 +25,21 @@ pub struct Target {
 
 impl Target {
     /// A target of which nothing is known yet.
-    pub fn new(client: Client, strategy: Option<Strategy>, accounts: Vec<Account>) -> Self {
+    pub fn new(client: Client, reading: Reading, accounts: Vec<Account>) -> Self {
         Self {
             client,
-            strategy,
+            reading,
             accounts: accounts.into(),
             oracle: Arc::default(),
             changes: Arc::default(),
         }
     }
 
-    /// The same accounts, read by a strategy: what was written is known to both.
+    /// The same accounts, read in another way: what was written is known to both.
     #[must_use]
-    pub fn read_by(&self, strategy: Strategy) -> Self {
+    pub fn read_as(&self, reading: Reading) -> Self {
         Self {
-            strategy: Some(strategy),
+            reading,
             ..self.clone()
         }
     }

@@ -3,6 +3,7 @@
 //! What is merely shown is no promise: that `none` misses the budget is the problem, and that `ttl` serves old pages
 //! is what a TTL is. Whatever makes the figures say less than they seem to say leaves the verdict undecided.
 
+mod budget;
 mod capacity;
 mod load;
 mod purpose;
@@ -28,6 +29,12 @@ pub fn of(results: &Results) -> Verdict {
         .concat(),
         Kind::Replay => [load::checks(results), truth::checks(results)].concat(),
         Kind::Capacity => capacity::checks(results),
+        Kind::Budget => [
+            load::checks(results),
+            budget::checks(results),
+            truth::checks_of_readers(results),
+        ]
+        .concat(),
     };
     let outcome = checks.iter().map(|check| check.outcome).max();
     Verdict {

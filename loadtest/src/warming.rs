@@ -46,7 +46,7 @@ pub async fn read_each_once(
 
 async fn read_once(client: &Client, strategy: Strategy, account: u64) -> Result<()> {
     let mut failed = 0;
-    while let Err(failure) = client.read(account, Some(strategy)).await {
+    while let Err(failure) = client.read(account, strategy.into()).await {
         failed += 1;
         if failed == TRIES {
             bail!(

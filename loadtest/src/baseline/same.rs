@@ -8,6 +8,10 @@ use crate::results::{Kind, Results};
 pub(super) fn forbidding(now: &Results, then: &Results) -> Vec<String> {
     let (is, was) = (&now.setup, &then.setup);
     let mut found = Differences(Vec::new());
+    if now.kind == Kind::Budget || then.kind == Kind::Budget {
+        let why = "a run of waits and ages has one strategy, and so no ratio to judge by";
+        found.0.push(why.to_owned());
+    }
     if now.kind == Kind::Capacity || then.kind == Kind::Capacity {
         found
             .0

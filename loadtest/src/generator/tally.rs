@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use stack::{Asked, Outcome};
 
-use crate::client::{Answer, Failure};
+use crate::client::{Answer, Failure, Reading};
 use crate::histogram::{Durations, micros};
 use crate::oracle::{Judgement, STALE_AFTER};
 use crate::plan::{Arrival, What};
@@ -22,6 +22,10 @@ pub struct Tally {
     named: u64,
     named_failed: u64,
     latency: Durations,
+    waited: Durations,
+    beyond_wait: Durations,
+    age: Durations,
+    marked_age: Durations,
     behind: Durations,
     late: Durations,
     visible: Durations,
@@ -39,6 +43,8 @@ pub struct ReadOutcome {
     pub latency: Duration,
     /// Below which that is within the budget.
     pub budget: Duration,
+    /// What its reader asked for.
+    pub reading: Reading,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -71,7 +77,8 @@ impl Tally {
         let (answer, judgement, counts) = (&read.answer, read.judgement, &mut self.counts);
         // What says of itself that it is stale deceives nobody.
         let behind = judgement.behind.filter(|_| !answer.marked);
-        let is_stale = behind > Some(STALE_AFTER);
+        let accepted = read.reading.max_age.unwrap_or_default().max(STALE_AFTER);
+        let is_stale = behind > Some(accepted);
         counts.reads += 1;
         counts.within_budget += u64::from(read.latency < read.budget);
         *counts
@@ -83,6 +90,17 @@ impl Tally {
         counts.behind += u64::from(behind.is_some());
         counts.stale += u64::from(is_stale);
         counts.mismatches += u64::from(judgement.mismatch);
+        let asked_for_an_age = read.reading.max_age.is_some() && !answer.marked;
+        counts.too_old += u64::from(asked_for_an_age && answer.age_when_sent > accepted);
+        self.age.record(answer.age);
+        if answer.marked {
+            self.marked_age.record(answer.age);
+        }
+        if let Some(wait) = read.reading.wait {
+            let waited = answer.ended.duration_since(answer.sent);
+            self.waited.record(waited);
+            self.beyond_wait.record(waited.saturating_sub(wait));
+        }
         let Asked {
             new,
             not_modified,
@@ -145,6 +163,10 @@ impl Tally {
         self.named += other.named;
         self.named_failed += other.named_failed;
         self.latency.add(&other.latency);
+        self.waited.add(&other.waited);
+        self.beyond_wait.add(&other.beyond_wait);
+        self.age.add(&other.age);
+        self.marked_age.add(&other.marked_age);
         self.behind.add(&other.behind);
         self.late.add(&other.late);
         self.visible.add(&other.visible);
@@ -156,6 +178,9 @@ impl Tally {
         Numbers {
             seconds: self.took.as_secs_f64(),
             latency_us: self.latency.quantiles(),
+            waited_us: self.waited.quantiles_if_any(),
+            age_us: self.age.quantiles_if_any(),
+            marked_age_us: self.marked_age.quantiles_if_any(),
             behind_us: self.behind.quantiles_if_any(),
             late_us: self.late.quantiles(),
             visible_us: self.visible.quantiles_if_any(),
@@ -176,6 +201,11 @@ impl Tally {
     /// All latencies.
     pub fn latency(&self) -> Distribution {
         self.latency.distribution()
+    }
+
+    /// How much longer than they wanted to wait readers waited.
+    pub fn beyond_wait(&self) -> Distribution {
+        self.beyond_wait.distribution()
     }
 
     /// How far behind those were that were behind.
@@ -233,6 +263,8 @@ mod tests {
             ended: now,
             versions: PerSource::default(),
             fresh_as_of: Moment::now(),
+            age_when_sent: Duration::ZERO,
+            age: Duration::ZERO,
             outcome: Outcome::Hit,
             collapsed: false,
             marked: false,
@@ -243,6 +275,7 @@ mod tests {
             judgement: Judgement::default(),
             latency: Duration::from_millis(latency_ms),
             budget: BUDGET,
+            reading: Reading::default(),
         }
     }
 

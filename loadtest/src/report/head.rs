@@ -13,6 +13,7 @@ pub(super) fn title(kind: Kind) -> &'static str {
         Kind::Compare => "Caching strategies under the same load",
         Kind::Replay => "Caching strategies on a recorded workload",
         Kind::Capacity => "The load that each caching strategy holds",
+        Kind::Budget => "How long would you wait for the truth?",
     }
 }
 
@@ -79,7 +80,7 @@ pub(super) fn setup(results: &Results) -> Markup {
             h2 { "What was compared, and how" }
             p.injected[!setup.injected.is_empty()] { (describe::injected(&setup.injected)) }
             @for sentence in describe::sentences(results) { p { (sentence) } }
-            (summary::render(results))
+            @if results.kind != Kind::Budget { (summary::render(results)) }
             @if !setup.notes.is_empty() {
                 h3 { "Read this before you judge" }
                 ul { @for note in &setup.notes { li { (note) } } }

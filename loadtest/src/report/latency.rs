@@ -9,6 +9,7 @@ use super::chart::{Frame, Scale, Tick, one_in, time_ticks, unit};
 use super::lines::{self, Line};
 use super::panel::{Panel, nth_table};
 use super::rows::{self, Along, Row};
+use super::style;
 use crate::figures::{duration, float};
 use crate::results::{Distribution, Quantiles, Results, StrategyResults};
 
@@ -166,7 +167,8 @@ fn tails(results: &Results) -> Markup {
         .strategies
         .iter()
         .map(|it| Line {
-            strategy: &it.strategy,
+            name: &it.strategy,
+            class: style::class(&it.strategy),
             pieces: vec![tail(&it.latency)],
         })
         .collect();

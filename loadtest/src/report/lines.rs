@@ -1,9 +1,8 @@
-//! A chart of one line for each strategy, whose name stands at its end.
+//! A chart of lines, the name of each at its end.
 
 use maud::{Markup, html};
 
 use super::chart::{Frame, Scale, WIDTH, drawing, path, unit};
-use super::style;
 
 /// Where the axes are, in the drawing's own units: left, right, top, bottom; names have the room to the right.
 pub(super) const X_PLACES: (f64, f64) = (78.0, WIDTH - 172.0);
@@ -12,9 +11,11 @@ const HEIGHT: f64 = 430.0;
 /// How far names stand apart at least.
 const APART: f64 = 25.0;
 
-/// The line of a strategy; several pieces where nothing was measured between.
+/// A line; several pieces where nothing was measured between.
 pub(super) struct Line<'a> {
-    pub(super) strategy: &'a str,
+    pub(super) name: &'a str,
+    /// What gives it its colour and its dash.
+    pub(super) class: String,
     /// Values, not places.
     pub(super) pieces: Vec<Vec<(f64, f64)>>,
 }
@@ -48,28 +49,28 @@ fn draw(frame: &Frame, line: &Line<'_>) -> Markup {
         .map(|piece| path(&piece.iter().map(place).collect::<Vec<_>>()))
         .collect();
     html! {
-        g.(style::class(line.strategy)) { title { (line.strategy) } path.line d=(paths.concat()) {} }
+        g.(line.class) { title { (line.name) } path.line d=(paths.concat()) {} }
     }
 }
 
 /// The names beside the ends, moved apart where the ends are close.
 fn names(frame: &Frame, lines: &[Line<'_>]) -> Markup {
-    let mut ends: Vec<(&str, f64, f64)> = lines
+    let mut ends: Vec<(&Line<'_>, f64, f64)> = lines
         .iter()
         .filter_map(|line| {
-            line.end()
-                .map(|(x, y)| (line.strategy, frame.x.place(x), frame.y.place(y)))
+            let (x, y) = line.end()?;
+            Some((line, frame.x.place(x), frame.y.place(y)))
         })
         .collect();
     ends.sort_by(|a, b| a.2.total_cmp(&b.2));
     let heights = spread(&ends.iter().map(|end| end.2).collect::<Vec<_>>());
     let left = X_PLACES.1 + 8.0;
     html! {
-        @for ((strategy, x, y), height) in ends.iter().zip(heights) {
-            g.(style::class(strategy)) {
+        @for ((line, x, y), height) in ends.iter().zip(heights) {
+            g.(line.class) {
                 path.leader d=(path(&[(*x, *y), (left, height)])) {}
                 path.line d=(path(&[(left, height), (left + 34.0, height)])) {}
-                text.name x=(unit(left + 42.0)) y=(unit(height + 5.5)) { (strategy) }
+                text.name x=(unit(left + 42.0)) y=(unit(height + 5.5)) { (line.name) }
             }
         }
     }

@@ -6,6 +6,7 @@ use super::bars::{self, Bar};
 use super::chart::{Frame, Scale, Tick, round_ticks};
 use super::lines::{self, Line};
 use super::panel::{Panel, legend, nth_table, table};
+use super::style;
 use crate::derived::GENERATOR;
 use crate::figures::{brief, known, percent, share};
 use crate::results::{Kind, Numbers, Results, Second, StrategyResults};
@@ -81,7 +82,8 @@ fn hits_over_time(results: &Results) -> Markup {
         .strategies
         .iter()
         .map(|it| Line {
-            strategy: &it.strategy,
+            name: &it.strategy,
+            class: style::class(&it.strategy),
             pieces: pieces(&it.seconds),
         })
         .collect();

@@ -23,6 +23,7 @@ type Column<'a> = (String, Format<'a>);
 pub(crate) fn figures(results: &Results) -> Vec<Figures> {
     match results.kind {
         Kind::Capacity => vec![capacity(results)],
+        Kind::Budget => vec![budget(results), latency(results)],
         Kind::Compare | Kind::Replay => {
             vec![
                 latency(results),
@@ -30,6 +31,7 @@ pub(crate) fn figures(results: &Results) -> Vec<Figures> {
                 visible(results),
                 sources(results),
                 cpu(results),
+                ages(results),
             ]
         }
     }
@@ -107,6 +109,44 @@ fn truth(results: &Results) -> Figures {
     ];
     columns.extend(quantiles(|it| it.behind_us));
     let title = "Staleness: answers that lacked an acknowledged change without saying so, and how far they were behind, in ms";
+    by_strategy(results, title, columns)
+}
+
+fn budget(results: &Results) -> Figures {
+    let waited =
+        |pick: fn(&Quantiles) -> u64| move |it: &Numbers| known(it.waited_us, |it| milliseconds(pick(&it)));
+    let columns = vec![
+        column("answers", |it| grouped(it.answers())),
+        column("waited p50", waited(|it| it.p50)),
+        column("p99", waited(|it| it.p99)),
+        column("p99.9", waited(|it| it.p999)),
+        column("marked, %", |it| known(share(it.marked, it.answers()), percent)),
+        column("age p50", |it| known(it.age_us, |age| milliseconds(age.p50))),
+        column("p99", |it| known(it.age_us, |age| milliseconds(age.p99))),
+        column("if marked, p99", |it| {
+            known(it.marked_age_us, |age| milliseconds(age.p99))
+        }),
+        column("too old", |it| grouped(it.too_old)),
+        column("mismatches", |it| grouped(it.mismatches)),
+    ];
+    let title = "What readers got: how long they waited and how old their answers were, in ms";
+    by_strategy(results, title, columns)
+}
+
+fn ages(results: &Results) -> Figures {
+    let of = |head: &str, of: fn(&Numbers) -> Option<Quantiles>, pick: fn(&Quantiles) -> u64| {
+        column(head, move |it| known(of(it), |age| milliseconds(pick(&age))))
+    };
+    let columns = vec![
+        column("marked", |it| grouped(it.marked)),
+        column("marked, %", |it| known(share(it.marked, it.answers()), percent)),
+        of("age p50", |it| it.age_us, |age| age.p50),
+        of("p99", |it| it.age_us, |age| age.p99),
+        of("of marked p50", |it| it.marked_age_us, |age| age.p50),
+        of("p99", |it| it.marked_age_us, |age| age.p99),
+        of("max", |it| it.marked_age_us, |age| age.max),
+    ];
+    let title = "Age of the answers in ms, from their Fresh-As-Of to their last byte";
     by_strategy(results, title, columns)
 }
 

@@ -20,6 +20,19 @@ pub(super) fn checks(results: &Results) -> Vec<Check> {
     checks.into_iter().flatten().collect()
 }
 
+/// Of readers who say how old their page may be.
+pub(super) fn checks_of_readers(results: &Results) -> Vec<Check> {
+    let findings = results
+        .strategies
+        .iter()
+        .map(|it| counted(&it.strategy, &it.total, it.total.stale));
+    let stale = check(
+        "No page lacked a change for more than a second, or for longer than its reader accepts, without saying so.",
+        findings,
+    );
+    [stale, mismatches(results)].into_iter().flatten().collect()
+}
+
 fn stale(results: &Results) -> Option<Check> {
     let strategies = results.strategies.iter().filter(|it| it.strategy != TTL);
     let findings = strategies.map(|it| {
@@ -55,7 +68,14 @@ fn counted(strategy: &str, numbers: &Numbers, wrong: u64) -> Finding {
 }
 
 fn whole(results: &Results) -> Option<Check> {
-    let findings = among(results, PROMISING).filter_map(|it| {
+    // With a source that is slower than readers wait, marks are what keeps them in time.
+    let slow = results
+        .setup
+        .injected
+        .iter()
+        .any(|it| it.latency_ms >= results.setup.budget_ms);
+    let promising = among(results, PROMISING).filter(|_| !slow);
+    let findings = promising.filter_map(|it| {
         let marked = share(it.total.marked, it.total.answers())?;
         let figures = format!("{} %", percent(marked));
         let kept = marked <= TOLERATED_MARKS;

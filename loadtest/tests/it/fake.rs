@@ -11,7 +11,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, patch, post};
 use axum::{Json, Router};
 use jiff::Timestamp;
-use loadtest::client::{Account, Addresses, Client};
+use loadtest::client::{Account, Addresses, Client, Reading};
 use loadtest::target::Target;
 use serde_json::json;
 use stack::{PerSource, Source};
@@ -68,7 +68,7 @@ impl Fake {
             id: 7,
             endpoints: vec![70],
         };
-        Target::new(Client::new(addresses), None, vec![account])
+        Target::new(Client::new(addresses), Reading::default(), vec![account])
     }
 }
 

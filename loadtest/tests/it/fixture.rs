@@ -10,8 +10,8 @@ use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use loadtest::results::{
-    CapacityResults, Distribution, FORMAT, Injected, Kind, Machine, Numbers, Quantiles, Results, Second,
-    Setup, StrategyResults, Trial, Verdict, Work,
+    CapacityResults, Distribution, FORMAT, Injected, Kind, Machine, Numbers, Quantiles, ReaderBudget,
+    Results, Second, Setup, StrategyResults, Trial, Verdict, Work,
 };
 use loadtest::verdict;
 
@@ -91,6 +91,39 @@ pub(crate) fn capacity() -> Results {
     results
 }
 
+/// Readers of one strategy who wait longer and longer and accept older and older pages.
+pub(crate) fn budget() -> Results {
+    let of = |wait_ms: u64, max_age_seconds: u64| {
+        let mut random = Random(wait_ms + 1);
+        let invalidate = strategy(&MANNERS[3], &mut random);
+        let reading = ReaderBudget {
+            wait_ms,
+            max_age_seconds,
+        };
+        let answers = invalidate.total.answers();
+        StrategyResults {
+            strategy: reading.name(),
+            reading: Some(reading),
+            total: Numbers {
+                marked: if max_age_seconds == 0 {
+                    answers / (10 + wait_ms)
+                } else {
+                    0
+                },
+                waited_us: Some(invalidate.total.latency_us),
+                ..invalidate.total.clone()
+            },
+            beyond_wait: Distribution(vec![(0, answers - 1), (20_000, 1)]),
+            ..invalidate
+        }
+    };
+    let ages = [0, 5].into_iter();
+    let readers = ages.flat_map(|age| [0, 100, 900].map(|wait| of(wait, age)));
+    let mut results = judged(Kind::Budget, readers.collect(), Vec::new());
+    results.setup.injected[0].latency_ms = 500;
+    results
+}
+
 fn judged(kind: Kind, strategies: Vec<StrategyResults>, capacity: Vec<CapacityResults>) -> Results {
     let mut results = Results {
         format: FORMAT,
@@ -162,7 +195,9 @@ fn strategy(manner: &Manner, random: &mut Random) -> StrategyResults {
             .iter()
             .map(|samples| numbers(manner, samples, 1.0, 0.96 + 0.08 * random.unit()))
             .collect(),
+        reading: None,
         latency: distribution(&all.latency),
+        beyond_wait: Distribution::default(),
         staleness: distribution(&all.behind),
         seconds: all.seconds,
     }
@@ -237,6 +272,10 @@ fn numbers(manner: &Manner, samples: &Samples, turns: f64, sway: f64) -> Numbers
         behind: samples.behind.len() as u64,
         stale: samples.behind.iter().filter(|us| **us > 1_000_000).count() as u64,
         mismatches: 0,
+        too_old: 0,
+        waited_us: None,
+        age_us: Some(quantiles(&samples.latency)),
+        marked_age_us: None,
         behind_us: (!samples.behind.is_empty()).then(|| quantiles(&samples.behind)),
         writes: reads / 61,
         write_errors: 0,

@@ -20,6 +20,7 @@ fn all() -> Vec<(&'static str, String)> {
         ("compare", report::html(&fixture::compare(), None)),
         ("replay", report::html(&fixture::replay(), None)),
         ("capacity", report::html(&fixture::capacity(), None)),
+        ("budget", report::html(&fixture::budget(), None)),
         ("compared", report::html(&worse, Some(&comparison))),
     ]
 }
@@ -106,7 +107,8 @@ fn nothing_outside_of_the_file_is_needed() {
 
 #[test]
 fn every_strategy_is_named_in_every_chart_with_its_own_dash() {
-    for (name, html) in all() {
+    let by_strategy = all().into_iter().filter(|(name, _)| *name != "budget");
+    for (name, html) in by_strategy {
         for strategy in STRATEGIES {
             assert!(
                 html.contains(&format!("</svg>{strategy}</")),
@@ -122,6 +124,15 @@ fn every_strategy_is_named_in_every_chart_with_its_own_dash() {
             );
         }
     }
+}
+
+#[test]
+fn every_age_has_its_line_in_each_chart_over_the_wait() {
+    let html = report::html(&fixture::budget(), None);
+    for name in ["no age", "up to 5 s old"] {
+        assert_eq!(html.matches(&format!(">{name}</text>")).count(), 3, "{name}");
+    }
+    assert!(html.contains("who waits 0 ms gets 10.00 % of its answers marked"));
 }
 
 #[test]
@@ -240,7 +251,9 @@ fn results_of_nothing_and_of_one_round_are_drawn_too() {
         strategy: name.to_owned(),
         total: Numbers::default(),
         rounds: Vec::new(),
+        reading: None,
         latency: Distribution::default(),
+        beyond_wait: Distribution::default(),
         staleness: Distribution::default(),
         seconds: Vec::new(),
     };

@@ -70,7 +70,7 @@ async fn a_stack_of_our_own_gets_real_accounts_and_settles() {
     stack.settle(accounts[8].id).await.unwrap();
     let client = Client::new(stack.addresses.clone());
     let settled = client
-        .read(accounts[8].id, Some(Strategy::Invalidate))
+        .read(accounts[8].id, Strategy::Invalidate.into())
         .await
         .unwrap();
     assert_eq!(settled.outcome, Outcome::Hit);
@@ -85,7 +85,7 @@ async fn what_a_strategy_did_and_what_everything_cost_is_seen() {
     let client = Client::new(stack.addresses.clone());
     let before = scraper.snapshot().await;
     for _ in 0..5 {
-        client.read(accounts[0].id, Some(Strategy::None)).await.unwrap();
+        client.read(accounts[0].id, Strategy::None.into()).await.unwrap();
     }
     let after = scraper.snapshot().await;
     let work = after.since(&before, Strategy::None);

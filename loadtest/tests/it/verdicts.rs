@@ -48,6 +48,7 @@ fn compared(change: impl FnOnce(&mut Results), outcome: Outcome, words: &[&str])
 #[test]
 fn good_results_pass_every_check() {
     for (results, checks) in [
+        (fixture::budget(), 8),
         (fixture::compare(), 10),
         (fixture::replay(), 8),
         (fixture::capacity(), 2),
@@ -180,19 +181,70 @@ fn a_promising_strategy_that_misses_the_budget_fails_and_the_problem_being_shown
 }
 
 #[test]
-fn with_a_source_slower_than_the_budget_hits_have_to_be_fast_and_the_rest_is_shown() {
+fn with_a_source_slower_than_the_budget_marked_answers_have_to_come_in_time() {
     let slow = |it: &mut Results| {
         it.setup.injected[0].latency_ms = 300;
         for one in &mut it.strategies {
-            one.total.latency_us.p99 = 310_000;
+            one.total.marked = one.total.answers() / 20;
         }
     };
-    assert_eq!(judged(fixture::compare(), slow).0, Outcome::Pass);
-    let slow_hits = |it: &mut Results| {
+    let marked = judged(fixture::compare(), slow);
+    assert_eq!(marked.0, Outcome::Pass, "{:?}", marked.1);
+    let too_late = |it: &mut Results| {
         slow(it);
-        strategy(it, "invalidate").total.within_budget /= 2;
+        let total = &mut strategy(it, "invalidate").total;
+        total.within_budget = total.reads - total.reads / 500;
     };
-    compared(slow_hits, Outcome::Fail, &["invalidate", "% hits", "300 ms"]);
+    compared(
+        too_late,
+        Outcome::Fail,
+        &["invalidate 99.8", "5.00 % marked", "300 ms"],
+    );
+}
+
+fn read(change: impl FnOnce(&mut Results), outcome: Outcome, words: &[&str]) {
+    expect(fixture::budget(), change, outcome, words);
+}
+
+#[test]
+fn a_reader_who_waits_longer_than_it_wants_to_fails_the_run_if_it_is_one_in_a_thousand() {
+    let late = |count: u64| move |it: &mut Results| it.strategies[1].beyond_wait.0.push((25_001, count));
+    let all: u64 = fixture::budget()
+        .strategies
+        .iter()
+        .map(|it| it.total.answers())
+        .sum();
+    let (tolerated, outcome) = (all / 1000, judged(fixture::budget(), late(all / 1000)).0);
+    assert_eq!(outcome, Outcome::Pass, "{tolerated} of {all}");
+    read(
+        late(all / 500),
+        Outcome::Fail,
+        &["waited longer", "25.0 ms beyond", "wait 100 ms"],
+    );
+    let few = |it: &mut Results| {
+        for one in &mut it.strategies {
+            one.beyond_wait.0 = vec![(0, 100)];
+        }
+    };
+    read(few, Outcome::Undecided, &["0 of 600 waited longer"]);
+}
+
+#[test]
+fn an_unmarked_answer_that_is_older_than_its_reader_accepts_fails_the_run() {
+    let too_old = |it: &mut Results| it.strategies[4].total.too_old = 1;
+    read(too_old, Outcome::Fail, &["wait 100 ms, 5 s old 1 of"]);
+}
+
+#[test]
+fn the_date_has_to_be_true_for_readers_with_a_wait_too() {
+    let mismatch = |it: &mut Results| it.strategies[0].total.mismatches = 1;
+    read(mismatch, Outcome::Fail, &["Fresh-As-Of", "wait 0 ms 1 of"]);
+    let stale = |it: &mut Results| it.strategies[5].total.stale = 1;
+    read(
+        stale,
+        Outcome::Fail,
+        &["for longer than its reader accepts", "wait 900 ms, 5 s old 1 of"],
+    );
 }
 
 #[test]
