@@ -72,8 +72,7 @@ impl<L: Loader> LoadTask<L> {
                 self.shared.stats.panics.add();
                 Arc::from(message(&*panic))
             });
-            // `finish` before `send_replace`: a reader that gets this answer and reads again must not find this load still in
-            // flight.
+            // `finish` before `send_replace`: a reader that gets this answer and reads again must not join this load.
             self.ended = !self.shared.in_flight.finish(&self.key);
             result.send_replace(Some(loaded));
         }
