@@ -2,6 +2,7 @@
 //!
 //! What breaks a bound costs the source's fragment of the page, never the page.
 
+mod error;
 #[cfg(test)]
 mod tests;
 
@@ -17,10 +18,11 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 use url::Url;
 
-use crate::fragment::{Fragment, FragmentError, Life};
+pub(crate) use self::error::UpstreamError;
+use crate::fragment::{Fragment, Life};
 use crate::key::PageKey;
 use crate::source::Source;
-use crate::tag::{NotATag, Tag};
+use crate::tag::Tag;
 
 /// States which publisher's watermarks vouch for an answer.
 const FEED_CLAIM: HeaderName = HeaderName::from_static("feed-claim");
@@ -349,62 +351,4 @@ fn max_age(headers: &header::HeaderMap) -> Option<Duration> {
         .flat_map(|line| line.split(','))
         .find_map(|word| word.trim().strip_prefix("max-age="));
     seconds?.parse().ok().map(Duration::from_secs)
-}
-
-/// Why a source did not give its fragment, in words that follow its name: "metrics did not answer within 900 ms".
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum UpstreamError {
-    /// Nobody listens.
-    #[error("cannot be reached")]
-    Unreachable,
-    /// The deadline passed.
-    #[error("did not answer within {} ms", deadline.as_millis())]
-    TooSlow {
-        /// How long was waited.
-        deadline: Duration,
-    },
-    /// A deadline passed a moment ago, and it is not called since.
-    #[error("is not called for the moment: it did not answer within {} ms", deadline.as_millis())]
-    BackingOff {
-        /// How long was waited then.
-        deadline: Duration,
-    },
-    /// Too many requests wait for it already.
-    #[error("is busy: {waiting} requests of ours wait for it already")]
-    Busy {
-        /// How many.
-        waiting: usize,
-    },
-    /// Its turn did not come in time.
-    #[error("is busy with {concurrency} requests of ours; the turn of this one did not come within {} ms", within.as_millis())]
-    NoTurn {
-        /// How many are under way.
-        concurrency: usize,
-        /// How long was waited.
-        within: Duration,
-    },
-    /// The connection broke while the answer came.
-    #[error("did not finish its answer")]
-    Broken,
-    /// The answer's status is none of those agreed on.
-    #[error("answered {status}")]
-    Unexpected {
-        /// What it was.
-        status: StatusCode,
-    },
-    /// The answer is longer than is read.
-    #[error("answered more than {limit} bytes")]
-    TooLarge {
-        /// Where reading stopped.
-        limit: usize,
-    },
-    /// The answer was not understood.
-    #[error("was not understood")]
-    Nonsense(#[from] FragmentError),
-}
-
-impl From<NotATag> for UpstreamError {
-    fn from(error: NotATag) -> Self {
-        Self::Nonsense(error.into())
-    }
 }

@@ -1,49 +1,7 @@
 //! The small cases that can break the rules, with their bounds and their numbers of states.
 
+use crate::budget::Budget;
 use crate::{Action, Case};
-
-/// What a case allows to happen, counted down.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-#[expect(missing_docs, reason = "each field counts what it is called after")]
-pub struct Budget {
-    pub writes: u8,
-    pub deletions: u8,
-    pub rounds: u8,
-    pub claims: u8,
-    pub loads: u8,
-    pub reads: u8,
-    pub crashes: u8,
-    pub backups: u8,
-    pub copies: u8,
-    pub losses: u8,
-    pub recreations: u8,
-    pub tails: u8,
-    pub moves: u8,
-    pub late: u8,
-    pub timeouts: u8,
-}
-
-impl Budget {
-    const fn of_all(n: u8) -> Self {
-        Self {
-            writes: n,
-            deletions: n,
-            rounds: n,
-            claims: n,
-            loads: n,
-            reads: n,
-            crashes: n,
-            backups: n,
-            copies: n,
-            losses: n,
-            recreations: n,
-            tails: n,
-            moves: n,
-            late: n,
-            timeouts: n,
-        }
-    }
-}
 
 const NONE: Budget = Budget::of_all(0);
 /// More than any start takes.

@@ -1,6 +1,6 @@
 //! What must hold of every answer (I1–I3, I5) and of every name, whatever happened.
 
-use crate::cases::Budget;
+use crate::budget::Budget;
 use crate::state::{Database, Fragment, Kind, Message, Moment, Mutations, Process, Relay, State, Token};
 use crate::{Specification, bit};
 

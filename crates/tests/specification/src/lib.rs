@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+pub mod budget;
 pub mod cases;
 pub mod invariants;
 pub mod publishing;
@@ -8,7 +9,7 @@ pub mod rule;
 pub mod serving;
 pub mod state;
 
-use cases::Budget;
+use budget::Budget;
 use cases::{CASES, PLENTY};
 use rule::Rule;
 use state::{Account, Database, Mutations, Process, Relay, State};

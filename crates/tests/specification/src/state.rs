@@ -1,7 +1,7 @@
 //! What there is: databases, processes, the stream, one replica of the page.
 #![expect(missing_docs, reason = "the fields are the words of the rules; the types say what is not a word")]
 
-use crate::cases::Budget;
+use crate::budget::Budget;
 
 /// A mutation, named by the moment of its acknowledgement. The same number is the nonce of rule P1.
 pub type Mutation = u8;

@@ -1,57 +1,22 @@
 //! Whatever a caller says, nothing panics and nothing hangs; and what the feed does not know is never taken for fresh.
 
+mod generated;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use fresh_cache::{
-    Announcement, Audit, CacheOptions, Claim, Clock as _, Consistency, EventFragment, FeedOptions,
-    FeedReader, FeedState, FeedWriter, Fetched, Fragment, FragmentState, FreshCache, Loader, ManualClock,
-    Moment, Outcome, Position, RefreshOptions, RefreshScope, SourceId, Strategy as Keeping, Token, Version,
-    feed,
+    Announcement, Audit, Claim, Clock as _, Consistency, EventFragment, FeedOptions, FeedReader, FeedState,
+    FeedWriter, Fetched, Fragment, FragmentState, FreshCache, Loader, ManualClock, Outcome, SourceId, feed,
 };
 use proptest::collection::vec;
-use proptest::option;
 use proptest::prelude::*;
+
+use self::generated::{Call, Reply, Setting, Wanted, call, setting};
 
 /// More than any run takes: a case that is not over by then hangs.
 const HANGS: Duration = Duration::from_mins(1);
-
-#[derive(Clone, Debug)]
-enum Call {
-    Changed(SourceId, u64),
-    Deleted(SourceId, u64),
-    Lost(SourceId),
-    Replaced(SourceId),
-    LostAll,
-    Watermark(SourceId, Moment),
-    Read(u64, Wanted),
-    Announce(Announcement<u64>),
-    Remember(SourceId, u64, EventFragment),
-    ForgetRemembered(SourceId, u64),
-    Forget(u64),
-    Audit(u64),
-    Sample(usize),
-    Look(SourceId),
-    Advance(Duration),
-    Step(Moment),
-}
-
-#[derive(Clone, Debug)]
-enum Wanted {
-    Any,
-    Full(Vec<Token<u64>>),
-    AtLeast(Vec<Token<u64>>),
-}
-
-/// What its sources answer, in turn, whoever is asked.
-#[derive(Clone, Debug)]
-enum Reply {
-    New(Version, Option<Duration>),
-    NotModified(Option<Duration>),
-    Failure,
-    Panic,
-}
 
 /// A loader that says anything; it even names other fragments each time it is asked.
 struct Anything {
@@ -114,175 +79,6 @@ impl Loader for Anything {
 
     fn read_event(&self, _key: &u64, _source: SourceId, _entity: &u64, event: &EventFragment) -> Option<u64> {
         Some(event.version.revision)
-    }
-}
-
-/// How all is made.
-#[derive(Clone, Debug)]
-struct Setting {
-    sources: usize,
-    feed: FeedOptions,
-    cache: CacheOptions,
-    now: Moment,
-    dependencies: Vec<Vec<(SourceId, u64)>>,
-    replies: Vec<Reply>,
-}
-
-/// Mostly what fits, and sometimes anything.
-fn source() -> impl Strategy<Value = SourceId> {
-    prop_oneof![4 => 0..8_usize, 1 => any::<usize>()].prop_map(SourceId)
-}
-
-fn entity() -> impl Strategy<Value = u64> {
-    prop_oneof![4 => 0..3_u64, 1 => any::<u64>()]
-}
-
-fn moment() -> impl Strategy<Value = Moment> {
-    prop_oneof![0..3_000_000_u64, any::<u64>()].prop_map(Moment::from_micros)
-}
-
-fn duration() -> impl Strategy<Value = Duration> {
-    let any = (any::<u64>(), 0..1_000_000_000_u32).prop_map(|(seconds, nanos)| Duration::new(seconds, nanos));
-    prop_oneof![3 => (0..3_000_u64).prop_map(Duration::from_millis), 1 => any, 1 => Just(Duration::MAX)]
-}
-
-fn version() -> impl Strategy<Value = Version> {
-    (0..2_u128, prop_oneof![0..4_u64, any::<u64>()]).prop_map(|(incarnation, revision)| Version {
-        incarnation,
-        revision,
-        nonce: 0,
-    })
-}
-
-fn event_fragment() -> impl Strategy<Value = EventFragment> {
-    (version(), moment()).prop_map(|(version, committed)| EventFragment {
-        version,
-        claim: Some(Claim::default()),
-        data: "said".into(),
-        committed,
-    })
-}
-
-fn wanted() -> impl Strategy<Value = Wanted> {
-    let token =
-        || (source(), entity(), version()).prop_map(|(source, of, version)| Token::of(source, of, version));
-    let known = || vec(token(), 0..3);
-    prop_oneof![
-        3 => Just(Wanted::Any),
-        1 => known().prop_map(Wanted::Full),
-        1 => known().prop_map(Wanted::AtLeast),
-    ]
-}
-
-fn call() -> impl Strategy<Value = Call> {
-    let announcement =
-        (source(), entity(), option::of(event_fragment())).prop_map(|(source, entity, fragment)| {
-            Announcement {
-                source,
-                entity,
-                position: Position::ZERO,
-                fragment,
-            }
-        });
-    prop_oneof![
-        1 => (source(), entity()).prop_map(|(source, entity)| Call::Changed(source, entity)),
-        1 => (source(), entity()).prop_map(|(source, entity)| Call::Deleted(source, entity)),
-        1 => source().prop_map(Call::Lost),
-        1 => source().prop_map(Call::Replaced),
-        1 => Just(Call::LostAll),
-        1 => (source(), moment()).prop_map(|(source, until)| Call::Watermark(source, until)),
-        8 => (entity(), wanted()).prop_map(|(key, wanted)| Call::Read(key, wanted)),
-        1 => announcement.prop_map(Call::Announce),
-        1 => (source(), entity(), event_fragment()).prop_map(|(source, of, carried)| Call::Remember(source, of, carried)),
-        1 => (source(), entity()).prop_map(|(source, entity)| Call::ForgetRemembered(source, entity)),
-        1 => entity().prop_map(Call::Forget),
-        1 => entity().prop_map(Call::Audit),
-        1 => prop_oneof![0..4_usize, any::<usize>(), Just(usize::MAX)].prop_map(Call::Sample),
-        1 => source().prop_map(Call::Look),
-        2 => duration().prop_map(Call::Advance),
-        1 => moment().prop_map(Call::Step),
-    ]
-}
-
-fn feed_options() -> impl Strategy<Value = FeedOptions> {
-    (0..5_000_usize, duration(), duration()).prop_map(|(fences, trust, clock_skew)| FeedOptions {
-        fences,
-        trust,
-        clock_skew,
-        ..FeedOptions::default()
-    })
-}
-
-fn strategy() -> impl Strategy<Value = Keeping> {
-    prop_oneof![
-        Just(Keeping::None),
-        duration().prop_map(Keeping::Ttl),
-        Just(Keeping::Versioned),
-        Just(Keeping::Invalidate),
-        Just(Keeping::Prepopulate),
-    ]
-}
-
-fn refresh_options() -> impl Strategy<Value = RefreshOptions> {
-    let size = || prop_oneof![0..3_usize, Just(usize::MAX)];
-    let scope = prop_oneof![
-        Just(RefreshScope::Read),
-        Just(RefreshScope::Resident),
-        Just(RefreshScope::All)
-    ];
-    (scope, size(), size()).prop_map(|(scope, waiting, at_once)| RefreshOptions {
-        scope,
-        waiting,
-        at_once,
-    })
-}
-
-fn cache_options() -> impl Strategy<Value = CacheOptions> {
-    let bytes = || prop_oneof![0..3_u64, any::<u64>(), Just(u64::MAX)];
-    (
-        strategy(),
-        bytes(),
-        bytes(),
-        duration(),
-        duration(),
-        duration(),
-        refresh_options(),
-    )
-        .prop_map(
-            |(strategy, max_bytes, remembered_bytes, max_age, max_stale, retry_after, refresh)| {
-                CacheOptions {
-                    strategy,
-                    max_bytes,
-                    max_age,
-                    max_stale,
-                    retry_after,
-                    remembered_bytes,
-                    refresh,
-                    capture: || None,
-                }
-            },
-        )
-}
-
-fn reply() -> impl Strategy<Value = Reply> {
-    prop_oneof![
-        4 => (version(), option::of(duration())).prop_map(|(version, holds)| Reply::New(version, holds)),
-        2 => option::of(duration()).prop_map(Reply::NotModified),
-        1 => Just(Reply::Failure),
-        1 => Just(Reply::Panic),
-    ]
-}
-
-prop_compose! {
-    fn setting()(
-        sources in prop_oneof![4 => 0..8_usize, 1 => Just(usize::MAX)],
-        feed in feed_options(),
-        cache in cache_options(),
-        now in moment(),
-        dependencies in vec(vec((source(), entity()), 0..4), 1..3),
-        replies in vec(reply(), 1..6),
-    ) -> Setting {
-        Setting { sources, feed, cache, now, dependencies, replies }
     }
 }
 
