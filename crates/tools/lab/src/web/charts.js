@@ -35,6 +35,26 @@ function chartDrawChoices({ ctx, bbox, valToPos }) {
   ctx.restore();
 }
 
+// The time within which a reader should have its answer, as the article has it.
+const CHART_BUDGET_MS = 250;
+
+function chartDrawBudget({ ctx, bbox, valToPos }) {
+  const y = valToPos(CHART_BUDGET_MS, "y", true);
+  if (y < bbox.top) return;
+  ctx.save();
+  ctx.strokeStyle = ctx.fillStyle = chartColour("--red-ground")();
+  ctx.setLineDash([2 * devicePixelRatio, 3 * devicePixelRatio]);
+  ctx.lineWidth = devicePixelRatio;
+  ctx.beginPath();
+  ctx.moveTo(bbox.left, y);
+  ctx.lineTo(bbox.left + bbox.width, y);
+  ctx.stroke();
+  ctx.font = `${10 * devicePixelRatio}px system-ui, sans-serif`;
+  ctx.textAlign = "right";
+  ctx.fillText(`${CHART_BUDGET_MS} ms`, bbox.left + bbox.width, y - 2 * devicePixelRatio);
+  ctx.restore();
+}
+
 class Chart {
   constructor(place) {
     this.top = Number(place.dataset.top);
@@ -65,7 +85,7 @@ class Chart {
         { size: 32, gap: 2, space: 18, font: chartFont, stroke: chartColour("--soft"), ticks: { show: false }, grid, values: (_, splits) => splits.map(chartNumber) },
       ],
       series: [{}, ...chartReplicas.map(line)],
-      hooks: { drawAxes: [chartDrawChoices], setCursor: [() => this.say()] },
+      hooks: { drawAxes: place.dataset.chart === "took" ? [chartDrawChoices, chartDrawBudget] : [chartDrawChoices], setCursor: [() => this.say()] },
     };
     this.now = performance.now() / 1000;
     this.plot = new uPlot(options, this.data, place);

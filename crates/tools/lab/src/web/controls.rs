@@ -33,6 +33,7 @@ pub(super) const BROKER_ANSWERS_WITHIN: Duration = Duration::from_secs(2);
 pub(super) struct Asked {
     part: Option<String>,
     ms: Option<u32>,
+    seconds: Option<u32>,
     name: Option<String>,
     id: Option<AccountId>,
 }
@@ -42,6 +43,8 @@ pub(super) struct Asked {
 pub(super) enum Control {
     Watch(AccountId),
     Strategy(String),
+    Wait(Option<u32>),
+    MaxAge(Option<u32>),
     Rename(Option<String>),
     AddEndpoint,
     Burst,
@@ -65,6 +68,8 @@ impl Control {
         Ok(match control {
             "watch" => Self::Watch(asked.id.ok_or_else(missing("id"))?),
             "strategy" => Self::Strategy(asked.name.ok_or_else(missing("name"))?),
+            "wait" => Self::Wait(asked.ms),
+            "max-age" => Self::MaxAge(asked.seconds),
             "rename" => Self::Rename(asked.name.filter(|name| !name.trim().is_empty())),
             "add-endpoint" => Self::AddEndpoint,
             "burst" => Self::Burst,
@@ -90,6 +95,8 @@ impl Stage {
         let said = match control {
             Control::Watch(account) => self.watch(account).await,
             Control::Strategy(name) => self.choose_strategy(name),
+            Control::Wait(ms) => Ok(self.choose_wait(ms)),
+            Control::MaxAge(seconds) => Ok(self.choose_max_age(seconds)),
             Control::Rename(name) => self.rename(name).await,
             Control::AddEndpoint => self.add_endpoint().await,
             Control::Burst => self.burst().await,
@@ -126,6 +133,23 @@ impl Stage {
         let said = format!("the replicas are asked with Cache-Strategy: {name}");
         self.chosen().strategy = name;
         Ok(said)
+    }
+
+    fn choose_wait(&self, ms: Option<u32>) -> String {
+        self.chosen().wait_ms = ms;
+        match ms {
+            Some(ms) => format!("the replicas are asked with Prefer: wait-ms={ms}"),
+            None => "the replicas are asked without Prefer: their own setting says how long a reader waits"
+                .to_owned(),
+        }
+    }
+
+    fn choose_max_age(&self, seconds: Option<u32>) -> String {
+        self.chosen().max_age_s = seconds;
+        match seconds {
+            Some(seconds) => format!("the replicas are asked with Cache-Control: max-age={seconds}"),
+            None => "the replicas are asked for a page that is no older than it has to be".to_owned(),
+        }
     }
 
     async fn rename(&self, name: Option<String>) -> Result<String, Refused> {
@@ -259,6 +283,7 @@ impl Stage {
             link.open();
         }
         self.stack.strategy().clone_into(&mut self.chosen().strategy);
+        (self.chosen().wait_ms, self.chosen().max_age_s) = (None, None);
         self.end_naive().await?;
         for part in self
             .parts

@@ -35,15 +35,15 @@ function meaning(button) {
 // As text within a JSON string, within single quotes in a terminal.
 const quoted = (text) => JSON.stringify(text).slice(1, -1).replaceAll("'", "'\\''");
 
-function filled(template, encode) {
+function filled(template, encode, value) {
   const endpoint = picture?.parts.map((part) => part.answer?.endpoint).find(Boolean) ?? 1;
-  const values = { endpoint, account: picture?.account ?? "", strategy: picture?.strategy ?? "", value: "…", name: one("#name").value || (encode ? "" : "renamed") };
+  const values = { endpoint, account: picture?.account ?? "", strategy: picture?.strategy ?? "", value: value || "…", name: one("#name").value || (encode ? "" : "renamed") };
   return template.replace(/\{(account|endpoint|strategy|value|name)\}/g, (_, key) => encode ? encodeURIComponent(values[key]) : quoted(String(values[key])));
 }
 
 function commandOf(element) {
   if (element.dataset.toggle) return meaning(element)?.command;
-  return element.dataset.command && filled(element.dataset.command, false);
+  return element.dataset.command && filled(element.dataset.command, false, element.value);
 }
 
 async function perform(path, element) {
@@ -78,7 +78,11 @@ document.addEventListener("click", (event) => {
 document.addEventListener("change", (event) => {
   const select = event.target.closest("select");
   if (select) select.chosenAt = performance.now();
-  if (select) perform(select.dataset.do + encodeURIComponent(select.value), select);
+  // No value: what is chosen by itself.
+  const path = select && (select.value === "" ? select.dataset.do.split("?")[0] : select.dataset.do + encodeURIComponent(select.value));
+  if (!select) return;
+  showCommand(event);
+  perform(path, select);
 });
 
 function stateOf(part) {
@@ -265,6 +269,8 @@ function draw(next) {
   const name = next.parts.map((part) => part.answer?.name).find(Boolean);
   if (name && document.activeElement !== one("#account")) say(one(`#account option[value="${next.account}"]`), `${next.account} · ${name}`);
   choose(one("#strategy"), next.strategy);
+  choose(one("#wait"), String(next.wait_ms ?? ""));
+  choose(one("#max-age"), String(next.max_age_s ?? ""));
   drawCharts(next);
 }
 

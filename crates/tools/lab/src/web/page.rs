@@ -5,7 +5,7 @@ use maud::{DOCTYPE, Markup, html};
 use super::buttons::{button, lab_command, toggle};
 use super::naive;
 use super::stage::Stage;
-use crate::config::STRATEGIES;
+use crate::config::{MAX_AGES_S, STRATEGIES, WAITS_MS};
 use crate::parts::{NAIVE, Part};
 use stack::Source;
 use stack::ports::url;
@@ -84,6 +84,7 @@ pub(super) fn render(stage: &Stage) -> Markup {
 
 fn render_top(stage: &Stage) -> Markup {
     let chosen = stage.chosen().clone();
+    let page = format!("{}/accounts/{{account}}", stage.stack.first_page_url());
     html! {
         header {
             h1 { "The lab" }
@@ -96,10 +97,22 @@ fn render_top(stage: &Stage) -> Markup {
             }
             label { "Strategy "
                 select id="strategy" data-do="strategy?name="
-                    data-command={ "curl -H 'Cache-Strategy: {strategy}' " (stage.stack.first_page_url()) "/accounts/{account}" } {
+                    data-command={ "curl -H 'Cache-Strategy: {value}' " (page) } {
                     @for strategy in STRATEGIES {
                         option value=(strategy) selected[strategy == chosen.strategy] { (strategy) }
                     }
+                }
+            }
+            label { "Waits "
+                select id="wait" data-do="wait?ms=" data-command={ "curl -H 'Prefer: wait-ms={value}' " (page) } {
+                    option value="" { "200 ms, as set" }
+                    @for ms in WAITS_MS { option value=(ms) { (ms) " ms" } }
+                }
+            }
+            label { "May be "
+                select id="max-age" data-do="max-age?seconds=" data-command={ "curl -H 'Cache-Control: max-age={value}' " (page) } {
+                    option value="" { "no older than it has to be" }
+                    @for seconds in MAX_AGES_S { option value=(seconds) { (seconds) " s old" } }
                 }
             }
             (button(stage, "undo-all", "Undo all faults"))

@@ -16,6 +16,10 @@ use stack::supervisor::{Layer, State};
 pub(super) struct Picture {
     account: AccountId,
     strategy: String,
+    /// How long readers wait, in milliseconds; none: as long as the replicas' setting says.
+    wait_ms: Option<u32>,
+    /// How old their page may be, in seconds; none: no older than it has to be.
+    max_age_s: Option<u32>,
     /// The broker first, then the sources, then the replicas, then the naive page.
     parts: Vec<PartSeen>,
     /// Newest first.
@@ -91,6 +95,8 @@ impl Picture {
             parts: parts.collect(),
             account: chosen.account,
             strategy: chosen.strategy,
+            wait_ms: chosen.wait_ms,
+            max_age_s: chosen.max_age_s,
             events: seen.events,
         }
     }

@@ -11,7 +11,7 @@ use serde::Serialize;
 use serde_json::Value;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
-use super::stage::{Chosen, Stage};
+use super::stage::Stage;
 use super::verdict::{Colour, Compositions, Revisions, Shown, Verdict};
 use crate::parts::Part;
 use stack::ports::url;
@@ -23,7 +23,8 @@ use stack::{Moment, PageClient, PageRequest, ReadError};
 const EVERY: Duration = Duration::from_millis(500);
 
 /// For how long an answer is waited for; a replica's own deadlines are below a second.
-const PATIENCE: Duration = Duration::from_millis(1_500);
+const PATIENCE_MS: u32 = 1_500;
+const PATIENCE: Duration = Duration::from_millis(PATIENCE_MS as u64);
 
 /// Compositions are not traced: they would crowd out what is looked for. The flags at the end say so.
 const UNTRACED: &str = "00-1ab00000000000000000000000000001-1ab0000000000001-00";
@@ -84,15 +85,17 @@ impl SideBySide {
         let mut ticks = ticks();
         for number in 0.. {
             ticks.tick().await;
-            let Chosen {
-                account, strategy, ..
-            } = stage.chosen().clone();
-            let strategy = (replica.program.layer == Layer::Edge).then_some(strategy);
+            let chosen = stage.chosen().clone();
+            let account = chosen.account;
+            let is_replica = replica.program.layer == Layer::Edge;
+            let strategy = is_replica.then_some(chosen.strategy);
             let (verdict, content) = if stage.processes.state(name) == State::Running {
                 let read = Read {
                     client,
                     account,
                     strategy: strategy.as_deref(),
+                    wait_ms: chosen.wait_ms.filter(|_| is_replica),
+                    max_age_s: chosen.max_age_s.filter(|_| is_replica),
                     judges: false,
                 };
                 match read.of(replica).await {
@@ -181,6 +184,8 @@ async fn compose(stage: &Stage, client: &PageClient, account: AccountId) -> Opti
         client,
         account,
         strategy: Some(strategy),
+        wait_ms: Some(PATIENCE_MS),
+        max_age_s: None,
         judges: true,
     };
     read.of(replica).await.ok().map(|(shown, _)| shown)
@@ -193,6 +198,8 @@ struct Read<'read> {
     account: AccountId,
     /// If there is one to choose.
     strategy: Option<&'read str>,
+    wait_ms: Option<u32>,
+    max_age_s: Option<u32>,
     /// Whether others are held against it: composed for this read, and not traced.
     judges: bool,
 }
@@ -201,13 +208,23 @@ impl Read<'_> {
     async fn of(self, replica: &Part) -> Result<(Shown, Content), ReadError> {
         let asked = Timestamp::now();
         let trace = own_trace();
-        let strategy = self.strategy.map(|strategy| ("cache-strategy", strategy));
-        let others: &[_] = if self.judges {
-            &[("cache-control", "no-cache"), ("traceparent", UNTRACED)]
+        let wait = self.wait_ms.map(|ms| format!("wait-ms={ms}"));
+        let max_age = self.max_age_s.map(|seconds| format!("max-age={seconds}"));
+        let (cache_control, traceparent) = if self.judges {
+            (Some("no-cache"), UNTRACED)
         } else {
-            &[("traceparent", &trace)]
+            (max_age.as_deref(), trace.as_str())
         };
-        let headers: Vec<_> = strategy.into_iter().chain(others.iter().copied()).collect();
+        let headers = [
+            ("cache-strategy", self.strategy),
+            ("prefer", wait.as_deref()),
+            ("cache-control", cache_control),
+            ("traceparent", Some(traceparent)),
+        ];
+        let headers = headers
+            .into_iter()
+            .filter_map(|(name, value)| Some((name, value?)));
+        let headers: Vec<_> = headers.collect();
         let request = PageRequest {
             account: self.account,
             headers: &headers,
@@ -229,6 +246,7 @@ impl Read<'_> {
             etag: head.etag,
             fresh_as_of,
             asked,
+            accepted: Duration::from_secs(self.max_age_s.unwrap_or_default().into()),
         };
         let content = Content {
             name: body["account"]["name"].as_str().map(str::to_owned),

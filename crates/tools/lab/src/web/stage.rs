@@ -39,6 +39,10 @@ pub(super) struct Chosen {
     pub(super) account: AccountId,
     /// With which strategy.
     pub(super) strategy: String,
+    /// How long their readers wait, in milliseconds; none: as long as the replicas' setting says.
+    pub(super) wait_ms: Option<u32>,
+    /// How old the page may be, in seconds; none: no older than it has to be.
+    pub(super) max_age_s: Option<u32>,
     /// By how many milliseconds each source was slowed down.
     pub(super) injected: HashMap<String, u32>,
 }
@@ -65,6 +69,8 @@ impl Stage {
         let chosen = Mutex::new(Chosen {
             account: if listed { account } else { first },
             strategy: stack.strategy().to_owned(),
+            wait_ms: None,
+            max_age_s: None,
             injected: HashMap::new(),
         });
         Ok(Self {

@@ -3,6 +3,8 @@
 //! An answer is held against the compositions, which no cache took part in, that were there before it was asked for. So
 //! whatever they showed had been committed by then.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use serde::Serialize;
 use stack::{PROMISE, PerSource};
@@ -23,6 +25,8 @@ pub(super) struct Shown {
     pub(super) fresh_as_of: Option<Timestamp>,
     /// When it was asked for.
     pub(super) asked: Timestamp,
+    /// How old its reader lets it be.
+    pub(super) accepted: Duration,
 }
 
 /// What is said of an answer.
@@ -101,11 +105,18 @@ impl Compositions {
             );
         }
         let age = shown.asked.duration_since(since);
-        if age.unsigned_abs() > PROMISE {
+        if age.unsigned_abs() > PROMISE.max(shown.accepted) {
             let seconds = age.as_millis() / 1000;
             return verdict(
                 Colour::Red,
                 format!("lacks a change of at least {seconds} s ago, and does not say so"),
+            );
+        }
+        if age.unsigned_abs() > PROMISE {
+            let seconds = shown.accepted.as_secs();
+            return verdict(
+                Colour::Amber,
+                format!("lacks a change, and its reader accepts a page {seconds} s old"),
             );
         }
         verdict(Colour::Amber, "lacks a change of under a second ago".to_owned())
@@ -166,6 +177,7 @@ mod tests {
             marked: None,
             fresh_as_of: Some(at(fresh_as_of)),
             asked: at(asked),
+            accepted: Duration::ZERO,
         }
     }
 
@@ -188,6 +200,18 @@ mod tests {
     fn what_lacks_a_change_is_red_after_a_second_and_amber_before() {
         assert_eq!(seen().judge(&shown(1, 9_000, 10_600)).colour, Colour::Amber);
         assert_eq!(seen().judge(&shown(1, 9_000, 11_001)).colour, Colour::Red);
+    }
+
+    #[test]
+    fn what_lacks_a_change_is_amber_for_as_long_as_its_reader_accepts_that() {
+        let accepted = |asked| Shown {
+            accepted: Duration::from_secs(5),
+            ..shown(1, 9_000, asked)
+        };
+        let within = seen().judge(&accepted(14_900));
+        assert_eq!(within.colour, Colour::Amber);
+        assert!(within.why.contains("accepts a page 5 s old"), "{}", within.why);
+        assert_eq!(seen().judge(&accepted(15_100)).colour, Colour::Red);
     }
 
     #[test]

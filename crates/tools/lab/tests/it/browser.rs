@@ -243,6 +243,7 @@ async fn every_fault_is_a_click_away_and_so_is_its_end() {
 #[tokio::test]
 async fn the_keyboard_alone_writes_chooses_and_learns_the_commands() {
     const ENTER: &str = "\u{e007}";
+    const HOME: &str = "\u{e011}";
     let Some((class, browser)) = begin().await else {
         return;
     };
@@ -251,6 +252,24 @@ async fn the_keyboard_alone_writes_chooses_and_learns_the_commands() {
     browser.reads("[data-field=name]", "<b>typed</b>").await;
     browser.reads("#command", "curl -X PATCH http://127.0.0.1:").await;
     browser.reads(".ours", "account.updated").await;
+
+    browser.type_into("#wait", "50").await;
+    browser.reads("#done", "Prefer: wait-ms=50").await;
+    browser
+        .reads("#command", "curl -H 'Prefer: wait-ms=50' http://127.0.0.1:")
+        .await;
+    browser.type_into("#max-age", "5").await;
+    browser.reads("#done", "Cache-Control: max-age=5").await;
+    let accepts = "return picture.wait_ms === 50 && picture.max_age_s === 5";
+    eventually(Duration::from_secs(5), async || {
+        match browser.run(accepts).await {
+            accepted if accepted == true => Ok(()),
+            other => Err(other),
+        }
+    })
+    .await;
+    browser.type_into("#max-age", HOME).await;
+    browser.reads("#done", "no older than it has to be").await;
 
     browser.type_into("#strategy", "ttl").await;
     browser.reads("#done", "Cache-Strategy: ttl").await;
