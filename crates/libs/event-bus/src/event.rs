@@ -64,7 +64,7 @@ pub(crate) enum Message {
         count: Count,
         complete_until: Timestamp,
     },
-    /// From here on this publisher speaks for the source.
+    /// From here on this is the source's publisher.
     Claim {
         claim: Claim,
         count: Count,
@@ -83,15 +83,15 @@ struct WatermarkData {
     sequence: u64,
 }
 
-/// Whose word a message is: what the headers of all messages of a publisher have in common.
+/// Whose message it is: what the headers of all messages of a publisher have in common.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Speaker<'a> {
+pub(crate) struct MessageOrigin<'a> {
     pub(crate) source: &'a str,
     pub(crate) claim: Claim,
     pub(crate) incarnation: Incarnation,
 }
 
-impl Speaker<'_> {
+impl MessageOrigin<'_> {
     /// The id of a change, which is the same however often it is published.
     pub(crate) fn id(self, row: &Pending) -> String {
         let Self {
@@ -222,12 +222,12 @@ mod tests {
             fragment: None,
             trace: None,
         };
-        let speaker = Speaker {
+        let origin = MessageOrigin {
             source: "things",
             claim: Claim(1),
             incarnation: Incarnation(incarnation),
         };
-        speaker.change_headers(&row)
+        origin.change_headers(&row)
     }
 
     fn message_id(incarnation: u128, sequence: u64, nonce: u64) -> String {

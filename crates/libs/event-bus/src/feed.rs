@@ -21,7 +21,7 @@ use self::cursor::Cursor;
 pub use self::item::{Change, ChangeKind, Claimed, FeedItem, Loss, Watermark};
 use crate::outage::Seldom;
 use crate::outbox::Count;
-use crate::sequence::{Cause, Order, SourceSequence, Speaker};
+use crate::sequence::{Cause, Order, PublisherStatus, SourceSequence};
 use crate::trouble::Stage;
 use crate::{Broker, Claim, Event, Headers, event};
 
@@ -158,7 +158,7 @@ impl Feed {
                 }));
                 end
             }
-            // The first time there is nothing to lose; each source's first word says that it is the first.
+            // The first time there is nothing to lose; each source's first message says that it is the first.
             None => end,
         };
         self.cursor = Some(place);
@@ -240,17 +240,17 @@ impl Feed {
         });
     }
 
-    /// Who speaks for the source from here on.
+    /// Who publishes for the source from here on.
     fn take_claim(
         &mut self,
         source: usize,
         claim: Option<Claim>,
         apply: &mut impl FnMut(FeedItem),
-    ) -> Speaker {
-        let speaker = self.sequences[source].claim(claim);
-        match speaker {
-            Speaker::Known => {}
-            Speaker::New => {
+    ) -> PublisherStatus {
+        let publisher = self.sequences[source].claim(claim);
+        match publisher {
+            PublisherStatus::Current => {}
+            PublisherStatus::New => {
                 tracing::debug!(
                     source = self.sources[source],
                     ?claim,
@@ -258,12 +258,12 @@ impl Feed {
                 );
                 apply(FeedItem::Claimed(Claimed { source, claim }));
             }
-            Speaker::Retired => {
+            PublisherStatus::Retired => {
                 self.warn_of(source, claim);
                 apply(FeedItem::Foreign { source });
             }
         }
-        speaker
+        publisher
     }
 
     /// Only after the loss that it reveals may a watermark count (rule 7).
@@ -275,7 +275,7 @@ impl Feed {
         apply: &mut impl FnMut(FeedItem),
     ) {
         let source = watermark.source;
-        if self.take_claim(source, claim, apply) == Speaker::Retired {
+        if self.take_claim(source, claim, apply) == PublisherStatus::Retired {
             return;
         }
         let loss = self.sequences[source].watermark(count);

@@ -188,7 +188,7 @@ impl Relay {
         held: Held,
         complete_until: Timestamp,
     ) -> Result<(), RelayError> {
-        let (headers, body) = self.speaker(snapshot, held).watermark(
+        let (headers, body) = self.origin(snapshot, held).watermark(
             self.options.watermark_kind,
             complete_until,
             snapshot.sequence,

@@ -1,4 +1,4 @@
-//! Notices that something was not received, and who speaks for a source (rules 7 and 21). Pure: no broker, no clock.
+//! Notices that something was not received, and who publishes for a source (rules 7 and 21). Pure: no broker, no clock.
 //!
 //! The broker may lose what it acknowledged, a consumer may skip what was deleted, a database may be reset or set back, and a
 //! publisher that was replaced may wake up. None of that is announced. What reveals it is a source's own contiguous count of
@@ -18,9 +18,9 @@ const UNCLAIMED: Claim = Claim(0);
 /// Why something may have been missed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cause {
-    /// The first word of this source: what came before is unknown.
+    /// The first message of this source: what came before is unknown.
     FirstMessage,
-    /// The first word of another publisher: what it has that the former one did not say is unknown.
+    /// The first message of another publisher: what it has that the former one did not say is unknown.
     NewPublisher,
     /// The source's database is another one.
     NewIncarnation,
@@ -37,7 +37,7 @@ pub enum Cause {
 }
 
 impl Cause {
-    /// All but the first word of a source and of a publisher, which are no loss of what was there to be received.
+    /// All but the first message of a source and of a publisher, which are no loss of what was there to be received.
     pub(crate) const LOSSES: [Self; 6] = [
         Self::NewIncarnation,
         Self::Gap,
@@ -67,15 +67,15 @@ impl Cause {
 pub(crate) enum Order {
     Next,
     Repeat,
-    /// Its publisher does not speak for the source: it says that something changed, and proves nothing.
+    /// Its publisher is not the source's present one: it says that something changed, and proves nothing.
     Foreign,
 }
 
-/// Whether the publisher of a message on the watermark's subject speaks for the source.
+/// Whether the publisher of a message on the watermark's subject is the source's present one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Speaker {
-    Known,
-    /// From this message on. Its next word is a first word, whatever it counts: another history may have come as far.
+pub(crate) enum PublisherStatus {
+    Current,
+    /// From this message on. Its next message is a first one, whatever it counts: another history may have come as far.
     New,
     /// It did so once, and another one took over.
     Retired,
@@ -84,11 +84,11 @@ pub(crate) enum Speaker {
 /// What is known of one source.
 #[derive(Debug, Default)]
 pub(crate) struct SourceSequence {
-    /// Who speaks for the source. A history that was left is never returned to: a retired claim is never live again.
+    /// Who publishes for the source. A history that was left is never returned to: a retired claim is never live again.
     live: Option<Claim>,
     retired: VecDeque<Claim>,
     last: Option<(Incarnation, u64)>,
-    /// Whether the one who speaks has counted anything yet.
+    /// Whether the present publisher has counted anything yet.
     counted: bool,
 }
 
@@ -108,7 +108,7 @@ impl SourceSequence {
         if self.live != Some(claim.unwrap_or(UNCLAIMED)) {
             return (None, Order::Foreign);
         }
-        let first = self.first_word(incarnation);
+        let first = self.first_message(incarnation);
         let repeat = self
             .last
             .is_some_and(|(known, last)| known == incarnation && sequence <= last);
@@ -123,25 +123,25 @@ impl SourceSequence {
     }
 
     /// Takes note of a claim, or of the claim that a watermark states. The messages on their subject form a chain, each
-    /// published after its publisher saw the one before it; so the last one that is not of the past is who speaks.
-    pub(crate) fn claim(&mut self, claim: Option<Claim>) -> Speaker {
+    /// published after its publisher saw the one before it; so the last one that is not of the past is the present publisher.
+    pub(crate) fn claim(&mut self, claim: Option<Claim>) -> PublisherStatus {
         let claim = claim.unwrap_or(UNCLAIMED);
         if self.live == Some(claim) {
-            return Speaker::Known;
+            return PublisherStatus::Current;
         }
         if self.retired.contains(&claim) {
-            return Speaker::Retired;
+            return PublisherStatus::Retired;
         }
         if let Some(former) = self.live.replace(claim) {
             self.retired.truncate(RETIRED - 1);
             self.retired.push_front(former);
         }
         self.counted = false;
-        Speaker::New
+        PublisherStatus::New
     }
 
-    /// Whether this is the first word of the one who speaks, or of another database.
-    fn first_word(&self, incarnation: Incarnation) -> Option<Cause> {
+    /// Whether this is the first message of the present publisher, or of another database.
+    fn first_message(&self, incarnation: Incarnation) -> Option<Cause> {
         match self.last {
             None => Some(Cause::FirstMessage),
             Some((known, _)) if known != incarnation => Some(Cause::NewIncarnation),
@@ -154,7 +154,7 @@ impl SourceSequence {
         self.counted = true;
     }
 
-    /// Takes note of a watermark of the one who speaks for the source. A count that is not the one received, in either direction,
+    /// Takes note of a watermark of the present publisher for the source. A count that is not the one received, in either direction,
     /// is a loss.
     pub(crate) fn watermark(&mut self, count: Count) -> Option<Cause> {
         let Count {
@@ -162,7 +162,7 @@ impl SourceSequence {
             sequence,
             ..
         } = count;
-        let loss = self.first_word(incarnation).or(match self.last {
+        let loss = self.first_message(incarnation).or(match self.last {
             Some((_, last)) if sequence > last => Some(Cause::Behind),
             Some((_, last)) if sequence < last => Some(Cause::SetBack),
             _ => None,
@@ -194,18 +194,18 @@ mod tests {
     /// One who has received X claim.
     fn following_x() -> SourceSequence {
         let mut received = SourceSequence::default();
-        assert_eq!(received.claim(X), Speaker::New);
+        assert_eq!(received.claim(X), PublisherStatus::New);
         received
     }
 
     fn watermark(received: &mut SourceSequence, claim: Option<Claim>, count: Count) -> Option<Cause> {
-        let speaker = received.claim(claim);
-        assert_ne!(speaker, Speaker::Retired);
+        let publisher = received.claim(claim);
+        assert_ne!(publisher, PublisherStatus::Retired);
         received.watermark(count)
     }
 
     #[test]
-    fn the_first_word_of_a_source_is_a_loss_and_the_next_is_not() {
+    fn the_first_message_of_a_source_is_a_loss_and_the_next_is_not() {
         let mut received = following_x();
         assert_eq!(
             received.change(X, A, 41),
@@ -243,19 +243,19 @@ mod tests {
     #[test]
     fn a_history_that_was_left_is_never_returned_to() {
         let mut received = following_x();
-        assert_eq!(received.claim(Y), Speaker::New);
-        assert_eq!(received.claim(X), Speaker::Retired);
+        assert_eq!(received.claim(Y), PublisherStatus::New);
+        assert_eq!(received.claim(X), PublisherStatus::Retired);
         assert_eq!(received.change(X, A, 1).1, Order::Foreign);
-        assert_eq!(received.claim(Y), Speaker::Known);
+        assert_eq!(received.claim(Y), PublisherStatus::Current);
         for other in 100..100 + RETIRED as u64 - 1 {
-            assert_eq!(received.claim(Some(Claim(other))), Speaker::New);
+            assert_eq!(received.claim(Some(Claim(other))), PublisherStatus::New);
         }
-        assert_eq!(received.claim(X), Speaker::Retired);
-        assert_eq!(received.claim(Y), Speaker::Retired);
+        assert_eq!(received.claim(X), PublisherStatus::Retired);
+        assert_eq!(received.claim(Y), PublisherStatus::Retired);
     }
 
     #[test]
-    fn the_first_word_of_another_publisher_is_a_loss_whatever_it_counts() {
+    fn the_first_message_of_another_publisher_is_a_loss_whatever_it_counts() {
         let mut received = following_x();
         received.change(X, A, 1);
         assert_eq!(
@@ -268,7 +268,7 @@ mod tests {
             Some(Cause::NewPublisher)
         );
         assert_eq!(watermark(&mut received, Y, count(A, 1)), None);
-        assert_eq!(received.claim(Z), Speaker::New);
+        assert_eq!(received.claim(Z), PublisherStatus::New);
         assert_eq!(received.change(Z, A, 2), (Some(Cause::NewPublisher), Order::Next));
         assert_eq!(watermark(&mut received, Z, count(A, 2)), None);
     }
@@ -281,8 +281,8 @@ mod tests {
             Some(Cause::FirstMessage)
         );
         assert_eq!(received.change(None, A, 2), (None, Order::Next));
-        assert_eq!(received.claim(X), Speaker::New);
-        assert_eq!(received.claim(None), Speaker::Retired);
+        assert_eq!(received.claim(X), PublisherStatus::New);
+        assert_eq!(received.claim(None), PublisherStatus::Retired);
     }
 
     proptest! {
@@ -294,7 +294,7 @@ mod tests {
         ) {
             let mut received = following_x();
             let mut sent = 0;
-            let mut missed = true; // everything before the first word
+            let mut missed = true; // everything before the first message
             for (lost, repeated, told) in steps {
                 sent += 1;
                 if lost {

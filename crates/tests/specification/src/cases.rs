@@ -113,7 +113,7 @@ pub const CASES: &[Case] = &[
     },
     Case {
         name: "lost-words",
-        about: "The same, and two messages do not reach the replica: its first word, or a claim.",
+        about: "The same, and two messages do not reach the replica: its first message, or a claim.",
         budget: Budget { writes: 1, rounds: 2, claims: 1, loads: 1, reads: 2, losses: 2, ..NONE },
         states: 22_012,
         ..ONE

@@ -59,7 +59,7 @@ impl Specification {
     }
 
     /// One incarnation names one history: no two mutations are published under one sequence of it. (Of a copy that has
-    /// the original's claim this cannot be had.) One publisher: a claim that was left speaks no more, unless the stream
+    /// the original's claim this cannot be had.) One publisher: a claim that was left counts no more, unless the stream
     /// itself was set back.
     pub(crate) fn check_names(&self, state: &mut State, message: &Message) {
         let Budget { tails, recreations, .. } = self.case.budget;
@@ -74,11 +74,11 @@ impl Specification {
             let mut words = state.stream.messages.iter().rev().filter(|m| !m.is_event()).map(|m| m.claim);
             let left = words.find(|claim| *claim != message.claim);
             let returns = left.is_some() && words.any(|claim| claim == message.claim);
-            state.breaks_if(returns && tails + recreations == 0, "a claim that was left speaks no more");
+            state.breaks_if(returns && tails + recreations == 0, "a claim that was left counts no more");
         }
     }
 
-    /// I5: where everything was published and applied, the feed speaks for the publisher (unless the stream was cut), and
+    /// I5: where everything was published and applied, the feed follows the publisher (unless the stream was cut), and
     /// what it vouches for equals the source.
     pub(crate) fn settled_pages_are_equal(&self, state: &State) -> bool {
         let Process { up, database, ref relay, .. } = state.processes[state.address];
@@ -94,13 +94,13 @@ impl Specification {
         if !up || !holds || !applied || usize::from(*sequence) != nonces.len() {
             return true;
         }
-        let speaks = replica.live == Some(*last) && replica.watermark.is_some();
+        let follows = replica.live == Some(*last) && replica.watermark.is_some();
         let equal =
             replica.cache.iter().zip(accounts).zip(&replica.fences).all(|((kept, account), fence)| {
                 let vouched =
                     kept.filter(|f| f.claim == replica.live && f.position >= replica.floor.max(*fence));
                 vouched.is_none_or(|fragment| fragment.state.content == account.content)
             });
-        speaks && equal || !speaks && self.case.budget.tails > 0
+        follows && equal || !follows && self.case.budget.tails > 0
     }
 }

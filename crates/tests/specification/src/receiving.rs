@@ -41,7 +41,7 @@ impl Specification {
         }
     }
 
-    /// P4: the feed speaks for the last claim it received, in a message of whatever kind, and counts anew under it. A claim
+    /// P4: the feed follows the last claim it received, in a message of whatever kind, and counts anew under it. A claim
     /// that was left never comes back.
     fn adopt(&self, replica: &mut Replica, message: Message) -> bool {
         let ordered = replica.cursor > replica.claimed || self.keeps(Rule::ClaimsAreNotOrdered);

@@ -13,7 +13,7 @@ pub enum FeedItem {
     Watermark(Watermark),
     /// Something may have been missed.
     Loss(Loss),
-    /// From here on another publisher speaks for a source: what the former one said vouches for nothing any more.
+    /// From here on a source has another publisher: what the former one said vouches for nothing any more.
     Claimed(Claimed),
     /// A former publisher of a source still says up to when it is complete. It vouches for nothing.
     Foreign {
@@ -40,11 +40,11 @@ pub enum ChangeKind {
     New,
     /// It was received before: what it carries may be older than what is known.
     Repeat,
-    /// Its publisher does not speak for the source: it says that something changed, and what it carries is not to be used.
+    /// Its publisher is not the source's present one: it says that something changed, and what it carries is not to be used.
     Foreign,
 }
 
-/// A publisher speaks for a source.
+/// A publisher took over a source.
 #[derive(Debug, Clone, Copy)]
 pub struct Claimed {
     /// Index into the feed's list of sources.
@@ -53,7 +53,7 @@ pub struct Claimed {
     pub claim: Option<Claim>,
 }
 
-/// A source's word that everything it committed before a moment was published before this.
+/// A source's statement that everything it committed before a moment was published before this.
 #[derive(Debug, Clone, Copy)]
 pub struct Watermark {
     /// Index into the feed's list of sources.

@@ -10,7 +10,7 @@ use async_nats::jetstream::{self, ErrorCode};
 use super::publishing::Standing;
 use super::tenure::{Held, LastWord, Step};
 use super::{Relay, RelayError};
-use crate::event::{self, Message, Speaker};
+use crate::event::{self, Message, MessageOrigin};
 use crate::outbox::{self, Count};
 use crate::{Claim, Incarnation};
 
@@ -103,13 +103,13 @@ impl Relay {
         let claim = Claim(getrandom::u64().map_err(|_| RelayError::NoRandomNumbers)?);
         outbox::store_claim(&self.database, claim).await?;
         let snapshot = outbox::pending_after(&self.database, None, 0).await?;
-        let speaker = Speaker {
+        let origin = MessageOrigin {
             source: self.options.source,
             claim,
             incarnation: snapshot.incarnation,
         };
         let (kind, now) = (self.options.claim_kind, self.options.clock.now());
-        let (headers, body) = speaker.claim(kind, now, snapshot.sequence, snapshot.nonce);
+        let (headers, body) = origin.claim(kind, now, snapshot.sequence, snapshot.nonce);
         let sent = Instant::now();
         self.tenure.minted(claim);
         let place = match self.publish_in_chain(headers, body, last).await {

@@ -29,7 +29,7 @@ impl FromStr for FailPoint {
     }
 }
 
-/// Whose relay it is, and how it speaks.
+/// Whose relay it is, and how it publishes.
 #[derive(Debug, Clone, Copy)]
 pub struct RelayOptions {
     /// The source's name on the bus.

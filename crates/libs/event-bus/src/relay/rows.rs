@@ -10,7 +10,7 @@ use super::options::FailPoint;
 use super::tenure::Held;
 use super::{Relay, RelayError};
 use crate::HeadersMut;
-use crate::event::{self, Speaker};
+use crate::event::{self, MessageOrigin};
 use crate::outbox::{Acknowledged, Pending, Snapshot};
 
 /// Names the subject whose last message an expectation is about, where it is not the message's own.
@@ -64,7 +64,7 @@ impl Relay {
         row: &Pending,
         expected: Option<u64>,
     ) -> Result<Sent, PublishError> {
-        let publish = self.publish_context(self.speaker(snapshot, held), row);
+        let publish = self.publish_context(self.origin(snapshot, held), row);
         let headers = self.headers(snapshot, held, row, expected, &publish);
         let acknowledgement = match self.hand_over(row, &headers, true).await {
             // The client itself refuses what the server said it would not take.
@@ -88,7 +88,7 @@ impl Relay {
         expected: Option<u64>,
         publish: &TaskContext,
     ) -> HeaderMap {
-        let mut headers = self.speaker(snapshot, held).change_headers(row);
+        let mut headers = self.origin(snapshot, held).change_headers(row);
         publish
             .clone()
             .enter(|| telemetry::inject_current(&mut HeadersMut(&mut headers)));
@@ -106,8 +106,8 @@ impl Relay {
         headers
     }
 
-    pub(super) fn speaker(&self, snapshot: &Snapshot, held: Held) -> Speaker<'static> {
-        Speaker {
+    pub(super) fn origin(&self, snapshot: &Snapshot, held: Held) -> MessageOrigin<'static> {
+        MessageOrigin {
             source: self.options.source,
             claim: held.claim,
             incarnation: snapshot.incarnation,
@@ -129,12 +129,12 @@ impl Relay {
 
     /// A child of the mutation that wrote the row, however much later it is published. What it says of its trace goes out
     /// with the event, also if it is not traced, or nothing is recorded here.
-    fn publish_context(&self, speaker: Speaker<'_>, row: &Pending) -> TaskContext {
+    fn publish_context(&self, origin: MessageOrigin<'_>, row: &Pending) -> TaskContext {
         let Some(writer) = &row.trace else {
             return TaskContext::none();
         };
         let topology = &self.broker.topology;
-        let pattern = topology.pattern(speaker.source);
+        let pattern = topology.pattern(origin.source);
         TaskContext::below(writer, || {
             tracing::info_span!(
                 "publish",
@@ -143,9 +143,9 @@ impl Relay {
                 messaging.system = "nats",
                 messaging.operation.name = "publish",
                 messaging.operation.type = "send",
-                messaging.destination.name = topology.subject(speaker.source, &row.entity),
+                messaging.destination.name = topology.subject(origin.source, &row.entity),
                 messaging.destination.template = pattern,
-                messaging.message.id = speaker.id(row),
+                messaging.message.id = origin.id(row),
             )
         })
     }

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use super::Place;
 use crate::event::Message;
-use crate::sequence::{Cause, SourceSequence, Speaker};
+use crate::sequence::{Cause, PublisherStatus, SourceSequence};
 use crate::{Event, Incarnation};
 
 /// What the broker sends before it waits for acknowledgements. More than that cannot be on its way.
@@ -104,8 +104,8 @@ impl Losses {
                 None
             }
             Message::Watermark { claim, count, .. } => {
-                let speaker = self.sequence.claim(*claim);
-                if speaker == Speaker::Retired {
+                let publisher = self.sequence.claim(*claim);
+                if publisher == PublisherStatus::Retired {
                     return None;
                 }
                 self.sequence.watermark(*count)
@@ -162,7 +162,7 @@ impl Losses {
     }
 }
 
-/// What the first word of another publisher reveals, which goes on with the count of the same database: nothing, if it is the
+/// What the first message of another publisher reveals, which goes on with the count of the same database: nothing, if it is the
 /// next one. To a feed it is a loss, because what a replica shows was vouched for by the former.
 fn counted_on(before: Option<(Incarnation, u64)>, message: &Message) -> Option<Cause> {
     let (_, last) = before?;

@@ -227,7 +227,7 @@ impl Consumer {
             received,
             _stop: stop.drop_guard(),
         };
-        // The first watermark says that it listens; the first word of a source is always a loss.
+        // The first watermark says that it listens; the first message of a source is always a loss.
         assert_eq!(consumer.until_loss().await, Cause::FirstMessage);
         consumer
     }
@@ -266,7 +266,7 @@ impl Consumer {
         timeout(LONG, loss).await.expect("a loss is told")
     }
 
-    /// Past everything, until another publisher speaks for the source.
+    /// Past everything, until the source has another publisher.
     pub(crate) async fn until_claimed(&mut self) {
         let claimed = async { while !matches!(self.next_of_all().await, FeedItem::Claimed(_)) {} };
         timeout(LONG, claimed).await.expect("another claims");

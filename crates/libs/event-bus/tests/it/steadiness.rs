@@ -32,7 +32,7 @@ async fn a_feed_that_receives_asks_nothing_of_the_broker_and_tells_no_loss() {
 }
 
 #[tokio::test]
-async fn a_feed_of_silent_sources_stays_subscribed_and_receives_the_first_that_speaks() {
+async fn a_feed_of_silent_sources_stays_subscribed_and_receives_the_first_that_publishes() {
     let nats = NatsServer::start();
     let source = Source::start(&nats).await;
     let mut consumer = Consumer::start(&nats).await;
