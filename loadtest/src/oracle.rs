@@ -137,6 +137,13 @@ mod tests {
 
     use super::*;
 
+    fn shown(revisions: &[(Source, u64)]) -> PerSource<Option<Version>> {
+        let shown = revisions.iter();
+        shown
+            .map(|&(source, revision)| (source, Some(version(revision))))
+            .collect()
+    }
+
     /// A clock whose two faces go together.
     struct Clock(Instant, Moment);
 
@@ -169,7 +176,7 @@ mod tests {
                 account: 7,
                 sent: self.at(sent_ms),
                 ended: self.at(sent_ms + 1),
-                versions: [Some(version(0)), Some(version(revision)), None].into(),
+                versions: shown(&[(Source::Accounts, 0), (Source::Endpoints, revision)]),
                 fresh_as_of: self.wall(dated_ms),
                 age_when_sent: Duration::ZERO,
                 age: Duration::ZERO,
@@ -256,7 +263,7 @@ mod tests {
         };
         assert_eq!(known.judge(&other), Ok(Judgement::default()));
         let missing = Answer {
-            versions: [Some(version(1)), None, Some(version(1))].into(),
+            versions: shown(&[(Source::Accounts, 1), (Source::Metrics, 1)]),
             ..clock.answer(1, 500, 500)
         };
         assert_eq!(

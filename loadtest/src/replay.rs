@@ -215,10 +215,10 @@ mod tests {
                 .collect()
         };
         assert_eq!(told(&plans.reads), [(0, 0, What::Read), (3, 1, What::Read)]);
-        let [accounts, endpoints, metrics] = Source::ALL.map(What::Write);
+        let [first, second, third, ..] = Source::ALL.map(What::Write);
         assert_eq!(
             told(&plans.writes),
-            [(1, 1, accounts), (2, 0, endpoints), (4, 0, metrics)]
+            [(1, 1, first), (2, 0, second), (4, 0, third)]
         );
         assert_eq!(plans.writes.lasting, Duration::from_secs(4));
     }

@@ -220,14 +220,16 @@ mod tests {
         let head = head.unwrap();
         assert_eq!(head.fresh_as_of, Moment::parse("2026-11-22T21:18:03.042Z"));
         assert_eq!((head.outcome, head.collapsed), (Some(Outcome::Stale), true));
-        assert_eq!(head.marks, [Mark::None, Mark::Stale, Mark::Missing].into());
+        let marks = [(Source::Endpoints, Mark::Stale), (Source::Metrics, Mark::Missing)];
+        assert_eq!(head.marks, PerSource::from_iter(marks));
         assert!(!head.unmarked());
         assert_eq!(head.detail(), Some("endpoints stale, metrics missing"));
         assert_eq!(head.preference_applied, "wait-ms=150");
         let revisions = head
             .versions
             .map(|version| version.map(|version| version.revision));
-        assert_eq!(revisions, [Some(3), Some(9), None].into());
+        let shown = [(Source::Accounts, Some(3)), (Source::Endpoints, Some(9))];
+        assert_eq!(revisions, PerSource::from_iter(shown));
         let asked = Asked {
             new: 0,
             not_modified: 1,
@@ -266,6 +268,7 @@ mod tests {
         )])
         .unwrap();
         assert_eq!(degraded.outcome, Some(Outcome::Hit));
-        assert_eq!(degraded.marks, [Mark::Behind, Mark::None, Mark::Stale].into());
+        let marks = [(Source::Accounts, Mark::Behind), (Source::Metrics, Mark::Stale)];
+        assert_eq!(degraded.marks, PerSource::from_iter(marks));
     }
 }

@@ -203,6 +203,17 @@ impl<T, E> PerSource<Result<T, E>> {
     }
 }
 
+/// These, and the default for every other source.
+impl<T: Default> FromIterator<(Source, T)> for PerSource<T> {
+    fn from_iter<I: IntoIterator<Item = (Source, T)>>(some: I) -> Self {
+        let mut all = Self::from_fn(|_| T::default());
+        for (source, one) in some {
+            all[source] = one;
+        }
+        all
+    }
+}
+
 /// Exactly one for each source, in the order of [`SOURCES`]: none can be left out.
 ///
 /// ```compile_fail,E0277

@@ -114,13 +114,7 @@ async fn exercise(stack: &Stack, canary: &Process) {
 
 /// The metrics of all services, as Prometheus gets them.
 async fn exported(stack: &Stack, canary: &Process) -> String {
-    let services = [
-        &stack.sources[Source::Accounts],
-        &stack.sources[Source::Endpoints],
-        &stack.sources[Source::Metrics],
-        &stack.pages[0],
-        canary,
-    ];
+    let services = stack.sources.values().chain([&stack.pages[0], canary]);
     let mut text = String::new();
     for service in services {
         let request = stack.request(Method::GET, service.url("/metrics"));

@@ -65,12 +65,7 @@ async fn with_the_users_of_docker_compose_everything_that_the_services_ask_of_th
         .await;
     }
 
-    let services = [
-        &stack.sources[Source::Accounts],
-        &stack.sources[Source::Endpoints],
-        &stack.sources[Source::Metrics],
-    ];
-    for service in services.into_iter().chain(&stack.pages) {
+    for service in stack.sources.values().chain(&stack.pages) {
         assert_eq!(refusals_told_by(service), Vec::<String>::new());
     }
 }
@@ -169,11 +164,13 @@ async fn empty_sources_are_seeded_once() {
 /// Runs what the one-shot container runs; what it said.
 async fn seed(stack: &Stack) -> String {
     let mut command = tokio::process::Command::new(program("lab"));
+    let urls = stack.sources.iter().map(|(source, process)| {
+        let variable = format!("{source}_URL").to_uppercase();
+        (variable, process.url("/"))
+    });
     let seeding = command
         .arg("seed")
-        .env("ACCOUNTS_URL", stack.sources[Source::Accounts].url("/"))
-        .env("ENDPOINTS_URL", stack.sources[Source::Endpoints].url("/"))
-        .env("METRICS_URL", stack.sources[Source::Metrics].url("/"))
+        .envs(urls)
         .env("DATA", clone().join("data/uptime"));
     let output = seeding.output().await.unwrap();
     assert!(output.status.success(), "{output:?}");

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use stack::{Source, Stack};
+use stack::{Source, Stack, Window};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
@@ -28,18 +28,12 @@ fn field<'a>(answer: &'a str, name: &str) -> Option<&'a str> {
 async fn head_says_the_length_of_the_200_or_none() {
     let stack = Stack::start().await;
     let account = stack.create_account("Fjord Hosting").await;
-    for (service, path) in [
-        (&stack.sources[Source::Accounts], format!("/accounts/{account}")),
-        (
-            &stack.sources[Source::Endpoints],
-            format!("/accounts/{account}/endpoints"),
-        ),
-        (
-            &stack.sources[Source::Metrics],
-            format!("/accounts/{account}/metrics"),
-        ),
-        (&stack.pages[0], format!("/accounts/{account}")),
-    ] {
+    let fragments = stack.sources.iter().map(|(source, service)| {
+        let path = source.fragment_path(account, Window::Day);
+        (service, path)
+    });
+    let page = (&stack.pages[0], format!("/accounts/{account}"));
+    for (service, path) in fragments.chain([page]) {
         let ask = async |method: &str, more: &str| {
             let head = format!("host: localhost\r\naccept: application/json\r\nconnection: close\r\n{more}");
             answer(

@@ -135,14 +135,17 @@ mod tests {
 
     use super::*;
 
-    fn answer(status: u16, revisions: [Option<u64>; 3], body: &'static str) -> PageAnswer {
+    fn answer(status: u16, revisions: &[(Source, u64)], body: &'static str) -> PageAnswer {
         let version = |revision| Version {
             incarnation: Incarnation(0xaa),
             revision,
             nonce: 1,
         };
+        let versions = revisions.iter();
         let head = PageHead {
-            versions: PerSource::from(revisions).map(|revision| revision.map(version)),
+            versions: versions
+                .map(|&(source, revision)| (source, Some(version(revision))))
+                .collect(),
             ..PageHead::default()
         };
         let (sent, sent_at) = (Instant::now(), Moment::START);
@@ -161,38 +164,41 @@ mod tests {
     fn a_fragment_has_the_version_of_the_header_and_the_highest_serial_of_the_body() {
         let body = r#"{"account":{"id":7,"revision":3,"name":"page #31"},"endpoints":{"revision":9,"endpoints":[
             {"id":1,"name":"a #40"},{"id":2,"name":"b #12"}]},"metrics":null,"missing":[{}],"stale":[{}]}"#;
-        let fragments = fragments(&answer(200, [Some(3), Some(9), None], body)).unwrap();
+        let fragments = fragments(&answer(
+            200,
+            &[(Source::Accounts, 3), (Source::Endpoints, 9)],
+            body,
+        ))
+        .unwrap();
         let shown =
             fragments.map(|fragment| fragment.map(|fragment| (fragment.version.revision, fragment.serial)));
-        assert_eq!(shown, [Some((3, Some(31))), Some((9, Some(40))), None].into());
+        let expected = [
+            (Source::Accounts, Some((3, Some(31)))),
+            (Source::Endpoints, Some((9, Some(40)))),
+        ];
+        assert_eq!(shown, PerSource::from_iter(expected));
     }
 
     #[test]
     fn a_header_that_says_another_revision_than_the_body_is_nonsense() {
         let body = r#"{"account":{"revision":3,"name":"x"},"endpoints":null,"metrics":null}"#;
-        assert!(fragments(&answer(200, [Some(4), None, None], body)).is_err());
-        assert!(
-            fragments(&answer(200, [None; 3], body)).is_err(),
-            "nor is no header"
-        );
+        assert!(fragments(&answer(200, &[(Source::Accounts, 4)], body)).is_err());
+        assert!(fragments(&answer(200, &[], body)).is_err(), "nor is no header");
     }
 
     #[test]
     fn a_page_that_its_reader_did_not_wait_for_is_known_by_its_reasons() {
         let late = r#"{"missing":[],"stale":[{"source":"metrics","reason":"did not answer within the time that the reader waits"}]}"#;
-        assert!(timed_out(&answer(200, [None; 3], late)));
+        assert!(timed_out(&answer(200, &[], late)));
         let failed = r#"{"missing":[{"source":"metrics","reason":"timed \"out\""}],"stale":[]}"#;
-        assert!(!timed_out(&answer(200, [None; 3], failed)));
-        assert!(!timed_out(&answer(404, [None; 3], "{}")));
+        assert!(!timed_out(&answer(200, &[], failed)));
+        assert!(!timed_out(&answer(404, &[], "{}")));
     }
 
     #[test]
     fn an_absence_may_have_a_version() {
-        let absent = fragments(&answer(404, [Some(4), None, None], "{}")).unwrap();
+        let absent = fragments(&answer(404, &[(Source::Accounts, 4)], "{}")).unwrap();
         assert_eq!(absent[Source::Accounts].unwrap().version.revision, 4);
-        assert_eq!(
-            fragments(&answer(404, [None; 3], "{}")).unwrap(),
-            PerSource::default()
-        );
+        assert_eq!(fragments(&answer(404, &[], "{}")).unwrap(), PerSource::default());
     }
 }

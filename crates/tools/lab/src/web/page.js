@@ -219,7 +219,8 @@ function drawEvents(events) {
   }));
 }
 
-const SOURCES = ["accounts", "endpoints", "metrics"];
+// In the order of an answer's revisions.
+const SOURCES = document.body.dataset.sources.split(" ");
 
 // An event of the account shown is read once no replica that runs shows less.
 function drawRead(events) {

@@ -67,7 +67,7 @@ pub(super) fn render(stage: &Stage) -> Markup {
                 script src="/strategies.js" defer {}
                 script src="/lab.js" defer {}
             }
-            body data-traces=[stage.stack.traces_url()] {
+            body data-traces=[stage.stack.traces_url()] data-sources=(Source::ALL.map(Source::name).join(" ")) {
                 (render_top(stage))
                 main {
                     (render_sources(stage))

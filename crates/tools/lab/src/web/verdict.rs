@@ -160,6 +160,7 @@ fn verdict(colour: Colour, why: String) -> Verdict {
 #[cfg(test)]
 mod tests {
     use jiff::SignedDuration;
+    use stack::Source;
 
     use super::*;
 
@@ -170,9 +171,11 @@ mod tests {
     }
 
     fn shown(account: u64, fresh_as_of: i64, asked: i64) -> Shown {
-        let etag = format!("W/\"json-24h-{account}.4.6-cafe{account}\"");
+        let etag = format!("W/\"json-24h-{account}.4.4-cafe{account}\"");
         Shown {
-            revisions: [Some(account), Some(4), Some(6)].into(),
+            revisions: PerSource::from_fn(|source| {
+                Some(if source == Source::Accounts { account } else { 4 })
+            }),
             etag,
             marked: None,
             fresh_as_of: Some(at(fresh_as_of)),
