@@ -52,6 +52,7 @@ pub fn stack(config: &BudgetConfig) -> StackConfig {
 /// Runs it in an open session.
 pub async fn budget(config: &BudgetConfig, load: &Load, session: &mut Session) -> Result<Results> {
     let mut readers = open(config, load, session).await?;
+    let too_fast = session.warn_if_too_fast(config.rate).await?;
     let lasting = Duration::from_secs_f64(config.turn_seconds);
     let limits = Limits::all(&config.run());
     let count = readers.len();
@@ -70,7 +71,9 @@ pub async fn budget(config: &BudgetConfig, load: &Load, session: &mut Session) -
         }
     }
     let strategies = readers.into_iter().map(Readers::results).collect();
-    Ok(session.results(Kind::Budget, setup(config, load, session), strategies))
+    let mut setup = setup(config, load, session);
+    setup.notes.extend(too_fast);
+    Ok(session.results(Kind::Budget, setup, strategies))
 }
 
 /// Makes the accounts, which all readers share, and reads each page once.

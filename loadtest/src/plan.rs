@@ -114,6 +114,14 @@ impl Plan {
             .count()
     }
 
+    /// How many arrivals the fullest second of it has.
+    pub fn busiest_second(&self) -> usize {
+        let seconds = self
+            .arrivals
+            .chunk_by(|one, next| one.at.as_secs() == next.at.as_secs());
+        seconds.map(<[Arrival]>::len).max().unwrap_or_default()
+    }
+
     /// How many writes there are.
     pub fn writes(&self) -> usize {
         self.arrivals.len() - self.reads()
@@ -154,6 +162,21 @@ mod tests {
             (800..1_100).contains(&short),
             "one in ten follows within 1 ms: {short}"
         );
+    }
+
+    #[test]
+    fn the_busiest_second_is_the_fullest_one_and_none_of_nothing() {
+        let at = |ms| Arrival {
+            at: Duration::from_millis(ms),
+            account: 0,
+            what: What::Read,
+        };
+        let plan = |times: &[u64]| Plan {
+            lasting: TURN,
+            arrivals: times.iter().copied().map(at).collect(),
+        };
+        assert_eq!(plan(&[0, 999, 1000, 1500, 1999, 3000]).busiest_second(), 3);
+        assert_eq!(plan(&[]).busiest_second(), 0);
     }
 
     #[test]

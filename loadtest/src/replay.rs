@@ -42,6 +42,8 @@ pub async fn replay(config: &ReplayConfig, trace: &Trace, session: &mut Session)
     let mut limits = Limits::all(&config.run);
     // Of each strategy; the writer hardly counts.
     limits.in_flight /= arms.len();
+    let busiest = plans.reads.busiest_second() * arms.len() + plans.writes.busiest_second();
+    let too_fast = session.warn_if_too_fast(number(busiest)).await?;
     let (lasting, progress) = (plans.reads.lasting, session.progress.clone());
     progress.wait("replaying", lasting);
     let before = session.scraper.snapshot().await;
@@ -63,7 +65,9 @@ pub async fn replay(config: &ReplayConfig, trace: &Trace, session: &mut Session)
         arm.note(tally);
     }
     let strategies = arms.into_iter().map(Arm::results).collect();
-    Ok(session.results(Kind::Replay, setup(config, trace, session), strategies))
+    let mut setup = setup(config, trace, session);
+    setup.notes.extend(too_fast);
+    Ok(session.results(Kind::Replay, setup, strategies))
 }
 
 /// What is asked of each strategy, and what is written for all of them.

@@ -8,11 +8,14 @@ use jiff::Timestamp;
 use crate::client::{Account, Client};
 use crate::config::{self, RunConfig, StackConfig};
 use crate::fixtures::Fixtures;
+use crate::generator;
 use crate::machine;
 use crate::progress::Progress;
 use crate::results::{FORMAT, Kind, Results, Setup, StrategyResults, Verdict};
 use crate::scrape::{Scraper, Snapshot};
 use crate::stack::{Stack, StackOptions};
+use crate::strategy::Strategy;
+use crate::warming;
 
 /// A stack that is ready to be measured.
 #[derive(Debug)]
@@ -64,6 +67,17 @@ impl Session {
             self.stack.settle(last.id).await?;
         }
         Ok(accounts)
+    }
+
+    /// What to say before a run in which so many requests leave within one second, if the generator cannot send them.
+    pub async fn warn_if_too_fast(&self, rate: f64) -> Result<Option<String>> {
+        let account = self.accounts(1).await?[0].id;
+        let cost = warming::cost_of_a_read(&self.client, Strategy::Invalidate, account).await?;
+        let warning = cost.and_then(|cost| generator::too_fast(rate, cost));
+        if let Some(warning) = &warning {
+            self.progress.say(warning);
+        }
+        Ok(warning)
     }
 
     /// Who asks: copies share its connections.

@@ -19,6 +19,9 @@ const TRIES: u32 = 10;
 /// How long a stack that is too busy for a page is left alone.
 const TRY_AGAIN_AFTER: Duration = Duration::from_millis(500);
 
+/// By how many reads it is found out what one costs.
+const PROBE_READS: usize = 300;
+
 /// Below so many reads, what they cost is mostly the opening of connections.
 const ENOUGH_READS: u32 = 100;
 
@@ -42,6 +45,11 @@ pub async fn read_each_once(
         .zip(before)
         .map(|(after, before)| after.saturating_sub(before));
     Ok(spent.filter(|_| count >= ENOUGH_READS).map(|spent| spent / count))
+}
+
+/// The CPU time that a read costs the generator, by an account of its own; none if it cannot be known.
+pub async fn cost_of_a_read(client: &Client, strategy: Strategy, account: u64) -> Result<Option<Duration>> {
+    read_each_once(client, vec![(strategy, account); PROBE_READS], |_| {}).await
 }
 
 async fn read_once(client: &Client, strategy: Strategy, account: u64) -> Result<()> {

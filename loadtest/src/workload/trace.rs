@@ -92,6 +92,12 @@ impl Trace {
             trace.part.start.as_secs(),
             trace.part.end.as_secs()
         );
+        ensure!(
+            trace.writes() < trace.requests.len(),
+            "of one in {one_in} keys of {name}, nobody reads from {} to {} s: choose another part or more keys",
+            trace.part.start.as_secs(),
+            trace.part.end.as_secs()
+        );
         Ok(trace)
     }
 
@@ -250,6 +256,14 @@ mod tests {
         assert_eq!(part.requests[0].key, 0);
         assert!(Trace::read(&super::super::traces(), busy, 1, seconds(9_000, 9_001)).is_err());
         assert!(Trace::read(&super::super::traces(), busy, 1, seconds(60, 30)).is_err());
+    }
+
+    #[test]
+    fn a_part_in_which_nobody_reads_is_refused() {
+        let minute = Duration::ZERO..Duration::from_mins(1);
+        let refused = Trace::read(&super::super::traces(), TraceName::Cloudphysics, 1, minute);
+        let refusal = refused.unwrap_err().to_string();
+        assert!(refusal.contains("nobody reads from 0 to 60 s"), "{refusal}");
     }
 
     #[test]
