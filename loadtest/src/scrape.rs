@@ -53,7 +53,7 @@ impl Scraper {
     pub async fn snapshot(&self) -> Snapshot {
         let mut snapshot = Snapshot::default();
         for (name, root) in self.addresses.services() {
-            let samples = self.read(root).await;
+            let samples = Samples::scrape(&self.http, root).await;
             snapshot.services.extend(samples.map(|samples| (name, samples)));
         }
         let broker = self.broker.and_then(process::cpu_us_of);
@@ -61,12 +61,6 @@ impl Scraper {
         let own = own_cpu_time().map(micros);
         snapshot.cpu_us.extend(own.map(|cpu| (GENERATOR, cpu)));
         snapshot
-    }
-
-    async fn read(&self, root: &str) -> Option<Samples> {
-        let answer = self.http.get(format!("{root}/metrics")).send().await.ok()?;
-        let text = answer.error_for_status().ok()?.text().await.ok()?;
-        Some(Samples::parse(&text))
     }
 }
 

@@ -1,7 +1,7 @@
 //! A stack of our own: a broker, the sources, one page. It ends, and its data vanishes, when this is dropped.
 
 use anyhow::{Context as _, Result, anyhow};
-use stack::{NatsServer, PerSource, Process, Source};
+use stack::{NatsServer, PerSource, Process, Source, database_in};
 use tempfile::TempDir;
 
 use super::StackOptions;
@@ -57,11 +57,8 @@ impl Started {
         let dead = sources
             .chain([(PAGE, &mut self.page)])
             .filter_map(|(name, process)| {
-                let words = (!process.is_alive()).then(|| process.log().last().map(ToString::to_string))?;
-                Some(format!(
-                    "{name}: {}",
-                    words.unwrap_or_else(|| "no last words".to_owned())
-                ))
+                let words = process.last_words()?;
+                Some(format!("{name}; its last words: {words}"))
             });
         dead.collect()
     }
@@ -92,23 +89,20 @@ fn source_flags(
     broker: &NatsServer,
     options: &StackOptions,
 ) -> Vec<String> {
-    let database = folder.path().join(format!("{source}.db"));
+    let database = database_in(folder.path(), source);
     let mut injected = options.inject.iter();
     let injected = injected.find(|injected| injected.source == source.name());
     // Said in any case: a variable in our environment must not slow anything down unseen.
     let latency_ms = injected.map_or(0, |injected| injected.latency_ms);
-    vec![
-        format!("--database={}", database.display()),
-        format!("--nats-url={}", broker.url()),
-        format!("--inject-latency={latency_ms}"),
-    ]
+    let mut flags = stack::source_flags(&database, &broker.url());
+    flags.push(format!("--inject-latency={latency_ms}"));
+    flags
 }
 
 fn page_flags(sources: &PerSource<Process>, broker: &NatsServer, options: &StackOptions) -> Vec<String> {
-    let sources = sources.iter();
-    let sources = sources.map(|(source, process)| format!("--{source}-url={}", process.url("")));
+    let urls = PerSource::from_fn(|source| sources[source].url(""));
+    let usual = stack::page_flags(&urls, &broker.url());
     let settings = [
-        format!("--nats-url={}", broker.url()),
         format!("--ttl-seconds={}", options.ttl_seconds),
         format!("--cache-bytes={}", options.cache_mib * 1024 * 1024),
     ];
@@ -118,5 +112,5 @@ fn page_flags(sources: &PerSource<Process>, broker: &NatsServer, options: &Stack
         "--allow-override",
     ];
     let fixed = fixed.map(str::to_owned);
-    sources.chain(settings).chain(fixed).collect()
+    usual.into_iter().chain(settings).chain(fixed).collect()
 }

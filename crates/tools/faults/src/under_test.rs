@@ -6,7 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use stack::sources::SourceClient;
-use stack::{Incarnation, Link, PerSource, Process, Source, Window, eventually, page_flags, source_flags};
+use stack::{
+    Incarnation, Link, PerSource, Process, Source, Window, database_files, database_in, eventually,
+    page_flags, source_flags,
+};
 use tempfile::TempDir;
 use tokio::sync::Mutex;
 use tokio::task::JoinSet;
@@ -88,7 +91,7 @@ impl StackUnderTest {
         }
         let start_source = |source| {
             let link = &links[&Place::SourceToBroker(source)];
-            start_source(source, link.url(), &copies, database(&folder, source))
+            start_source(source, link.url(), &copies, database_in(folder.path(), source))
         };
         let sources = PerSource::join(start_source).await;
         let source_urls = PerSource::from_fn(|source| sources[source].url(""));
@@ -166,7 +169,7 @@ impl StackUnderTest {
     /// # Panics
     /// When it cannot be deleted.
     pub fn delete_database(&self, source: Source) {
-        for file in files(&database(&self.folder, source)) {
+        for file in database_files(&database_in(self.folder.path(), source)) {
             if file.exists() {
                 std::fs::remove_file(&file).expect("the database can be deleted");
             }
@@ -180,13 +183,13 @@ impl StackUnderTest {
     pub fn copy_database(&self, source: Source, with_log: bool) -> Copy {
         let folder = tempfile::tempdir_in(&self.folder).expect("a temporary folder can be made");
         let copy = folder.path().join("copy.db");
-        let [file, log, _] = files(&database(&self.folder, source));
+        let [file, log, _] = database_files(&database_in(self.folder.path(), source));
         if !with_log {
             checkpoint(&file).expect("the log can be moved into the database");
         }
         std::fs::copy(file, &copy).expect("the database can be copied");
         if with_log && log.exists() {
-            let [_, copied, _] = files(&copy);
+            let [_, copied, _] = database_files(&copy);
             std::fs::copy(log, copied).expect("its log can be copied");
         }
         Copy(folder)
@@ -197,8 +200,8 @@ impl StackUnderTest {
     /// # Panics
     /// When it cannot be copied.
     pub fn put_back(&self, source: Source, copy: &Copy) {
-        let to = files(&database(&self.folder, source));
-        for (from, to) in files(&copy.database()).iter().zip(to) {
+        let to = database_files(&database_in(self.folder.path(), source));
+        for (from, to) in database_files(&copy.database()).iter().zip(to) {
             if from.exists() {
                 std::fs::copy(from, to).expect("the copy can be put back");
             }
@@ -224,15 +227,8 @@ impl StackUnderTest {
             .iter()
             .map(|(source, process)| (process, source.name()));
         for (process, name) in pages.chain(sources).chain([(&self.naive, "naive-page")]) {
-            let mut process = process.lock().await;
-            if !process.is_alive() {
-                let log = process.log();
-                let last = log.iter().rev().take(5).rev().map(ToString::to_string);
-                dead.push(format!(
-                    "{name}; its last words: {}",
-                    last.collect::<Vec<_>>().join(" ")
-                ));
-            }
+            let words = process.lock().await.last_words();
+            dead.extend(words.map(|words| format!("{name}; its last words: {words}")));
         }
         dead
     }
@@ -270,13 +266,4 @@ async fn start_source(source: Source, nats_url: String, copies: &[String], datab
 fn page_settings(links: &HashMap<Place, Link>, replica: usize) -> Vec<String> {
     let asks = PerSource::from_fn(|source| links[&Place::ReplicaToSource(replica, source)].url());
     page_flags(&asks, &links[&Place::ReplicaToBroker(replica)].url())
-}
-
-/// The database's own, its log, and what the log's readers share.
-fn files(database: &Path) -> [PathBuf; 3] {
-    ["", "-wal", "-shm"].map(|suffix| PathBuf::from(format!("{}{suffix}", database.display())))
-}
-
-fn database(folder: &TempDir, source: Source) -> PathBuf {
-    folder.path().join(format!("{source}.db"))
 }

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 
-use stack::Source;
 use stack::seed::SeedRecord;
+use stack::{Source, database_files, database_in};
 
 /// A data folder that no other lab uses, until this is dropped or the process ends.
 #[derive(Debug)]
@@ -50,9 +50,8 @@ impl DataFolder {
             return Ok(false);
         }
         for source in Source::ALL {
-            // SQLite's own companions: a database without its log, or a log without its database, is damage.
-            for companion in ["", "-wal", "-shm"] {
-                gone(fs::remove_file(self.path.join(format!("{source}.db{companion}"))))?;
+            for file in database_files(&database_in(&self.path, source)) {
+                gone(fs::remove_file(file))?;
             }
         }
         gone(fs::remove_dir_all(self.path.join("nats")))?;

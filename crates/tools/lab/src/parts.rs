@@ -18,7 +18,7 @@ use stack::http::client;
 use stack::ports::{local, url};
 use stack::sources::SourceClient;
 use stack::supervisor::{Layer, Program};
-use stack::{PerSource, SOURCES, Source, page_flags, source_flags};
+use stack::{PerSource, SOURCES, Source, database_in, page_flags, source_flags};
 
 /// The parts of one running stack and their addresses.
 #[derive(Clone, Debug)]
@@ -147,7 +147,7 @@ impl Stack {
     /// The services that own data.
     pub fn sources(&self) -> Vec<Part> {
         let part = |source: Source| {
-            let database = self.data_dir.join(format!("{source}.db"));
+            let database = database_in(&self.data_dir, source);
             let name = source.name();
             let flags = source_flags(&database, &self.nats_url());
             self.service(

@@ -3,6 +3,7 @@
 mod acknowledged;
 pub mod console;
 pub mod data;
+mod database;
 mod eventually;
 mod flags;
 mod gate;
@@ -26,6 +27,7 @@ pub mod supervisor;
 mod version;
 
 pub use acknowledged::{AcknowledgedWrite, AcknowledgedWrites, PROMISE};
+pub use database::{database_files, database_in};
 pub use eventually::eventually;
 pub use flags::{page_flags, source_flags};
 pub use gate::Gate;

@@ -125,6 +125,17 @@ impl Process {
         matches!(self.child.try_wait(), Ok(None))
     }
 
+    /// What it logged last, if it has ended.
+    pub fn last_words(&mut self) -> Option<String> {
+        if self.is_alive() {
+            return None;
+        }
+        let log = self.log();
+        let last = log.iter().skip(log.len().saturating_sub(5));
+        let words: Vec<_> = last.map(ToString::to_string).collect();
+        Some(words.join(" "))
+    }
+
     /// The number by which the system knows it.
     ///
     /// # Panics

@@ -8,7 +8,7 @@ use tempfile::TempDir;
 
 use crate::data::State;
 use crate::sources::{AccountId, Acknowledged, Change, EndpointId, NewSample, SourceClient};
-use crate::{Environment, Gate, Link, PerSource, Process, Source, page_flags, source_flags};
+use crate::{Environment, Gate, Link, PerSource, Process, Source, database_in, page_flags, source_flags};
 
 mod reading;
 
@@ -107,7 +107,7 @@ impl Stack {
         };
         let folder = tempfile::tempdir().expect("a temporary folder can be made");
         let sources = PerSource::join(|source| {
-            let database = database(&folder, source);
+            let database = database_in(folder.path(), source);
             let nats_url = sign_in(options.broker.as_ref(), source.name(), &nats.url());
             let flags = [source_flags(&database, &nats_url), options.flags.clone()].concat();
             Process::start_in(options.source_environment.clone(), source.name(), flags)
@@ -163,9 +163,31 @@ impl Stack {
         self.pages.len() - 1
     }
 
+    /// Every service: the sources, then the pages.
+    pub fn services(&self) -> impl Iterator<Item = &Process> {
+        self.sources.values().chain(&self.pages)
+    }
+
+    /// Kills these sources.
+    pub async fn kill(&mut self, sources: &[Source]) {
+        for source in sources {
+            self.sources[*source].kill().await;
+        }
+    }
+
+    /// Starts these sources again.
+    ///
+    /// # Panics
+    /// When one does not start.
+    pub async fn restart(&mut self, sources: &[Source]) {
+        for source in sources {
+            self.sources[*source].restart(|_| {}).await;
+        }
+    }
+
     /// The file of a source's database.
     pub fn database(&self, source: Source) -> PathBuf {
-        database(&self.folder, source)
+        database_in(self.folder.path(), source)
     }
 
     /// A client of the sources, which are asked without anything in between.
@@ -237,10 +259,6 @@ impl Stack {
         let changed = self.source_client().change(change).await;
         changed.unwrap_or_else(|refused| panic!("{refused}"))
     }
-}
-
-fn database(folder: &TempDir, source: Source) -> PathBuf {
-    folder.path().join(format!("{source}.db"))
 }
 
 fn sign_in(broker: Option<&Broker>, service: &str, url: &str) -> String {

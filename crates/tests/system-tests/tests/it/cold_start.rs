@@ -50,9 +50,7 @@ async fn a_replica_that_starts_while_every_source_is_down_is_warm_marked_and_dat
     stack.until_applied(0, Source::Endpoints, before[1]).await;
     let whole = stack.cached_page(0, id).await;
     let written = whole.body["account"]["updated_at"].as_str().unwrap().to_owned();
-    stack.sources[Source::Accounts].kill().await;
-    stack.sources[Source::Endpoints].kill().await;
-    stack.sources[Source::Metrics].kill().await;
+    stack.kill(&Source::ALL).await;
 
     let replica = add_replica(&mut stack).await;
     let page = until_shown(&stack, replica, id).await;
@@ -76,9 +74,7 @@ async fn a_replica_that_starts_while_every_source_is_down_is_warm_marked_and_dat
     assert_eq!(deleted.status, 503, "{}", deleted.body);
     assert!(!deleted.body.to_string().contains("gone"), "{}", deleted.body);
 
-    stack.sources[Source::Accounts].restart(|_| {}).await;
-    stack.sources[Source::Endpoints].restart(|_| {}).await;
-    stack.sources[Source::Metrics].restart(|_| {}).await;
+    stack.restart(&Source::ALL).await;
     test_support::eventually(LONG, async || {
         let page = stack.page(replica, id).await;
         if page.body == whole.body && page.body["stale"] == json!([]) {

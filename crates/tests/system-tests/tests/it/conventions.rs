@@ -251,7 +251,7 @@ async fn every_metric_of_the_conventions_keeps_them() {
     let endpoint = stack.add_endpoint(id, "a", "https://a.example/").await;
     stack.record(id, endpoint, 7).await;
     stack.page(0, id).await;
-    for service in stack.sources.values().chain(&stack.pages[..1]) {
+    for service in stack.services() {
         let metrics = reqwest::get(service.url("/metrics")).await.unwrap();
         let metrics = metrics.text().await.unwrap();
         let faults: Vec<_> = metrics.lines().filter_map(faults_of_line).collect();

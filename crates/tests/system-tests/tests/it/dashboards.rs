@@ -114,9 +114,8 @@ async fn exercise(stack: &Stack, canary: &Process) {
 
 /// The metrics of all services, as Prometheus gets them.
 async fn exported(stack: &Stack, canary: &Process) -> String {
-    let services = stack.sources.values().chain([&stack.pages[0], canary]);
     let mut text = String::new();
-    for service in services {
+    for service in stack.services().chain([canary]) {
         let request = stack.request(Method::GET, service.url("/metrics"));
         text += &stack.send(request).await.text().await.unwrap();
     }

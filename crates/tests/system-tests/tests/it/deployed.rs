@@ -41,31 +41,9 @@ async fn with_the_users_of_docker_compose_everything_that_the_services_ask_of_th
 
     // The other sources receive deletions by durable consumers.
     stack.delete_account(id).await;
-    let answers = [
-        (
-            stack.sources[Source::Endpoints].url(&format!("/accounts/{id}/endpoints")),
-            "endpoints",
-        ),
-        (
-            stack.sources[Source::Metrics].url(&format!("/accounts/{id}/metrics")),
-            "endpoints",
-        ),
-    ];
-    for (url, list) in answers {
-        eventually(LONG, async || {
-            let answer = stack.send(stack.request(reqwest::Method::GET, url.clone())).await;
-            let answer: Value = answer.json().await.unwrap();
-            let left = answer[list].as_array().unwrap().len();
-            if left == 0 {
-                Ok(())
-            } else {
-                Err(format!("{url} has {left}"))
-            }
-        })
-        .await;
-    }
+    stack.until_forgotten(id).await;
 
-    for service in stack.sources.values().chain(&stack.pages) {
+    for service in stack.services() {
         assert_eq!(refusals_told_by(service), Vec::<String>::new());
     }
 }

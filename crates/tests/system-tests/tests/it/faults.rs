@@ -118,13 +118,9 @@ async fn what_was_acknowledged_survives_the_death_of_every_source_and_of_the_bro
     stack.record(id, endpoint, 77).await;
     stack.rename_account(id, "b").await;
     stack.nats.kill();
-    stack.sources[Source::Accounts].kill().await;
-    stack.sources[Source::Endpoints].kill().await;
-    stack.sources[Source::Metrics].kill().await;
+    stack.kill(&Source::ALL).await;
     stack.nats.restart();
-    stack.sources[Source::Accounts].restart(|_| {}).await;
-    stack.sources[Source::Endpoints].restart(|_| {}).await;
-    stack.sources[Source::Metrics].restart(|_| {}).await;
+    stack.restart(&Source::ALL).await;
     let page = until_named(&stack, id, "b").await;
     assert_eq!(page.body["endpoints"]["endpoints"][0]["name"], "home");
     assert_eq!(page.body["metrics"]["endpoints"][0]["p50_ms"], 77);

@@ -76,21 +76,7 @@ async fn a_deleted_account_is_gone_from_the_page_and_from_the_other_sources() {
     stack.delete_account(id).await;
     stack.until_applied(0, Source::Accounts, applied).await;
     assert_eq!(stack.page(0, id).await.status, 404);
-    for url in [
-        stack.sources[Source::Endpoints].url("/accounts/1/endpoints"),
-        stack.sources[Source::Metrics].url("/accounts/1/metrics"),
-    ] {
-        test_support::eventually(std::time::Duration::from_secs(20), async || {
-            let answer = stack.send(stack.request(reqwest::Method::GET, url.clone())).await;
-            let answer: serde_json::Value = answer.json().await.unwrap();
-            if answer["endpoints"] == json!([]) {
-                Ok(())
-            } else {
-                Err(format!("{url} still has {answer}"))
-            }
-        })
-        .await;
-    }
+    stack.until_forgotten(id).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

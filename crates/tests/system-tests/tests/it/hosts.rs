@@ -23,7 +23,7 @@ async fn status(service: &Process, method: &str, path: &str, head: &str) -> u16 
 async fn services_on_loopback_answer_this_machines_names_alone_and_foreign_names_write_nothing() {
     let stack = Stack::start().await;
     let account = stack.create_account("before").await;
-    for service in stack.sources.values().chain(&stack.pages[..1]) {
+    for service in stack.services() {
         let ask = async |head: &str| status(service, "GET", "/livez", head).await;
         assert_eq!(ask("host: localhost\r\n").await, 200);
         assert_eq!(ask("host: 127.0.0.1:1\r\n").await, 200);

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use reqwest::StatusCode;
-use serde_json::{Value, json};
-use stack::{Source, Stack};
+use serde_json::json;
+use stack::{Source, Stack, database_files};
 use test_support::eventually;
 
 const LONG: Duration = Duration::from_secs(20);
@@ -15,11 +15,6 @@ async fn account(stack: &Stack) -> u64 {
     let endpoint = stack.add_endpoint(id, "Home", "https://example.org/").await;
     stack.record(id, endpoint, 5).await;
     id
-}
-
-async fn endpoints_of(stack: &Stack, id: u64) -> Value {
-    let url = stack.sources[Source::Endpoints].url(&format!("/accounts/{id}/endpoints"));
-    reqwest::get(url).await.unwrap().json().await.unwrap()
 }
 
 /// The page shows all its fragments, and this many endpoints.
@@ -40,8 +35,7 @@ async fn lose_the_stream(stack: &mut Stack) {
     stack.nats.kill();
     stack.nats.wipe();
     stack.nats.restart();
-    stack.sources[Source::Endpoints].restart(|_| {}).await;
-    stack.sources[Source::Metrics].restart(|_| {}).await;
+    stack.restart(&[Source::Endpoints, Source::Metrics]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -49,17 +43,12 @@ async fn a_deletion_that_the_stream_lost_is_told_again() {
     let mut stack = Stack::start().await;
     let id = account(&stack).await;
     until_whole(&stack, id, 1).await;
-    stack.sources[Source::Endpoints].kill().await;
-    stack.sources[Source::Metrics].kill().await;
+    stack.kill(&[Source::Endpoints, Source::Metrics]).await;
     let before = stack.applied(0, Source::Accounts).await;
     stack.delete_account(id).await;
     stack.until_applied(0, Source::Accounts, before).await;
     lose_the_stream(&mut stack).await;
-    eventually(LONG, async || {
-        let list = endpoints_of(&stack, id).await;
-        (list["endpoints"] == json!([])).then_some(()).ok_or(list)
-    })
-    .await;
+    stack.until_forgotten(id).await;
     let sample = json!({ "endpoint_id": 1, "state": "up", "status_code": 200, "response_ms": 5 });
     let samples = stack.sources[Source::Metrics].url(&format!("/accounts/{id}/samples"));
     eventually(LONG, async || {
@@ -77,13 +66,11 @@ async fn of_an_account_whose_creation_the_stream_lost_nothing_stays_missing() {
     let mut stack = Stack::start().await;
     let id = account(&stack).await;
     until_whole(&stack, id, 1).await;
-    stack.sources[Source::Endpoints].kill().await;
-    stack.sources[Source::Metrics].kill().await;
+    stack.kill(&[Source::Endpoints, Source::Metrics]).await;
     // Accounts begins anew, and gives the id out again.
     stack.sources[Source::Accounts].kill().await;
-    let database = stack.database(Source::Accounts);
-    for end in ["", "-wal", "-shm"] {
-        let _ = std::fs::remove_file(format!("{}{end}", database.display()));
+    for file in database_files(&stack.database(Source::Accounts)) {
+        let _ = std::fs::remove_file(file);
     }
     stack.sources[Source::Accounts].restart(|_| {}).await;
     let before = stack.applied(0, Source::Accounts).await;

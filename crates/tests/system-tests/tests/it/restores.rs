@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use reqwest::Method;
 use serde_json::json;
-use stack::{Link, Page, Process, Source, Stack, Window};
+use stack::{Link, Page, Process, Source, Stack, Window, database_files};
 use test_support::eventually;
 
 const LONG: Duration = Duration::from_secs(20);
@@ -19,12 +19,10 @@ fn copy(database: &Path, to: &Path, with_log: bool) -> PathBuf {
         let taken_over = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
         taken_over.unwrap();
     }
-    let name = |file: &Path, end: &str| PathBuf::from(format!("{}{end}", file.display()));
-    for end in ["", "-wal", "-shm"] {
-        let _ = std::fs::remove_file(name(to, end));
-        let from = name(database, end);
-        if from.exists() && (end.is_empty() || with_log) {
-            std::fs::copy(from, name(to, end)).unwrap();
+    for (from, to) in database_files(database).iter().zip(database_files(to)) {
+        let _ = std::fs::remove_file(&to);
+        if from.exists() && (from == database || with_log) {
+            std::fs::copy(from, to).unwrap();
         }
     }
     to.to_owned()

@@ -260,7 +260,7 @@ async fn a_setting_of_telemetry_that_cannot_be_used_is_warned_of_and_ends_nothin
         ..Options::default()
     })
     .await;
-    for service in stack.sources.values().chain(&stack.pages[..1]) {
+    for service in stack.services() {
         test_support::eventually(Duration::from_secs(10), async || {
             let log = service.log();
             let warned = |setting| {

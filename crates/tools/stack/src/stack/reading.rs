@@ -74,6 +74,25 @@ impl Stack {
         .await
     }
 
+    /// Waits until the other sources keep nothing of an account that is deleted.
+    ///
+    /// # Panics
+    /// When they keep it, or do not answer.
+    pub async fn until_forgotten(&self, account: AccountId) {
+        for source in [Source::Endpoints, Source::Metrics] {
+            let url = self.sources[source].url(&source.fragment_path(account, Window::Day));
+            crate::eventually(LONG, async || {
+                let answer = self.send(self.request(Method::GET, url.clone())).await;
+                let answer: Value = answer.json().await.expect("a source answers JSON");
+                match answer["endpoints"].as_array() {
+                    Some(endpoints) if endpoints.is_empty() => Ok(()),
+                    _ => Err(format!("{url} still has {answer}")),
+                }
+            })
+            .await;
+        }
+    }
+
     /// How many events of a source a replica has applied.
     pub async fn applied(&self, replica: usize, source: Source) -> u64 {
         let labels = [("source", source.name()), ("result", "applied")];
