@@ -5,24 +5,22 @@
 //! Time is simulated, so every run prints the same. A thousand changes of one page come within a second, and then one of
 //! another page. Composing takes 20 ms. Both pages are read all the time.
 
-use std::collections::HashMap;
-use std::convert::Infallible;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+#[path = "shared/pages.rs"]
+mod pages;
+#[path = "shared/slow.rs"]
+mod slow;
+
 use std::time::Duration;
 
-use fresh_cache::{
-    Announcement, CacheOptions, Claim, Clock, Consistency, FeedOptions, FeedWriter, Fetched, Fragment,
-    FragmentState, FreshCache, Loader, Moment, SourceId, Strategy, Version, feed,
-};
+use fresh_cache::{Announcement, CacheOptions, Consistency, FreshCache, Strategy};
 use moka::future::Cache;
+use pages::Pages;
+use slow::{SOURCE, Source, Writer};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep};
 
-const SOURCE: SourceId = SourceId(0);
 const BURST: u32 = 1_000;
 const BETWEEN_EVENTS: Duration = Duration::from_millis(1);
-/// How long a request takes to the source; its answer takes as long again.
-const WAY: Duration = Duration::from_millis(10);
 const BETWEEN_READS: Duration = Duration::from_millis(10);
 const BUSY_PAGE: u64 = 0;
 const OTHER_PAGE: u64 = 1;
@@ -45,7 +43,7 @@ async fn main() {
 fn report(name: &str, [busy, other]: &[Seen; 2], source: &Source) {
     println!(
         "| {name:16} | {:14} | {:20} ms | {:19} ms | {:9} ms |",
-        source.lock().requests,
+        source.requests(),
         busy.shown_after.as_millis(),
         other.shown_after.as_millis(),
         busy.slowest.max(other.slowest).as_millis(),
@@ -120,7 +118,7 @@ impl PerEvent {
         let (pages, asked) = (cache.pages.clone(), source.clone());
         tokio::spawn(async move {
             while let Some(page) = received.recv().await {
-                let composed = asked.ask(page).await;
+                let composed = asked.clone().ask(page).await;
                 pages.insert(page, composed).await;
             }
         });
@@ -130,7 +128,7 @@ impl PerEvent {
 
 impl Shown for PerEvent {
     async fn read(&self, page: u64) -> u64 {
-        self.pages.get_with(page, self.source.ask(page)).await
+        self.pages.get_with(page, self.source.clone().ask(page)).await
     }
 
     fn apply(&self, page: u64) {
@@ -144,27 +142,19 @@ impl Shown for PerEvent {
 #[derive(Clone)]
 struct Latest {
     pages: FreshCache<Pages>,
-    writer: Arc<Mutex<FeedWriter<u64>>>,
+    writer: Writer,
 }
 
 impl Latest {
     fn start() -> (Self, Source) {
         let source = Source::default();
-        let clock = Simulated(Instant::now());
-        let (feed, writer) = feed::channel(
-            1,
-            FeedOptions {
-                clock: Arc::new(clock),
-                ..FeedOptions::default()
-            },
-        );
-        let writer = Arc::new(Mutex::new(writer));
-        tokio::spawn(live(Arc::clone(&writer), clock));
+        let (feed, writer) = Writer::start();
         let options = CacheOptions {
             strategy: Strategy::Prepopulate,
             ..CacheOptions::default()
         };
-        let pages = FreshCache::new(Pages(source.clone()), feed, options);
+        let asked = source.clone();
+        let pages = FreshCache::new(Pages::new(move |page| asked.clone().ask(page)), feed, options);
         let refreshed = pages.clone();
         tokio::spawn(async move { refreshed.refresh().await });
         (Self { pages, writer }, source)
@@ -173,133 +163,17 @@ impl Latest {
 
 impl Shown for Latest {
     async fn read(&self, page: u64) -> u64 {
-        *self
-            .pages
-            .read(&page, Consistency::MinimizeLatency)
-            .await
-            .page
-            .content()
+        let answer = self.pages.read(&page, Consistency::MinimizeLatency).await;
+        *answer.page.content()
     }
 
     fn apply(&self, page: u64) {
-        let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
-        let position = writer.changed(SOURCE, &page);
-        drop(writer);
+        let position = self.writer.lock().changed(SOURCE, &page);
         self.pages.announce(Announcement {
             source: SOURCE,
             entity: page,
             position,
             fragment: None,
         });
-    }
-}
-
-/// Four times a second the source says that it has published everything.
-async fn live(writer: Arc<Mutex<FeedWriter<u64>>>, clock: Simulated) {
-    loop {
-        {
-            let mut writer = writer.lock().unwrap_or_else(PoisonError::into_inner);
-            writer.watermark(SOURCE, clock.now());
-        }
-        sleep(Duration::from_millis(250)).await;
-    }
-}
-
-/// Who owns the data: one revision per page.
-#[derive(Clone, Debug, Default)]
-struct Source(Arc<Mutex<Data>>);
-
-#[derive(Debug, Default)]
-struct Data {
-    revisions: HashMap<u64, u64>,
-    requests: u64,
-}
-
-impl Source {
-    fn lock(&self) -> MutexGuard<'_, Data> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn write(&self, page: u64) {
-        *self.lock().revisions.entry(page).or_default() += 1;
-    }
-
-    async fn ask(&self, page: u64) -> u64 {
-        sleep(WAY).await;
-        let revision = {
-            let mut data = self.lock();
-            data.requests += 1;
-            data.revisions.get(&page).copied().unwrap_or(0)
-        };
-        sleep(WAY).await;
-        revision
-    }
-}
-
-/// Pages of one fragment, which show its revision.
-struct Pages(Source);
-
-impl Loader for Pages {
-    type Key = u64;
-    type Entity = u64;
-    type Body = u64;
-    type Page = u64;
-    type Error = Infallible;
-
-    fn dependencies(&self, page: &u64) -> Vec<(SourceId, u64)> {
-        vec![(SOURCE, *page)]
-    }
-
-    async fn fetch(
-        &self,
-        page: &u64,
-        _source: SourceId,
-        _entity: &u64,
-        known: Option<&Fragment<u64>>,
-    ) -> Result<Fetched<u64>, Infallible> {
-        let revision = self.0.ask(*page).await;
-        if known.is_some_and(|fragment| fragment.body == revision) {
-            return Ok(Fetched::NotModified {
-                claim: Some(Claim::default()),
-                valid_for: None,
-            });
-        }
-        let version = Version {
-            incarnation: 1,
-            revision,
-            nonce: 0,
-        };
-        Ok(Fetched::New {
-            version,
-            claim: Some(Claim::default()),
-            body: revision,
-            valid_for: None,
-        })
-    }
-
-    fn compose(&self, _page: &u64, fragments: &[FragmentState<u64>]) -> u64 {
-        fragments[0].fragment().expect("the source always answers").body
-    }
-
-    fn weight(&self, _page: &u64) -> u32 {
-        1
-    }
-
-    fn pages_of(&self, _source: SourceId, entity: &u64) -> Vec<u64> {
-        vec![*entity]
-    }
-}
-
-/// The runtime's own time, which is simulated.
-#[derive(Clone, Copy, Debug)]
-struct Simulated(Instant);
-
-impl Clock for Simulated {
-    fn now(&self) -> Moment {
-        Moment::from_micros(1_700_000_000_000_000).saturating_add(self.0.elapsed())
-    }
-
-    fn monotonic(&self) -> Duration {
-        Duration::from_hours(1) + self.0.elapsed()
     }
 }

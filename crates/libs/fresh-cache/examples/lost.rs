@@ -5,18 +5,23 @@
 //! Time is simulated, so every run prints the same. For a minute one event in twenty is lost; then nothing at all is
 //! received for half a minute, and what was sent in that time is gone; then the link works again.
 
-use std::convert::Infallible;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+#[path = "shared/dated.rs"]
+mod dated;
+#[path = "shared/pages.rs"]
+mod pages;
+
 use std::time::Duration;
 
+use dated::Source;
 use fresh_cache::{
-    Audit, CacheOptions, Claim, Clock as _, Consistency, FeedOptions, FeedWriter, Fetched, Fragment,
-    FragmentState, FreshCache, Loader, ManualClock, Moment, Outcome, SourceId, Version, feed,
+    Audit, CacheOptions, Clock as _, Consistency, FeedWriter, FreshCache, ManualClock, Moment, Outcome,
+    SourceId,
 };
 use moka::future::Cache;
+use pages::Pages;
 
 const SOURCE: SourceId = SourceId(0);
-const PAGES: usize = 50;
+const PAGES: u64 = 50;
 /// One read comes per tick.
 const TICK: Duration = Duration::from_millis(10);
 const TICKS_PER_SECOND: u64 = 100;
@@ -142,7 +147,7 @@ struct Run {
     clock: ManualClock,
     tick: u64,
     random: Random,
-    usual: (Cache<usize, usize>, Source),
+    usual: (Cache<u64, u64>, Source),
     fresh: (FreshCache<Pages>, Source),
     writer: FeedWriter<u64>,
     /// How many events the source has sent, and the number of the last one that arrived.
@@ -153,22 +158,12 @@ struct Run {
 
 impl Run {
     fn new() -> Self {
-        let clock = ManualClock::at(Moment::from_micros(1_700_000_000_000_000));
-        let options = FeedOptions {
-            // So many that hardly two pages share a fence: every run shall print the same.
-            fences: 1 << 20,
-            ..FeedOptions::default()
-        };
-        let (feed, mut writer) = feed::channel(
-            1,
-            FeedOptions {
-                clock: Arc::new(clock.clone()),
-                ..options
-            },
-        );
+        let (clock, feed, mut writer) = dated::channel();
         writer.watermark(SOURCE, clock.now());
         let source = Source::default();
-        let pages = FreshCache::new(Pages(source.clone()), feed, CacheOptions::default());
+        let asked = source.clone();
+        let pages = Pages::new(move |page| std::future::ready(asked.revision(page)));
+        let pages = FreshCache::new(pages, feed, CacheOptions::default());
         Self {
             last_word: clock.now(),
             clock,
@@ -185,7 +180,7 @@ impl Run {
     /// Lets time pass; what the readers of each cache got meanwhile.
     async fn play(&mut self, link: Link, seconds: u64) -> [Tally; 2] {
         let mut tallies = [Tally::default(), Tally::default()];
-        let before = [self.usual.1.requests(), self.fresh.1.requests()];
+        let before = self.fresh.0.stats().fetches.get();
         for _ in 0..seconds * TICKS_PER_SECOND {
             self.clock.advance(TICK);
             self.tick += 1;
@@ -197,8 +192,7 @@ impl Run {
             }
             self.read(&mut tallies).await;
         }
-        tallies[0].requests = self.usual.1.requests() - before[0];
-        tallies[1].requests = self.fresh.1.requests() - before[1];
+        tallies[1].requests = self.fresh.0.stats().fetches.get() - before;
         tallies
     }
 
@@ -216,7 +210,7 @@ impl Run {
         if self.sent != self.received + 1 {
             self.writer.lost(SOURCE);
         }
-        self.writer.changed(SOURCE, &(page as u64));
+        self.writer.changed(SOURCE, &page);
         self.received = self.sent;
     }
 
@@ -234,13 +228,19 @@ impl Run {
         let (page, now) = (self.random.page(), self.clock.now());
         let (pages, source) = &self.usual;
         let hit = pages.contains_key(&page);
-        let shown = pages.get_with(page, async { source.ask(page) }).await;
+        let requests = &mut tallies[0].requests;
+        let ask = async {
+            *requests += 1;
+            source.revision(page)
+        };
+        let shown = pages.get_with(page, ask).await;
         let unseen = source.first_after(page, shown).unwrap_or(now);
         tallies[0].note(hit, now.saturating_since(unseen));
 
         let (pages, source) = &self.fresh;
         let answer = pages.read(&page, Consistency::MinimizeLatency).await;
-        let unseen = source.first_after(page, *answer.page.content()).unwrap_or(now);
+        let shown = *answer.page.content();
+        let unseen = source.first_after(page, shown).unwrap_or(now);
         tallies[1].note(answer.outcome == Outcome::Hit, now.saturating_since(unseen));
         tallies[1].false_dates += u64::from(unseen < answer.fresh_as_of);
     }
@@ -276,101 +276,7 @@ impl Random {
         (self.0 >> 33) % limit
     }
 
-    fn page(&mut self) -> usize {
-        usize::try_from(self.below(PAGES as u64)).expect("it is less than the number of pages")
-    }
-}
-
-/// Who owns the data: when each page was written. Their number is the page's revision.
-#[derive(Clone, Debug, Default)]
-struct Source(Arc<Mutex<Data>>);
-
-#[derive(Debug)]
-struct Data {
-    commits: [Vec<Moment>; PAGES],
-    requests: u64,
-}
-
-impl Default for Data {
-    fn default() -> Self {
-        Self {
-            commits: std::array::from_fn(|_| Vec::new()),
-            requests: 0,
-        }
-    }
-}
-
-impl Source {
-    fn lock(&self) -> MutexGuard<'_, Data> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn commit(&self, page: usize, now: Moment) {
-        self.lock().commits[page].push(now);
-    }
-
-    fn ask(&self, page: usize) -> usize {
-        let mut data = self.lock();
-        data.requests += 1;
-        data.commits[page].len()
-    }
-
-    fn requests(&self) -> u64 {
-        self.lock().requests
-    }
-
-    /// When the first write came that this revision lacks.
-    fn first_after(&self, page: usize, revision: usize) -> Option<Moment> {
-        self.lock().commits[page].get(revision).copied()
-    }
-}
-
-/// Pages of one fragment, which show its revision.
-struct Pages(Source);
-
-impl Loader for Pages {
-    type Key = usize;
-    type Entity = u64;
-    type Body = usize;
-    type Page = usize;
-    type Error = Infallible;
-
-    fn dependencies(&self, page: &usize) -> Vec<(SourceId, u64)> {
-        vec![(SOURCE, *page as u64)]
-    }
-
-    async fn fetch(
-        &self,
-        page: &usize,
-        _source: SourceId,
-        _entity: &u64,
-        known: Option<&Fragment<usize>>,
-    ) -> Result<Fetched<usize>, Infallible> {
-        let revision = self.0.ask(*page);
-        if known.is_some_and(|fragment| fragment.body == revision) {
-            return Ok(Fetched::NotModified {
-                claim: Some(Claim::default()),
-                valid_for: None,
-            });
-        }
-        let version = Version {
-            incarnation: 1,
-            revision: revision as u64,
-            nonce: 0,
-        };
-        Ok(Fetched::New {
-            version,
-            claim: Some(Claim::default()),
-            body: revision,
-            valid_for: None,
-        })
-    }
-
-    fn compose(&self, _page: &usize, fragments: &[FragmentState<usize>]) -> usize {
-        fragments[0].fragment().expect("the source always answers").body
-    }
-
-    fn weight(&self, _page: &usize) -> u32 {
-        1
+    fn page(&mut self) -> u64 {
+        self.below(PAGES)
     }
 }

@@ -2,6 +2,10 @@
 //!
 //! `cargo run --release -p fresh-cache --example traces`, or with `-- twitter` or `-- cloudphysics` for one of them.
 
+#[path = "../shared/dated.rs"]
+mod dated;
+#[path = "../shared/pages.rs"]
+mod pages;
 mod replay;
 
 use std::time::Duration;

@@ -3,19 +3,18 @@
 //! A write is committed, applied and, where the strategy refreshes, refreshed before the next request: what is counted is
 //! what a strategy decides, not how fast a machine is. Requests of one second are told apart by their order alone.
 
-use std::collections::HashMap;
-use std::convert::Infallible;
 use std::fs::File;
 use std::str::FromStr;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use flate2::read::GzDecoder;
 use fresh_cache::{
-    Announcement, CacheOptions, Claim, Clock as _, Consistency, FeedOptions, FeedWriter, Fetched, Fragment,
-    FragmentState, FreshCache, Loader, ManualClock, Moment, Outcome, RefreshOptions, RefreshScope, SourceId,
-    Strategy, Version, feed,
+    Announcement, CacheOptions, Clock as _, Consistency, FeedWriter, FreshCache, ManualClock, Outcome,
+    RefreshOptions, RefreshScope, SourceId, Strategy,
 };
+
+use crate::dated::{self, Source};
+use crate::pages::Pages;
 
 /// 88 minutes of a production cache at Twitter: few writes, inferred.
 pub(crate) const TWITTER: &str = "twitter52_keys00_88min";
@@ -129,20 +128,10 @@ struct Replica {
 
 impl Replica {
     fn new(strategy: Strategy, refresh: RefreshScope) -> Self {
-        let clock = ManualClock::at(Moment::from_micros(1_700_000_000_000_000));
-        let feed_options = FeedOptions {
-            // So many that hardly two keys share a fence: what is measured are the strategies.
-            fences: 1 << 20,
-            ..FeedOptions::default()
-        };
-        let (feed, writer) = feed::channel(
-            1,
-            FeedOptions {
-                clock: Arc::new(clock.clone()),
-                ..feed_options
-            },
-        );
+        let (clock, feed, writer) = dated::channel();
         let source = Source::default();
+        let asked = source.clone();
+        let pages = Pages::new(move |page| std::future::ready(asked.revision(page)));
         let options = CacheOptions {
             strategy,
             refresh: RefreshOptions {
@@ -155,7 +144,7 @@ impl Replica {
             clock,
             time: Duration::ZERO,
             next_watermark: Duration::ZERO,
-            cache: FreshCache::new(Pages(source.clone()), feed, options),
+            cache: FreshCache::new(pages, feed, options),
             source,
             writer,
             tally: Tally::default(),
@@ -216,88 +205,12 @@ impl Replica {
         let tally = &mut self.tally;
         tally.reads += 1;
         tally.hits += usize::from(answer.outcome == Outcome::Hit);
-        if let Some(unseen) = self.source.first_after(key, *answer.page.content()) {
+        let shown = *answer.page.content();
+        if let Some(unseen) = self.source.first_after(key, shown) {
             tally.stale += 1;
             tally.false_dates += usize::from(unseen < answer.fresh_as_of);
         }
         let age = self.clock.now().saturating_since(answer.fresh_as_of);
         tally.oldest = tally.oldest.max(age);
-    }
-}
-
-/// Who owns the data: when each key was written. Their number is the key's revision.
-#[derive(Clone, Debug, Default)]
-struct Source(Arc<Mutex<HashMap<u64, Vec<Moment>>>>);
-
-impl Source {
-    fn commit(&self, key: u64, now: Moment) {
-        let mut commits = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        commits.entry(key).or_default().push(now);
-    }
-
-    fn revision(&self, key: u64) -> usize {
-        let commits = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        commits.get(&key).map_or(0, Vec::len)
-    }
-
-    /// When the first write came that this revision lacks.
-    fn first_after(&self, key: u64, revision: usize) -> Option<Moment> {
-        let commits = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        commits.get(&key)?.get(revision).copied()
-    }
-}
-
-/// Pages of one fragment, which show its revision.
-struct Pages(Source);
-
-impl Loader for Pages {
-    type Key = u64;
-    type Entity = u64;
-    type Body = usize;
-    type Page = usize;
-    type Error = Infallible;
-
-    fn dependencies(&self, key: &u64) -> Vec<(SourceId, u64)> {
-        vec![(SOURCE, *key)]
-    }
-
-    async fn fetch(
-        &self,
-        key: &u64,
-        _source: SourceId,
-        _entity: &u64,
-        known: Option<&Fragment<usize>>,
-    ) -> Result<Fetched<usize>, Infallible> {
-        let revision = self.0.revision(*key);
-        if known.is_some_and(|fragment| fragment.body == revision) {
-            return Ok(Fetched::NotModified {
-                claim: Some(Claim::default()),
-                valid_for: None,
-            });
-        }
-        let version = Version {
-            incarnation: 1,
-            revision: revision as u64,
-            nonce: 0,
-        };
-        Ok(Fetched::New {
-            version,
-            claim: Some(Claim::default()),
-            body: revision,
-            valid_for: None,
-        })
-    }
-
-    fn compose(&self, _key: &u64, fragments: &[FragmentState<usize>]) -> usize {
-        let fragment = fragments[0].fragment().expect("the source always answers");
-        fragment.body
-    }
-
-    fn weight(&self, _page: &usize) -> u32 {
-        1
-    }
-
-    fn pages_of(&self, _source: SourceId, entity: &u64) -> Vec<u64> {
-        vec![*entity]
     }
 }

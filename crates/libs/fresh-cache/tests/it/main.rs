@@ -8,6 +8,8 @@ mod backoff;
 mod bursts;
 mod captured;
 mod counting;
+#[path = "../../examples/shared/dated.rs"]
+mod dated;
 mod entities;
 mod fallback;
 mod feed;
@@ -18,6 +20,8 @@ mod loads;
 mod mishaps;
 mod naive;
 mod order;
+#[path = "../../examples/shared/pages.rs"]
+mod pages;
 mod random_sources;
 mod refresh;
 mod remembered;

@@ -4,9 +4,11 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use fresh_cache::{
-    CacheOptions, Claim, Clock as _, Consistency, FeedOptions, FeedWriter, Fetched, Fragment, FragmentState,
-    FreshCache, Loader, Moment, Outcome, SourceId, SystemClock, Version, feed,
+    CacheOptions, Clock as _, Consistency, FeedOptions, FeedWriter, FreshCache, Moment, Outcome, SourceId,
+    SystemClock, feed,
 };
+
+use crate::pages::Pages;
 
 const SOURCE: SourceId = SourceId(0);
 const ENTITY: u64 = 7;
@@ -27,55 +29,12 @@ struct Shared {
     shown: AtomicUsize,
 }
 
-#[derive(Debug)]
-struct Source(Arc<Shared>);
-
-impl Loader for Source {
-    type Key = u64;
-    type Entity = u64;
-    type Body = usize;
-    type Page = usize;
-    type Error = std::convert::Infallible;
-
-    fn dependencies(&self, key: &u64) -> Vec<(SourceId, u64)> {
-        vec![(SOURCE, *key)]
-    }
-
-    async fn fetch(
-        &self,
-        _key: &u64,
-        _source: SourceId,
-        _entity: &u64,
-        known: Option<&Fragment<usize>>,
-    ) -> Result<Fetched<usize>, Self::Error> {
+impl Shared {
+    async fn ask(self: Arc<Self>) -> u64 {
         tokio::task::yield_now().await;
-        let revision = *self.0.revision.lock().unwrap();
+        let revision = *self.revision.lock().unwrap();
         tokio::task::yield_now().await;
-        if known.is_some_and(|fragment| fragment.body == revision) {
-            return Ok(Fetched::NotModified {
-                claim: Some(Claim::default()),
-                valid_for: None,
-            });
-        }
-        let version = Version {
-            incarnation: 1,
-            revision: revision as u64,
-            nonce: 0,
-        };
-        Ok(Fetched::New {
-            version,
-            claim: Some(Claim::default()),
-            body: revision,
-            valid_for: None,
-        })
-    }
-
-    fn compose(&self, _key: &u64, fragments: &[FragmentState<usize>]) -> usize {
-        fragments[0].fragment().expect("the source never fails").body
-    }
-
-    fn weight(&self, _page: &usize) -> u32 {
-        1
+        revision as u64
     }
 }
 
@@ -105,13 +64,13 @@ fn relay(shared: &Shared, writer: &mut FeedWriter<u64>) {
     }
 }
 
-async fn read(shared: Arc<Shared>, cache: FreshCache<Source>) -> usize {
+async fn read(shared: Arc<Shared>, cache: FreshCache<Pages>) -> usize {
     let mut hits = 0;
     loop {
         let applied = shared.applied.load(Ordering::SeqCst);
         let shown = shared.shown.load(Ordering::SeqCst);
         let answer = cache.read(&ENTITY, Consistency::MinimizeLatency).await;
-        let revision = *answer.page.content();
+        let revision = usize::try_from(*answer.page.content()).unwrap();
         assert!(
             revision >= applied,
             "I1: event {applied} was applied, then revision {revision} shown"
@@ -155,7 +114,12 @@ async fn every_answer_is_true_while_threads_race() {
         applied: AtomicUsize::new(0),
         shown: AtomicUsize::new(0),
     });
-    let cache = FreshCache::new(Source(Arc::clone(&shared)), feed, CacheOptions::default());
+    let asked = Arc::clone(&shared);
+    let cache = FreshCache::new(
+        Pages::new(move |_| Arc::clone(&asked).ask()),
+        feed,
+        CacheOptions::default(),
+    );
     let readers: Vec<_> = (0..READERS)
         .map(|_| tokio::spawn(read(Arc::clone(&shared), cache.clone())))
         .collect();
