@@ -25,7 +25,7 @@ pub struct Recording {
 pub struct Account {
     /// The repository the recording comes from, `owner/name`.
     pub name: String,
-    /// Those with an `http` or `https` URL.
+    /// Those with an `http` or `https` URL, unless all were read.
     pub endpoints: Vec<Endpoint>,
     /// Oldest first.
     pub samples: Vec<Sample>,
@@ -81,22 +81,37 @@ pub struct Skipped {
 impl Recording {
     /// Reads `endpoints.csv` and `samples.csv.gz` of a folder.
     pub fn read(folder: &Path) -> Result<Self> {
+        // `http://` in front of a TCP ping's host name would claim a check that nobody made: left out.
+        Self::read_where(folder, |url| {
+            url.starts_with("http://") || url.starts_with("https://")
+        })
+    }
+
+    /// Reads also what the services do not take.
+    pub fn read_all(folder: &Path) -> Result<Self> {
+        Self::read_where(folder, |_| true)
+    }
+
+    fn read_where(folder: &Path, is_wanted: impl Fn(&str) -> bool) -> Result<Self> {
         let mut recording = Self {
             accounts: Vec::new(),
             skipped: Skipped::default(),
         };
-        let owners = recording.read_endpoints(&folder.join("endpoints.csv"))?;
+        let owners = recording.read_endpoints(&folder.join("endpoints.csv"), is_wanted)?;
         recording.read_samples(&folder.join("samples.csv.gz"), &owners)?;
         Ok(recording)
     }
 
     /// Takes the endpoints in, and answers which account (by place) each one belongs to.
-    fn read_endpoints(&mut self, path: &Path) -> Result<HashMap<RecordedId, usize>> {
+    fn read_endpoints(
+        &mut self,
+        path: &Path,
+        is_wanted: impl Fn(&str) -> bool,
+    ) -> Result<HashMap<RecordedId, usize>> {
         let mut owners = HashMap::new();
         for row in csv::Reader::from_reader(open(path)?).deserialize() {
             let row: EndpointRow = row.with_context(|| format!("reading {}", path.display()))?;
-            // `http://` in front of a TCP ping's host name would claim a check that nobody made: left out.
-            if !row.url.starts_with("http://") && !row.url.starts_with("https://") {
+            if !is_wanted(&row.url) {
                 self.skipped.endpoints += 1;
                 continue;
             }

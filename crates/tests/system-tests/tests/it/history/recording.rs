@@ -2,13 +2,11 @@
 
 use std::collections::HashMap;
 use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use flate2::read::GzDecoder;
-use serde::{Deserialize, Serialize};
-
-/// Within a round checks follow each other at once; between rounds lie minutes.
-const SAME_ROUND_SECONDS: i64 = 5;
+use serde::Deserialize;
+use stack::data;
 
 /// Everything that was recorded, in the order in which it happened.
 pub(super) struct Recording {
@@ -54,43 +52,20 @@ pub(super) enum Kind {
 /// One check, of an endpoint by its name.
 pub(super) struct Sample {
     pub(super) name: String,
-    pub(super) unix_time: i64,
-    pub(super) found: Found,
-}
-
-/// What a check found, as it is recorded and as metrics takes it.
-#[derive(Clone, Deserialize, Serialize)]
-pub(super) struct Found {
-    state: String,
-    status_code: u16,
-    response_ms: u32,
-}
-
-#[derive(Deserialize)]
-struct EndpointRow {
-    endpoint_id: u32,
-    account: String,
-    name: String,
-}
-
-#[derive(Deserialize)]
-struct SampleRow {
-    unix_time: i64,
-    endpoint_id: u32,
-    state: String,
-    status_code: u16,
-    response_ms: u32,
+    pub(super) found: data::Sample,
 }
 
 impl Recording {
     pub(super) fn read() -> Self {
-        let edits = unpacked_rows::<Edit>("endpoint_events.csv.gz");
-        let edits = edits.into_iter().map(|edit| Step {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../data/uptime");
+        let edits = File::open(folder.join("endpoint_events.csv.gz")).unwrap();
+        let edits = csv::Reader::from_reader(GzDecoder::new(edits)).into_deserialize();
+        let edits = edits.map(Result::unwrap).map(|edit: Edit| Step {
             account: edit.account.clone(),
             unix_time: edit.unix_time,
             what: What::Edit(edit),
         });
-        let mut steps: Vec<Step> = edits.chain(rounds()).collect();
+        let mut steps: Vec<Step> = edits.chain(rounds(&folder)).collect();
         // Stable: of one second the edits come first, in the order of the file.
         steps.sort_by_key(|step| step.unix_time);
         Self { steps }
@@ -144,53 +119,22 @@ impl Recording {
 }
 
 /// The checks of each account, in rounds.
-fn rounds() -> Vec<Step> {
-    let rows = csv::Reader::from_reader(open("endpoints.csv")).into_deserialize();
-    let endpoints: HashMap<u32, (String, String)> = rows
-        .map(|row: Result<EndpointRow, _>| row.unwrap())
-        .map(|row| (row.endpoint_id, (row.account, row.name)))
-        .collect();
-    let mut rounds: Vec<Step> = Vec::new();
-    let mut latest: HashMap<String, usize> = HashMap::new();
-    for row in unpacked_rows::<SampleRow>("samples.csv.gz") {
-        let (account, name) = endpoints[&row.endpoint_id].clone();
-        let found = Found {
-            state: row.state,
-            status_code: row.status_code,
-            response_ms: row.response_ms,
-        };
-        let sample = Sample {
-            name,
-            unix_time: row.unix_time,
-            found,
-        };
-        let place = latest.get(&account).copied();
-        let place = place.filter(|place| row.unix_time - rounds[*place].unix_time <= SAME_ROUND_SECONDS);
-        let place = place.unwrap_or(rounds.len());
-        if place == rounds.len() {
-            rounds.push(Step {
-                account: account.clone(),
-                unix_time: row.unix_time,
-                what: What::Round(Vec::new()),
+fn rounds(folder: &Path) -> Vec<Step> {
+    let accounts = data::Recording::read_all(folder).unwrap().accounts;
+    let rounds = |account: &data::Account| {
+        let names: HashMap<_, _> = account.endpoints.iter().map(|it| (it.id, &it.name)).collect();
+        let step = |round: &[data::Sample]| {
+            let samples = round.iter().map(|found| Sample {
+                name: names[&found.endpoint_id].clone(),
+                found: *found,
             });
-            latest.insert(account, place);
-        }
-        rounds[place].unix_time = row.unix_time;
-        if let What::Round(samples) = &mut rounds[place].what {
-            samples.push(sample);
-        }
-    }
-    rounds
-}
-
-fn unpacked_rows<T: for<'de> Deserialize<'de>>(name: &str) -> Vec<T> {
-    let reader = csv::Reader::from_reader(GzDecoder::new(open(name)));
-    reader.into_deserialize().map(Result::unwrap).collect()
-}
-
-fn open(name: &str) -> File {
-    let path: PathBuf = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../../../data/uptime")
-        .join(name);
-    File::open(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+            Step {
+                account: account.name.clone(),
+                unix_time: round.last().unwrap().unix_time,
+                what: What::Round(samples.collect()),
+            }
+        };
+        account.rounds().map(step).collect::<Vec<_>>()
+    };
+    accounts.iter().flat_map(rounds).collect()
 }

@@ -264,11 +264,12 @@ impl Truth {
 }
 
 fn sample_json(endpoint: u64, shift: i64, sample: &Sample) -> Value {
-    let at = Timestamp::from_second(sample.unix_time + shift).unwrap();
-    let mut sample = json!(sample.found);
-    sample["endpoint_id"] = json!(endpoint);
-    sample["at"] = json!(at.to_string());
-    sample
+    let found = sample.found;
+    let at = Timestamp::from_second(found.unix_time + shift).unwrap();
+    json!({
+        "endpoint_id": endpoint, "at": at.to_string(), "state": found.state,
+        "status_code": found.status_code, "response_ms": found.response_ms,
+    })
 }
 
 /// The revision that a mutation's answer names in its token.
