@@ -60,8 +60,8 @@ pub async fn up(config: &UpConfig, console: &Console) -> Result<()> {
             Ok(())
         }
     };
-    let hurry = supervisor.hurry();
-    let mut stopping = pin!(supervisor.stop());
+    let hurry = supervisor.processes.hurry();
+    let mut stopping = pin!(supervisor.processes.stop());
     tokio::select! {
         () = &mut stopping => {}
         _ = signals.next() => {
@@ -98,7 +98,7 @@ impl Lab<'_> {
         self.start(self.stack.pages()).await?;
         let stage = Stage::new(
             self.stack.clone(),
-            self.supervisor.processes(),
+            self.supervisor.processes.clone(),
             link,
             account_of_the_walk(&seeded),
         );
@@ -128,7 +128,7 @@ impl Lab<'_> {
     /// Starts all parts, then waits for each: they get ready side by side.
     async fn start(&mut self, parts: Vec<Part>) -> Result<()> {
         for part in &parts {
-            self.supervisor.start(&part.program)?;
+            self.supervisor.processes.start(&part.program)?;
         }
         for part in &parts {
             self.supervisor

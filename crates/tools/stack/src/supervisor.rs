@@ -9,7 +9,6 @@ use std::time::Duration;
 use anyhow::{Result, anyhow};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
-use tokio_util::sync::CancellationToken;
 
 use self::program::{Death, said};
 use crate::console::Console;
@@ -20,7 +19,8 @@ pub use self::program::{Layer, Program, State};
 /// Starts processes, notices when one dies, and leaves none behind.
 #[derive(Debug)]
 pub struct Supervisor {
-    processes: Processes,
+    /// The processes, for whoever starts, breaks or stops them: what ends through this handle is no failure.
+    pub processes: Processes,
     deaths: mpsc::UnboundedReceiver<Death>,
 }
 
@@ -32,16 +32,6 @@ impl Supervisor {
             processes: Processes::new(console, report),
             deaths,
         }
-    }
-
-    /// The processes, for whoever may break them: what ends through this handle is no failure.
-    pub fn processes(&self) -> Processes {
-        self.processes.clone()
-    }
-
-    /// Starts a process: see [`Processes::start`].
-    pub fn start(&self, program: &Program) -> Result<()> {
-        self.processes.start(program)
     }
 
     /// Waits for `work`, unless a child dies over it: then that is the error.
@@ -69,17 +59,5 @@ impl Supervisor {
             limit.as_secs(),
             said(&last_lines)
         ))
-    }
-
-    /// Asks every process to end, the highest layer first, and kills those that do not within eight seconds.
-    ///
-    /// From now on nothing can be started.
-    pub async fn stop(&mut self) {
-        self.processes.stop().await;
-    }
-
-    /// When cancelled, [`stop`](Self::stop) is done with waiting and kills.
-    pub fn hurry(&self) -> CancellationToken {
-        self.processes.hurry()
     }
 }

@@ -30,9 +30,11 @@ async fn a_child_that_dies_is_named_with_its_status_and_last_lines() {
     let (console, _) = Captured::console();
     let mut supervisor = Supervisor::new(console);
     supervisor
+        .processes
         .start(&shell("steady", Layer::Source, "sleep 1000"))
         .unwrap();
     supervisor
+        .processes
         .start(&shell(
             "brittle",
             Layer::Source,
@@ -49,7 +51,7 @@ async fn a_child_that_dies_is_named_with_its_status_and_last_lines() {
         message.contains("last words") && message.contains("out"),
         "{message}"
     );
-    supervisor.stop().await;
+    supervisor.processes.stop().await;
 }
 
 #[tokio::test]
@@ -57,6 +59,7 @@ async fn a_child_that_is_never_ready_is_named_with_its_last_lines() {
     let (console, output) = Captured::console();
     let mut supervisor = Supervisor::new(console);
     supervisor
+        .processes
         .start(&shell("slow", Layer::Source, "echo still thinking; sleep 1000"))
         .unwrap();
     output.lines_of("slow", 1).await;
@@ -68,14 +71,15 @@ async fn a_child_that_is_never_ready_is_named_with_its_last_lines() {
         message.contains("slow was not ready") && message.contains("still thinking"),
         "{message}"
     );
-    supervisor.stop().await;
+    supervisor.processes.stop().await;
 }
 
 #[tokio::test]
 async fn stopping_leaves_nothing_behind_not_even_what_children_started() {
     let (console, output) = Captured::console();
-    let mut supervisor = Supervisor::new(console);
+    let supervisor = Supervisor::new(console);
     supervisor
+        .processes
         .start(&shell(
             "parent",
             Layer::Source,
@@ -84,7 +88,7 @@ async fn stopping_leaves_nothing_behind_not_even_what_children_started() {
         .unwrap();
     let pids = output.lines_of("parent", 2).await;
     assert!(pids.iter().all(|pid| lives(pid)));
-    supervisor.stop().await;
+    supervisor.processes.stop().await;
     // The grandchild is the system's to reap; as a zombie it may still have its number for a moment.
     eventually(Duration::from_secs(10), async || {
         let living: Vec<_> = pids.iter().filter(|pid| lives(pid)).collect();
@@ -100,7 +104,7 @@ async fn stopping_leaves_nothing_behind_not_even_what_children_started() {
 #[tokio::test]
 async fn readers_end_before_the_sources_and_those_before_the_broker() {
     let (console, output) = Captured::console();
-    let mut supervisor = Supervisor::new(console);
+    let supervisor = Supervisor::new(console);
     // Each takes a moment to end, so that ending them all at once would mix the order.
     for (name, layer, seconds) in [
         ("a", Layer::Broker, 0.0),
@@ -111,6 +115,7 @@ async fn readers_end_before_the_sources_and_those_before_the_broker() {
             "trap 'sleep {seconds}; echo {name} ended; exit' TERM; echo ready; while :; do sleep 0.01; done"
         );
         supervisor
+            .processes
             .start(&Program {
                 name: "all".to_owned(),
                 ..shell(name, layer, &script)
@@ -118,7 +123,7 @@ async fn readers_end_before_the_sources_and_those_before_the_broker() {
             .unwrap();
     }
     output.lines_of("all", 3).await;
-    supervisor.stop().await;
+    supervisor.processes.stop().await;
     let said = output.said_by("all");
     let ends: Vec<_> = said.iter().filter(|line| line.ends_with("ended")).collect();
     assert_eq!(ends, ["c ended", "b ended", "a ended"]);
@@ -127,8 +132,9 @@ async fn readers_end_before_the_sources_and_those_before_the_broker() {
 #[tokio::test]
 async fn a_child_that_does_not_listen_is_killed() {
     let (console, output) = Captured::console();
-    let mut supervisor = Supervisor::new(console);
+    let supervisor = Supervisor::new(console);
     supervisor
+        .processes
         .start(&shell(
             "deaf",
             Layer::Source,
@@ -136,7 +142,7 @@ async fn a_child_that_does_not_listen_is_killed() {
         ))
         .unwrap();
     let pids = output.lines_of("deaf", 1).await;
-    supervisor.hurry().cancel(); // or five seconds
-    supervisor.stop().await;
+    supervisor.processes.hurry().cancel(); // or five seconds
+    supervisor.processes.stop().await;
     assert!(!lives(&pids[0]));
 }

@@ -111,11 +111,15 @@ impl Processes {
         place.map_or_else(String::new, |place| children.list[place].last_lines())
     }
 
-    pub(super) fn hurry(&self) -> CancellationToken {
+    /// When cancelled, [`stop`](Self::stop) is done with waiting and kills.
+    pub fn hurry(&self) -> CancellationToken {
         self.shared.hurry.clone()
     }
 
-    pub(super) async fn stop(&self) {
+    /// Asks every process to end, the highest layer first, and kills those that do not within eight seconds.
+    ///
+    /// From now on nothing can be started.
+    pub async fn stop(&self) {
         self.children().closed = true;
         while let Some(ending) = self.take_top_layer() {
             for child in &ending {
