@@ -11,6 +11,7 @@ use crate::dependency::{Dependency, place_of};
 use crate::feed::ids::SourceId;
 use crate::feed::reader::FeedReader;
 use crate::feed::watermarks::Watermarks;
+use crate::fragment::Fragment;
 use crate::freshness::FreshnessCheck;
 use crate::load::plan::LoadRequest;
 use crate::loader::Loader;
@@ -189,7 +190,7 @@ impl<L: Loader> FreshCache<L> {
             checked,
             outcome,
         } = resident;
-        let behind = self.behind(&page, consistency, dependencies);
+        let behind = self.behind(&page, consistency, dependencies, |_| false);
         answer(page, checked, outcome, Box::default(), behind)
     }
 
@@ -244,18 +245,20 @@ impl<L: Loader> FreshCache<L> {
         Ok((checked, outcome))
     }
 
-    /// The entities of which the reader knows a later state than the page shows.
+    /// The entities of which the reader knows a later state than the page shows. Which fragments were `asked_since` the reader
+    /// arrived matters: only those are certain to be of the history that its tokens name, or of a later one.
     #[inline]
     pub(crate) fn behind(
         &self,
         page: &CachedPage<L>,
         consistency: Consistency<'_, L::Entity>,
         dependencies: Option<&[Dependency<L::Entity>]>,
+        asked_since: impl Fn(&Fragment<L::Body>) -> bool,
     ) -> Vec<(SourceId, L::Entity)> {
         let Some(dependencies) = dependencies else {
             return Vec::new();
         };
-        let behind = page.short_of(consistency.tokens(), dependencies);
+        let behind = page.short_of(consistency.tokens(), dependencies, asked_since);
         if !behind.is_empty() {
             self.shared.stats.behind.add();
         }

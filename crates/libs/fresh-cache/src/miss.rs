@@ -1,6 +1,7 @@
 //! How a reader waits for a load, to its end or until the reader's time is over.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -11,6 +12,7 @@ use crate::cache::{Checked, FreshCache, Looked, NotFresh, answer};
 use crate::consistency::Consistency;
 use crate::dependency::Dependency;
 use crate::feed::watermarks::Watermarks;
+use crate::fragment::Fragment;
 use crate::freshness::FreshnessCheck;
 use crate::load::in_flight::{Loaded, Waited};
 use crate::load::plan::{FragmentPlan, LoadRequest, Planner};
@@ -26,6 +28,20 @@ pub(crate) struct Share {
     collapsed: bool,
     /// Whether the reader did not wait for its end.
     timed_out: bool,
+    /// When the reader arrived, on the monotonic clock.
+    arrived: Duration,
+}
+
+impl Share {
+    /// Whether a fragment's source was asked after the reader arrived.
+    fn asked_since<B>(self, fragment: &Fragment<B>) -> bool {
+        fragment.started.is_some_and(|started| {
+            // At the same time, by a coarse clock: of a load that the reader waited for, that was after it arrived. Of one that
+            // was in flight before, it may have been before.
+            let same_time = started.monotonic == self.arrived && !self.timed_out;
+            started.monotonic > self.arrived || same_time
+        })
+    }
 }
 
 impl<L: Loader> FreshCache<L> {
@@ -92,7 +108,9 @@ impl<L: Loader> FreshCache<L> {
         let Shared {
             feed, policy, stats, ..
         } = &*self.shared;
-        let Share { collapsed, timed_out } = share;
+        let Share {
+            collapsed, timed_out, ..
+        } = share;
         if collapsed {
             stats.collapsed.add();
         }
@@ -117,7 +135,9 @@ impl<L: Loader> FreshCache<L> {
             collapsed,
             stored,
         };
-        let behind = self.behind(&page, consistency, Some(dependencies));
+        let behind = self.behind(&page, consistency, Some(dependencies), |fragment| {
+            share.asked_since(fragment)
+        });
         Answer {
             timed_out,
             ..answer(page, checked, outcome, Box::from(&*fetches), behind)
@@ -165,7 +185,11 @@ impl<L: Loader> FreshCache<L> {
                     continue;
                 }
             };
-            let share = Share { collapsed, timed_out };
+            let share = Share {
+                collapsed,
+                timed_out,
+                arrived,
+            };
             return (loaded, share);
         }
     }

@@ -165,11 +165,13 @@ impl<L: Loader> CachedPage<L> {
         fragment.is_some_and(|fragment| token.is_reflected_by_kept(fragment))
     }
 
-    /// The entities whose fragment on this page does not reflect the tokens' versions, each once.
+    /// The entities whose fragment on this page does not reflect the tokens' versions, each once. A fragment that was not
+    /// `asked_since` the token was shown to us is held to it as a kept one.
     pub(crate) fn short_of(
         &self,
         tokens: &[Token<L::Entity>],
         dependencies: &[Dependency<L::Entity>],
+        asked_since: impl Fn(&Fragment<L::Body>) -> bool,
     ) -> Vec<(SourceId, L::Entity)> {
         let mut short = Vec::new();
         for token in tokens {
@@ -177,7 +179,10 @@ impl<L: Loader> CachedPage<L> {
                 continue;
             };
             let shown = self.fragments.get(place).and_then(FragmentState::fragment);
-            let reflected = shown.is_some_and(|shown| shown.version.reflects(token.version));
+            let reflected = shown.is_some_and(|shown| {
+                token.is_reflected_by_kept(shown)
+                    || asked_since(shown) && shown.version.reflects(token.version)
+            });
             let behind = (token.source, token.entity.clone());
             if !reflected && !short.contains(&behind) {
                 short.push(behind);

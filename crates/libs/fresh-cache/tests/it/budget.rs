@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use fresh_cache::{
-    CacheOptions, Claim, Consistency, Outcome, ReadOptions, RefreshScope, SourceId, Strategy, Token,
+    CacheOptions, Claim, Consistency, Outcome, ReadOptions, RefreshScope, SourceId, Strategy, Token, Version,
 };
 use futures::future::join_all;
 
@@ -180,6 +180,32 @@ async fn a_token_that_is_not_reflected_in_time_is_said_to_fall_short() {
         .read_within(WAIT, Consistency::AtLeastAsFresh(&tokens))
         .await;
     assert_eq!((answer.timed_out, answer.behind), (true, vec![(METRICS, PAGE)]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_of_another_publisher_is_not_compared_with_what_the_reader_did_not_wait_for() {
+    let replica = Replica::new();
+    replica.read().await;
+    replica.sources.stop(METRICS, Step::Answer).hold();
+    // The database may have been set back, and have written another state at each revision.
+    for (claim, behind) in [(Some(Claim(8)), true), (None, true), (Some(Claim(0)), false)] {
+        let version = Version {
+            revision: 0,
+            ..version(1)
+        };
+        let tokens = [Token {
+            claim,
+            ..Token::of(METRICS, PAGE, version)
+        }];
+        let knows = Consistency::AtLeastAsFresh(&tokens);
+        let answer = replica.read_within(WAIT, knows).await;
+        assert_eq!(revision(&answer, METRICS), Some(1));
+        assert_eq!(
+            (answer.timed_out, !answer.behind.is_empty()),
+            (behind, behind),
+            "{claim:?}"
+        );
+    }
 }
 
 #[tokio::test(start_paused = true)]
