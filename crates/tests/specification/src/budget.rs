@@ -19,6 +19,8 @@ pub struct Budget {
     pub moves: u8,
     pub late: u8,
     pub timeouts: u8,
+    pub give_ups: u8,
+    pub ages: u8,
 }
 
 impl Budget {
@@ -39,6 +41,8 @@ impl Budget {
             moves: n,
             late: n,
             timeouts: n,
+            give_ups: n,
+            ages: n,
         }
     }
 }

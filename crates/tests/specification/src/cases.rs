@@ -1,7 +1,8 @@
 //! The small cases that can break the rules, with their bounds and their numbers of states.
 
+use crate::Case;
+use crate::before::{BACKUP, COPIED, COPY_BEHIND, COPY_CLAIMS, OLD_BACKUP, WARM};
 use crate::budget::Budget;
-use crate::{Action, Case};
 
 const NONE: Budget = Budget::of_all(0);
 /// More than any start takes.
@@ -17,90 +18,6 @@ const ONE: Case = Case {
     budget: NONE,
     states: 0,
 };
-/// A publisher claims the source, and says its first watermark.
-const CLAIM: &[Action] = &[
-    Action::Look { process: 0 },
-    Action::Silence { process: 0 },
-    Action::Publish { process: 0 },
-    Action::BeginRound { process: 0 },
-    Action::Publish { process: 0 },
-];
-const RECEIVE_TWO: &[Action] = &[Action::Receive, Action::Receive];
-const WRITE_TWICE: &[Action] =
-    &[Action::Write { process: 0, account: 0 }, Action::Write { process: 0, account: 0 }];
-/// A page is loaded.
-const LOAD: &[Action] =
-    &[Action::Read { account: 0 }, Action::Answer { load: 0 }, Action::Finish { load: 0 }];
-
-/// One publisher has claimed, one page was loaded under its claim.
-const WARM: &[&[Action]] = &[CLAIM, RECEIVE_TWO, LOAD];
-/// The same, and a copy is started beside it.
-const COPIED: &[&[Action]] = &[CLAIM, RECEIVE_TWO, LOAD, &[Action::Copy]];
-/// One publisher has claimed after two writes, which a page shows; there is a backup that is older than both, and than the claim.
-const OLD_BACKUP: &[&[Action]] = &[
-    &[Action::BackUp],
-    WRITE_TWICE,
-    CLAIM,
-    &[Action::Publish { process: 0 }, Action::Publish { process: 0 }],
-    RECEIVE_TWO,
-    RECEIVE_TWO,
-    LOAD,
-];
-/// One publisher has claimed; then a backup; then two writes, and a page that shows them.
-const BACKUP: &[&[Action]] = &[
-    CLAIM,
-    &[Action::BackUp],
-    WRITE_TWICE,
-    &[
-        Action::BeginRound { process: 0 },
-        Action::Publish { process: 0 },
-        Action::Publish { process: 0 },
-        Action::Publish { process: 0 },
-    ],
-    RECEIVE_TWO,
-    RECEIVE_TWO,
-    &[Action::Receive],
-    LOAD,
-];
-/// The original has published the first of two events when its copy claims.
-const COPY_CLAIMS: &[&[Action]] = &[
-    CLAIM,
-    RECEIVE_TWO,
-    LOAD,
-    &[
-        Action::Write { process: 0, account: 0 },
-        Action::Copy,
-        Action::Write { process: 0, account: 0 },
-        Action::BeginRound { process: 0 },
-        Action::Publish { process: 0 },
-        Action::Look { process: 1 },
-        Action::Silence { process: 1 },
-        Action::Publish { process: 1 },
-        Action::BeginRound { process: 1 },
-        Action::Publish { process: 1 },
-        Action::Publish { process: 1 },
-        Action::MoveAddress,
-    ],
-];
-/// The original publishes a mutation of its own after its copy has found silence, and before it claims.
-const COPY_BEHIND: &[&[Action]] = &[
-    CLAIM,
-    RECEIVE_TWO,
-    LOAD,
-    &[
-        Action::Copy,
-        Action::Write { process: 0, account: 0 },
-        Action::BeginRound { process: 0 },
-        Action::Look { process: 1 },
-        Action::Silence { process: 1 },
-        Action::Publish { process: 0 },
-        Action::Publish { process: 1 },
-        Action::BeginRound { process: 1 },
-        Action::Publish { process: 1 },
-        Action::MoveAddress,
-    ],
-];
-
 /// All cases, each with all rules kept.
 pub const CASES: &[Case] = &[
     Case {
@@ -144,6 +61,66 @@ pub const CASES: &[Case] = &[
         before: WARM,
         budget: Budget { writes: 1, deletions: 1, rounds: 2, loads: 2, reads: 3, timeouts: 1, ..NONE },
         states: 30_476,
+        ..ONE
+    },
+    Case {
+        name: "early",
+        about: "Readers give up before their load has ended; a write and a deletion.",
+        before: WARM,
+        budget: Budget {
+            writes: 1,
+            deletions: 1,
+            rounds: 1,
+            loads: 2,
+            reads: 3,
+            timeouts: 1,
+            give_ups: 2,
+            ages: 1,
+            ..NONE
+        },
+        states: 128_514,
+        ..ONE
+    },
+    Case {
+        name: "early-event-fragment",
+        about: "Readers give up; two writes, fragments in events, one message lost.",
+        carries: true,
+        before: WARM,
+        budget: Budget { writes: 2, rounds: 1, loads: 2, reads: 3, losses: 1, give_ups: 1, ..NONE },
+        states: 77_653,
+        ..ONE
+    },
+    Case {
+        name: "early-rollback",
+        about: "The same, and a backup is put back, before two writes that a page shows.",
+        before: BACKUP,
+        budget: Budget {
+            writes: 2,
+            rounds: 1,
+            claims: 1,
+            loads: 1,
+            reads: 3,
+            crashes: 1,
+            give_ups: 1,
+            ..NONE
+        },
+        states: 186_506,
+        ..ONE
+    },
+    Case {
+        name: "age",
+        about: "Readers accept an age, and may know of all writes; a write and a deletion.",
+        before: WARM,
+        budget: Budget { writes: 1, deletions: 1, rounds: 2, loads: 2, reads: 3, ages: 2, ..NONE },
+        states: 61_227,
+        ..ONE
+    },
+    Case {
+        name: "age-rollback",
+        about: "The same, and a backup is put back, before two writes that a page shows.",
+        before: BACKUP,
+        budget: Budget { writes: 1, rounds: 2, claims: 1, loads: 1, reads: 3, crashes: 1, ages: 2, ..NONE },
+        states: 110_021,
         ..ONE
     },
     Case {

@@ -58,6 +58,36 @@ impl Specification {
         state.breaks_if(wrong, "13: who holds a token reads the own write");
     }
 
+    /// Rules 11 and 26: an unmarked answer reflects all that was applied before its reader arrived.
+    pub(crate) fn reflects_changes(state: &mut State, account: u8, shown: Fragment, changes: Mutations) {
+        let present = state.databases[shown.database].accounts[usize::from(account)].content;
+        let lacks = changes & present & !shown.state.content != 0;
+        state.breaks_if(
+            lacks,
+            "11: an unmarked answer reflects all that was applied before its reader arrived",
+        );
+    }
+
+    /// Rule 13: an answer that says nothing else reflects every write that its reader knows of.
+    pub(crate) fn reflects_writes(state: &mut State, account: u8, shown: Fragment) {
+        let present = state.databases[shown.database].accounts[usize::from(account)].content;
+        let written = state.tokens.iter().filter(|token| token.account == account);
+        let written = written.fold(0, |written, token| written | bit(token.mutation));
+        state.breaks_if(
+            written & present & !shown.state.content != 0,
+            "13: who holds a token reads the own write",
+        );
+    }
+
+    /// Rule 27: once the claim of the process that answers was applied, nothing is shown that its database does not hold.
+    pub(crate) fn is_held_by_live_publisher(state: &mut State, account: u8, shown: Fragment) {
+        let Process { database, minted, .. } = state.processes[state.address];
+        let held = state.databases[database].accounts[usize::from(account)].content;
+        let live = minted.is_some() && state.replica.live == minted;
+        let undone = live && shown.state.content & !held != 0;
+        state.breaks_if(undone, "27: an age shows nothing that the live publisher does not hold");
+    }
+
     /// One incarnation names one history: no two mutations are published under one sequence of it. (Of a copy that has
     /// the original's claim this cannot be had.) One publisher: a claim that was left counts no more, unless the stream
     /// itself was set back.

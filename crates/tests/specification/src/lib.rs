@@ -1,9 +1,11 @@
 #![doc = include_str!("../README.md")]
 
+mod before;
 pub mod budget;
 pub mod cases;
 pub mod invariants;
 pub mod publishing;
+pub mod readers;
 pub mod receiving;
 pub mod rule;
 pub mod serving;
@@ -80,6 +82,8 @@ pub enum Action {
     Answer { load: usize },
     Finish { load: usize },
     TimeOut { load: usize },
+    GiveUp { load: usize, reader: usize },
+    ReadAged { account: u8, knows: bool },
 }
 
 impl State {
@@ -278,6 +282,9 @@ impl Model for Specification {
                 for account in 0..self.case.accounts {
                     actions.push(Action::Read { account });
                     actions.extend((left.loads > 0).then_some(Action::Ask { account }));
+                    if left.ages > 0 {
+                        actions.extend([false, true].map(|knows| Action::ReadAged { account, knows }));
+                    }
                 }
             }
 
@@ -291,6 +298,9 @@ impl Model for Specification {
                 None => actions.extend(up.then_some(Action::Answer { load })),
             }
             actions.extend((left.timeouts > 0).then_some(Action::TimeOut { load }));
+            if left.give_ups > 0 {
+                actions.extend((0..noted.waiting.len()).map(|reader| Action::GiveUp { load, reader }));
+            }
         }
     }
 
@@ -327,6 +337,8 @@ impl Model for Specification {
             Action::Answer { load } => self.answer(s, load),
             Action::Finish { load } => self.finish(s, load)?,
             Action::TimeOut { load } => Self::time_out(s, load)?,
+            Action::GiveUp { load, reader } => self.give_up(s, load, reader)?,
+            Action::ReadAged { account, knows } => self.read_aged(s, account, knows)?,
             fault => self.fault(s, fault)?,
         }
         Some(state)

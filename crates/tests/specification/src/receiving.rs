@@ -37,6 +37,7 @@ impl Specification {
             Kind::Event { account, state: told } => {
                 self.event(replica, message, account, told);
                 state.deleted |= if told.deleted { told.content } else { 0 };
+                state.changes |= if self.case.budget.give_ups > 0 { told.content } else { 0 };
             }
         }
     }

@@ -81,6 +81,20 @@ rules! {
     LostAnswerShowsKept = "13-lost-answer-shows-kept",
     /// No marked answer after a deletion that was applied.
     DeletionFences = "12-deletion-fences",
+    /// What has arrived when a reader gives up is kept.
+    EarlyAnswerIsKept = "26-early-answer-is-kept",
+    /// A reader that gives up gets unmarked only what was asked for after it arrived, or what is fresh.
+    EarlyUnmarksAskedSince = "26-early-unmarks-asked-since",
+    /// A reader that gives up gets nothing of which a deletion was applied.
+    EarlyHeedsDeletions = "26-early-heeds-deletions",
+    /// A reader that gives up gets tokens judged as for what was kept, unless its source was asked since.
+    EarlyJudgesKept = "26-early-judges-kept",
+    /// A reader that accepts an age gets only what states the live claim.
+    AgeWithinClaim = "27-age-within-claim",
+    /// A reader that accepts an age gets nothing of which a deletion was applied.
+    AgeHeedsDeletions = "27-age-heeds-deletions",
+    /// A reader that accepts an age gets only what reflects its tokens.
+    AgeHeedsTokens = "27-age-heeds-tokens",
     /// A fragment in an event counts only beside a fragment of its claim.
     EventWithinClaim = "17-event-within-claim",
 }
@@ -99,6 +113,10 @@ impl Rule {
             | Self::FloorChecked => "lost-words",
             Self::JumpIsLoss => "accounts",
             Self::WatermarkBeforeCheck => "pauses",
+            Self::EarlyAnswerIsKept | Self::EarlyHeedsDeletions => "early",
+            Self::EarlyUnmarksAskedSince | Self::EarlyJudgesKept => "early-rollback",
+            Self::AgeHeedsDeletions | Self::AgeHeedsTokens => "age",
+            Self::AgeWithinClaim => "age-rollback",
             Self::JoinsNoEarlierLoad | Self::DeletionFences => "deletion",
             Self::ClaimStoredFirst | Self::ExpectedLastWord => "restart-cold",
             Self::NoncePerMutation | Self::NoClaimMergesWithNone => "rollback-cold",

@@ -3,7 +3,7 @@
 use crate::Specification;
 use crate::rule::Rule;
 use crate::state::{
-    Claim, Database, Fragment, Load, Moment, Mutations, Process, Reader, Replica, State, Token,
+    Claim, Database, Fragment, Load, Moment, Mutations, Process, Reader, Replica, State, Token, Waiting,
 };
 
 impl Replica {
@@ -21,7 +21,7 @@ fn recency(fragment: Fragment) -> (u8, Option<(u8, Moment)>) {
 
 impl Specification {
     /// Rules 9 and 11: a load notes position and date before its request goes out.
-    fn begin(state: &mut State, account: u8, applied: Mutations) -> Option<()> {
+    pub(crate) fn begin(state: &mut State, account: u8, applied: Mutations) -> Option<()> {
         state.spend(|left| &mut left.loads)?;
         let number = state.fresh[2];
         state.fresh[2] += 1;
@@ -35,6 +35,7 @@ impl Specification {
             asked,
             answer: None,
             applied,
+            waiting: Vec::new(),
         });
         Some(())
     }
@@ -61,7 +62,29 @@ impl Specification {
     /// its start alone. Of two answers that crossed and do not merge, neither is known to be newer: ask once more.
     pub(crate) fn finish(&self, state: &mut State, load: usize) -> Option<()> {
         let Load { account, number, start, applied, answer, .. } = state.replica.loads.remove(load);
-        let mut new = Fragment { finished: state.fresh[2], ..answer? };
+        let known = state.replica.cache[usize::from(account)];
+        let Some((new, merged)) = self.arrived(state, account, number, answer?) else {
+            return Self::begin(state, account, applied);
+        };
+        state.replica.cache[usize::from(account)] = Some(merged);
+        let date = merged.start.map_or(0, |(_, date)| date);
+        Self::show(state, account, merged, date, applied, true);
+        let known = known.filter(|_| self.keeps(Rule::LoadMerges));
+        let lost = merged.state != new.state && known.is_some_and(|known| !self.one_history(known, new));
+        let asked_since = !lost || !self.keeps(Rule::LostAnswerShowsKept);
+        self.show_by_token(state, account, merged, start, asked_since);
+        Some(())
+    }
+
+    /// Rule 9: an answer that has arrived, and its merge with what is known; none if the two crossed.
+    pub(crate) fn arrived(
+        &self,
+        state: &State,
+        account: u8,
+        number: u8,
+        answer: Fragment,
+    ) -> Option<(Fragment, Fragment)> {
+        let mut new = Fragment { finished: state.fresh[2], ..answer };
         if !self.keeps(Rule::PositionBeforeRequest) {
             new.position = state.replica.position;
         }
@@ -70,16 +93,9 @@ impl Specification {
             number < known.finished && !self.one_history(known, new) && recency(new) > recency(known)
         });
         if crossed && self.keeps(Rule::CrossedAnswersAskAgain) {
-            return Self::begin(state, account, applied);
+            return None;
         }
-        let merged = known.map_or(new, |known| self.merge(known, new));
-        state.replica.cache[usize::from(account)] = Some(merged);
-        let date = merged.start.map_or(0, |(_, date)| date);
-        Self::show(state, account, merged, date, applied, true);
-        let lost = merged.state != new.state && known.is_some_and(|known| !self.one_history(known, new));
-        let asked_since = !lost || !self.keeps(Rule::LostAnswerShowsKept);
-        self.show_by_token(state, account, merged, start, asked_since);
-        Some(())
+        Some((new, known.map_or(new, |known| self.merge(known, new))))
     }
 
     /// Rule 13: whether a fragment reflects a token: by revision within one history. Of what was kept, that takes the
@@ -119,7 +135,7 @@ impl Specification {
 
     /// Rules 8, 9, 12, P5: the date up to which a kept fragment is fresh: by the watermark of its own claim, or for a
     /// moment by its own request; none if it is not.
-    fn freshness(
+    pub(crate) fn freshness(
         &self,
         replica: &Replica,
         account: u8,
@@ -166,9 +182,16 @@ impl Specification {
         }
         let joins =
             |l: &Load| replica.passes(self, account, l.position) || !self.keeps(Rule::JoinsNoEarlierLoad);
-        match replica.loads.iter().position(|l| l.account == account && joins(l)) {
+        let next = state.fresh[2];
+        let load = replica.loads.iter().position(|l| l.account == account && joins(l));
+        match load {
             Some(load) => state.replica.loads[load].applied |= applied,
             None => Self::begin(state, account, applied)?,
+        }
+        if self.case.budget.give_ups > 0 {
+            let waiting = Waiting { next, now: state.now, deletions: applied, changes: state.changes };
+            let load = load.unwrap_or(state.replica.loads.len() - 1);
+            state.replica.loads[load].waiting.push(waiting);
         }
         Some(())
     }

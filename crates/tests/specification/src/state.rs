@@ -133,7 +133,7 @@ pub struct Fragment {
 }
 
 /// A request to the source, with what was noted before it went out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Load {
     pub number: u8,
     pub account: u8,
@@ -143,6 +143,19 @@ pub struct Load {
     pub answer: Option<Fragment>,
     /// The deletions that had been applied when the last of its readers arrived. Only I1 looks at it.
     pub applied: Mutations,
+    /// Its readers, in cases in which they may give up.
+    pub waiting: Vec<Waiting>,
+}
+
+/// A reader that waits for a load, and what there was when it arrived.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Waiting {
+    /// The number of the first load that began after that.
+    pub next: u8,
+    pub now: Moment,
+    /// The deletions and all the changes that had been applied. Only the invariants look at them.
+    pub deletions: Mutations,
+    pub changes: Mutations,
 }
 
 /// A reader between its two looks (rule 10).
@@ -206,8 +219,9 @@ pub struct State {
     /// What was ever published as (incarnation, sequence, nonce), and last shown of each account. Only the invariants look.
     pub named: Vec<(u8, u8, Mutation)>,
     pub shown: Vec<Option<(usize, Mutations)>>,
-    /// The deletions that the replica has applied.
+    /// The deletions that the replica has applied; and all changes, in cases in which readers may give up.
     pub deleted: Mutations,
+    pub changes: Mutations,
     /// The invariant that was broken on the way here.
     pub broken: Option<&'static str>,
 }

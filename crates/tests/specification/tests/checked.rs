@@ -28,6 +28,8 @@ cases! {
     a_paused_reader_breaks_nothing = "pauses",
     two_accounts_break_nothing = "accounts",
     a_deletion_breaks_nothing = "deletion",
+    readers_that_give_up_break_nothing = "early",
+    readers_that_accept_an_age_break_nothing = "age",
     a_restart_breaks_nothing = "restart",
     a_rollback_breaks_nothing = "rollback",
     a_lost_tail_breaks_nothing = "tail",
