@@ -2,7 +2,7 @@
 //!
 //! What was recorded of seven accounts (`data/uptime`): their owners added, changed and removed endpoints, and checks came in
 //! rounds. Each edit becomes a request to endpoints, each round one batch to metrics, moved in time so that an account's
-//! newest check is now. The page is pre-populated, and read meanwhile.
+//! newest check is now. The page is pre-populated, and read meanwhile, by some with a wait or an age.
 //!
 //! All edits are played, and of the rounds every second one, for the time it takes. `HISTORY_EVERY=1` plays all.
 
@@ -67,12 +67,23 @@ async fn real_histories_leave_every_page_true_and_cost_few_renders() {
         }
     }
     let seen = readers.finish().await;
+    let waited = seen
+        .iter()
+        .filter(|answer| answer.preferences.wait.is_some())
+        .count();
+    let aged = seen
+        .iter()
+        .filter(|answer| answer.preferences.max_age.is_some())
+        .count();
+    let marked = seen.iter().filter(|answer| answer.marked).count();
+    assert!(waited > 0 && aged > 0);
     replay.until_applied().await;
     let work = Work::of(&stack).await;
     let pages = (replay.accounts().len() * WINDOWS.len()) as u64;
     let tally = &replay.tally;
     println!(
-        "{} samples in {} rounds, {} of {} edits taken, {} answers seen; renders: {}, refreshes begun: {}, of {} reads; \
+        "{} samples in {} rounds, {} of {} edits taken, {} answers seen, {waited} with a wait, \
+         {aged} with an age, {marked} marked; renders: {}, refreshes begun: {}, of {} reads; \
          each event rendered into each page would be {} renders",
         tally.samples,
         tally.rounds,

@@ -1,11 +1,12 @@
-//! Those who read while it happens.
+//! Those who read while it happens, some of them with a wait, or with an age that they accept (rules 26 and 27).
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use jiff::Timestamp;
-use reqwest::Client;
+use reqwest::{Client, RequestBuilder};
 use serde_json::{Value, json};
-use stack::{Stack, Window};
+use stack::{Random, Stack, Window, one_of, random};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
@@ -13,6 +14,23 @@ use super::{WINDOWS, shown};
 
 /// How many read at once.
 const READERS: usize = 4;
+/// What they prefer follows from it.
+const SEED: u64 = 17;
+/// In milliseconds, and in seconds. Most readers say neither.
+const WAITS: [Option<u64>; 10] = [
+    None,
+    None,
+    None,
+    None,
+    None,
+    Some(0),
+    Some(10),
+    Some(50),
+    Some(200),
+    Some(900),
+];
+const AGES: [Option<u64>; 6] = [None, None, None, Some(1), Some(5), Some(30)];
+const ONLY_IF_CACHED: [bool; 8] = [true, false, false, false, false, false, false, false];
 
 /// The readers: each reads when it is told to, and none waits for the writer.
 pub(super) struct Readers {
@@ -32,16 +50,64 @@ pub(super) struct Answer {
     /// The revision of the list, and the ids on it.
     pub(super) endpoints: (u64, Vec<u64>),
     pub(super) metrics: u64,
+    /// When it was asked for.
+    pub(super) sent: Timestamp,
+    pub(super) preferences: Preferences,
+}
+
+/// What a reader asks for besides the page.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Preferences {
+    /// In milliseconds.
+    pub(super) wait: Option<u64>,
+    /// In seconds.
+    pub(super) max_age: Option<u64>,
+    only_if_cached: bool,
+}
+
+impl Preferences {
+    fn draw(random: &mut Random) -> Self {
+        Self {
+            wait: one_of(&WAITS, random),
+            max_age: one_of(&AGES, random),
+            only_if_cached: one_of(&ONLY_IF_CACHED, random),
+        }
+    }
+
+    fn prefer(&self) -> Option<String> {
+        self.wait.map(|wait| format!("wait-ms={wait}"))
+    }
+
+    fn add_to(self, mut request: RequestBuilder) -> RequestBuilder {
+        if let Some(wait) = self.prefer() {
+            request = request.header("prefer", wait);
+        }
+        if let Some(age) = self.max_age {
+            request = request.header("cache-control", format!("max-age={age}"));
+        }
+        if self.only_if_cached {
+            request = request.header("cache-control", "only-if-cached");
+        }
+        request
+    }
+}
+
+impl Answer {
+    /// How old the page may be if it is not marked (I3). One that waited for a load may be two seconds old.
+    pub(super) fn oldest(&self) -> Duration {
+        Duration::from_secs(self.preferences.max_age.unwrap_or_default().max(2))
+    }
 }
 
 impl Readers {
     pub(super) fn start(stack: &Stack, accounts: &[u64]) -> Self {
         let url = stack.pages[0].url("/accounts");
         let (mut orders, mut tasks) = (Vec::new(), Vec::new());
-        for _ in 0..READERS {
+        for reader in 0..READERS {
             let (sender, receiver) = mpsc::unbounded_channel();
             orders.push(sender);
-            tasks.push(tokio::spawn(read(url.clone(), receiver)));
+            let random = random(SEED, reader as u64);
+            tasks.push(tokio::spawn(read(url.clone(), receiver, random)));
         }
         Self {
             orders,
@@ -76,14 +142,26 @@ impl Readers {
     }
 }
 
-async fn read(url: String, mut orders: mpsc::UnboundedReceiver<(u64, Window)>) -> Vec<Answer> {
+async fn read(
+    url: String,
+    mut orders: mpsc::UnboundedReceiver<(u64, Window)>,
+    mut random: Random,
+) -> Vec<Answer> {
     let client = Client::new();
     let mut answers = Vec::new();
     while let Some((account, window)) = orders.recv().await {
         let url = format!("{url}/{account}?window={}", window.name());
         let request = client.get(url).header("accept", "application/json");
-        let answer = request.send().await.unwrap();
+        let preferences = Preferences::draw(&mut random);
+        let sent = Timestamp::now();
+        let answer = preferences.add_to(request).send().await.unwrap();
+        if preferences.only_if_cached && answer.status() == 504 {
+            continue; // it is not in memory, or not fresh enough
+        }
         assert_eq!(answer.status(), 200);
+        let applied = answer.headers().get("preference-applied");
+        let applied = applied.map(|applied| applied.to_str().unwrap());
+        assert!(applied.is_none() || applied == preferences.prefer().as_deref());
         let fresh_as_of = answer.headers()["fresh-as-of"].to_str().unwrap();
         let fresh_as_of = fresh_as_of.parse().unwrap();
         let page: Value = answer.json().await.unwrap();
@@ -97,6 +175,8 @@ async fn read(url: String, mut orders: mpsc::UnboundedReceiver<(u64, Window)>) -
                 marked,
                 endpoints: shown(&page),
                 metrics: page["metrics"]["revision"].as_u64().unwrap(),
+                sent,
+                preferences,
             });
         }
     }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use reqwest::{Method, Response};
 use serde_json::{Value, json};
 use stack::{Source, Stack};
@@ -54,6 +54,8 @@ pub(super) struct Truth {
     acknowledged: [HashMap<u64, Vec<(Timestamp, u64)>>; 2],
 }
 
+/// Dates are rounded down to a millisecond.
+const ROUNDING: SignedDuration = SignedDuration::from_millis(1);
 const ENDPOINTS: usize = 0;
 const METRICS: usize = 1;
 
@@ -243,15 +245,15 @@ impl Truth {
         (*revision, ids.clone())
     }
 
-    /// Every answer that a reader got showed a list that there was, and none missed what was acknowledged before the moment
-    /// up to which it said it was complete.
+    /// Every answer that a reader got showed a list that there was, and none, marked or not, missed what was acknowledged before the
+    /// moment up to which it said it was complete. That moment was not older than its reader accepts, unless it was marked.
     pub(super) fn check(&self, seen: &[Answer]) {
         for answer in seen {
             let expected = self.lists.get(&(answer.account, answer.endpoints.0));
             assert_eq!(Some(&answer.endpoints.1), expected, "{answer:?}");
-            if answer.marked {
-                continue;
-            }
+            let age = answer.sent.duration_since(answer.fresh_as_of);
+            let limit = SignedDuration::try_from(answer.oldest()).unwrap() + ROUNDING;
+            assert!(answer.marked || age <= limit, "{answer:?}");
             for (source, shown) in [(ENDPOINTS, answer.endpoints.0), (METRICS, answer.metrics)] {
                 let known = self.acknowledged[source].get(&answer.account);
                 let known = known.map(Vec::as_slice).unwrap_or_default();
