@@ -20,6 +20,9 @@ use crate::fake_source::FakeSource;
 /// Longer than anything here takes on a busy machine.
 pub(crate) const LONG: Duration = Duration::from_secs(20);
 
+/// How many sources there are.
+pub(crate) const SOURCES: usize = 3;
+
 pub(crate) struct TestApp {
     pub(crate) accounts: FakeSource,
     pub(crate) endpoints: FakeSource,
@@ -38,7 +41,7 @@ impl TestApp {
     }
 
     pub(crate) async fn spawn_with(flags: &[&str]) -> Self {
-        Self::spawn_between(Self::sources().await, None, flags).await
+        Self::spawn_between(Self::spawn_sources().await, None, flags).await
     }
 
     /// A page service that receives its feed over a real broker, and trusts them by now.
@@ -54,16 +57,16 @@ impl TestApp {
     }
 
     /// Sources that announce, and the broker between them and their consumers.
-    pub(crate) async fn announcing_sources() -> ([FakeSource; 3], NatsServer) {
+    pub(crate) async fn announcing_sources() -> ([FakeSource; SOURCES], NatsServer) {
         let nats = NatsServer::start();
-        let mut sources = Self::sources().await;
+        let mut sources = Self::spawn_sources().await;
         for source in &mut sources {
             source.connect(&nats.url()).await;
         }
         (sources, nats)
     }
 
-    async fn sources() -> [FakeSource; 3] {
+    async fn spawn_sources() -> [FakeSource; SOURCES] {
         [
             FakeSource::spawn("accounts", account()).await,
             FakeSource::spawn("endpoints", endpoints()).await,
@@ -72,7 +75,7 @@ impl TestApp {
     }
 
     pub(crate) async fn spawn_between(
-        sources: [FakeSource; 3],
+        sources: [FakeSource; SOURCES],
         nats: Option<NatsServer>,
         flags: &[&str],
     ) -> Self {
@@ -200,9 +203,13 @@ impl TestApp {
         values.reduce(|sum, value| sum + value)
     }
 
+    pub(crate) fn sources(&self) -> [&FakeSource; SOURCES] {
+        [&self.accounts, &self.endpoints, &self.metrics]
+    }
+
     /// How many requests each source got.
-    pub(crate) fn asked(&self) -> [usize; 3] {
-        [&self.accounts, &self.endpoints, &self.metrics].map(|source| source.asked().len())
+    pub(crate) fn asked(&self) -> [usize; SOURCES] {
+        self.sources().map(|source| source.asked().len())
     }
 }
 

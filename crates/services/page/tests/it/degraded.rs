@@ -184,7 +184,7 @@ async fn a_source_that_fails_at_once_is_not_asked_by_every_reader() {
 #[tokio::test]
 async fn with_nothing_to_show_the_reader_is_told_to_come_back() {
     let app = TestApp::spawn().await;
-    for source in [&app.accounts, &app.endpoints, &app.metrics] {
+    for source in app.sources() {
         source.behave(Behaviour::Status(500));
     }
     let page = app.get("/accounts/1").await;

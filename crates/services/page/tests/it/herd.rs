@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use test_support::eventually;
 use tokio::task::JoinSet;
 
-use crate::app::{LONG, TestApp};
+use crate::app::{LONG, SOURCES, TestApp};
 use crate::fake_source::Behaviour;
 
 /// The page of an account: its status, and what a program is told.
@@ -35,12 +35,12 @@ fn assert_whole((status, page): &(u16, Value)) {
 async fn three_hundred_cold_pages_at_once_are_three_hundred_whole_pages() {
     // What three hundred take is some ten times what one takes, as in the real stack.
     let app = TestApp::spawn_with(&["--upstream-concurrency=16", "--audit-interval-ms=0"]).await;
-    for source in [&app.accounts, &app.endpoints, &app.metrics] {
+    for source in app.sources() {
         source.behave(Behaviour::After(Duration::from_millis(20)));
     }
     let pages = read_all(&app, 300).await;
     pages.iter().for_each(assert_whole);
-    assert_eq!(app.asked(), [300; 3]);
+    assert_eq!(app.asked(), [300; SOURCES]);
 }
 
 #[tokio::test]

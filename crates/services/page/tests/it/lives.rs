@@ -25,7 +25,7 @@ async fn until_named(app: &TestApp, name: &str) -> Value {
 
 /// The former account is gone, the latter has its id; accounts has it from its database, the others have its event.
 fn replace_account(app: &TestApp) -> u64 {
-    for source in [&app.accounts, &app.endpoints, &app.metrics] {
+    for source in app.sources() {
         source.belong_to(LATTER);
     }
     app.accounts.change(|account| account["name"] = json!("Latter"))
@@ -52,7 +52,7 @@ async fn what_is_of_an_account_that_had_the_id_before_is_left_out_until_it_is_no
 #[tokio::test]
 async fn an_answer_that_was_not_modified_may_be_of_another_account_by_now() {
     let app = TestApp::spawn().await;
-    for source in [&app.accounts, &app.endpoints, &app.metrics] {
+    for source in app.sources() {
         source.belong_to(FORMER);
     }
     assert_eq!(app.json().await["missing"], json!([]));

@@ -5,7 +5,7 @@ use std::io::Read as _;
 use flate2::read::GzDecoder;
 use serde_json::Value;
 
-use crate::app::{TestApp, header};
+use crate::app::{SOURCES, TestApp, header};
 
 #[tokio::test]
 async fn the_form_is_the_one_preferred() {
@@ -126,7 +126,7 @@ async fn an_address_that_names_no_page_is_refused_in_the_readers_form() {
             "{path}"
         );
     }
-    assert_eq!(app.asked(), [0, 0, 0], "no source is bothered");
+    assert_eq!(app.asked(), [0; SOURCES], "no source is bothered");
 }
 
 #[tokio::test]

@@ -113,7 +113,7 @@ async fn a_reader_who_says_nothing_waits_as_long_as_the_setting_says() {
 #[tokio::test]
 async fn a_wait_is_confirmed_unless_the_answer_came_later() {
     let app = TestApp::spawn().await;
-    for source in [&app.accounts, &app.endpoints, &app.metrics] {
+    for source in app.sources() {
         source.behave(Behaviour::Gated);
     }
     let request = app.request("/accounts/1").header("prefer", "wait-ms=10");
@@ -129,7 +129,7 @@ async fn a_wait_is_confirmed_unless_the_answer_came_later() {
     let status = header(&page, "cache-status").to_owned();
     assert!(status.contains("accounts missing, endpoints missing"), "{status}");
 
-    for source in [&app.accounts, &app.endpoints, &app.metrics] {
+    for source in app.sources() {
         source.behave(Behaviour::Well);
         source.let_one_out();
     }

@@ -183,7 +183,7 @@ async fn a_refresh_whose_source_is_down_costs_its_fragment_and_the_next_event_me
 async fn a_deleted_account_is_gone_at_once_though_nothing_can_be_asked() {
     let app = prepopulating().await;
     rename_until_hit(&app).await;
-    for source in [&app.accounts, &app.endpoints, &app.metrics] {
+    for source in app.sources() {
         source.behave(Behaviour::Status(500));
     }
     let revision = app.accounts.remove();

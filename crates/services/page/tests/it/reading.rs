@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::app::{TestApp, header, start_telemetry};
+use crate::app::{SOURCES, TestApp, header, start_telemetry};
 
 #[tokio::test]
 async fn a_page_is_composed_of_the_answers_of_three_sources() {
@@ -201,7 +201,7 @@ async fn no_cache_composes_anew_and_asks_unconditionally() {
     assert_eq!(header(&new, "cache-status"), "page; fwd=request; stored");
     assert_ne!(header(&new, "etag"), header(&old, "etag"));
     assert!(new.text().await.unwrap().contains("<h1>Fjord &amp; Sons</h1>"));
-    assert_eq!(app.asked(), [2, 2, 2]);
+    assert_eq!(app.asked(), [2; SOURCES]);
     let conditional = app
         .accounts
         .asked()

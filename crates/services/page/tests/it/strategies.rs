@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use test_support::eventually;
 
-use crate::app::{LONG, TestApp, header};
+use crate::app::{LONG, SOURCES, TestApp, header};
 
 const NAME: &str = "cache-strategy";
 const UPDATED: &str = "account.updated";
@@ -40,7 +40,7 @@ async fn a_strategy_that_is_none_is_refused() {
         let error = refused(&app, strategy).await.to_string();
         assert!(error.contains("none, ttl, versioned"), "{error}");
     }
-    assert_eq!(app.asked(), [0, 0, 0], "no source is bothered");
+    assert_eq!(app.asked(), [0; SOURCES], "no source is bothered");
 }
 
 #[tokio::test]
@@ -63,7 +63,7 @@ async fn each_strategy_has_a_cache_of_its_own() {
             "page; fwd=miss; stored",
             "{strategy}"
         );
-        assert_eq!(app.asked(), [place + 1; 3], "{strategy}");
+        assert_eq!(app.asked(), [place + 1; SOURCES], "{strategy}");
     }
     assert_eq!(
         header(&app.get("/accounts/1").await, "cache-status"),
@@ -78,7 +78,7 @@ async fn without_a_cache_every_reader_waits_for_every_source() {
     for reader in 1..=3 {
         let page = app.get("/accounts/1").await;
         assert_eq!(header(&page, "cache-status"), "page; fwd=bypass");
-        assert_eq!(app.asked(), [reader; 3]);
+        assert_eq!(app.asked(), [reader; SOURCES]);
     }
     let conditional = app
         .accounts
@@ -124,8 +124,12 @@ async fn by_version_every_read_asks_every_source_conditionally() {
         let page = app.get("/accounts/1").await;
         assert_eq!(header(&page, "cache-status"), "page; fwd=stale; stored");
         let timing = header(&page, "server-timing");
-        assert_eq!(timing.matches("desc=\"not modified\"").count(), 3, "{timing}");
-        assert_eq!(app.asked(), [reader; 3]);
+        assert_eq!(
+            timing.matches("desc=\"not modified\"").count(),
+            SOURCES,
+            "{timing}"
+        );
+        assert_eq!(app.asked(), [reader; SOURCES]);
     }
 }
 

@@ -30,7 +30,7 @@ fn assert_told(asked: &Asked, trace: &str, flags: &str) {
 async fn told_of_a_read(trace: &str, flags: &str) {
     let app = TestApp::spawn().await;
     read_in(&app, trace, flags).await;
-    for source in [&app.accounts, &app.endpoints, &app.metrics] {
+    for source in app.sources() {
         assert_told(&source.asked()[0], trace, flags);
     }
 }

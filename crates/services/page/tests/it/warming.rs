@@ -7,7 +7,7 @@ use reqwest::Response;
 use serde_json::{Value, json};
 use test_support::{NatsServer, eventually};
 
-use crate::app::{LONG, TestApp, fresh_as_of, header};
+use crate::app::{LONG, SOURCES, TestApp, fresh_as_of, header};
 use crate::fake_source::{Behaviour, FakeSource};
 use crate::stream;
 
@@ -17,9 +17,9 @@ const ADDED: &str = "endpoint.added";
 const RECORDED: &str = "samples.recorded";
 
 /// Sources whose whole past is on the stream.
-async fn sources_with_a_past() -> ([FakeSource; 3], NatsServer) {
+async fn sources_with_a_past() -> ([FakeSource; SOURCES], NatsServer) {
     let (sources, nats) = TestApp::announcing_sources().await;
-    let [accounts, endpoints, metrics] = &sources;
+    let [accounts, endpoints, metrics, ..] = &sources;
     accounts.announce_carrying(CREATED).await;
     endpoints.announce_carrying(ADDED).await;
     metrics.announce(RECORDED, 1).await;
@@ -87,7 +87,7 @@ async fn what_is_remembered_is_asked_about_and_is_no_proof() {
     sources[0].change(|account| account["name"] = json!("Fjord & Sons"));
     let app = TestApp::spawn_between(sources, Some(nats), &[]).await;
     until_warm(&app).await;
-    for source in [&app.accounts, &app.endpoints, &app.metrics] {
+    for source in app.sources() {
         source.behave(Behaviour::Well);
     }
     let page = eventually(LONG, async || {
@@ -107,7 +107,7 @@ async fn what_is_remembered_is_asked_about_and_is_no_proof() {
 #[tokio::test]
 async fn an_account_that_the_stream_says_is_deleted_is_not_shown() {
     let (sources, nats) = sources_with_a_past().await;
-    let [accounts, endpoints, _] = &sources;
+    let [accounts, endpoints, ..] = &sources;
     let list = json!({ "account_id": 2, "revision": 1, "endpoints": [] });
     // On both sides of the deletion: whichever comes first must not come back by the other.
     let mut account = crate::app::account();
