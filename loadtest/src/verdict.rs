@@ -61,6 +61,9 @@ pub fn sentence(verdict: &Verdict) -> String {
     }
 }
 
+/// Of so many strategies, or kinds of readers, a check tells the figures.
+const TOLD: usize = 5;
+
 /// What one strategy has to say about one promise.
 struct Finding {
     strategy: String,
@@ -89,9 +92,14 @@ fn check(promise: impl Into<String>, findings: impl IntoIterator<Item = Finding>
     let findings: Vec<Finding> = findings.into_iter().collect();
     let outcome = findings.iter().map(|finding| finding.outcome).max()?;
     let worst = findings.iter().filter(|finding| finding.outcome == outcome);
-    let figures: Vec<String> = worst
+    let mut figures: Vec<String> = worst
         .map(|it| format!("{} {}", it.strategy, it.figures))
         .collect();
+    if figures.len() > TOLD {
+        let more = figures.len() - TOLD;
+        figures.truncate(TOLD);
+        figures.push(format!("and {more} more"));
+    }
     Some(Check {
         promise: promise.into(),
         outcome,

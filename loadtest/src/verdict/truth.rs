@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::{Finding, PROMISING, among, check};
+use super::{EVENT_DRIVEN, Finding, PROMISING, among, check};
 use crate::figures::{duration, grouped, percent, share};
 use crate::results::{Check, Numbers, Outcome, Results};
 use crate::strategy::TTL;
@@ -69,12 +69,7 @@ fn counted(strategy: &str, numbers: &Numbers, wrong: u64) -> Finding {
 
 fn whole(results: &Results) -> Option<Check> {
     // With a source that is slower than readers wait, marks are what keeps them in time.
-    let slow = results
-        .setup
-        .injected
-        .iter()
-        .any(|it| it.latency_ms >= results.setup.budget_ms);
-    let promising = among(results, PROMISING).filter(|_| !slow);
+    let promising = among(results, PROMISING).filter(|_| !has_slow_source(results));
     let findings = promising.filter_map(|it| {
         let marked = share(it.total.marked, it.total.answers())?;
         let figures = format!("{} %", percent(marked));
@@ -87,9 +82,21 @@ fn whole(results: &Results) -> Option<Check> {
     )
 }
 
-/// A TTL may outlast the search, and without a cache the stack may be too slow for it.
+/// Whether a source alone takes as long as an answer may.
+fn has_slow_source(results: &Results) -> bool {
+    let mut injected = results.setup.injected.iter();
+    injected.any(|it| it.latency_ms >= results.setup.budget_ms)
+}
+
+/// A TTL may outlast the search, and without a cache the stack may be too slow for it. So may a strategy that asks at every read
+/// while a source is slow: a change that comes during one load is shown after the next.
 fn visible(results: &Results) -> Option<Check> {
-    let probed = among(results, PROMISING).filter(|it| it.total.probes > 0);
+    let found = if has_slow_source(results) {
+        EVENT_DRIVEN
+    } else {
+        PROMISING
+    };
+    let probed = among(results, found).filter(|it| it.total.probes > 0);
     let findings = probed.map(|it| {
         let missed = it.total.never_visible;
         let figures = format!("{} of {} missed", grouped(missed), grouped(it.total.probes));

@@ -202,6 +202,16 @@ fn with_a_source_slower_than_the_budget_marked_answers_have_to_come_in_time() {
     );
 }
 
+#[test]
+fn of_many_kinds_of_readers_a_check_tells_the_figures_of_some() {
+    let all_too_old = |it: &mut Results| {
+        for one in &mut it.strategies {
+            one.total.mismatches = 1;
+        }
+    };
+    read(all_too_old, Outcome::Fail, &["wait 0 ms 1 of", "and 1 more"]);
+}
+
 fn read(change: impl FnOnce(&mut Results), outcome: Outcome, words: &[&str]) {
     expect(fixture::budget(), change, outcome, words);
 }
@@ -310,6 +320,11 @@ fn a_change_that_was_never_shown_fails_the_run_except_of_a_ttl() {
         strategy(it, "ttl").total.never_visible = 50;
     });
     assert_eq!(ttl.0, Outcome::Pass);
+    // Two loads of a slow source take longer than the search.
+    let mut slow = fixture::compare();
+    slow.setup.injected[0].latency_ms = 500;
+    strategy(&mut slow, "versioned").total.never_visible = 1;
+    assert_eq!(verdict::of(&slow).outcome, Outcome::Pass);
 }
 
 #[test]
