@@ -26,6 +26,7 @@ const REPORTS: [Report; 8] = [
         label: "outcome",
         counters: &[
             ("hit", |stats| &stats.hits),
+            ("stale_hit", |stats| &stats.stale_hits),
             ("miss", |stats| &stats.misses),
             ("stale", |stats| &stats.stale),
             ("request", |stats| &stats.requests),

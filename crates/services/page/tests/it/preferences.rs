@@ -6,8 +6,9 @@ use reqwest::Response;
 use serde_json::{Value, json};
 use test_support::eventually;
 
-use crate::app::{LONG, TestApp, fresh_as_of, header};
+use crate::app::{LONG, TestApp, fresh_as_of, header, start_telemetry};
 use crate::fake_source::{Behaviour, FakeSource, INCARNATION};
+use crate::watching::until_at_least;
 
 const UPDATED: &str = "dev.reliable-caching.account.updated.v1";
 const RECORDED: &str = "dev.reliable-caching.samples.recorded.v1";
@@ -140,6 +141,7 @@ async fn a_wait_is_confirmed_unless_the_answer_came_later() {
 
 #[tokio::test]
 async fn a_page_that_is_young_enough_is_shown_unmarked_and_renewed_once() {
+    start_telemetry();
     let app = account_renamed_and_held().await;
     let asked = app.accounts.asked().len();
     for _ in 0..3 {
@@ -154,6 +156,9 @@ async fn a_page_that_is_young_enough_is_shown_unmarked_and_renewed_once() {
     app.accounts.let_one_out();
     until_json(&app, |page| page["account"]["name"] == "Fjord & Sons").await;
     assert_eq!(app.accounts.asked().len(), asked + 1, "renewed once");
+    for counter in ["page_reads_total", "page_answers_total"] {
+        until_at_least(&app, counter, &["outcome=\"stale_hit\""], 3.0).await;
+    }
 }
 
 #[tokio::test]

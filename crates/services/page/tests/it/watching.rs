@@ -6,7 +6,7 @@ use test_support::eventually;
 use crate::app::{LONG, TestApp, header, start_telemetry};
 
 /// Waits until a metric is at least this.
-async fn until_at_least(app: &TestApp, name: &str, labels: &[&str], least: f64) {
+pub(crate) async fn until_at_least(app: &TestApp, name: &str, labels: &[&str], least: f64) {
     eventually(LONG, async || match app.metric(name, labels).await {
         Some(value) if value >= least => Ok(()),
         value => Err(format!("{name} {labels:?} is {value:?}")),
