@@ -150,9 +150,9 @@ impl Checker {
         findings
     }
 
-    /// Takes note that all replicas have applied everything: what was deleted until now stays deleted.
+    /// Takes note that all replicas have applied everything that was announced: what was deleted until now stays deleted.
     pub fn converged(&mut self) {
-        self.gone.extend(self.oracle.deleted());
+        self.gone.extend(self.oracle.announced_deletions());
     }
 
     /// What was acknowledged so far.

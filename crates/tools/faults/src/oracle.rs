@@ -158,12 +158,27 @@ impl Oracle {
 
     /// The accounts whose deletion was acknowledged and is not undone, each with the histories in which it is deleted.
     pub fn deleted(&self) -> impl Iterator<Item = (u64, Incarnation)> {
+        self.deletions(|_| true)
+    }
+
+    /// The same, of the deletions that the source still has. One that went with its database may never have been announced: its
+    /// event was in the outbox.
+    pub fn announced_deletions(&self) -> impl Iterator<Item = (u64, Incarnation)> {
+        let eras = &self.eras[Source::Accounts];
+        self.deletions(move |write| {
+            let last = eras.last();
+            last.is_some_and(|last| eras.keeps(write.rank, &write.write, last))
+        })
+    }
+
+    fn deletions(&self, which: impl Fn(&Write) -> bool + Copy) -> impl Iterator<Item = (u64, Incarnation)> {
         let eras = &self.eras[Source::Accounts];
         let accounts = self.writes.iter();
         accounts
             .filter(|((source, _), _)| *source == Source::Accounts)
             .flat_map(move |((_, account), writes)| {
                 let deletions = writes.all().filter(|write| write.write.what == What::Deleted);
+                let deletions = deletions.filter(move |write| which(write));
                 deletions
                     .flat_map(move |write| eras.all_that_keep(write.rank, &write.write))
                     .map(|incarnation| (*account, incarnation))
