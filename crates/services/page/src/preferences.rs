@@ -63,6 +63,9 @@ impl Preferences {
 impl Wait {
     /// `wait-ms` goes before `wait`, which is coarser. Of several of one name, the first counts (RFC 7240, section 2).
     fn preferred(headers: &HeaderMap) -> Option<Self> {
+        if !headers.contains_key(PREFER) {
+            return None;
+        }
         let first = |wanted: &str| {
             let mut elements = elements(headers, PREFER);
             let (_, value) = elements.find(|(name, _)| name.eq_ignore_ascii_case(wanted))?;
