@@ -9,6 +9,8 @@ use crate::strategy::NONE;
 
 /// The share of answers within the budget while a source is slower than it. What is short of all is for a processor that was busy.
 const SHARE_WITHIN: f64 = 0.999;
+/// With fewer than that it was not the processor.
+const SHARE_IF_BUSY: f64 = 0.99;
 
 pub(super) fn checks(results: &Results) -> Vec<Check> {
     let injected = results.setup.injected.iter().map(|it| it.latency_ms);
@@ -49,7 +51,11 @@ fn within_despite(results: &Results, slowest_ms: u64) -> Option<Check> {
             );
         }
         let kept = within >= SHARE_WITHIN;
-        let otherwise = unless_late(results, numbers);
+        let otherwise = if within >= SHARE_IF_BUSY {
+            Outcome::Undecided
+        } else {
+            unless_late(results, numbers)
+        };
         Some(Finding::kept(&it.strategy, kept, otherwise, figures))
     });
     let promise = format!(
