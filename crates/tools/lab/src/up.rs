@@ -28,7 +28,7 @@ const READY_WITHIN: Duration = Duration::from_secs(30);
 
 /// Runs the stack until a signal or a failure ends it; nothing that it started outlives the call.
 ///
-/// Wants a runtime of one thread, the caller's: see [`Supervisor::start`].
+/// Wants a runtime of one thread, the caller's: see [`Processes::start`](stack::supervisor::Processes::start).
 pub async fn up(config: &UpConfig, console: &Console) -> Result<()> {
     // Everything that can be missing is looked for before anything runs.
     let recording = Arc::new(Recording::read(&config.data)?);
