@@ -105,13 +105,13 @@ fn render_top(stage: &Stage) -> Markup {
             }
             label { "Waits "
                 select id="wait" data-do="wait?ms=" data-command={ "curl -H 'Prefer: wait-ms={value}' " (page) } {
-                    option value="" { "200 ms, as set" }
+                    option value="" { "as set" }
                     @for ms in WAITS_MS { option value=(ms) { (ms) " ms" } }
                 }
             }
             label { "May be "
                 select id="max-age" data-do="max-age?seconds=" data-command={ "curl -H 'Cache-Control: max-age={value}' " (page) } {
-                    option value="" { "no older than it has to be" }
+                    option value="" { "fresh" }
                     @for seconds in MAX_AGES_S { option value=(seconds) { (seconds) " s old" } }
                 }
             }
