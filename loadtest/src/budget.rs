@@ -14,7 +14,7 @@ use crate::results::{Injected, Kind, ReaderBudget, Results, Setup, StrategyResul
 use crate::session::Session;
 use crate::target::Target;
 use crate::warming;
-use stack::Source;
+use stack::{Preferences, Source};
 
 /// What makes a source slow if nothing else is injected: twice the budget.
 const SLOW_SOURCE: (Source, u64) = (Source::Metrics, 500);
@@ -89,8 +89,11 @@ async fn open(config: &BudgetConfig, load: &Load, session: &Session) -> Result<V
     let readers = budgets(config).map(|budget| {
         let max_age = (budget.max_age_seconds > 0).then(|| Duration::from_secs(budget.max_age_seconds));
         let reading = Reading {
-            wait: Some(Duration::from_millis(budget.wait_ms)),
-            max_age,
+            preferences: Preferences {
+                wait: Some(Duration::from_millis(budget.wait_ms)),
+                max_age,
+                ..Preferences::default()
+            },
             ..strategy.into()
         };
         let arm = Arm::new(strategy, target.read_as(reading), None);

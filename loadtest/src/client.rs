@@ -8,7 +8,8 @@ use stack::data::State;
 use stack::http::Unanswered;
 use stack::sources::{self, Acknowledged, Change, NewSample, SourceClient};
 use stack::{
-    Asked, Moment, Outcome, PageAnswer, PageClient, PageRequest, PerSource, ReadError, Source, Version,
+    Asked, Moment, Outcome, PageAnswer, PageClient, PageRequest, PerSource, Preferences, ReadError, Source,
+    Version,
 };
 
 use crate::strategy::Strategy;
@@ -54,10 +55,8 @@ pub struct Account {
 pub struct Reading {
     /// By which strategy; none: by the page's own.
     pub strategy: Option<Strategy>,
-    /// How long the reader waits for a load; none: as long as the page's setting says.
-    pub wait: Option<Duration>,
-    /// How old the page may be; none: no older than it has to be.
-    pub max_age: Option<Duration>,
+    /// How long the reader waits for a load, and how old the page may be.
+    pub preferences: Preferences,
 }
 
 impl From<Strategy> for Reading {
@@ -186,20 +185,16 @@ impl Client {
 
     /// Reads an account's page as a browser does, to its last byte.
     pub async fn read(&self, account: u64, reading: Reading) -> Result<Answer, Failure> {
-        let wait = reading.wait.map(|wait| format!("wait-ms={}", wait.as_millis()));
-        let max_age = reading.max_age.map(|age| format!("max-age={}", age.as_secs()));
-        let asked = [
-            ("cache-strategy", reading.strategy.map(Strategy::name)),
-            ("prefer", wait.as_deref()),
-            ("cache-control", max_age.as_deref()),
+        let headers = [
+            ("accept", "text/html"),
+            ("traceparent", UNTRACED),
+            ("cache-strategy", reading.strategy.map_or("", Strategy::name)),
         ];
-        let asked = asked.into_iter().filter_map(|(name, value)| Some((name, value?)));
-        let always = [("accept", "text/html"), ("traceparent", UNTRACED)];
-        let headers: Vec<_> = always.into_iter().chain(asked).collect();
         let request = PageRequest {
             account,
             window: None,
-            headers: &headers,
+            preferences: reading.preferences,
+            headers: &headers[..2 + usize::from(reading.strategy.is_some())],
         };
         Answer::new(account, &self.pages.read(&self.page, &request).await?)
     }

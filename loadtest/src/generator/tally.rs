@@ -77,7 +77,12 @@ impl Tally {
         let (answer, judgement, counts) = (&read.answer, read.judgement, &mut self.counts);
         // What says of itself that it is stale deceives nobody.
         let behind = judgement.behind.filter(|_| !answer.marked);
-        let accepted = read.reading.max_age.unwrap_or_default().max(STALE_AFTER);
+        let accepted = read
+            .reading
+            .preferences
+            .max_age
+            .unwrap_or_default()
+            .max(STALE_AFTER);
         let is_stale = behind > Some(accepted);
         counts.reads += 1;
         counts.within_budget += u64::from(read.latency < read.budget);
@@ -90,13 +95,13 @@ impl Tally {
         counts.behind += u64::from(behind.is_some());
         counts.stale += u64::from(is_stale);
         counts.mismatches += u64::from(judgement.mismatch);
-        let asked_for_an_age = read.reading.max_age.is_some() && !answer.marked;
+        let asked_for_an_age = read.reading.preferences.max_age.is_some() && !answer.marked;
         counts.too_old += u64::from(asked_for_an_age && answer.age_when_sent > accepted);
         self.age.record(answer.age);
         if answer.marked {
             self.marked_age.record(answer.age);
         }
-        if let Some(wait) = read.reading.wait {
+        if let Some(wait) = read.reading.preferences.wait {
             let waited = answer.ended.duration_since(answer.sent);
             self.waited.record(waited);
             self.beyond_wait.record(waited.saturating_sub(wait));

@@ -6,10 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use stack::{PageClient, PageRequest, ReadError, Source, Version, Window};
+use stack::{PageClient, PageRequest, Preferences, ReadError, Source, Version, Window};
 
 use crate::history::{Outcome, Replica, Response};
-use crate::preferences::Preferences;
 use crate::recorder::ProcessRuns;
 
 /// Longer than any pause: an answer that comes late is the more worth checking.
@@ -68,15 +67,13 @@ impl Reader {
 
     /// Reads one page as JSON.
     pub async fn read(&self, replica: Replica, url: &str, wanted: &Wanted) -> Result<Answer, ReadError> {
-        let preferences = wanted.preferences.headers();
-        let preferences = preferences.iter().map(|(name, value)| (*name, value.as_str()));
         let token = wanted.token.as_ref();
         let token = token.map(|token| ("consistency-token", token.text.as_str()));
-        let headers: Vec<_> = preferences.chain(token).collect();
         let request = PageRequest {
             account: wanted.account,
             window: Some(wanted.window),
-            headers: &headers,
+            preferences: wanted.preferences,
+            headers: token.as_slice(),
         };
         let run = self.runs.of(replica);
         let answer = self.client.read(url, &request).await;

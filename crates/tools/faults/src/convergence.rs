@@ -7,14 +7,13 @@ use std::time::Duration;
 
 use futures::StreamExt as _;
 use serde_json::Value;
-use stack::Window;
 use stack::sources::SourceClient;
+use stack::{Preferences, Window};
 use tokio::time::{Instant, sleep};
 
 use crate::check::{Rule, Violation};
 use crate::client::{Answer, READ_WITHIN, Reader, Wanted};
 use crate::history::{Outcome, Replica, Subject};
-use crate::preferences::Preferences;
 use crate::under_test::{NAIVE, StackUnderTest};
 use crate::world::World;
 

@@ -4,9 +4,8 @@ mod display;
 
 use std::time::Duration;
 
-use stack::{Asked, Incarnation, Mark, Moment, PerSource, Source, Version, Window};
+use stack::{Asked, Incarnation, Mark, Moment, PerSource, Preferences, Source, Version, Window};
 
-use crate::preferences::Preferences;
 use crate::schedule::Place;
 
 /// What a mutation did.

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use stack::{Random, Window, random};
+use stack::{Preferences, Random, Window, random};
 use tokio::sync::RwLock;
 use tokio::task::JoinSet;
 
 use crate::client::{Reader, Wanted};
 use crate::config::REPLICAS;
 use crate::history::{Replica, Subject};
-use crate::preferences::Preferences;
+use crate::preferences;
 use crate::recorder::Recorder;
 use crate::witness;
 use crate::world::World;
@@ -75,7 +75,7 @@ impl Readers {
             .then(|| self.world.write_to_read_back(random))
             .flatten();
         let preferences = if demanding && self.heeds_preferences[replica.index] {
-            Preferences::draw(random)
+            preferences::draw(random)
         } else {
             Preferences::default()
         };

@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use crate::http::{Unanswered, client};
 use crate::page_head::PageHead;
-use crate::{Moment, Window};
+use crate::{Moment, Preferences, Window};
 
 /// What is read.
 #[derive(Clone, Copy, Debug, Default)]
@@ -18,7 +18,9 @@ pub struct PageRequest<'a> {
     pub account: u64,
     /// Which variant of it; the page's own choice without one.
     pub window: Option<Window>,
-    /// Headers, such as `cache-strategy`. Without `accept` the page is asked for as JSON.
+    /// How long the reader waits, and the like.
+    pub preferences: Preferences,
+    /// Other headers, such as `cache-strategy`. Without `accept` the page is asked for as JSON.
     pub headers: &'a [(&'a str, &'a str)],
 }
 
@@ -81,6 +83,9 @@ impl PageClient {
         }
         for (name, value) in wanted.headers {
             request = request.header(*name, *value);
+        }
+        for (name, value) in wanted.preferences.headers() {
+            request = request.header(name, value);
         }
         let (sent, sent_at) = (Instant::now(), Moment::now());
         let mut response = request.send().await?;

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
-use stack::{Asked, Moment, Window};
+use stack::{Asked, Moment, Preferences, Window};
 
 use super::{Exercised, Rule, Violation, violation};
 use crate::history::{Outcome, Replica, Response, Round, Stall, Subject, What};
@@ -59,7 +59,7 @@ impl KnownPages {
         stalls: &[Stall],
         exercised: &mut Exercised,
     ) -> Option<Violation> {
-        let wait = response.preferences.longest_wait()?;
+        let wait = longest_wait(response.preferences)?;
         if !response.wait_applied && !self.was_known(response) {
             return None;
         }
@@ -72,6 +72,15 @@ impl KnownPages {
     fn was_known(&self, response: &Response) -> bool {
         let since = page(response).and_then(|page| self.since.get(&page));
         since.is_some_and(|since| *since < response.sent_at) && !self.deleted.contains(&response.account)
+    }
+}
+
+/// How long a reader may be kept waiting for requests to the sources, if it says that.
+const fn longest_wait(preferences: Preferences) -> Option<Duration> {
+    if preferences.only_if_cached {
+        Some(Duration::ZERO)
+    } else {
+        preferences.wait
     }
 }
 

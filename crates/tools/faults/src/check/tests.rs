@@ -5,11 +5,10 @@ mod preferences;
 
 use std::time::Duration;
 
-use stack::{Asked, Mark, Moment, PerSource, Version, Window};
+use stack::{Asked, Mark, Moment, PerSource, Preferences, Version, Window};
 
 use super::*;
 use crate::history::{Attempt, Birth, Fragment, Mutation, Origin, Outage, Outcome, Replica, What};
-use crate::preferences::Preferences;
 use crate::schedule::Place;
 
 const OLD: Incarnation = Incarnation(9 << 32);

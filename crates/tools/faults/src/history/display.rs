@@ -61,8 +61,7 @@ impl fmt::Display for Response {
         if let Some((source, version)) = self.demanded {
             write!(f, ", asked with {source} {version}")?;
         }
-        let asked = self.preferences.headers();
-        for (name, value) in &asked {
+        for (name, value) in self.preferences.headers() {
             write!(f, ", asked with {name}: {value}")?;
         }
         if self.wait_applied {

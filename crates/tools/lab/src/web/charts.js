@@ -50,8 +50,8 @@ function chartDrawBudget({ ctx, bbox, valToPos }) {
   ctx.lineTo(bbox.left + bbox.width, y);
   ctx.stroke();
   ctx.font = `${10 * devicePixelRatio}px system-ui, sans-serif`;
-  ctx.textAlign = "right";
-  ctx.fillText(`${CHART_BUDGET_MS} ms`, bbox.left + bbox.width, y - 2 * devicePixelRatio);
+  ctx.textAlign = "left";
+  ctx.fillText(`${CHART_BUDGET_MS} ms`, bbox.left + 3 * devicePixelRatio, y - 2 * devicePixelRatio);
   ctx.restore();
 }
 

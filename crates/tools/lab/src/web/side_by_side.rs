@@ -17,14 +17,13 @@ use crate::parts::Part;
 use stack::ports::url;
 use stack::sources::AccountId;
 use stack::supervisor::{Layer, State};
-use stack::{Moment, PageClient, PageRequest, ReadError};
+use stack::{Moment, PageClient, PageRequest, Preferences, ReadError};
 
 /// How often the replicas are read.
 const EVERY: Duration = Duration::from_millis(500);
 
 /// For how long an answer is waited for; a replica's own deadlines are below a second.
-const PATIENCE_MS: u32 = 1_500;
-const PATIENCE: Duration = Duration::from_millis(PATIENCE_MS as u64);
+const PATIENCE: Duration = Duration::from_millis(1_500);
 
 /// Compositions are not traced: they would crowd out what is looked for. The flags at the end say so.
 const UNTRACED: &str = "00-1ab00000000000000000000000000001-1ab0000000000001-00";
@@ -88,14 +87,18 @@ impl SideBySide {
             let chosen = stage.chosen().clone();
             let account = chosen.account;
             let is_replica = replica.program.layer == Layer::Edge;
+            let preferences = if is_replica {
+                chosen.preferences()
+            } else {
+                Preferences::default()
+            };
             let strategy = is_replica.then_some(chosen.strategy);
             let (verdict, content) = if stage.processes.state(name) == State::Running {
                 let read = Read {
                     client,
                     account,
                     strategy: strategy.as_deref(),
-                    wait_ms: chosen.wait_ms.filter(|_| is_replica),
-                    max_age_s: chosen.max_age_s.filter(|_| is_replica),
+                    preferences,
                     judges: false,
                 };
                 match read.of(replica).await {
@@ -184,8 +187,11 @@ async fn compose(stage: &Stage, client: &PageClient, account: AccountId) -> Opti
         client,
         account,
         strategy: Some(strategy),
-        wait_ms: Some(PATIENCE_MS),
-        max_age_s: None,
+        preferences: Preferences {
+            wait: Some(PATIENCE),
+            no_cache: true,
+            ..Preferences::default()
+        },
         judges: true,
     };
     read.of(replica).await.ok().map(|(shown, _)| shown)
@@ -198,9 +204,8 @@ struct Read<'read> {
     account: AccountId,
     /// If there is one to choose.
     strategy: Option<&'read str>,
-    wait_ms: Option<u32>,
-    max_age_s: Option<u32>,
-    /// Whether others are held against it: composed for this read, and not traced.
+    preferences: Preferences,
+    /// Whether others are held against it; then it is not traced.
     judges: bool,
 }
 
@@ -208,25 +213,15 @@ impl Read<'_> {
     async fn of(self, replica: &Part) -> Result<(Shown, Content), ReadError> {
         let asked = Timestamp::now();
         let trace = own_trace();
-        let wait = self.wait_ms.map(|ms| format!("wait-ms={ms}"));
-        let max_age = self.max_age_s.map(|seconds| format!("max-age={seconds}"));
-        let (cache_control, traceparent) = if self.judges {
-            (Some("no-cache"), UNTRACED)
-        } else {
-            (max_age.as_deref(), trace.as_str())
-        };
-        let headers = [
-            ("cache-strategy", self.strategy),
-            ("prefer", wait.as_deref()),
-            ("cache-control", cache_control),
-            ("traceparent", Some(traceparent)),
-        ];
-        let headers = headers
+        let traceparent = if self.judges { UNTRACED } else { &trace };
+        let strategy = self.strategy.map(|strategy| ("cache-strategy", strategy));
+        let headers: Vec<_> = strategy
             .into_iter()
-            .filter_map(|(name, value)| Some((name, value?)));
-        let headers: Vec<_> = headers.collect();
+            .chain([("traceparent", traceparent)])
+            .collect();
         let request = PageRequest {
             account: self.account,
+            preferences: self.preferences,
             headers: &headers,
             ..PageRequest::default()
         };
@@ -246,7 +241,7 @@ impl Read<'_> {
             etag: head.etag,
             fresh_as_of,
             asked,
-            accepted: Duration::from_secs(self.max_age_s.unwrap_or_default().into()),
+            accepted: self.preferences.max_age.unwrap_or_default(),
         };
         let content = Content {
             name: body["account"]["name"].as_str().map(str::to_owned),

@@ -2,15 +2,16 @@
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use anyhow::Result;
 use tokio::sync::Notify;
 
 use super::refused::Refused;
 use crate::parts::{LINKED, NAIVE, Part, Stack};
-use stack::Link;
 use stack::sources::{AccountId, ListedAccount, SourceClient};
 use stack::supervisor::{Layer, Processes};
+use stack::{Link, Preferences};
 
 /// The most accounts that can be chosen from.
 const LISTED: u16 = 50;
@@ -45,6 +46,17 @@ pub(super) struct Chosen {
     pub(super) max_age_s: Option<u32>,
     /// By how many milliseconds each source was slowed down.
     pub(super) injected: HashMap<String, u32>,
+}
+
+impl Chosen {
+    /// What the replicas' readers ask for besides the page.
+    pub(super) fn preferences(&self) -> Preferences {
+        Preferences {
+            wait: self.wait_ms.map(|ms| Duration::from_millis(ms.into())),
+            max_age: self.max_age_s.map(|seconds| Duration::from_secs(seconds.into())),
+            ..Preferences::default()
+        }
+    }
 }
 
 impl Stage {

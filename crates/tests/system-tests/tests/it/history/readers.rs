@@ -4,9 +4,9 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use reqwest::{Client, RequestBuilder};
+use reqwest::Client;
 use serde_json::{Value, json};
-use stack::{Random, Stack, Window, one_of, random};
+use stack::{Preferences, Random, Stack, Window, one_of, random};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
@@ -55,47 +55,21 @@ pub(super) struct Answer {
     pub(super) preferences: Preferences,
 }
 
-/// What a reader asks for besides the page.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Preferences {
-    /// In milliseconds.
-    pub(super) wait: Option<u64>,
-    /// In seconds.
-    pub(super) max_age: Option<u64>,
-    only_if_cached: bool,
-}
-
-impl Preferences {
-    fn draw(random: &mut Random) -> Self {
-        Self {
-            wait: one_of(&WAITS, random),
-            max_age: one_of(&AGES, random),
-            only_if_cached: one_of(&ONLY_IF_CACHED, random),
-        }
-    }
-
-    fn prefer(&self) -> Option<String> {
-        self.wait.map(|wait| format!("wait-ms={wait}"))
-    }
-
-    fn add_to(self, mut request: RequestBuilder) -> RequestBuilder {
-        if let Some(wait) = self.prefer() {
-            request = request.header("prefer", wait);
-        }
-        if let Some(age) = self.max_age {
-            request = request.header("cache-control", format!("max-age={age}"));
-        }
-        if self.only_if_cached {
-            request = request.header("cache-control", "only-if-cached");
-        }
-        request
+/// What some reader asks for besides the page.
+fn draw(random: &mut Random) -> Preferences {
+    Preferences {
+        wait: one_of(&WAITS, random).map(Duration::from_millis),
+        max_age: one_of(&AGES, random).map(Duration::from_secs),
+        only_if_cached: one_of(&ONLY_IF_CACHED, random),
+        no_cache: false,
     }
 }
 
 impl Answer {
     /// How old the page may be if it is not marked (I3). One that waited for a load may be two seconds old.
     pub(super) fn oldest(&self) -> Duration {
-        Duration::from_secs(self.preferences.max_age.unwrap_or_default().max(2))
+        let accepted = self.preferences.max_age.unwrap_or_default();
+        accepted.max(Duration::from_secs(2))
     }
 }
 
@@ -151,10 +125,13 @@ async fn read(
     let mut answers = Vec::new();
     while let Some((account, window)) = orders.recv().await {
         let url = format!("{url}/{account}?window={}", window.name());
-        let request = client.get(url).header("accept", "application/json");
-        let preferences = Preferences::draw(&mut random);
+        let mut request = client.get(url).header("accept", "application/json");
+        let preferences = draw(&mut random);
+        for (name, value) in preferences.headers() {
+            request = request.header(name, value);
+        }
         let sent = Timestamp::now();
-        let answer = preferences.add_to(request).send().await.unwrap();
+        let answer = request.send().await.unwrap();
         if preferences.only_if_cached && answer.status() == 504 {
             continue; // it is not in memory, or not fresh enough
         }

@@ -3,7 +3,6 @@
 use super::*;
 use crate::check::preferences::SLACK;
 use crate::history::Stall;
-use crate::preferences::Preferences;
 
 /// The response with what its reader preferred.
 fn preferring(response: &Response, preferences: Preferences) -> Response {
