@@ -111,8 +111,8 @@ pub struct Config {
     #[arg(long, env = "AUDIT_INTERVAL_MS", default_value_t = 1000)]
     pub audit_interval_ms: u32,
 
-    /// How long a reader waits for a page to be loaded, unless it says so by `Prefer: wait-ms=` or `wait=` (rule 26). After that it
-    /// gets what is known, marked as stale.
+    /// How long a reader waits for a load if its request has no `Prefer: wait-ms=` or `wait=` (rule 26). After that it gets what is
+    /// known, marked as stale. If nothing is known, it waits until something is. The strategy `none` ignores this.
     #[arg(long, env = "WAIT_MS", default_value_t = 200)]
     #[arg(value_parser = clap::value_parser!(u16).range(..=10_000))]
     pub wait_ms: u16,

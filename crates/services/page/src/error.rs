@@ -49,7 +49,7 @@ pub(crate) enum Refusal {
     /// The reader wants another version than there is; the `ETag` of the page.
     #[error("the page is not the one that If-Match names")]
     PreconditionFailed(String),
-    /// The reader wants it from memory alone, and it is not there or may not be shown to this reader.
+    /// `only-if-cached`, and the cache has no page that this reader may see.
     #[error("the page is not cached, and only-if-cached allows no load")]
     NotCached,
     /// No source answered, and nothing is known from before: what each of them did instead.
@@ -140,7 +140,8 @@ impl Refusal {
                 vec![format!("The page's ETag is {etag}.")],
             ),
             Self::NotCached => (
-                problem(StatusCode::GATEWAY_TIMEOUT, "not-cached"),
+                // The reader asked for it: it is no failure of ours, and nothing for the log.
+                problem(StatusCode::GATEWAY_TIMEOUT, "not-cached").already_logged(),
                 vec!["Nothing cached satisfies this request, and only-if-cached allows no load.".to_owned()],
             ),
             Self::NothingToShow(reasons) => (

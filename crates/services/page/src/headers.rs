@@ -1,10 +1,10 @@
-//! The headers by which an answer says how it was served and how fresh it is.
+//! The headers by which an answer says how it was served and how fresh it is; and how headers that are lists are read.
 
 use std::borrow::Cow;
 use std::fmt::Write;
 use std::time::Duration;
 
-use axum::http::{HeaderName, HeaderValue};
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use fresh_cache::{Brought, Fetch, Forward, Outcome};
 
 use crate::moment::{ascii, digits};
@@ -94,6 +94,39 @@ pub(crate) fn value(text: impl Into<Cow<'static, str>>) -> HeaderValue {
         Cow::Borrowed(text) => HeaderValue::from_static(text),
         Cow::Owned(text) => HeaderValue::try_from(text).expect("this program's texts are visible ASCII"),
     }
+}
+
+const WHITESPACE: [char; 2] = [' ', '\t'];
+
+/// The elements of a header that is a list, such as `Cache-Control`: each as its name and its value, which is empty if it has none.
+/// Parameters of an element are left out: the elements used here define none.
+pub(crate) fn elements(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = (&str, &str)> {
+    let lines = headers.get_all(name).iter();
+    let lines = lines.filter_map(|line| line.to_str().ok());
+    lines.flat_map(|line| split(line, ',')).map(|element| {
+        let element = split(element, ';').next().unwrap_or_default();
+        let (name, value) = element.split_once('=').unwrap_or((element, ""));
+        (name.trim_matches(WHITESPACE), value.trim_matches(WHITESPACE))
+    })
+}
+
+/// Splits a text; a separator within quotes separates nothing.
+fn split(text: &str, separator: char) -> impl Iterator<Item = &str> {
+    let (mut quoted, mut escaped) = (false, false);
+    text.split(move |character| {
+        let separates = character == separator && !quoted;
+        quoted ^= character == '"' && !escaped;
+        escaped = quoted && character == '\\' && !escaped;
+        separates
+    })
+}
+
+/// A number without a sign, quoted or not. One that is too large is the largest (RFC 9111, section 1.2.2).
+pub(crate) fn number(value: &str) -> Option<u32> {
+    let unquoted = value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+    let digits = unquoted.unwrap_or(value);
+    let is_number = !digits.is_empty() && digits.bytes().all(|digit| digit.is_ascii_digit());
+    is_number.then(|| digits.parse().unwrap_or(u32::MAX))
 }
 
 #[cfg(test)]

@@ -1,28 +1,30 @@
 //! What a reader asks for by `Cache-Control` and by `Prefer`: how fresh, how old, and how long it waits.
 //!
-//! What is not valid is ignored, as both say (RFC 9111, section 5.2; RFC 7240, section 2).
+//! Invalid values are ignored (RFC 9111, section 5.2; RFC 7240, section 2).
 
 use std::time::Duration;
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 
+use crate::headers::{elements, number};
+
 /// What a reader would like, if it can be had (RFC 7240).
 pub(crate) const PREFER: HeaderName = HeaderName::from_static("prefer");
-/// What of it was honoured.
+/// The preference that was applied.
 pub(crate) const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
 
-/// By how much an answer may be later than the wait that it says was honoured: a timer and a busy processor are not exact.
+/// How much later than its wait an answer may be and still count as in time: timers and busy processors are not exact.
 const TOLERANCE: Duration = Duration::from_millis(25);
 
 /// What a reader asks for by `Cache-Control` and `Prefer`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Preferences {
-    /// A page composed for this reader: `no-cache`, or `max-age=0`, which no page satisfies that was composed before (RFC 9111,
-    /// sections 5.2.1.1 and 5.2.1.4).
+    /// A page composed for this request: `no-cache`, or `max-age=0`, which no page composed earlier satisfies (RFC 9111, sections
+    /// 5.2.1.1 and 5.2.1.4).
     pub(crate) no_cache: bool,
     /// `max-age`: how old the page may be.
     pub(crate) max_age: Option<Duration>,
-    /// `only-if-cached`: a page from memory, or none.
+    /// `only-if-cached`: a page from the cache, or none.
     pub(crate) only_if_cached: bool,
     /// `wait` or `wait-ms`: how long the reader waits for a load.
     pub(crate) wait: Option<Wait>,
@@ -33,7 +35,7 @@ pub(crate) struct Preferences {
 pub(crate) enum Wait {
     /// `wait=`, the registered preference.
     Seconds(u32),
-    /// `wait-ms=`, our own, because a page is a matter of milliseconds.
+    /// `wait-ms=`, our own: pages are measured in milliseconds.
     Millis(u32),
 }
 
@@ -49,7 +51,7 @@ impl Preferences {
             } else if name.eq_ignore_ascii_case("max-age")
                 && let Some(seconds) = number(value)
             {
-                // Of several, the one that asks for most.
+                // If there are several, the smallest applies.
                 let max_age = Duration::from_secs(seconds.into());
                 preferences.max_age = Some(preferences.max_age.map_or(max_age, |other| other.min(max_age)));
             }
@@ -61,7 +63,7 @@ impl Preferences {
 }
 
 impl Wait {
-    /// `wait-ms` goes before `wait`, which is coarser. Of several of one name, the first counts (RFC 7240, section 2).
+    /// `wait-ms` wins over `wait`, which is coarser. Of several with one name, the first counts (RFC 7240, section 2).
     fn preferred(headers: &HeaderMap) -> Option<Self> {
         if !headers.contains_key(PREFER) {
             return None;
@@ -92,39 +94,6 @@ impl Wait {
         let in_time = took <= self.duration().saturating_add(TOLERANCE);
         in_time.then(|| HeaderValue::try_from(text).expect("digits are visible ASCII"))
     }
-}
-
-const WHITESPACE: [char; 2] = [' ', '\t'];
-
-/// The elements of a header that is a list, each as its name and its value, which is empty if it has none. Parameters of an
-/// element are left out: none is defined for what is looked for here.
-fn elements(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = (&str, &str)> {
-    let lines = headers.get_all(name).iter();
-    let lines = lines.filter_map(|line| line.to_str().ok());
-    lines.flat_map(|line| split(line, ',')).map(|element| {
-        let element = split(element, ';').next().unwrap_or_default();
-        let (name, value) = element.split_once('=').unwrap_or((element, ""));
-        (name.trim_matches(WHITESPACE), value.trim_matches(WHITESPACE))
-    })
-}
-
-/// Splits a text; a separator within quotes separates nothing.
-fn split(text: &str, separator: char) -> impl Iterator<Item = &str> {
-    let (mut quoted, mut escaped) = (false, false);
-    text.split(move |character| {
-        let separates = character == separator && !quoted;
-        quoted ^= character == '"' && !escaped;
-        escaped = quoted && character == '\\' && !escaped;
-        separates
-    })
-}
-
-/// A number without a sign, quoted or not. One that is too large is the largest (RFC 9111, section 1.2.2).
-fn number(value: &str) -> Option<u32> {
-    let unquoted = value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
-    let digits = unquoted.unwrap_or(value);
-    let is_number = !digits.is_empty() && digits.bytes().all(|digit| digit.is_ascii_digit());
-    is_number.then(|| digits.parse().unwrap_or(u32::MAX))
 }
 
 #[cfg(test)]

@@ -52,6 +52,8 @@ const REPORTS: [Report; 8] = [
             ("all", |stats| &stats.loads),
             ("rendered", |stats| &stats.compositions),
             ("collapsed readers", |stats| &stats.collapsed),
+            ("not waited for", |stats| &stats.timed_out),
+            ("renewals", |stats| &stats.renewals),
             ("overtaken", |stats| &stats.overtaken),
             ("panicked", |stats| &stats.panics),
         ],

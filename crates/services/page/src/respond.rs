@@ -11,7 +11,7 @@ use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::Response;
 use bytes::Bytes;
-use fresh_cache::Answer;
+use fresh_cache::{Answer, Forward, Outcome};
 use http_edge::conditional::{Evaluation, Preconditions};
 use jiff::Timestamp;
 use maud::Markup;
@@ -60,9 +60,7 @@ static HTML_HEAD: LazyLock<HeaderMap> = LazyLock::new(|| {
     head
 });
 
-/// By what the same address is answered with another form.
-///
-/// And with other fragments marked: by how long the reader waits (RFC 7240, section 2).
+/// The request headers that change the answer: its form, and, by the wait, which fragments are marked (RFC 7240, section 2).
 const VARY: &str = "accept, accept-encoding, prefer";
 /// Private: who may see an account is not ours to know. No-cache: every reader asks, which is what makes a page fresh; the
 /// `ETag` makes asking cheap.
@@ -192,7 +190,16 @@ impl<'a> PageResponse<'a> {
             value(server_timing(self.took, &self.answer.fetches)),
         );
         headers.insert(CACHE_STATUS, value(self.how));
-        if let Some(applied) = self.wait.and_then(|wait| wait.applied(self.took)) {
+        // A strategy that keeps nothing waits until the load ends.
+        let bypass = matches!(
+            self.answer.outcome,
+            Outcome::Forwarded {
+                why: Forward::Bypass,
+                ..
+            }
+        );
+        let wait = self.wait.filter(|_| !bypass);
+        if let Some(applied) = wait.and_then(|wait| wait.applied(self.took)) {
             headers.insert(PREFERENCE_APPLIED, applied);
         }
     }

@@ -42,7 +42,7 @@ pub(crate) struct App {
     caches: Caches,
     upstreams: Upstreams,
     footers: Footers,
-    /// How long a reader waits who does not say so.
+    /// The wait of requests that name none.
     wait: Duration,
     answers: Answers,
 }
@@ -59,8 +59,8 @@ impl App {
         }
     }
 
-    /// Reads a page, or none if the reader wants it from memory and it is not there. In a span of its own, because a load belongs
-    /// to the trace of the reader who began it.
+    /// Reads a page; `None` if `only-if-cached` allows no load and the cache has no answer. In a span of its own, because a load
+    /// belongs to the trace of the reader who began it.
     async fn read(&self, request: &PageRequest) -> Option<Answer<Upstreams>> {
         let PageRequest {
             cache,
@@ -219,8 +219,8 @@ struct PageQuery {
 /// The page of an account.
 #[utoipa::path(get, path = "/accounts/{id}", params(("id" = i64, Path, minimum = 1), PageQuery,
     ("Consistency-Token" = Option<String>, Header, pattern = "^((accounts|endpoints|metrics)/[1-9][0-9]{0,17}/[0-9a-f]{32}=[0-9]{1,18}-[0-9a-f]{16}(-[0-9a-f]{16})?(, ?(accounts|endpoints|metrics)/[1-9][0-9]{0,17}/[0-9a-f]{32}=[0-9]{1,18}-[0-9a-f]{16}(-[0-9a-f]{16})?){0,63})?$", description = "what writes and pages answered, separated by commas: the page reflects at least these"),
-    ("Cache-Control" = Option<String>, Header, description = "`max-age=5`: a page that is complete until 5 seconds ago will do, and is renewed in the background; `no-cache` or `max-age=0`: a page composed for this reader; `only-if-cached`: a page from memory, or 504. What is not valid is ignored"),
-    ("Prefer" = Option<String>, Header, description = "`wait-ms=150` or, in seconds, `wait=1`: how long the reader waits for a page to be loaded. After that it gets what is known, marked as stale; as long as nothing is known, it goes on waiting. What is not valid is ignored"),
+    ("Cache-Control" = Option<String>, Header, description = "`max-age=5`: accepts a cached page that is at most 5 seconds old, and renews it in the background; `no-cache` or `max-age=0`: composes the page for this request; `only-if-cached`: a page from the cache, or 504. Invalid values are ignored"),
+    ("Prefer" = Option<String>, Header, description = "`wait-ms=150`, or `wait=1` in seconds: how long the reader waits for a load. After that it gets what is known, marked as stale. If nothing is known yet, it waits until something is. Invalid values are ignored"),
     ("Cache-Strategy" = Option<String>, Header, pattern = "^(none|ttl|versioned|invalidate|prepopulate)$", description = "`none`, `ttl`, `versioned`, `invalidate` or `prepopulate`, where the replica allows it"),
 ), responses(
     (status = 200, description = "the page, HTML or JSON by `Accept`; fragments may be missing or stale, and say so",
@@ -232,7 +232,7 @@ struct PageQuery {
             ("Age" = u64, description = "seconds since the page was composed"),
             ("Server-Timing" = String, description = "the cache and each source that was asked"),
             ("Consistency-Token" = String, description = "the versions shown; sent along with the next request, they make any replica reflect them"),
-            ("Preference-Applied" = Option<String>, description = "the reader's own wait, if the answer came within it"),
+            ("Preference-Applied" = Option<String>, description = "the `wait` or `wait-ms` of the request, if the page was answered in that time plus 25 ms"),
             ("Trace-Id" = String),
         )),
     (status = 304, description = "`If-None-Match` names this page; the headers are those of 200"),
@@ -267,7 +267,7 @@ struct PageRequest {
 }
 
 impl PageRequest {
-    /// What the cache is asked for, by a reader who waits so long unless it says otherwise.
+    /// The options of this read; `wait` applies if the request names none.
     fn options(&self, wait: Duration) -> ReadOptions<'_, AccountId> {
         let Preferences {
             no_cache, max_age, ..

@@ -20,6 +20,7 @@ use url::Url;
 
 pub(crate) use self::error::UpstreamError;
 use crate::fragment::{Fragment, Life};
+use crate::headers::{elements, number};
 use crate::key::PageKey;
 use crate::source::Source;
 use crate::tag::Tag;
@@ -343,12 +344,7 @@ fn valid_for(headers: &header::HeaderMap) -> Option<Duration> {
 
 /// The same as a metrics service of before says it, which is upgraded after the pages: `max-age` of `Cache-Control`.
 fn max_age(headers: &header::HeaderMap) -> Option<Duration> {
-    let lines = headers
-        .get_all(header::CACHE_CONTROL)
-        .iter()
-        .filter_map(|line| line.to_str().ok());
-    let seconds = lines
-        .flat_map(|line| line.split(','))
-        .find_map(|word| word.trim().strip_prefix("max-age="));
-    seconds?.parse().ok().map(Duration::from_secs)
+    let mut elements = elements(headers, header::CACHE_CONTROL);
+    let (_, seconds) = elements.find(|(name, _)| name.eq_ignore_ascii_case("max-age"))?;
+    number(seconds).map(|seconds| Duration::from_secs(seconds.into()))
 }
