@@ -9,7 +9,6 @@ use crate::client::Reading;
 use crate::compare::Load;
 use crate::config::{BudgetConfig, StackConfig};
 use crate::generator::Limits;
-use crate::plan::{Plan, Planner};
 use crate::results::{Injected, Kind, ReaderBudget, Results, Setup, StrategyResults};
 use crate::session::Session;
 use crate::target::Target;
@@ -36,10 +35,10 @@ impl ReaderBudget {
     }
 }
 
-/// Which stack: a slow source is needed.
+/// The stack's settings, with a slow source added if none is injected. Nothing can be injected into a stack that is up.
 pub fn stack(config: &BudgetConfig) -> StackConfig {
     let mut stack = config.stack.clone();
-    if stack.inject.is_empty() {
+    if stack.inject.is_empty() && stack.page_url.is_none() {
         let (source, latency_ms) = SLOW_SOURCE;
         stack.inject.push(Injected {
             source: source.name().to_owned(),
@@ -52,7 +51,8 @@ pub fn stack(config: &BudgetConfig) -> StackConfig {
 /// Runs it in an open session.
 pub async fn budget(config: &BudgetConfig, load: &Load, session: &mut Session) -> Result<Results> {
     let mut readers = open(config, load, session).await?;
-    let too_fast = session.warn_if_too_fast(config.rate).await?;
+    let cost = session.cost_of_a_read().await?;
+    let too_fast = session.warn_if_too_fast(config.rate, cost);
     let lasting = Duration::from_secs_f64(config.turn_seconds);
     let limits = Limits::all(&config.run());
     let count = readers.len();
@@ -60,10 +60,10 @@ pub async fn budget(config: &BudgetConfig, load: &Load, session: &mut Session) -
     session
         .progress
         .wait("reading with a wait and an age", lasting * turns);
-    for (round, plan) in plans(config, load).into_iter().enumerate() {
+    let plans = load.plans(config.seed, config.rate, lasting, config.rounds);
+    for (round, plan) in plans.into_iter().enumerate() {
         for place in 0..count {
-            // Another order each time: what a turn sets off reaches another neighbour.
-            let Readers { budget, arm } = &mut readers[(place * 5 + round) % count];
+            let Readers { budget, arm } = &mut readers[turn_of(place, round, count)];
             let step = format!("round {} of {}, {}", round + 1, config.rounds, budget.name());
             let progress = session.progress.clone();
             let turn = arm.turn(session, &plan, limits);
@@ -74,6 +74,15 @@ pub async fn budget(config: &BudgetConfig, load: &Load, session: &mut Session) -
     let mut setup = setup(config, load, session);
     setup.notes.extend(too_fast);
     Ok(session.results(Kind::Budget, setup, strategies))
+}
+
+/// Whose turn it is in a round: every second round goes backwards, so that what a turn sets off reaches another neighbour.
+const fn turn_of(place: usize, round: usize, count: usize) -> usize {
+    if round.is_multiple_of(2) {
+        place
+    } else {
+        count - 1 - place
+    }
 }
 
 /// Makes the accounts, which all readers share, and reads each page once.
@@ -122,15 +131,6 @@ impl Readers {
     }
 }
 
-/// One plan per round, the same for all readers.
-fn plans(config: &BudgetConfig, load: &Load) -> Vec<Plan> {
-    let mut planner = Planner::new(config.seed, load.popularity.order(), load.reads_per_write);
-    let lasting = Duration::from_secs_f64(config.turn_seconds);
-    (0..config.rounds)
-        .map(|_| planner.turn(config.rate, lasting))
-        .collect()
-}
-
 fn setup(config: &BudgetConfig, load: &Load, session: &Session) -> Setup {
     let notes = [
         format!(
@@ -147,5 +147,21 @@ fn setup(config: &BudgetConfig, load: &Load, session: &Session) -> Setup {
         rounds: config.rounds,
         turn_seconds: config.turn_seconds,
         ..load.setup(&config.load(), session.setup(&config.run(), notes))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_kind_of_reader_has_one_turn_in_each_round() {
+        for count in 1..=30 {
+            for round in 0..3 {
+                let mut turns: Vec<_> = (0..count).map(|place| turn_of(place, round, count)).collect();
+                turns.sort_unstable();
+                assert!(turns.into_iter().eq(0..count), "round {round} of {count}");
+            }
+        }
     }
 }

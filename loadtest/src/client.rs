@@ -81,7 +81,7 @@ pub struct Answer {
     pub versions: PerSource<Option<Version>>,
     /// Up to when the page says to be complete.
     pub fresh_as_of: Moment,
-    /// How much older than the request that is; zero if it is later.
+    /// How much older that is than the request; zero if it is later.
     pub age_when_sent: Duration,
     /// How old the answer was when its last byte was here.
     pub age: Duration,

@@ -9,7 +9,7 @@ use anyhow::Result;
 
 use crate::arm::{self, Arm};
 use crate::config::{CompareConfig, LoadConfig, MixName};
-use crate::generator::{self, Limits};
+use crate::generator::Limits;
 use crate::plan::{Plan, Planner};
 use crate::results::{Kind, Results, Setup};
 use crate::session::Session;
@@ -48,6 +48,12 @@ impl Load {
         })
     }
 
+    /// One plan per round, the same for all whose turns it has.
+    pub fn plans(&self, seed: u64, rate: f64, lasting: Duration, rounds: u32) -> Vec<Plan> {
+        let mut planner = Planner::new(seed, self.popularity.order(), self.reads_per_write);
+        (0..rounds).map(|_| planner.turn(rate, lasting)).collect()
+    }
+
     /// Fills in what it says of the setup of a run.
     pub fn setup(&self, config: &LoadConfig, setup: Setup) -> Setup {
         Setup {
@@ -70,17 +76,15 @@ pub async fn compare(config: &CompareConfig, load: &Load, session: &mut Session)
         !config.quick,
     )
     .await?;
-    let too_fast = cost.and_then(|cost| generator::too_fast(config.rate, cost));
-    if let Some(warning) = &too_fast {
-        session.progress.say(warning);
-    }
+    let too_fast = session.warn_if_too_fast(config.rate, cost);
     let lasting = Duration::from_secs_f64(config.turn_seconds);
     let limits = Limits::all(&config.run);
     let count = u32::try_from(arms.len()).unwrap_or(u32::MAX);
     session
         .progress
         .wait("comparing", lasting * config.rounds * count);
-    for (round, plan) in plans(config, load).into_iter().enumerate() {
+    let plans = load.plans(config.load.seed, config.rate, lasting, config.rounds);
+    for (round, plan) in plans.into_iter().enumerate() {
         for place in 0..arms.len() {
             let arms_count = arms.len();
             let arm = &mut arms[(round + place) % arms_count];
@@ -94,15 +98,6 @@ pub async fn compare(config: &CompareConfig, load: &Load, session: &mut Session)
     let mut setup = setup(config, load, session);
     setup.notes.extend(too_fast);
     Ok(session.results(Kind::Compare, setup, strategies))
-}
-
-/// One plan per round, the same for every strategy.
-fn plans(config: &CompareConfig, load: &Load) -> Vec<Plan> {
-    let mut planner = Planner::new(config.load.seed, load.popularity.order(), load.reads_per_write);
-    let lasting = Duration::from_secs_f64(config.turn_seconds);
-    (0..config.rounds)
-        .map(|_| planner.turn(config.rate, lasting))
-        .collect()
 }
 
 fn setup(config: &CompareConfig, load: &Load, session: &Session) -> Setup {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use reqwest::Url;
-use stack::PerSource;
+use stack::{AGES_SECONDS, PerSource, WAITS_MS};
 
 use crate::client::Addresses;
 use crate::results::Injected;
@@ -57,7 +57,7 @@ pub enum Command {
     Replay(ReplayConfig),
     /// Find the highest rate of reads that each strategy sustains.
     Capacity(CapacityConfig),
-    /// Read with longer and longer waits, and accept older and older pages, while a source is slow.
+    /// Read with several waits and maximum ages while a source is slow: metrics by 500 ms, unless `--inject` says otherwise.
     Budget(BudgetConfig),
     /// Render the table, the verdict and the report of a kept run again.
     Report(ReportConfig),
@@ -154,14 +154,14 @@ pub struct CapacityConfig {
 #[derive(Args, Clone, Debug)]
 pub struct BudgetConfig {
     /// How long readers wait, in milliseconds, separated by commas.
-    #[arg(long, value_delimiter = ',', default_values_t = [0, 25, 50, 100, 200, 500, 900])]
+    #[arg(long, value_delimiter = ',', default_values_t = WAITS_MS)]
     pub waits_ms: Vec<u64>,
 
-    /// How old their pages may be, in seconds, separated by commas; 0: as fresh as they can be.
-    #[arg(long, value_delimiter = ',', default_values_t = [0, 1, 5, 30])]
+    /// How old their pages may be, in seconds, separated by commas; 0: no max-age.
+    #[arg(long, value_delimiter = ',', default_values_t = [&[0], &AGES_SECONDS[..]].concat())]
     pub ages_s: Vec<u64>,
 
-    /// The strategy that is read by.
+    /// The strategy of the pages.
     #[arg(long, value_enum, default_value = Strategy::Invalidate.name())]
     pub strategy: Strategy,
 
@@ -181,7 +181,7 @@ pub struct BudgetConfig {
     #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..))]
     pub accounts: u16,
 
-    /// Reads to each write, as in `compare`. So many writes that a page is often not fresh when it is read.
+    /// Reads to each write, as in `compare`. At 10, a page is often not fresh when it is read.
     #[arg(long, default_value = "10", value_parser = values::mix)]
     pub mix: MixName,
 

@@ -6,7 +6,7 @@ use stack::Source;
 
 use crate::client::PAGE;
 use crate::figures::{brief, float, known, share};
-use crate::results::{Kind, Numbers, Results, StrategyResults, Work};
+use crate::results::{Kind, Numbers, Results, Setup, StrategyResults, Work};
 
 /// The generator, whose own cost is not part of that of the stack.
 pub(crate) const GENERATOR: &str = "loadtest";
@@ -126,6 +126,14 @@ impl Work {
 fn add_counts(counts: &mut BTreeMap<String, u64>, others: &BTreeMap<String, u64>) {
     for (name, count) in others {
         *counts.entry(name.clone()).or_default() += count;
+    }
+}
+
+impl Setup {
+    /// The latency of the slowest source, if that source alone takes as long as an answer may.
+    pub fn slow_source_ms(&self) -> Option<u64> {
+        let slowest = self.injected.iter().map(|it| it.latency_ms).max();
+        slowest.filter(|latency_ms| *latency_ms >= self.budget_ms)
     }
 }
 

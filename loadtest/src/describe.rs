@@ -37,11 +37,7 @@ fn asked(results: &Results) -> String {
     let seconds = chosen(setup.turn_seconds);
     match results.kind {
         Kind::Compare => {
-            let turns = if setup.rounds == 1 {
-                "1 turn".to_owned()
-            } else {
-                format!("{} turns", setup.rounds)
-            };
+            let turns = turns(setup.rounds);
             format!(
                 "The caching strategies {names} under the same load, one after the other: {turns} of {seconds} s for each, in rounds."
             )
@@ -57,14 +53,22 @@ fn asked(results: &Results) -> String {
             )
         }
         Kind::Budget => {
-            let turns = if setup.rounds == 1 { "1 turn" } else { "turns" };
+            let turns = turns(setup.rounds);
             format!(
-                "One caching strategy, read by readers who differ in how long they wait and how old a page they accept: {turns} of {seconds} s for each."
+                "One caching strategy, read with different waits and maximum ages: {turns} of {seconds} s for each."
             )
         }
         Kind::Capacity => format!(
             "For each of the caching strategies {names}, the highest rate of reads that it sustains was searched, by trials of {seconds} s."
         ),
+    }
+}
+
+fn turns(rounds: u32) -> String {
+    if rounds == 1 {
+        "1 turn".to_owned()
+    } else {
+        format!("{rounds} turns")
     }
 }
 

@@ -123,7 +123,7 @@ pub struct StrategyResults {
     pub rounds: Vec<Numbers>,
     /// All latencies: from the intended send time to the last byte of the answer, so that a stall is not hidden.
     pub latency: Distribution,
-    /// How much longer than they wanted to wait readers waited: zero for most. Empty if they did not say how long they wait.
+    /// How far readers waited beyond their wait: zero for most. Empty if their requests named none.
     #[serde(default, skip_serializing_if = "Distribution::is_empty")]
     pub beyond_wait: Distribution,
     /// How far behind the unmarked answers were that were behind at all.
@@ -137,7 +137,7 @@ pub struct StrategyResults {
 pub struct ReaderBudget {
     /// `Prefer: wait-ms=`.
     pub wait_ms: u64,
-    /// `Cache-Control: max-age=`; zero: it is not sent, and the page is as fresh as it can be.
+    /// `Cache-Control: max-age=`; zero: it is not sent.
     pub max_age_seconds: u64,
 }
 

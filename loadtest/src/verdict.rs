@@ -61,7 +61,7 @@ pub fn sentence(verdict: &Verdict) -> String {
     }
 }
 
-/// Of so many strategies, or kinds of readers, a check tells the figures.
+/// A check shows the figures of at most this many strategies or kinds of readers.
 const TOLD: usize = 5;
 
 /// What one strategy has to say about one promise.

@@ -47,7 +47,7 @@ pub async fn read_each_once(
     Ok(spent.filter(|_| count >= ENOUGH_READS).map(|spent| spent / count))
 }
 
-/// The CPU time that a read costs the generator, by an account of its own; none if it cannot be known.
+/// The CPU time that a read of this page costs the generator; `None` if it cannot be known.
 pub async fn cost_of_a_read(client: &Client, strategy: Strategy, account: u64) -> Result<Option<Duration>> {
     read_each_once(client, vec![(strategy, account); PROBE_READS], |_| {}).await
 }

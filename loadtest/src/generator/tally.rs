@@ -208,7 +208,7 @@ impl Tally {
         self.latency.distribution()
     }
 
-    /// How much longer than they wanted to wait readers waited.
+    /// How far readers waited beyond their wait.
     pub fn beyond_wait(&self) -> Distribution {
         self.beyond_wait.distribution()
     }

@@ -24,14 +24,13 @@ pub(super) fn render(results: &Results) -> Markup {
         explanation: html! {
             p {
                 "To the right: how long readers wait at most. Upwards: how many answers said that a fragment is stale, because its source had \
-                 not answered within the wait. Each line is of readers who accept another age; a reader who accepts an old page is shown it \
-                 unmarked, with its date."
+                 not answered within the wait. Each line shows one max-age. A reader who accepts an old page gets it unmarked, with its date."
             }
         },
         table: nth_table(results, 0),
     };
     let waited = Panel {
-        question: "Did they wait no longer?",
+        question: "Did the wait limit the time?",
         answer: None,
         drawing: chart(
             results,
@@ -40,9 +39,9 @@ pub(super) fn render(results: &Results) -> Markup {
             |it| Some(float(it.waited_us?.p99) / 1e3),
         ),
         explanation: html! {
-            p { "The time from the request to the last byte of the answer that 99 of 100 readers did not exceed." }
+            p { "99 of 100 readers had the last byte of their answer within this time after their request." }
         },
-        table: nth_table(results, 0),
+        table: nth_table(results, 1),
     };
     let age = Panel {
         question: "How old is what they got?",
@@ -54,14 +53,14 @@ pub(super) fn render(results: &Results) -> Markup {
             |it| Some(float(it.age_us?.p99) / 1e6),
         ),
         explanation: html! {
-            p { "From the moment up to which the answer says to be complete (Fresh-As-Of) to its last byte: 99 of 100 answers were not older." }
+            p { "From the answer's Fresh-As-Of to its last byte: 99 of 100 answers were not older." }
         },
-        table: nth_table(results, 0),
+        table: html! {},
     };
     html! { (marked.render()) (waited.render()) (age.render()) }
 }
 
-/// What the shortest and the longest wait cost readers who accept no age.
+/// What the shortest and the longest wait cost readers without max-age.
 fn answer(results: &Results) -> Option<String> {
     let fresh = || {
         let all = results.strategies.iter();
@@ -73,7 +72,7 @@ fn answer(results: &Results) -> Option<String> {
         let waited = duration(numbers.waited_us?.p99);
         let wait = reading.wait_ms;
         Some(format!(
-            "who waits {wait} ms gets {marked} % of its answers marked, and 99 of 100 within {waited}"
+            "with a wait of {wait} ms, {marked} % of the answers are marked, and 99 of 100 arrive within {waited}"
         ))
     };
     let shortest = fresh()
@@ -82,7 +81,7 @@ fn answer(results: &Results) -> Option<String> {
     let longest = fresh()
         .max_by_key(|(reading, _)| reading.wait_ms)
         .and_then(told)?;
-    Some(format!("Of readers who accept no age: {shortest}; {longest}."))
+    Some(format!("Without max-age: {shortest}; {longest}."))
 }
 
 /// One line for each age, over the wait.
@@ -154,7 +153,7 @@ fn distinct(results: &Results, of: fn(&ReaderBudget) -> u64) -> Vec<u64> {
 
 fn age_name(seconds: u64) -> String {
     match seconds {
-        0 => "no age".to_owned(),
+        0 => "no max-age".to_owned(),
         seconds => format!("up to {seconds} s old"),
     }
 }

@@ -27,7 +27,7 @@ impl Panel<'_> {
                     (self.drawing)
                     figcaption { (self.explanation) }
                 }
-                details { summary { "The figures behind it" } (self.table) }
+                @if !self.table.0.is_empty() { details { summary { "The figures behind it" } (self.table) } }
             }
         }
     }

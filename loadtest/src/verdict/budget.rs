@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use super::{Finding, check, load};
-use crate::figures::{duration, float, grouped};
+use crate::figures::{duration, grouped};
 use crate::results::{Check, Outcome, Results, StrategyResults};
 
 /// By how much an answer may come later than its reader wants: by what timers and a busy processor add.
 const TOLERANCE_US: u64 = 25_000;
-/// Of so many readers, all but one must have their answer in time.
+/// At most one in this many readers may get a late answer.
 const READERS: u64 = 1_000;
 
 pub(super) fn checks(results: &Results) -> Vec<Check> {
@@ -18,7 +18,7 @@ pub(super) fn checks(results: &Results) -> Vec<Check> {
         .collect()
 }
 
-/// Of all readers together: of one kind there are too few.
+/// All readers together: one kind alone has too few.
 fn in_time(results: &Results) -> Option<Check> {
     let mut beyond = BTreeMap::<u64, u64>::new();
     for (us, count) in results.strategies.iter().flat_map(|it| &it.beyond_wait.0) {
@@ -28,7 +28,7 @@ fn in_time(results: &Results) -> Option<Check> {
     let longest = *beyond.keys().next_back()?;
     let late: u64 = beyond.range(TOLERANCE_US + 1..).map(|(_, count)| count).sum();
     let figures = format!(
-        "{} of {} waited longer, the longest {} beyond its wait{}",
+        "{} of {} had it later, the latest {} beyond its wait{}",
         grouped(late),
         grouped(all),
         duration(longest),
@@ -48,7 +48,7 @@ fn in_time(results: &Results) -> Option<Check> {
         Outcome::Fail
     };
     Some(Check {
-        promise: "999 of 1,000 readers waited no longer than they wanted to, and 25 ms.".to_owned(),
+        promise: "999 of 1,000 readers had their answer within their wait plus 25 ms.".to_owned(),
         outcome,
         evidence: figures,
     })
@@ -69,15 +69,10 @@ fn not_too_old(results: &Results) -> Option<Check> {
     let findings = with_age.map(|it| {
         let (wrong, all) = (it.total.too_old, it.total.answers());
         let figures = format!("{} of {}", grouped(wrong), grouped(all));
-        Finding::kept(
-            &it.strategy,
-            wrong == 0 && float(all) > 0.0,
-            Outcome::Fail,
-            figures,
-        )
+        Finding::kept(&it.strategy, wrong == 0 && all > 0, Outcome::Fail, figures)
     });
     check(
-        "No unmarked answer was older than its reader accepts, or than 1 s if that is more.",
+        "No unmarked answer was older than its reader's max-age, or than 1 s if the max-age is shorter.",
         findings,
     )
 }

@@ -94,7 +94,7 @@ impl Trace {
         );
         ensure!(
             trace.writes() < trace.requests.len(),
-            "of one in {one_in} keys of {name}, nobody reads from {} to {} s: choose another part or more keys",
+            "one in {one_in} keys of {name} has no reads from {} to {} s: choose another part or more keys",
             trace.part.start.as_secs(),
             trace.part.end.as_secs()
         );
@@ -263,7 +263,7 @@ mod tests {
         let minute = Duration::ZERO..Duration::from_mins(1);
         let refused = Trace::read(&super::super::traces(), TraceName::Cloudphysics, 1, minute);
         let refusal = refused.unwrap_err().to_string();
-        assert!(refusal.contains("nobody reads from 0 to 60 s"), "{refusal}");
+        assert!(refusal.contains("no reads from 0 to 60 s"), "{refusal}");
     }
 
     #[test]

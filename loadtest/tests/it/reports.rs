@@ -129,10 +129,10 @@ fn every_strategy_is_named_in_every_chart_with_its_own_dash() {
 #[test]
 fn every_age_has_its_line_in_each_chart_over_the_wait() {
     let html = report::html(&fixture::budget(), None);
-    for name in ["no age", "up to 5 s old"] {
+    for name in ["no max-age", "up to 5 s old"] {
         assert_eq!(html.matches(&format!(">{name}</text>")).count(), 3, "{name}");
     }
-    assert!(html.contains("who waits 0 ms gets 10.00 % of its answers marked"));
+    assert!(html.contains("with a wait of 0 ms, 10.00 % of the answers are marked"));
 }
 
 #[test]

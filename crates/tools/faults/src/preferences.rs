@@ -3,12 +3,7 @@
 use std::time::Duration;
 
 use rand::RngExt as _;
-use stack::{Preferences, Random, one_of};
-
-/// The waits that readers ask for, in milliseconds: below, at and above what sources take, up to their deadline.
-const WAITS_MS: [u64; 7] = [0, 25, 50, 100, 200, 500, 900];
-/// The ages that readers accept, in seconds.
-const AGES_SECONDS: [u64; 3] = [1, 5, 30];
+use stack::{AGES_SECONDS, Preferences, Random, WAITS_MS, one_of};
 
 /// The preferences of some reader: mostly none, and any of them together.
 pub fn draw(random: &mut Random) -> Preferences {

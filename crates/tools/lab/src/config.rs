@@ -15,12 +15,6 @@ pub use self::sources::{SourcePorts, SourceUrls};
 /// The strategies that a replica may be started with, and a request may choose.
 pub(crate) const STRATEGIES: [&str; 5] = ["none", "ttl", "versioned", "invalidate", "prepopulate"];
 
-/// How long the readers on the lab's page may be told to wait, in milliseconds.
-pub(crate) const WAITS_MS: [u32; 7] = [0, 25, 50, 100, 200, 500, 900];
-
-/// How old, in seconds, they may be told to let a page be.
-pub(crate) const MAX_AGES_S: [u32; 3] = [1, 5, 30];
-
 /// Where the page is unless a flag says otherwise.
 pub(crate) const PAGE_URL: &str = "http://127.0.0.1:8080";
 

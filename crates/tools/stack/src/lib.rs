@@ -37,7 +37,7 @@ pub use moment::Moment;
 pub use nats::NatsServer;
 pub use page::{PageAnswer, PageClient, PageRequest, ReadError};
 pub use page_head::{Asked, Mark, Outcome, PageHead};
-pub use preferences::Preferences;
+pub use preferences::{AGES_SECONDS, Preferences, WAITS_MS};
 pub use process::{Environment, Process, find_program, program};
 pub use random::{Random, one_of, random};
 pub use samples::{Sample, Samples};

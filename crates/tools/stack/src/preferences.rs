@@ -2,6 +2,11 @@
 
 use std::time::Duration;
 
+/// The waits that the tools try, in milliseconds: below, at and above what sources take, up to their deadline.
+pub const WAITS_MS: [u64; 7] = [0, 25, 50, 100, 200, 500, 900];
+/// The ages that they let a page have, in seconds.
+pub const AGES_SECONDS: [u64; 3] = [1, 5, 30];
+
 /// What a reader asks for by `Prefer` and `Cache-Control` (rules 26 and 27).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Preferences {

@@ -148,7 +148,7 @@ impl Stage {
         self.chosen().max_age_s = seconds;
         match seconds {
             Some(seconds) => format!("the replicas are asked with Cache-Control: max-age={seconds}"),
-            None => "the replicas are asked for a page that is no older than it has to be".to_owned(),
+            None => "the replicas are asked without Cache-Control: max-age".to_owned(),
         }
     }
 

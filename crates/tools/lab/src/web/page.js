@@ -43,7 +43,10 @@ function filled(template, encode, value) {
 
 function commandOf(element) {
   if (element.dataset.toggle) return meaning(element)?.command;
-  return element.dataset.command && filled(element.dataset.command, false, element.value);
+  // A select without a value sends no header.
+  const unset = element.tagName === "SELECT" && element.value === "";
+  const command = unset ? element.dataset.command?.replace(/-H '[^']*\{value\}' /, "") : element.dataset.command;
+  return command && filled(command, false, element.value);
 }
 
 async function perform(path, element) {
@@ -77,12 +80,11 @@ document.addEventListener("click", (event) => {
 });
 document.addEventListener("change", (event) => {
   const select = event.target.closest("select");
-  if (select) select.chosenAt = performance.now();
-  // No value: what is chosen by itself.
-  const path = select && (select.value === "" ? select.dataset.do.split("?")[0] : select.dataset.do + encodeURIComponent(select.value));
   if (!select) return;
+  select.chosenAt = performance.now();
   showCommand(event);
-  perform(path, select);
+  // No value: what is chosen by itself.
+  perform(select.value === "" ? select.dataset.do.split("?")[0] : select.dataset.do + encodeURIComponent(select.value), select);
 });
 
 function stateOf(part) {

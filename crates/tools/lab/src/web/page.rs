@@ -5,11 +5,11 @@ use maud::{DOCTYPE, Markup, html};
 use super::buttons::{button, lab_command, toggle};
 use super::naive;
 use super::stage::Stage;
-use crate::config::{MAX_AGES_S, STRATEGIES, WAITS_MS};
+use crate::config::STRATEGIES;
 use crate::parts::{NAIVE, Part};
-use stack::Source;
 use stack::ports::url;
 use stack::supervisor::Layer;
+use stack::{AGES_SECONDS, Source, WAITS_MS};
 
 use crate::strategies::LoadTest;
 
@@ -112,7 +112,7 @@ fn render_top(stage: &Stage) -> Markup {
             label { "May be "
                 select id="max-age" data-do="max-age?seconds=" data-command={ "curl -H 'Cache-Control: max-age={value}' " (page) } {
                     option value="" { "fresh" }
-                    @for seconds in MAX_AGES_S { option value=(seconds) { (seconds) " s old" } }
+                    @for seconds in AGES_SECONDS { option value=(seconds) { (seconds) " s old" } }
                 }
             }
             (button(stage, "undo-all", "Undo all faults"))

@@ -116,7 +116,7 @@ impl Compositions {
             let seconds = shown.accepted.as_secs();
             return verdict(
                 Colour::Amber,
-                format!("lacks a change, and its reader accepts a page {seconds} s old"),
+                format!("lacks a change, within the {seconds} s that its reader accepts"),
             );
         }
         verdict(Colour::Amber, "lacks a change of under a second ago".to_owned())
@@ -213,7 +213,7 @@ mod tests {
         };
         let within = seen().judge(&accepted(14_900));
         assert_eq!(within.colour, Colour::Amber);
-        assert!(within.why.contains("accepts a page 5 s old"), "{}", within.why);
+        assert!(within.why.contains("within the 5 s"), "{}", within.why);
         assert_eq!(seen().judge(&accepted(15_100)).colour, Colour::Red);
     }
 
