@@ -64,7 +64,7 @@ pub(crate) enum Message {
         count: Count,
         complete_until: Timestamp,
     },
-    /// From here on this is the source's publisher.
+    /// This process now publishes for the source.
     Claim {
         claim: Claim,
         count: Count,
@@ -83,7 +83,7 @@ struct WatermarkData {
     sequence: u64,
 }
 
-/// Whose message it is: what the headers of all messages of a publisher have in common.
+/// Who sent a message: what all headers of one publisher share.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct MessageOrigin<'a> {
     pub(crate) source: &'a str,

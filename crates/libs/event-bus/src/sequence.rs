@@ -20,7 +20,7 @@ const UNCLAIMED: Claim = Claim(0);
 pub enum Cause {
     /// The first message of this source: what came before is unknown.
     FirstMessage,
-    /// The first message of another publisher: what it has that the former one did not say is unknown.
+    /// The first message of a new publisher: the former one may not have published everything it has.
     NewPublisher,
     /// The source's database is another one.
     NewIncarnation,
@@ -37,7 +37,7 @@ pub enum Cause {
 }
 
 impl Cause {
-    /// All but the first message of a source and of a publisher, which are no loss of what was there to be received.
+    /// Every cause but the first messages of a source and of a publisher: with those, nothing was there to receive.
     pub(crate) const LOSSES: [Self; 6] = [
         Self::NewIncarnation,
         Self::Gap,
@@ -67,15 +67,15 @@ impl Cause {
 pub(crate) enum Order {
     Next,
     Repeat,
-    /// Its publisher is not the source's present one: it says that something changed, and proves nothing.
+    /// Its publisher is not the source's current one: it says that something changed, and proves nothing.
     Foreign,
 }
 
-/// Whether the publisher of a message on the watermark's subject is the source's present one.
+/// Whether the publisher of a message on the watermark's subject is the source's current one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum PublisherStatus {
     Current,
-    /// From this message on. Its next message is a first one, whatever it counts: another history may have come as far.
+    /// It is, from this message on. Its next message counts as a first one: another history may have the same count.
     New,
     /// It did so once, and another one took over.
     Retired,
@@ -88,7 +88,7 @@ pub(crate) struct SourceSequence {
     live: Option<Claim>,
     retired: VecDeque<Claim>,
     last: Option<(Incarnation, u64)>,
-    /// Whether the present publisher has counted anything yet.
+    /// Whether the current publisher has counted anything yet.
     counted: bool,
 }
 
@@ -123,7 +123,7 @@ impl SourceSequence {
     }
 
     /// Takes note of a claim, or of the claim that a watermark states. The messages on their subject form a chain, each
-    /// published after its publisher saw the one before it; so the last one that is not of the past is the present publisher.
+    /// published after its publisher saw the one before it; so the last one whose claim is not retired is the current publisher.
     pub(crate) fn claim(&mut self, claim: Option<Claim>) -> PublisherStatus {
         let claim = claim.unwrap_or(UNCLAIMED);
         if self.live == Some(claim) {
@@ -140,7 +140,7 @@ impl SourceSequence {
         PublisherStatus::New
     }
 
-    /// Whether this is the first message of the present publisher, or of another database.
+    /// Whether this is the first message of the current publisher, or of another database.
     fn first_message(&self, incarnation: Incarnation) -> Option<Cause> {
         match self.last {
             None => Some(Cause::FirstMessage),
@@ -154,8 +154,7 @@ impl SourceSequence {
         self.counted = true;
     }
 
-    /// Takes note of a watermark of the present publisher for the source. A count that is not the one received, in either direction,
-    /// is a loss.
+    /// Takes note of a watermark of the current publisher for the source. A count above or below the one received is a loss.
     pub(crate) fn watermark(&mut self, count: Count) -> Option<Cause> {
         let Count {
             incarnation,

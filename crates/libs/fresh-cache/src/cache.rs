@@ -70,7 +70,7 @@ impl<L: Loader> FreshCache<L> {
     /// Answers with a page, and with the moment up to which it is complete.
     ///
     /// Must be called on a tokio runtime. A load runs there as a task of its own, in the `tracing` span of its reader (and with what
-    /// [`CacheOptions::capture`] takes along), and goes on if the reader goes away. The span of a reader who
+    /// [`CacheOptions::capture`] captures), and goes on if the reader goes away. The span of a reader who
     /// joins another reader's load follows from the span that the load runs in, which `tracing-opentelemetry` makes a link of.
     ///
     /// ```
@@ -245,8 +245,9 @@ impl<L: Loader> FreshCache<L> {
         Ok((checked, outcome))
     }
 
-    /// The entities of which the reader knows a later state than the page shows. Which fragments were `asked_since` the reader
-    /// arrived matters: only those are certain to be of the history that its tokens name, or of a later one.
+    /// The entities of which the reader knows a later state than the page shows. `asked_since` tells whether a fragment was
+    /// requested after the reader arrived. Only such a fragment certainly belongs to the history that the tokens name, or to a
+    /// later one.
     #[inline]
     pub(crate) fn behind(
         &self,

@@ -30,9 +30,9 @@ pub struct CacheOptions {
     pub remembered_bytes: u64,
     /// The bounds of pre-populating.
     pub refresh: RefreshOptions,
-    /// What a load takes along from the thread of those who asked for it, beside their `tracing` span: the ids of a request, or
-    /// the trace context of another library. It is called on the reader's thread, and on the thread that
-    /// [announces](crate::FreshCache::announce) an event; each step of the load then runs inside what it returned.
+    /// Captures what a load needs from the thread that starts it, besides the `tracing` span: request ids, or the trace context of
+    /// another library. It is called on the reader's thread, or on the thread that [announces](crate::FreshCache::announce) an
+    /// event. Each step of the load then runs inside the scope that it returned.
     pub capture: fn() -> Option<TaskScope>,
 }
 

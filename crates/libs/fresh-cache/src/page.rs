@@ -165,8 +165,8 @@ impl<L: Loader> CachedPage<L> {
         fragment.is_some_and(|fragment| token.is_reflected_by_kept(fragment))
     }
 
-    /// The entities whose fragment on this page does not reflect the tokens' versions, each once. A fragment that was not
-    /// `asked_since` the token was shown to us is held to it as a kept one.
+    /// The entities whose fragment on this page does not reflect the tokens' versions, each once. `asked_since` tells whether a
+    /// fragment was requested after the token was shown to us. If it was not, it is compared with the token as a kept fragment.
     pub(crate) fn short_of(
         &self,
         tokens: &[Token<L::Entity>],

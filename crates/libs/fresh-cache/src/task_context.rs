@@ -1,4 +1,4 @@
-//! What a task takes along of those who asked for its work: their span, and what their thread holds besides.
+//! The context that a task inherits from the thread that started it: the span, and whatever the user captures.
 
 use std::fmt;
 use std::future::poll_fn;
@@ -6,8 +6,7 @@ use std::pin::pin;
 
 use tracing::{Instrument as _, Span};
 
-/// Runs work with what a thread held when this was [captured](crate::CacheOptions::capture). It must call the work once, before it
-/// returns.
+/// Runs work in the [captured](crate::CacheOptions::capture) context. It must call the work exactly once, before it returns.
 pub type TaskScope = Box<dyn FnMut(&mut dyn FnMut()) + Send>;
 
 /// A reader's span and what else its thread holds, for a load that runs in a task of its own; or an event's, for a refresh.
@@ -17,7 +16,7 @@ pub(crate) struct TaskContext {
 }
 
 impl TaskContext {
-    /// What this thread works on now.
+    /// The current context of this thread.
     pub(crate) fn current(capture: fn() -> Option<TaskScope>) -> Self {
         Self {
             span: Span::current(),
@@ -25,7 +24,7 @@ impl TaskContext {
         }
     }
 
-    /// A step of what this thread works on now; that itself, if spans are not recorded here.
+    /// The current context with `step` as its span, or with its own span if `step` is disabled.
     pub(crate) fn of(step: Span, capture: fn() -> Option<TaskScope>) -> Self {
         let current = Self::current(capture);
         if step.is_disabled() {

@@ -1,7 +1,7 @@
 //! A source that keeps data for the entities of another source, and applies the events of that one.
 //!
-//! An event comes at least once, possibly late, and again from the beginning when the subscription is made anew. So what an event
-//! changes is decided by its place in the stream: [`event_bus::lives`].
+//! Events arrive at least once, perhaps late. A new subscription replays all of them. So what an event changes is decided by its
+//! place in the stream: [`event_bus::lives`].
 
 use std::fmt::Display;
 
@@ -68,7 +68,7 @@ async fn apply<F: Follower>(
         kind if kind == types.deleted => EntityChange::Deleted,
         _ => return Ok(()),
     };
-    // A repeat would not make it readable, and would hold up the events behind it.
+    // Do not retry: the subject would stay unreadable and block the events behind it.
     let Ok(entity) = event.entity.parse() else {
         tracing::warn!(id = event.id, "skipped an event whose subject names no entity");
         return Ok(());
@@ -82,7 +82,7 @@ async fn apply<F: Follower>(
     follower.apply(entity, event).await
 }
 
-/// None: the program, or the entity, is older than lives.
+/// `None` if the source's program or the entity predates lives.
 fn life_of(event: &Event) -> Option<Nonce> {
     let data: EntityData = serde_json::from_slice(&event.data).unwrap_or_default();
     let life = data.life?.parse().ok()?;

@@ -82,7 +82,8 @@ impl Source {
         AnswerHeaders::new(self.name, self.publishing.clone(), latency)
     }
 
-    /// Applies the events of another source's entities, as `follower` says, until the source is stopped.
+    /// Applies the events of another source to a store that keeps data for its entities, until this source is stopped.
+    /// [`event_bus::lives`] decides which entity owns the data.
     pub fn follow(&mut self, other: &'static str, types: EntityEventTypes, follower: impl Follower) {
         let (broker, database) = (self.broker.clone(), self.database());
         let subscription = Subscription::new(broker, database, self.publishing.clone(), self.name, other);

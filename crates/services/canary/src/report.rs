@@ -98,7 +98,7 @@ impl Report {
 }
 
 impl PageReport {
-    /// What appears at its first increment has no increase, and the first mismatch would not be seen.
+    /// A series that first appears with its first increment shows no increase, so the first mismatch would be missed.
     fn count_from_zero(&self) {
         self.mismatches.add(0, std::slice::from_ref(&self.page));
         for seen in [Seen::InTime, Seen::NotInTime, Seen::NoAnswer] {

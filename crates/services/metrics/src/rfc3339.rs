@@ -34,7 +34,7 @@ pub(crate) fn milliseconds(text: &str) -> Option<i64> {
     Some((minute.as_secs() + second) * 1_000 + fraction_ms)
 }
 
-/// Whether the text has the form's length, and digits where it has zeros, signs where it has a plus, and else its characters.
+/// Whether the text matches the form: `0` stands for a digit, `+` for a sign, any other character for itself.
 fn has_form(text: &str, form: &str) -> bool {
     let fits = |(byte, wanted): (u8, u8)| match wanted {
         b'0' => byte.is_ascii_digit(),

@@ -123,8 +123,7 @@ impl Follower for Store {
         Ok(ACCOUNTS.begin(&self.database, &self.past, place).await?)
     }
 
-    /// What that deletes is gone at once for its readers, and in bounded steps on
-    /// disk.
+    /// Deleted data disappears for readers at once, and from disk in bounded steps.
     ///
     /// May be repeated: it announces once, and goes on deleting where a crash left off.
     #[instrument(skip_all)]

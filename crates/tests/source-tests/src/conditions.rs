@@ -1,4 +1,4 @@
-//! What a client relies on who says which version a request is meant for.
+//! What a client relies on that names a version in its request.
 
 #![expect(missing_docs, reason = "a test's name says what it shows")]
 
@@ -169,8 +169,8 @@ pub async fn if_match_holds_for_readers_and_is_evaluated_first<S: Source>() {
     }
 }
 
-/// RFC 9111, section 4.2.2: without a word, caches guess. A cache that took the end of a window of metrics for a promise would
-/// show what was before a new sample.
+/// RFC 9111, section 4.2.2: caches guess if an answer does not say how long it is fresh. A cache that took the end of a window of
+/// metrics for a promise would show what was before a new sample.
 pub async fn every_answer_says_to_caches_that_it_is_to_be_asked_about<S: Source>() {
     let app = with_a_thing::<S>().await;
     let assert_said = async |path: &str, conditions: &[(&str, &str)], status: u16| {

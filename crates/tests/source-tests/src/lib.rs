@@ -2,9 +2,9 @@
 //!
 //! - [`Running`] is a source that a test starts.
 //! - [`tests_of_a_source`] makes the tests that every source has to pass, out of a [`Source`].
-//! - [`tests_of_account_data`] makes those of a source that keeps data for accounts, out of its [`AccountData`]: whose the data
-//!   is stays true, in whatever order, and however often, the events of accounts arrive (rule 24). [`Accounts`] is a stand-in
-//!   for the accounts service: an outbox and its relay, and nothing else.
+//! - [`tests_of_account_data`] makes those of a source that keeps data for accounts, out of its [`AccountData`]: each account
+//!   keeps its own data, in whatever order and however often the events arrive (rule 24). [`Accounts`] is a stand-in for the
+//!   accounts service: an outbox and its relay, and nothing else.
 //! - [`histories`] are random histories, for a source's [`Store`](histories::Store) without a broker.
 
 #![expect(
@@ -113,7 +113,7 @@ macro_rules! tests_of_account_data {
     };
 }
 
-/// Makes tests of a service of the functions of this crate's module.
+/// Turns a module's functions into tests of a service.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! make_tests {

@@ -100,13 +100,13 @@ impl Instance {
         self.request(Method::GET, path).send().await.unwrap()
     }
 
-    /// Reads what the entity tag does not name.
+    /// Reads with `If-None-Match`.
     pub async fn get_if_none_match(&self, path: &str, etag: &str) -> Response {
         let request = self.request(Method::GET, path).header("if-none-match", etag);
         request.send().await.unwrap()
     }
 
-    /// Opens the source's own file, to look into it and to change it past the source.
+    /// Opens the source's own file, to look into it and to change it without the source.
     pub fn database(&self) -> Connection {
         let connection = Connection::open(&self.database).unwrap();
         connection.busy_timeout(Duration::from_secs(10)).unwrap();

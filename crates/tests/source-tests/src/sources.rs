@@ -30,12 +30,12 @@ pub trait Source: Service {
     /// Changes of other kinds. What deletes the thing is the last of them.
     fn other_changes() -> Vec<Change>;
 
-    /// The entity tag that a change can name, by that of the first read.
+    /// The entity tag that a change can name, given the tag of the first read.
     fn written_tag(read: &str) -> String {
         read.to_owned()
     }
 
-    /// Fails unless the thing is what a change answered. All changes were such as [`change`](Self::change) makes.
+    /// Fails unless the thing is what a change answered. All changes were made by [`change`](Self::change).
     async fn assert_shows(&self, answered: &Value);
 }
 
@@ -80,7 +80,7 @@ impl Change {
         }
     }
 
-    /// Whether it needs something that it changes.
+    /// Whether it creates something, so that nothing has to exist before.
     pub(crate) fn creates(&self) -> bool {
         self.method == Method::POST
     }

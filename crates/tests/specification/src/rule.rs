@@ -81,17 +81,17 @@ rules! {
     LostAnswerShowsKept = "13-lost-answer-shows-kept",
     /// No marked answer after a deletion that was applied.
     DeletionFences = "12-deletion-fences",
-    /// What has arrived when a reader gives up is kept.
+    /// What has arrived when a reader times out is kept.
     EarlyAnswerIsKept = "26-early-answer-is-kept",
-    /// A reader that gives up gets unmarked only what was asked for after it arrived, or what is fresh.
+    /// A reader that times out gets a fragment unmarked only if it was requested after the reader arrived, or is fresh.
     EarlyUnmarksAskedSince = "26-early-unmarks-asked-since",
-    /// A reader that gives up gets nothing of which a deletion was applied.
+    /// A reader that times out gets no fragment whose deletion was applied.
     EarlyHeedsDeletions = "26-early-heeds-deletions",
-    /// A reader that gives up gets tokens judged as for what was kept, unless its source was asked since.
+    /// For a reader that times out, tokens are checked as against a kept fragment, unless its source was asked since.
     EarlyJudgesKept = "26-early-judges-kept",
     /// A reader that accepts an age gets only what states the live claim.
     AgeWithinClaim = "27-age-within-claim",
-    /// A reader that accepts an age gets nothing of which a deletion was applied.
+    /// A reader that accepts an age gets no fragment whose deletion was applied.
     AgeHeedsDeletions = "27-age-heeds-deletions",
     /// A reader that accepts an age gets only what reflects its tokens.
     AgeHeedsTokens = "27-age-heeds-tokens",

@@ -1,5 +1,5 @@
-//! What tests run against: certificates for a nats-server, an OTLP sink, a disk that gets full; and of [`stack`] what the tests of
-//! the libraries and services need too, a nats-server on a free port, waiting for what must come true, and the types of events.
+//! What tests need to run: certificates for a nats-server, an OTLP sink, a full disk; and, from [`stack`], a nats-server on a free
+//! port, waiting for what must come true, and the types of events.
 
 mod certificates;
 mod disk;

@@ -11,9 +11,9 @@ pub const REPLICAS: usize = 2;
 
 /// Starts the whole stack on free ports, breaks it at random, and checks every answer that was given meanwhile.
 ///
-/// Beside the page service, a page as it is usually written receives and asks the same: what it gets wrong is what the faults
-/// would have cost. Ends with 0 if the pages broke no promise and the other one did, with 1 if the pages broke one, with 3 if
-/// the faults were too gentle to show anything.
+/// Beside the page service runs naive-page, a page as it is usually written, on the same broker and sources. Its errors show
+/// what the faults would have cost. Ends with 0 if the pages broke no promise and the other one did, with 1 if the pages broke
+/// one, with 3 if the faults were too gentle to show anything.
 #[derive(Debug, Clone, Parser)]
 #[command(version)]
 pub struct Config {

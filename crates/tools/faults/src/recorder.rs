@@ -63,8 +63,8 @@ impl Recorder {
         self.histories()[source].empty = true;
     }
 
-    /// Takes note of the incarnation that a source names now. The first one is that of an empty database; each further one
-    /// the source drew itself, if the database was not deleted.
+    /// Takes note of the incarnation that a source names now. The first one is that of an empty database. Every later one was drawn
+    /// by the source itself, unless the database was deleted.
     pub fn named(&self, source: Source, incarnation: Incarnation) {
         let mut histories = self.histories();
         let histories = &mut histories[source];

@@ -18,7 +18,7 @@ pub fn url(port: u16) -> String {
     format!("http://{}", local(port))
 }
 
-/// Fails if somebody listens on a process's port, who came while the process did not run.
+/// Fails if another process took the port while this one was not running.
 pub fn require_free(port: u16, service: &str) -> Result<()> {
     claim(port, service, None).map(drop)
 }

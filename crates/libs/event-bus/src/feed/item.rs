@@ -13,7 +13,7 @@ pub enum FeedItem {
     Watermark(Watermark),
     /// Something may have been missed.
     Loss(Loss),
-    /// From here on a source has another publisher: what the former one said vouches for nothing any more.
+    /// Another publisher has taken over a source. What the former one says no longer vouches for anything.
     Claimed(Claimed),
     /// A former publisher of a source still says up to when it is complete. It vouches for nothing.
     Foreign {

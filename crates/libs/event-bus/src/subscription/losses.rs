@@ -162,8 +162,8 @@ impl Losses {
     }
 }
 
-/// What the first message of another publisher reveals, which goes on with the count of the same database: nothing, if it is the
-/// next one. To a feed it is a loss, because what a replica shows was vouched for by the former.
+/// What the first message of a new publisher of the same database reveals: nothing, if its count is the next. To a feed it is a
+/// loss, because what a replica shows was vouched for by the former.
 fn counted_on(before: Option<(Incarnation, u64)>, message: &Message) -> Option<Cause> {
     let (_, last) = before?;
     match message {

@@ -27,7 +27,7 @@ impl Source {
     }
 }
 
-/// A feed of one source, with so many fences that hardly two pages share one: every run shall print the same.
+/// A feed of one source, with so many fences that hardly two pages share one, so that every run prints the same.
 pub(crate) fn channel() -> (ManualClock, FeedReader<u64>, FeedWriter<u64>) {
     let clock = ManualClock::at(Moment::from_micros(1_700_000_000_000_000));
     let options = FeedOptions {

@@ -85,7 +85,7 @@ pub struct FeedState {
 struct SourceState {
     /// Fragments below this position were fetched before something was missed.
     floor: AtomicU64,
-    /// The claim of the present publisher.
+    /// The claim of the current publisher.
     claim: AtomicU64,
     /// T of the last watermark by the wall clock, in microseconds; 0 before the first, and if it cannot be a date.
     complete_until: AtomicU64,
@@ -129,7 +129,7 @@ impl FeedState {
     }
 
     /// The moment of the source's last watermark: everything that the source committed before it has been applied.
-    /// `None` before the first watermark of the present publisher, and if the last one lies too far in our future.
+    /// `None` before the first watermark of the current publisher, and if the last one lies too far in our future.
     pub fn watermark(&self, source: SourceId) -> Option<Moment> {
         let date = self.watermarks().complete_until(source)?;
         Some(date.told_at(self.clock().now(), self.clock().monotonic()))

@@ -19,7 +19,7 @@ use crate::loader::Loader;
 use crate::page::{Backoff, CachedPage};
 
 /// The reason of a fragment that has not arrived, in words that follow its source's name.
-const NOT_IN_TIME: &str = "did not answer within the time that the reader waits";
+const NOT_IN_TIME: &str = "did not answer within the reader's wait";
 
 /// What has arrived of a load, by the fragments' places.
 pub(super) struct Arrived<L: Loader> {

@@ -40,7 +40,7 @@ impl Floor {
 /// A version that a reader knows of, and the state it names; `None` if the reader made it up.
 pub(crate) type Token = (SourceId, Version, Option<usize>);
 
-/// One answer, and everything it is held against.
+/// One answer, and everything it is compared with.
 pub(crate) struct Witness<'a> {
     pub(crate) sources: &'a RandomSources,
     pub(crate) strategy: Strategy,

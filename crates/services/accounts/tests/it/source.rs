@@ -1,4 +1,4 @@
-//! What every source shows, of an account; and what a client relies on who names versions of the list.
+//! What every source shows, of an account; and what a client relies on that names a version of the list in its request.
 
 use reqwest::{Method, Response};
 use serde_json::{Value, json};

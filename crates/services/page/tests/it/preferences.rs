@@ -83,7 +83,7 @@ async fn a_reader_whose_wait_is_over_gets_the_last_known_fragment_marked_and_the
         assert_eq!(page["metrics"]["endpoints"][0]["samples"], 48);
         let reason = page["stale"][0]["reason"].as_str().unwrap();
         assert!(
-            reason.contains("did not answer within the time that the reader waits"),
+            reason.contains("did not answer within the reader's wait"),
             "{reason}"
         );
     }

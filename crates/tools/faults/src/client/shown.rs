@@ -1,4 +1,4 @@
-//! What the body of a page shows, held against its headers.
+//! What the body of a page shows, compared with its headers.
 
 use std::borrow::Cow;
 
@@ -7,9 +7,9 @@ use stack::{PageAnswer, PerSource, Source};
 
 use crate::history::Fragment;
 
-/// Of the reason why a fragment is marked that a reader did not wait for. If the page's words change, a run says that no reader
-/// gave up, and the test of a short run fails.
-const NOT_IN_TIME: &str = "within the time that the reader waits";
+/// Part of the reason that a page gives for a fragment that missed the reader's wait. If the page's words change, a run says that
+/// no reader gave up, and the test of a short run fails.
+const NOT_IN_TIME: &str = "within the reader's wait";
 
 /// The document, as far as it is looked at.
 #[derive(Deserialize)]
@@ -188,7 +188,7 @@ mod tests {
 
     #[test]
     fn a_page_that_its_reader_did_not_wait_for_is_known_by_its_reasons() {
-        let late = r#"{"missing":[],"stale":[{"source":"metrics","reason":"did not answer within the time that the reader waits"}]}"#;
+        let late = r#"{"missing":[],"stale":[{"source":"metrics","reason":"did not answer within the reader's wait"}]}"#;
         assert!(timed_out(&answer(200, &[], late)));
         let failed = r#"{"missing":[{"source":"metrics","reason":"timed \"out\""}],"stale":[]}"#;
         assert!(!timed_out(&answer(200, &[], failed)));

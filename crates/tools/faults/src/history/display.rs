@@ -65,7 +65,7 @@ impl fmt::Display for Response {
             write!(f, ", asked with {name}: {value}")?;
         }
         if self.wait_applied {
-            write!(f, ", within its wait by its own word")?;
+            write!(f, ", said to be within its wait")?;
         }
         write!(f, "; shows")?;
         for (source, fragment) in self.shown() {

@@ -100,7 +100,7 @@ impl Report {
     fn write_lags(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,
-            "\nunmarked answers to readers who accept no age, by how long what they lack had been acknowledged when they were asked for"
+            "\nunmarked answers to readers without max-age, by how far they were behind when requested"
         )?;
         for (index, name) in Tally::LAG_NAMES.into_iter().enumerate() {
             self.row(f, name, |tally| tally.lags[index])?;
@@ -117,7 +117,7 @@ impl Report {
     fn write_ages(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,
-            "\nunmarked answers to readers who accept no age, by how old their Fresh-As-Of was when they were asked for"
+            "\nunmarked answers to readers without max-age, by the age of their Fresh-As-Of when requested"
         )?;
         for (name, count) in Spread::NAMES.iter().zip(self.page.ages.counts()) {
             writeln!(f, "  {name:<42}{count:>10}")?;
@@ -134,7 +134,7 @@ impl Report {
 
     fn write_preferred(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let preferred = &self.page.preferred;
-        writeln!(f, "\nanswers to readers who preferred something")?;
+        writeln!(f, "\nanswers to readers with preferences")?;
         let counts = [
             ("with a wait", preferred.waits),
             ("  said to be in time", preferred.applied),
@@ -147,14 +147,14 @@ impl Report {
         for (name, count) in counts {
             writeln!(f, "  {name:<42}{count:>10}")?;
         }
-        writeln!(f, "  by how much those with a wait took longer")?;
+        writeln!(f, "  time beyond the wait")?;
         for (name, count) in Spread::NAMES.iter().zip(preferred.overdue.counts()) {
             writeln!(f, "    {name:<40}{count:>10}")?;
         }
         for (name, duration) in [
             ("the longest of these", preferred.most_overdue),
             ("the oldest to a reader with an age", preferred.oldest),
-            ("  furthest behind in truth", preferred.furthest_behind),
+            ("  furthest behind", preferred.furthest_behind),
         ] {
             writeln!(f, "  {name:<42}{:>8.3} s", duration.as_secs_f64())?;
         }
@@ -194,18 +194,18 @@ impl Report {
         writeln!(f, "\nwhat the checks had to check")?;
         for (name, count) in [
             (
-                "fragments held against their Fresh-As-Of (I3)",
+                "fragments compared with their Fresh-As-Of (I3)",
                 exercised.dated_fragments,
             ),
             (
-                "fragments held against an earlier answer (I2)",
+                "fragments compared with an earlier answer (I2)",
                 exercised.ordered_fragments,
             ),
             (
                 "fragments of a source in the dark (I4)",
                 exercised.unproven_fragments,
             ),
-            ("contents held against what was written", exercised.contents),
+            ("contents compared with what was written", exercised.contents),
             ("answers about a deleted account (I1)", exercised.deleted),
             ("answers to a Consistency-Token", exercised.tokens),
             ("answers due within their reader's wait (26)", exercised.waits),

@@ -46,7 +46,7 @@ pub(super) enum Reply {
     Panic,
 }
 
-/// How all is made.
+/// All settings of a case.
 #[derive(Clone, Debug)]
 pub(super) struct Setting {
     pub(super) sources: usize,

@@ -245,8 +245,8 @@ impl Truth {
         (*revision, ids.clone())
     }
 
-    /// Every answer that a reader got showed a list that there was, and none, marked or not, missed what was acknowledged before the
-    /// moment up to which it said it was complete. That moment was not older than its reader accepts, unless it was marked.
+    /// Every answer showed a list that existed. No answer lacked what was acknowledged before its `Fresh-As-Of`. That was not older
+    /// than its reader accepts, unless the answer was marked.
     pub(super) fn check(&self, seen: &[Answer]) {
         for answer in seen {
             let expected = self.lists.get(&(answer.account, answer.endpoints.0));
