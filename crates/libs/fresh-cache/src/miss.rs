@@ -36,10 +36,14 @@ impl Share {
     /// Whether a fragment's source was asked after the reader arrived.
     fn asked_since<B>(self, fragment: &Fragment<B>) -> bool {
         fragment.started.is_some_and(|started| {
-            // At the same time, by a coarse clock: of a load that the reader waited for, that was after it arrived. Of one that
-            // was in flight before, it may have been before.
-            let same_time = started.monotonic == self.arrived && !self.timed_out;
-            started.monotonic > self.arrived || same_time
+            let started = started.monotonic;
+            // The clock is coarse: equal times do not tell which came first. If the reader waited for the load to end, the request
+            // came after the reader. If it timed out, the load may have been in flight before.
+            if self.timed_out {
+                started > self.arrived
+            } else {
+                started >= self.arrived
+            }
         })
     }
 }
@@ -92,6 +96,7 @@ impl<L: Loader> FreshCache<L> {
             early,
         );
         let loaded = task.run_alone().await;
+        // Arrived at zero: all of it was asked for this reader.
         let share = Share::default();
         self.forward(loaded, Forward::Bypass, share, consistency, &dependencies)
     }

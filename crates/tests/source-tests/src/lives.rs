@@ -19,34 +19,55 @@ pub async fn life_of<S: AccountData>(app: &Running<S>, account: i64) -> Option<S
 async fn after_two_resets<S: AccountData>() -> (Running<S>, Accounts) {
     let app = Running::<S>::spawn().await;
     let first = Accounts::start(&app).await;
-    for account in 1..=3 {
-        first.announce("created", account).await;
-    }
+    announce_each(&first, "created").await;
     first.applied_by(&app).await;
     let accounts = Accounts::start(&app).await;
-    for account in 1..=3 {
-        accounts.announce("created", account).await;
-    }
+    announce_each(&accounts, "created").await;
     accounts.applied_by(&app).await;
     let app = app.respawn_reset().await;
     (app, accounts)
 }
 
-pub async fn a_replay_deletes_nothing_where_the_newer_accounts_were_applied_first<S: AccountData>() {
-    let (app, accounts) = after_two_resets::<S>().await;
+async fn announce_each(accounts: &Accounts, what: &str) {
     for account in 1..=3 {
-        accounts.announce("updated", account).await;
+        accounts.announce(what, account).await;
     }
-    accounts.applied_by(&app).await;
+}
+
+async fn write_to_each<S: AccountData>(app: &Running<S>) {
     for account in 1..=3 {
         app.write(account).await;
     }
+}
+
+async fn assert_each_kept<S: AccountData>(app: &Running<S>) {
+    for account in 1..=3 {
+        app.assert_written(account, 1).await;
+    }
+}
+
+/// Fails unless the answers about each account name the life that the accounts service gave it.
+async fn assert_each_lives<S: AccountData>(app: &Running<S>, accounts: &Accounts) {
+    for account in 1..=3 {
+        let life = accounts.life(account).to_string();
+        assert_eq!(life_of(app, account).await, Some(life));
+    }
+}
+
+/// Replays the stream to the service, and waits until it has handled all of it.
+async fn replay<S: AccountData>(app: &Running<S>, accounts: &Accounts) {
+    delete_subscription(app).await;
+    accounts.applied_by(app).await;
+}
+
+pub async fn a_replay_deletes_nothing_where_the_newer_accounts_were_applied_first<S: AccountData>() {
+    let (app, accounts) = after_two_resets::<S>().await;
+    announce_each(&accounts, "updated").await;
+    accounts.applied_by(&app).await;
+    write_to_each(&app).await;
     for _ in 0..2 {
-        delete_subscription(&app).await;
-        accounts.applied_by(&app).await;
-        for account in 1..=3 {
-            app.assert_written(account, 1).await;
-        }
+        replay(&app, &accounts).await;
+        assert_each_kept(&app).await;
     }
     accounts.announce("deleted", 2).await;
     accounts.applied_by(&app).await;
@@ -58,19 +79,11 @@ pub async fn a_replay_deletes_nothing_where_the_newer_accounts_were_applied_firs
 pub async fn a_replay_deletes_nothing_where_nothing_was_applied_before<S: AccountData>() {
     let (app, accounts) = after_two_resets::<S>().await;
     accounts.applied_by(&app).await;
-    for account in 1..=3 {
-        app.write(account).await;
-    }
+    write_to_each(&app).await;
     for _ in 0..2 {
-        delete_subscription(&app).await;
-        accounts.applied_by(&app).await;
-        for account in 1..=3 {
-            app.assert_written(account, 1).await;
-            assert_eq!(
-                life_of(&app, account).await,
-                Some(accounts.life(account).to_string())
-            );
-        }
+        replay(&app, &accounts).await;
+        assert_each_kept(&app).await;
+        assert_each_lives(&app, &accounts).await;
     }
     accounts.announce("deleted", 2).await;
     accounts.applied_by(&app).await;
@@ -82,37 +95,22 @@ pub async fn a_replay_deletes_nothing_that_was_written_before_there_was_a_subscr
     let (mut app, accounts) = after_two_resets::<S>().await;
     app.nats.kill();
     let mut app = app.respawn_reset().await;
-    for account in 1..=3 {
-        app.write(account).await;
-    }
+    write_to_each(&app).await;
     app.nats.restart();
     accounts.applied_by(&app).await;
-    delete_subscription(&app).await;
-    accounts.applied_by(&app).await;
-    for account in 1..=3 {
-        app.assert_written(account, 1).await;
-        assert_eq!(
-            life_of(&app, account).await,
-            Some(accounts.life(account).to_string())
-        );
-    }
+    replay(&app, &accounts).await;
+    assert_each_kept(&app).await;
+    assert_each_lives(&app, &accounts).await;
 }
 
 pub async fn a_stream_that_is_made_anew_deletes_nothing<S: AccountData>() {
     let (app, accounts) = after_two_resets::<S>().await;
-    for account in 1..=3 {
-        app.write(account).await;
-    }
+    write_to_each(&app).await;
     delete_stream(&app).await;
-    for account in 1..=3 {
-        accounts.announce("updated", account).await;
-    }
+    announce_each(&accounts, "updated").await;
     accounts.applied_by(&app).await;
-    delete_subscription(&app).await;
-    accounts.applied_by(&app).await;
-    for account in 1..=3 {
-        app.assert_written(account, 1).await;
-    }
+    replay(&app, &accounts).await;
+    assert_each_kept(&app).await;
     accounts.announce("deleted", 1).await;
     accounts.applied_by(&app).await;
     app.assert_written(1, 0).await;
@@ -140,8 +138,7 @@ pub async fn what_is_written_when_an_account_had_ended_is_the_next_ones<S: Accou
     accounts.applied_by(&app).await;
     app.assert_written(1, 1).await;
     assert_eq!(life_of(&app, 1).await, Some(accounts.life(1).to_string()));
-    delete_subscription(&app).await;
-    accounts.applied_by(&app).await;
+    replay(&app, &accounts).await;
     app.assert_written(1, 1).await;
 }
 
@@ -182,8 +179,7 @@ pub async fn an_account_that_was_restored_from_a_backup_keeps_what_it_has<S: Acc
     accounts.applied_by(&app).await;
     app.assert_written(1, 1).await;
     app.write(2).await;
-    delete_subscription(&app).await;
-    accounts.applied_by(&app).await;
+    replay(&app, &accounts).await;
     app.assert_written(1, 1).await;
     app.assert_written(2, 1).await;
 }
@@ -200,8 +196,7 @@ pub async fn of_a_program_of_before_there_were_lives_a_replay_deletes_nothing_ei
     accounts.announce("updated", 1).await;
     accounts.applied_by(&app).await;
     app.write(1).await;
-    delete_subscription(&app).await;
-    accounts.applied_by(&app).await;
+    replay(&app, &accounts).await;
     app.assert_written(1, 1).await;
     assert_eq!(life_of(&app, 1).await, None);
 

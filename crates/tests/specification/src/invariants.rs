@@ -4,6 +4,8 @@ use crate::budget::Budget;
 use crate::state::{Database, Fragment, Kind, Message, Moment, Mutations, Process, Relay, State, Token};
 use crate::{Specification, bit};
 
+const READS_OWN_WRITE: &str = "13: a reader with a token reads its own write";
+
 impl State {
     pub(crate) fn breaks_if(&mut self, broken: bool, invariant: &'static str) {
         if broken && self.broken.is_none() {
@@ -13,7 +15,7 @@ impl State {
 }
 
 impl Specification {
-    /// An answer is given: it is held against the present history of the database that answered.
+    /// An answer is given: it is compared with the present history of the database that answered.
     /// I1: it reflects every deletion that was applied before its reader arrived. I2: unmarked, it reflects all that was
     /// shown before. I3: it reflects every mutation that was acknowledged before its date.
     pub(crate) fn show(
@@ -55,28 +57,32 @@ impl Specification {
             let lacks = bit(token.mutation) & present & !shown.state.content != 0;
             lacks && self.reflects(shown, *token, asked_since)
         });
-        state.breaks_if(wrong, "13: who holds a token reads the own write");
+        state.breaks_if(wrong, READS_OWN_WRITE);
     }
 
     /// Rules 11 and 26: an unmarked answer reflects all that was applied before its reader arrived.
     pub(crate) fn reflects_changes(state: &mut State, account: u8, shown: Fragment, changes: Mutations) {
-        let present = state.databases[shown.database].accounts[usize::from(account)].content;
-        let lacks = changes & present & !shown.state.content != 0;
-        state.breaks_if(
-            lacks,
-            "11: an unmarked answer reflects all that was applied before its reader arrived",
-        );
+        let invariant = "11: an unmarked answer reflects all that was applied before its reader arrived";
+        Self::reflects_all(state, account, shown, changes, invariant);
     }
 
-    /// Rule 13: an answer that says nothing else reflects every write that its reader knows of.
+    /// Rule 13: an answer that is not marked as behind reflects every write that its reader knows of.
     pub(crate) fn reflects_writes(state: &mut State, account: u8, shown: Fragment) {
-        let present = state.databases[shown.database].accounts[usize::from(account)].content;
         let written = state.tokens.iter().filter(|token| token.account == account);
         let written = written.fold(0, |written, token| written | bit(token.mutation));
-        state.breaks_if(
-            written & present & !shown.state.content != 0,
-            "13: who holds a token reads the own write",
-        );
+        Self::reflects_all(state, account, shown, written, READS_OWN_WRITE);
+    }
+
+    /// Of the mutations, those count that the database still has.
+    fn reflects_all(
+        state: &mut State,
+        account: u8,
+        shown: Fragment,
+        mutations: Mutations,
+        invariant: &'static str,
+    ) {
+        let present = state.databases[shown.database].accounts[usize::from(account)].content;
+        state.breaks_if(mutations & present & !shown.state.content != 0, invariant);
     }
 
     /// Rule 27: once the claim of the process that answers was applied, nothing is shown that its database does not hold.
@@ -85,11 +91,11 @@ impl Specification {
         let held = state.databases[database].accounts[usize::from(account)].content;
         let live = minted.is_some() && state.replica.live == minted;
         let undone = live && shown.state.content & !held != 0;
-        state.breaks_if(undone, "27: an age shows nothing that the live publisher does not hold");
+        state.breaks_if(undone, "27: a reader with max-age sees only what the live publisher's database has");
     }
 
-    /// One incarnation names one history: no two mutations are published under one sequence of it. (Of a copy that has
-    /// the original's claim this cannot be had.) One publisher: a claim that was left counts no more, unless the stream
+    /// One incarnation names one history: no two mutations are published under one sequence of it. (This cannot hold for
+    /// a copy that has the original's claim.) One publisher: a claim that was left counts no more, unless the stream
     /// itself was set back.
     pub(crate) fn check_names(&self, state: &mut State, message: &Message) {
         let Budget { tails, recreations, .. } = self.case.budget;

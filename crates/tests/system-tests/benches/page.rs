@@ -61,12 +61,7 @@ fn fixture() -> &'static Fixture {
         let (stack, account) = runtime.block_on(stack_with_an_account());
         let service = runtime.block_on(service(&stack));
         let (path, page) = (format!("/accounts/{account}"), service.router());
-        // Until the page has received something from every source; what was read before that is asked for once more.
-        runtime.block_on(tokio::time::sleep(Duration::from_secs(2)));
-        let response = runtime.block_on(async {
-            answer(&page, request(&path)).await;
-            answer(&page, request(&path)).await
-        });
+        let response = runtime.block_on(settled(&page, &path));
         Fixture {
             bare: runtime.block_on(bare(response)),
             stack: Some(stack).into(),
@@ -136,6 +131,34 @@ async fn answer(router: &Router, request: Request<Body>) -> Response<Body> {
         .oneshot(request)
         .await
         .expect("a router always answers")
+}
+
+/// A hit, once the page follows the feed of every source: then its date advances from hit to hit. What was read before that is
+/// asked for once more.
+async fn settled(router: &Router, path: &str) -> Response<Body> {
+    let hit_and_date = async || {
+        let response = answer(router, request(path)).await;
+        let shown = |name: &str| {
+            response.headers()[name]
+                .to_str()
+                .expect("a header is text")
+                .to_owned()
+        };
+        let (status, date) = (shown("cache-status"), shown("fresh-as-of"));
+        if status.contains("; hit") {
+            Ok((response, date))
+        } else {
+            Err(status)
+        }
+    };
+    let within = Duration::from_secs(20);
+    let (_, first) = stack::eventually(within, hit_and_date).await;
+    let later = async || match hit_and_date().await {
+        Ok((response, date)) if date > first => Ok(response),
+        Ok((_, date)) => Err(date),
+        Err(status) => Err(status),
+    };
+    stack::eventually(within, later).await
 }
 
 /// Takes what is at hand of a body, as the server does.

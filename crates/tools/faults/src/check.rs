@@ -10,6 +10,7 @@ mod preferences;
 use std::collections::HashSet;
 use std::fmt;
 
+pub(crate) use date::ROUNDING;
 pub use lag::Lag;
 pub use preferences::overdue;
 
@@ -97,7 +98,7 @@ pub struct Exercised {
     pub tokens: usize,
     /// Answers that were due within their reader's wait.
     pub waits: usize,
-    /// Answers that were shown, unmarked, for an age that their reader accepts, when they were older than others may be.
+    /// Unmarked answers older than 1 s that their reader's max-age allowed.
     pub aged: usize,
 }
 

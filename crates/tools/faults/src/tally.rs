@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use stack::{Asked, Mark, ReadError};
+use stack::{Asked, Mark, PROMISE, ReadError};
 
-use crate::check::{Lag, overdue};
+use crate::check::{Lag, ROUNDING, overdue};
 use crate::client::NOT_CACHED;
 use crate::history::{Outcome, Response, Stall};
 
@@ -28,7 +28,7 @@ pub struct Tally {
     pub behind: usize,
     /// Of all those: "there is no such account".
     pub absent: usize,
-    /// Of all that are not in these: "not in memory", to readers who wanted no other page.
+    /// Not counted above: "not in memory", to readers who wanted no other page.
     pub not_cached: usize,
     /// What readers preferred, and what they got for it.
     pub preferred: Preferred,
@@ -60,7 +60,7 @@ pub struct Preferred {
     pub waits: usize,
     /// Of these: those that say that they came in time.
     pub applied: usize,
-    /// Of all answers: those with a fragment that did not arrive within the wait, be it the page's own.
+    /// Of all answers: those with a fragment that did not arrive within the wait, the reader's or the page's default.
     pub timed_out: usize,
     /// To readers with a wait of their own, by how much they took longer.
     pub overdue: Spread,
@@ -216,7 +216,7 @@ impl Preferred {
     fn by_age(&mut self, response: &Response, lag: &Lag) {
         let age = response.fresh_as_of.map(|date| response.sent_at.since(date));
         let age = age.unwrap_or_default();
-        if age > Duration::from_millis(1_001) {
+        if age > PROMISE + ROUNDING {
             self.older += 1;
             self.oldest = self.oldest.max(age);
             self.furthest_behind = self.furthest_behind.max(lag.behind);

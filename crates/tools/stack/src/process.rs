@@ -125,7 +125,7 @@ impl Process {
         matches!(self.child.try_wait(), Ok(None))
     }
 
-    /// What it logged last, if it has ended.
+    /// What it logged last, or "none", if it has ended.
     pub fn last_words(&mut self) -> Option<String> {
         if self.is_alive() {
             return None;
@@ -133,6 +133,9 @@ impl Process {
         let log = self.log();
         let last = log.iter().skip(log.len().saturating_sub(5));
         let words: Vec<_> = last.map(ToString::to_string).collect();
+        if words.is_empty() {
+            return Some("none".to_owned());
+        }
         Some(words.join(" "))
     }
 

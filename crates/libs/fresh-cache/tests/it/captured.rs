@@ -5,12 +5,14 @@ use std::convert::Infallible;
 use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use fresh_cache::{
     Announcement, CacheOptions, Consistency, FeedOptions, Fetched, FreshCache, SourceId, Strategy, TaskScope,
     Version, feed, fetch_fn,
 };
 use tokio::task::yield_now;
+use tokio::time::timeout;
 
 thread_local! {
     static REQUEST: Cell<u32> = const { Cell::new(0) };
@@ -70,9 +72,12 @@ async fn a_load_and_a_refresh_take_along_what_was_captured_of_those_who_asked_fo
             fragment: None,
         });
     });
-    while seen.lock().unwrap().len() < 2 {
-        yield_now().await;
-    }
+    let until_both = async {
+        while seen.lock().unwrap().len() < 2 {
+            yield_now().await;
+        }
+    };
+    timeout(Duration::from_secs(10), until_both).await.unwrap();
     assert_eq!(*seen.lock().unwrap(), [[7, 7], [8, 8]]);
     cache.read(&2, Consistency::MinimizeLatency).await;
     assert_eq!(*seen.lock().unwrap(), [[7, 7], [8, 8], [0, 0]]);

@@ -1,6 +1,7 @@
 //! What a reader gets.
 
 use jiff::{SignedDuration, Timestamp};
+use reqwest::Method;
 use serde_json::{Value, json};
 use source_tests::{header, version};
 
@@ -202,6 +203,37 @@ async fn an_answer_that_is_still_current_is_304_without_a_look_at_the_samples() 
     let changed = app.get_if_none_match(path, &etag).await;
     assert_eq!(changed.status(), 200);
     assert_ne!(header(&changed, "etag"), etag);
+}
+
+#[tokio::test]
+async fn the_window_of_a_day_heeds_conditions_as_the_week_does() {
+    let app = TestApp::spawn().await;
+    app.record(7, &[sample(1, 5, 1)]).await;
+    let read = async |conditions: &[(&str, &str)]| {
+        let request = app.request(Method::GET, "/accounts/7/metrics");
+        let request = conditions
+            .iter()
+            .fold(request, |request, (name, value)| request.header(*name, *value));
+        let answer = request.send().await.unwrap();
+        (answer.status().as_u16(), header(&answer, "etag").to_owned())
+    };
+    loop {
+        let (_, current) = read(&[]).await;
+        let (same, other) = (&*current, "\"x\"");
+        let answers = [
+            read(&[("if-none-match", same)]).await,
+            read(&[("if-none-match", other)]).await,
+            read(&[("if-match", same)]).await,
+            read(&[("if-match", other)]).await,
+            read(&[("if-none-match", same), ("if-match", other)]).await,
+            read(&[]).await,
+        ];
+        // Unless half an hour ended meanwhile, and with it the window that the tag names.
+        if answers.iter().all(|(_, etag)| *etag == current) {
+            assert_eq!(answers.map(|(status, _)| status), [304, 200, 200, 412, 412, 200]);
+            break;
+        }
+    }
 }
 
 #[tokio::test]

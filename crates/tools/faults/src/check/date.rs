@@ -10,7 +10,7 @@ use crate::history::{Outcome, Response, Round, What};
 use crate::oracle::Oracle;
 
 /// The date is rounded down to a millisecond.
-pub(super) const ROUNDING: Duration = Duration::from_millis(1);
+pub(crate) const ROUNDING: Duration = Duration::from_millis(1);
 
 /// How old an answer may be that is not marked, when its request goes out.
 ///

@@ -10,10 +10,10 @@ use crate::history::{Outcome, Replica, Response, Round, Stall, Subject, What};
 
 /// How much longer than its wait an answer may take, beside the time for which its replica answered nothing at all.
 ///
-/// The page itself says that a wait was honoured if its answer was made within 25 ms more. This is what the rest may take on two
-/// cores that a dozen processes share: the turns of the reader, of the page's tasks and of the sources between them. In a run beside
-/// others that kept ten processes waiting for a core, the longest was 0.21 s. It is less than half of the 900 ms that a source has to
-/// answer, so that a page that does not heed a wait is found.
+/// The page itself says that a wait was honoured if its answer was made within 25 ms more. The remaining delay is scheduling on two
+/// cores that a dozen processes share: the reader, the page's tasks and the sources. In a run beside others that kept ten processes
+/// waiting for a core, the longest was 0.21 s. It is less than half of the 900 ms that a source has to answer, so that a page that
+/// does not heed a wait is found.
 pub(super) const SLACK: Duration = Duration::from_millis(400);
 
 /// One variant of one page, in one run of a replica.
@@ -24,23 +24,20 @@ type Page = (Replica, u64, u64, Window);
 pub(super) struct KnownPages {
     /// When its first answer was there that showed something of the page.
     since: HashMap<Page, Moment>,
-    /// The accounts that somebody deleted, or tried to: what was known of them may not be shown, which leaves nothing.
-    deleted: HashSet<u64>,
 }
 
 impl KnownPages {
     /// Takes in what a round brought.
+    ///
+    /// Of the accounts that somebody deleted in it, or tried to, their fragments must not be shown, so nothing may be known. When a
+    /// round ends, every deletion was applied: an answer of a later round shows an account that is there again.
     pub(super) fn learn(&mut self, round: &Round) {
-        let mutations = round.mutations.iter();
-        let deletions = mutations.filter(|mutation| mutation.what == What::Deleted);
-        self.deleted.extend(deletions.map(|mutation| mutation.account));
-        let attempts = round.attempts.iter();
-        let attempts = attempts.filter(|attempt| attempt.what == What::Deleted);
-        self.deleted
-            .extend(attempts.filter_map(|attempt| attempt.account));
+        let deleted = deleted_in(round);
+        self.since.retain(|page, _| !deleted.contains(&page.2));
         for response in &round.responses {
             if let Some(page) = page(response)
                 && response.status == 200
+                && !deleted.contains(&response.account)
                 && response.shown().next().is_some()
             {
                 let since = self.since.entry(page).or_insert(response.received_at);
@@ -71,8 +68,20 @@ impl KnownPages {
 
     fn was_known(&self, response: &Response) -> bool {
         let since = page(response).and_then(|page| self.since.get(&page));
-        since.is_some_and(|since| *since < response.sent_at) && !self.deleted.contains(&response.account)
+        since.is_some_and(|since| *since < response.sent_at)
     }
+}
+
+/// The accounts that somebody deleted, or tried to.
+fn deleted_in(round: &Round) -> HashSet<u64> {
+    let mutations = round.mutations.iter();
+    let deletions = mutations.filter(|mutation| mutation.what == What::Deleted);
+    let attempts = round.attempts.iter();
+    let attempts = attempts.filter(|attempt| attempt.what == What::Deleted);
+    let deleted = deletions.map(|mutation| mutation.account);
+    deleted
+        .chain(attempts.filter_map(|attempt| attempt.account))
+        .collect()
 }
 
 /// How long a reader may be kept waiting for requests to the sources, if it says that.

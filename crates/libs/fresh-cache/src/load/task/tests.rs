@@ -22,15 +22,10 @@ impl Overtaken {
     fn page(&self, revision: u64) -> Arc<CachedPage<Self>> {
         let cache = self.0.get().expect("the test set it");
         let dependencies = cache.shared.dependencies(&1);
-        let version = Version {
-            incarnation: 1,
-            revision,
-            nonce: 0,
-        };
         let fragment = Fragment::answered(
             SourceId(0),
             cache.shared.feed.start_request(),
-            version,
+            Version::from_revision(revision),
             Some(Claim::default()),
             revision,
             None,
@@ -72,16 +67,7 @@ impl Loader for Overtaken {
             .shared
             .pages
             .insert(*key, newer);
-        Ok(Fetched::New {
-            version: Version {
-                incarnation: 1,
-                revision: 5,
-                nonce: 0,
-            },
-            claim: Some(Claim::default()),
-            body: 5,
-            valid_for: None,
-        })
+        Ok(Fetched::new(Version::from_revision(5), 5))
     }
 
     fn compose(&self, _key: &u64, fragments: &[FragmentState<u64>]) -> u64 {

@@ -36,6 +36,16 @@ fn late(response: &Response, by: Duration) -> Response {
     }
 }
 
+fn deletion_attempted_at(milliseconds: u64) -> Attempt {
+    Attempt {
+        source: Source::Accounts,
+        account: Some(7),
+        what: What::Deleted,
+        serial: 1,
+        sent_at: at(milliseconds),
+    }
+}
+
 const JUST_LATE: Duration = SLACK.saturating_add(Duration::from_millis(1));
 
 #[test]
@@ -173,14 +183,27 @@ fn what_a_replica_knew_in_a_former_round_it_still_knows_unless_it_was_deleted() 
     assert_eq!(findings.violations[0].rule, Rule::Late);
     assert_eq!(findings.exercised.waits, 1);
     let mut attempted = round(&[], &[hit(1, 1_000), answer]);
-    attempted.attempts.push(Attempt {
-        source: Source::Accounts,
-        account: Some(7),
-        what: What::Deleted,
-        serial: 1,
-        sent_at: at(500),
-    });
+    attempted.attempts.push(deletion_attempted_at(500));
     assert_eq!(rules(&attempted), []);
+}
+
+#[test]
+fn an_account_that_is_shown_in_a_later_round_than_its_deletion_is_known_again() {
+    let late_at = |milliseconds| round(&[], &[late(&hit(1, milliseconds), JUST_LATE)]);
+    let mut attempted = round(&[], &[hit(1, 1_000)]);
+    attempted.attempts.push(deletion_attempted_at(500));
+    let mut checker = Checker::default();
+    let mut judged = |round: &Round| {
+        let violations = checker.check(round).violations.into_iter();
+        violations.map(|violation| violation.rule).collect::<Vec<_>>()
+    };
+    assert_eq!(judged(&attempted), []);
+    assert_eq!(
+        judged(&late_at(2_000)),
+        [],
+        "what was shown before may be deleted"
+    );
+    assert_eq!(judged(&late_at(3_000)), [Rule::Late], "it was shown since");
 }
 
 #[test]
