@@ -47,7 +47,8 @@ async fn climb(root: &str) -> Result<()> {
     };
     println!("    rate  answered  late p50 us  late p99 us  latency p50 us  latency p99 us  failed");
     for rate in [
-        500.0, 1000.0, 2000.0, 4000.0, 6000.0, 8000.0, 10_000.0, 12_000.0, 16_000.0,
+        500.0, 1000.0, 2000.0, 4000.0, 6000.0, 8000.0, 10_000.0, 12_000.0, 16_000.0, 20_000.0, 24_000.0,
+        28_000.0, 32_000.0,
     ] {
         let plan = Planner::new(1, Arc::new([0]), f64::INFINITY).turn(rate, TRIAL);
         let numbers = drive(&target, &plan, limits).await.numbers();

@@ -31,13 +31,13 @@ pub struct Arm {
 }
 
 /// Makes, for each strategy, so many accounts of its own, alike for all, and one more if changes are to be looked for; reads each
-/// page once. Answers also what a read costs the generator, if it can be known.
+/// page once.
 pub async fn open(
     session: &Session,
     strategies: &[Strategy],
     accounts: usize,
     probed: bool,
-) -> Result<(Vec<Arm>, Option<Duration>)> {
+) -> Result<Vec<Arm>> {
     let strategies: Vec<_> = in_order(strategies).collect();
     let each = accounts + usize::from(probed);
     let progress = &session.progress;
@@ -57,8 +57,8 @@ pub async fn open(
     let pages: Vec<_> = arms.iter().flat_map(Arm::pages).collect();
     progress.count("reading every page once", pages.len());
     let (client, counted) = (session.client(), |number| progress.counted(number));
-    let cost = warming::read_each_once(&client, pages, counted).await?;
-    Ok((arms, cost))
+    warming::read_each_once(&client, pages, counted).await?;
+    Ok(arms)
 }
 
 /// Each strategy once, in the order in which one comes to them.

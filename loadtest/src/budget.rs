@@ -51,8 +51,7 @@ pub fn stack(config: &BudgetConfig) -> StackConfig {
 /// Runs it in an open session.
 pub async fn budget(config: &BudgetConfig, load: &Load, session: &mut Session) -> Result<Results> {
     let mut readers = open(config, load, session).await?;
-    let cost = session.cost_of_a_read().await?;
-    let too_fast = session.warn_if_too_fast(config.rate, cost);
+    let too_fast = session.warn_if_too_fast(config.rate).await?;
     let lasting = Duration::from_secs_f64(config.turn_seconds);
     let limits = Limits::all(&config.run());
     let count = readers.len();

@@ -29,7 +29,7 @@ const USUAL_TRIALS: u32 = 11;
 
 /// Runs it in an open session.
 pub async fn capacity(config: &CapacityConfig, load: &Load, session: &mut Session) -> Result<Results> {
-    let (arms, _) = arm::open(session, &config.run.strategies, load.popularity.pages(), true).await?;
+    let arms = arm::open(session, &config.run.strategies, load.popularity.pages(), true).await?;
     let mut searches: Vec<_> = arms.iter().map(|_| Search::new(config.from, config.to)).collect();
     let one = WARM_UP + Duration::from_secs_f64(config.trial_seconds);
     let all = one * USUAL_TRIALS * u32::try_from(arms.len()).unwrap_or(u32::MAX);

@@ -69,14 +69,14 @@ impl Load {
 
 /// Runs it in an open session.
 pub async fn compare(config: &CompareConfig, load: &Load, session: &mut Session) -> Result<Results> {
-    let (mut arms, cost) = arm::open(
+    let mut arms = arm::open(
         session,
         &config.run.strategies,
         load.popularity.pages(),
         !config.quick,
     )
     .await?;
-    let too_fast = session.warn_if_too_fast(config.rate, cost);
+    let too_fast = session.warn_if_too_fast(config.rate).await?;
     let lasting = Duration::from_secs_f64(config.turn_seconds);
     let limits = Limits::all(&config.run);
     let count = u32::try_from(arms.len()).unwrap_or(u32::MAX);

@@ -43,8 +43,7 @@ pub async fn replay(config: &ReplayConfig, trace: &Trace, session: &mut Session)
     // Of each strategy; the writer hardly counts.
     limits.in_flight /= arms.len();
     let busiest = plans.reads.busiest_second() * arms.len() + plans.writes.busiest_second();
-    let cost = session.cost_of_a_read().await?;
-    let too_fast = session.warn_if_too_fast(number(busiest), cost);
+    let too_fast = session.warn_if_too_fast(number(busiest)).await?;
     let (lasting, progress) = (plans.reads.lasting, session.progress.clone());
     progress.wait("replaying", lasting);
     let before = session.scraper.snapshot().await;

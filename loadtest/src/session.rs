@@ -1,6 +1,6 @@
 //! A stack, its accounts, and what is noted about both: what every kind of run begins and ends with.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::{Result, bail, ensure};
 use jiff::Timestamp;
@@ -69,17 +69,16 @@ impl Session {
         Ok(accounts)
     }
 
-    /// The CPU time that a read costs the generator, measured on an account of its own; `None` if it cannot be known.
-    pub async fn cost_of_a_read(&self) -> Result<Option<Duration>> {
+    /// Says before a run, and answers, that the generator cannot send this many requests in a second, if it cannot. What a read
+    /// costs it is measured on an account of its own.
+    pub async fn warn_if_too_fast(&self, rate: f64) -> Result<Option<String>> {
         let account = self.accounts(1).await?[0].id;
-        warming::cost_of_a_read(&self.client, Strategy::Invalidate, account).await
-    }
-
-    /// Says before a run, and answers, that the generator cannot send this many requests in a second, if it cannot.
-    pub fn warn_if_too_fast(&self, rate: f64, cost: Option<Duration>) -> Option<String> {
-        let warning = generator::too_fast(rate, cost?)?;
-        self.progress.say(&warning);
-        Some(warning)
+        let cost = warming::cost_of_a_read(&self.client, Strategy::Invalidate, account).await?;
+        let warning = cost.and_then(|cost| generator::too_fast(rate, cost));
+        if let Some(warning) = &warning {
+            self.progress.say(warning);
+        }
+        Ok(warning)
     }
 
     /// Who asks: copies share its connections.

@@ -20,19 +20,14 @@ const TRIES: u32 = 10;
 const TRY_AGAIN_AFTER: Duration = Duration::from_millis(500);
 
 /// By how many reads it is found out what one costs.
-const PROBE_READS: usize = 300;
+const PROBE_READS: u32 = 400;
 
-/// Below so many reads, what they cost is mostly the opening of connections.
-const ENOUGH_READS: u32 = 100;
-
-/// Reads the pages of these accounts by these strategies, and says how many it has read; answers the CPU time that a read costs the
-/// generator, if there were enough to tell.
+/// Reads the pages of these accounts by these strategies, and says how many it has read.
 pub async fn read_each_once(
     client: &Client,
     pages: Vec<(Strategy, u64)>,
     counted: impl Fn(usize),
-) -> Result<Option<Duration>> {
-    let (before, count) = (own_cpu_time(), u32::try_from(pages.len()).unwrap_or(u32::MAX));
+) -> Result<()> {
     let reads = pages
         .into_iter()
         .map(|(strategy, account)| read_once(client, strategy, account));
@@ -41,15 +36,17 @@ pub async fn read_each_once(
         outcome?;
         counted(number + 1);
     }
-    let spent = own_cpu_time()
-        .zip(before)
-        .map(|(after, before)| after.saturating_sub(before));
-    Ok(spent.filter(|_| count >= ENOUGH_READS).map(|spent| spent / count))
+    Ok(())
 }
 
-/// The CPU time that a read of this page costs the generator; `None` if it cannot be known.
+/// The CPU time that a read of this page costs the generator, once its connections are open; `None` if the system does not tell.
 pub async fn cost_of_a_read(client: &Client, strategy: Strategy, account: u64) -> Result<Option<Duration>> {
-    read_each_once(client, vec![(strategy, account); PROBE_READS], |_| {}).await
+    let read = async |count| read_each_once(client, vec![(strategy, account); count], |_| {}).await;
+    read(AT_ONCE).await?;
+    let before = own_cpu_time();
+    read(PROBE_READS as usize).await?;
+    let spent = own_cpu_time().zip(before);
+    Ok(spent.map(|(after, before)| after.saturating_sub(before) / PROBE_READS))
 }
 
 async fn read_once(client: &Client, strategy: Strategy, account: u64) -> Result<()> {

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::{Finding, check, check_or, unless_late};
 use crate::figures::{duration, grouped, percent};
-use crate::results::{Check, Numbers, Outcome, Results};
+use crate::results::{Check, Numbers, Outcome, Results, StrategyResults};
 use crate::strategy::NONE;
 
 /// The least number of answers: with fewer, not even ten are beyond the 99th percentile.
@@ -40,7 +40,10 @@ fn kept_up(results: &Results) -> Option<Check> {
         let mut figures = format!("{} (p50) and {} (p99)", duration(late.p50), duration(late.p99));
         if limit {
             let measured = format!("{} and {} measured", duration(latency.p50), duration(latency.p99));
-            let _ = write!(figures, ", of {measured}: the generator was the limit");
+            let _ = write!(
+                figures,
+                ", of {measured}: the generator, or the machine that it shares, was the limit"
+            );
         }
         Finding::kept(&it.strategy, !limit, Outcome::Undecided, figures)
     });
@@ -67,19 +70,22 @@ fn enough(results: &Results) -> Check {
     check_or(&promise, findings, "no strategy was measured")
 }
 
-/// Of `none`, failures leave the comparison undecided: the rate was beyond what it holds, and its latencies are those of
-/// the survivors. So do those of heaps of late requests.
+/// What it means that requests failed. Those of `none` leave the comparison undecided: the rate was beyond what it holds, and its
+/// latencies are those of the survivors. So do those of heaps of late requests, many of which were not even sent.
+fn if_failed(results: &Results, it: &StrategyResults) -> Outcome {
+    if it.strategy == NONE {
+        Outcome::Undecided
+    } else {
+        unless_late(results, &it.total)
+    }
+}
+
 fn failures(results: &Results) -> Option<Check> {
     let findings = results.strategies.iter().filter_map(|it| {
         let share = it.total.failed_share()?;
-        let otherwise = if it.strategy == NONE {
-            Outcome::Undecided
-        } else {
-            unless_late(results, &it.total)
-        };
         let figures = format!("{} %{}", percent(share), kinds(&it.total));
         let kept = share <= TOLERATED_FAILURES;
-        Some(Finding::kept(&it.strategy, kept, otherwise, figures))
+        Some(Finding::kept(&it.strategy, kept, if_failed(results, it), figures))
     });
     check("At most 0.1 % of the reads failed.", findings)
 }
@@ -100,9 +106,12 @@ fn kinds(numbers: &Numbers) -> String {
 fn write_failures(results: &Results) -> Option<Check> {
     let findings = results.strategies.iter().filter_map(|it| {
         let kept = it.total.failed_write_share()? <= TOLERATED_FAILURES;
-        let (failed, all) = (grouped(it.total.write_errors), grouped(it.total.writes));
+        let (failed, all) = (
+            grouped(it.total.write_errors),
+            grouped(it.total.writes.saturating_add(it.total.write_errors)),
+        );
         let figures = format!("{failed} of {all}");
-        Some(Finding::kept(&it.strategy, kept, Outcome::Fail, figures))
+        Some(Finding::kept(&it.strategy, kept, if_failed(results, it), figures))
     });
     check("At most 0.1 % of the changes failed.", findings)
 }

@@ -23,7 +23,7 @@ async fn a_page_that_is_refused_at_first_is_asked_for_again() {
         *fake.behaviour.refusing.lock().unwrap() = false;
     };
     let (read, ()) = tokio::join!(read_each_once(&client, pages(), |_| {}), allowed);
-    assert_eq!(read.unwrap(), None, "too few to tell what one costs");
+    read.unwrap();
     let reads = fake.behaviour.reads.load(Ordering::Relaxed);
     assert!(reads > 40, "{reads}: some were refused and asked for again");
 }
