@@ -11,31 +11,36 @@ use axum::http::{HeaderMap, HeaderValue, header};
 ///
 /// A client that can read errors in JSON alone prefers JSON.
 pub fn html_or_json(headers: &HeaderMap) -> Ordering {
-    compare(&headers.get_all(header::ACCEPT).iter().collect::<Vec<_>>())
+    compare(headers.get_all(header::ACCEPT))
 }
 
 /// The same of the lines of `Accept`.
-pub(crate) fn compare(lines: &[&HeaderValue]) -> Ordering {
-    let lines = || lines.iter().filter_map(|line| line.to_str().ok());
-    let weigh = |kind, subtypes: &[&str]| {
-        let weights = subtypes.iter().map(|subtype| weigh(lines(), kind, subtype));
-        weights.max_by_key(|weight| *weight).unwrap_or_default()
-    };
-    weigh("text", &["html"]).cmp(&weigh("application", &["json", "problem+json"]))
-}
-
-/// The quality, in thousandths, that the lists give to a media type: the most specific range that matches
-/// decides.
-fn weigh<'a>(lines: impl Iterator<Item = &'a str>, kind: &str, subtype: &str) -> u16 {
+pub(crate) fn compare<'a>(lines: impl IntoIterator<Item = &'a HeaderValue>) -> Ordering {
+    let lines = lines.into_iter().filter_map(|line| line.to_str().ok());
     let ranges = lines.flat_map(|line| line.split(',')).filter_map(Range::parse);
-    let matching = ranges.filter_map(|range| Some((range.matches(kind, subtype)?, range.quality)));
-    matching.max().map_or(0, |(_, quality)| quality)
+    let [mut html, mut json, mut problem] = [None; 3];
+    for range in ranges {
+        html = html.max(range.weigh("text", "html"));
+        json = json.max(range.weigh("application", "json"));
+        problem = problem.max(range.weigh("application", "problem+json"));
+    }
+    let quality = |weight: Option<Weight>| weight.map_or(0, |weight| weight.quality);
+    quality(html).cmp(&quality(json).max(quality(problem)))
 }
 
 /// One element of `Accept`: `text/*;q=0.8`.
 struct Range<'a> {
     kind: &'a str,
     subtype: &'a str,
+    quality: u16,
+}
+
+/// What a range says of a media type that it matches: the most specific range decides, so it is compared first.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Weight {
+    /// How exactly the range names the type.
+    specificity: u8,
+    /// In thousandths.
     quality: u16,
 }
 
@@ -51,15 +56,19 @@ impl<'a> Range<'a> {
         })
     }
 
-    /// How exactly it names the media type; none if it names another.
-    fn matches(&self, kind: &str, subtype: &str) -> Option<u8> {
+    /// None if it names another media type.
+    fn weigh(&self, kind: &str, subtype: &str) -> Option<Weight> {
         let same = str::eq_ignore_ascii_case;
-        match (self.kind, self.subtype) {
-            ("*", "*") => Some(0),
-            (this, "*") if same(this, kind) => Some(1),
-            (this, that) if same(this, kind) && same(that, subtype) => Some(2),
-            _ => None,
-        }
+        let specificity = match (self.kind, self.subtype) {
+            ("*", "*") => 0,
+            (this, "*") if same(this, kind) => 1,
+            (this, that) if same(this, kind) && same(that, subtype) => 2,
+            _ => return None,
+        };
+        Some(Weight {
+            specificity,
+            quality: self.quality,
+        })
     }
 }
 

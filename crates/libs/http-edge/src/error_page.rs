@@ -70,7 +70,7 @@ impl Reader {
         let Some(problem) = response.extensions_mut().remove::<Problem>() else {
             return;
         };
-        let preference = accept::compare(&self.accepts.iter().collect::<Vec<_>>());
+        let preference = accept::compare(&self.accepts);
         let html = match preference {
             Ordering::Greater => true,
             Ordering::Equal => self.page.by_default,

@@ -13,22 +13,17 @@ pub(crate) struct Traceparent {
 impl Traceparent {
     /// Reads one of the version in use, or what later versions are to begin with; none if it is not valid.
     pub(crate) fn read(text: &str) -> Option<Self> {
-        let (version, rest) = text.trim_matches([' ', '\t']).split_once('-')?;
-        let (trace_id, rest) = rest.split_once('-')?;
-        let (span_id, flags) = rest.split_once('-')?;
-        let flags = match flags.split_once('-') {
-            Some(_) if version == "00" => return None,
-            Some((flags, _)) => flags,
-            None => flags,
-        };
-        if version == "ff" {
-            return None;
-        }
-        hexadecimal(version, 2)?;
-        let trace_id = TraceId::from(hexadecimal(trace_id, 32)?);
-        let span_id = SpanId::from(u64::try_from(hexadecimal(span_id, 16)?).ok()?);
-        let flags = hexadecimal(flags, 2)?;
-        (trace_id != TraceId::INVALID && span_id != SpanId::INVALID).then_some(Self {
+        let text = text.trim_matches([' ', '\t']).as_bytes();
+        let (known, later) = text.split_at_checked(FORM.len())?;
+        let [version, flags] = [0..2, 53..55].map(|digits| hexadecimal(&known[digits]));
+        let [upper, lower, span_id] = [3..19, 19..35, 36..52].map(|digits| hexadecimal(&known[digits]));
+        let (version, flags) = (version?, flags?);
+        let trace_id = TraceId::from(u128::from(upper?) << 64 | u128::from(lower?));
+        let span_id = SpanId::from(span_id?);
+        let has_dashes = [2, 35, 52].iter().all(|at| known[*at] == b'-');
+        let ends_here = later.is_empty() || (version != 0 && later.starts_with(b"-"));
+        let names_a_span = trace_id != TraceId::INVALID && span_id != SpanId::INVALID;
+        (has_dashes && ends_here && names_a_span && version != 0xff).then_some(Self {
             trace_id,
             span_id,
             sampled: flags & 1 == 1,
@@ -36,18 +31,18 @@ impl Traceparent {
     }
 }
 
-/// The number that as many hexadecimal digits say, in lower case as the standard asks.
-fn hexadecimal(text: &str, digits: usize) -> Option<u128> {
-    if text.len() != digits {
-        return None;
-    }
-    text.bytes().try_fold(0, |number, byte| {
+/// Version, trace, span and flags: what every version begins with.
+const FORM: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+
+/// The number that at most 16 hexadecimal digits say, in lower case as the standard asks.
+fn hexadecimal(digits: &[u8]) -> Option<u64> {
+    digits.iter().try_fold(0, |number, byte| {
         let digit = match byte {
             b'0'..=b'9' => byte - b'0',
             b'a'..=b'f' => byte - b'a' + 10,
             _ => return None,
         };
-        Some(number << 4 | u128::from(digit))
+        Some(number << 4 | u64::from(digit))
     })
 }
 
