@@ -60,6 +60,8 @@ impl Topology {
             discard: stream::DiscardPolicy::Old,
             duplicate_window: Duration::from_mins(2),
             num_replicas: replicas.0,
+            // For watermarks, which are worth little once the next one is there. Brokers before 2.11 take no notice.
+            allow_message_ttl: true,
             ..stream::Config::default()
         }
     }

@@ -4,12 +4,14 @@ mod claiming;
 mod options;
 mod progress;
 mod publishing;
+mod retention;
 mod rows;
 mod tenure;
 
 use std::time::{Duration, Instant};
 
 use async_nats::HeaderMap;
+use async_nats::jetstream::ErrorCode;
 use async_nats::jetstream::context::{CreateStreamError, PublishError, PublishErrorKind};
 use async_nats::jetstream::message::PublishMessage;
 use async_nats::jetstream::stream::LastRawMessageError;
@@ -20,11 +22,12 @@ use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 
-use self::claiming::is_refusal;
+use self::claiming::{error_code, is_refusal};
 pub use self::options::{FailPoint, RelayOptions};
 use self::progress::Progress;
 pub use self::publishing::Publishing;
 use self::publishing::Standing;
+use self::retention::Retention;
 use self::tenure::{Held, Tenure};
 use crate::Broker;
 use crate::event;
@@ -47,6 +50,7 @@ pub struct Relay {
     broker: Broker,
     options: RelayOptions,
     tenure: Tenure,
+    retention: Retention,
     /// For those who answer readers and writers.
     standing: watch::Sender<Standing>,
     /// What is acknowledged. A cursor is safe here, and only here: one writer gives the sequences out in the order of its
@@ -85,6 +89,7 @@ impl Relay {
             broker,
             options,
             tenure: Tenure::new(options.takes_over),
+            retention: Retention::default(),
             standing,
             acknowledged: watch::Sender::new(None),
             seldom: Seldom::default(),
@@ -195,7 +200,13 @@ impl Relay {
             snapshot.nonce,
         );
         let sent = Instant::now();
-        let place = self.publish_in_chain(headers, body, held.last).await?;
+        let time_to_live = self.retention.time_to_live(sent);
+        let place = self
+            .publish_in_chain(headers, body, held.last, time_to_live)
+            .await?;
+        if time_to_live.is_none() {
+            self.retention.keep(sent);
+        }
         self.tenure.advance(place);
         self.standing.send_replace(Standing::Live {
             claim: held.claim,
@@ -210,6 +221,7 @@ impl Relay {
         headers: HeaderMap,
         body: Bytes,
         last: u64,
+        time_to_live: Option<Duration>,
     ) -> Result<u64, PublishError> {
         let subject = self
             .broker
@@ -219,6 +231,10 @@ impl Relay {
             .headers(headers)
             .payload(body)
             .expected_last_subject_sequence(last);
+        let message = match time_to_live {
+            Some(time_to_live) => message.ttl(time_to_live),
+            None => message,
+        };
         let taken = self
             .broker
             .jetstream()
@@ -242,9 +258,10 @@ impl Relay {
             self.broker.trouble().clear(Stage::Publishing);
         }
         if let Err(RelayError::Publish(error)) = result
-            && error.kind() == PublishErrorKind::StreamNotFound
+            && (error.kind() == PublishErrorKind::StreamNotFound
+                || error_code(&error) == Some(ErrorCode::MESSAGE_TTL_DISABLED))
         {
-            // To claim the source creates the stream.
+            // To claim the source creates the stream, or finds what another stream of this name takes.
             self.tenure.lose();
         }
     }

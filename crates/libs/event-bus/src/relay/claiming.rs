@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use async_nats::jetstream::context::{PublishError, PublishErrorKind};
 use async_nats::jetstream::message::StreamMessage;
-use async_nats::jetstream::stream::{LastRawMessageError, LastRawMessageErrorKind, Stream};
+use async_nats::jetstream::stream::{self, LastRawMessageError, LastRawMessageErrorKind, Stream};
 use async_nats::jetstream::{self, ErrorCode};
 
 use super::publishing::Standing;
@@ -61,10 +61,11 @@ impl Relay {
     }
 
     /// What the stream says last, and how this database relates to it. The stream is created if it is not there.
-    async fn on_stream(&self) -> Result<OnStream, RelayError> {
+    async fn on_stream(&mut self) -> Result<OnStream, RelayError> {
         let acknowledged = *self.acknowledged.borrow();
-        let topology = &self.broker.topology;
         let stream = self.broker.stream().await?;
+        self.note_retention(&stream.cached_info().config);
+        let topology = &self.broker.topology;
         let subject = topology.subject(self.options.source, event::WATERMARK);
         let Some(last) = last_message(&stream, &subject).await? else {
             let relation = outbox::relation(&self.database, None, Vec::new(), acknowledged).await?;
@@ -112,7 +113,7 @@ impl Relay {
         let (headers, body) = origin.claim(kind, now, snapshot.sequence, snapshot.nonce);
         let sent = Instant::now();
         self.tenure.minted(claim);
-        let place = match self.publish_in_chain(headers, body, last).await {
+        let place = match self.publish_in_chain(headers, body, last, None).await {
             Ok(place) => place,
             Err(error) if is_refusal(&error) => {
                 self.tenure.lose();
@@ -129,6 +130,17 @@ impl Relay {
         self.standing.send_replace(Standing::Live { claim, sent });
         tracing::debug!(source = self.options.source, %claim, "claimed");
         Ok(Some(held))
+    }
+
+    fn note_retention(&mut self, config: &stream::Config) {
+        self.retention.of_stream(config.allow_message_ttl);
+        if !config.allow_message_ttl && self.seldom.say("watermarks are kept") {
+            tracing::warn!(
+                stream = config.name,
+                to_do = "allow it, with nats-server 2.11 or newer: nats stream edit --allow-msg-ttl",
+                "the stream allows no time to live of messages, so it keeps every watermark as long as an event: some 160 MB a day"
+            );
+        }
     }
 
     async fn renew_incarnation(&mut self) -> Result<(), RelayError> {

@@ -9,6 +9,7 @@ mod history;
 mod link;
 mod losses;
 mod readiness;
+mod retention;
 mod small_stream;
 mod stack;
 mod steadiness;
