@@ -4,12 +4,16 @@ mod before;
 pub mod budget;
 pub mod cases;
 pub mod invariants;
+pub mod postgres;
 pub mod publishing;
 pub mod readers;
 pub mod receiving;
 pub mod rule;
 pub mod serving;
 pub mod state;
+
+use std::fmt::Debug;
+use std::hash::Hash;
 
 use budget::Budget;
 use cases::{CASES, PLENTY};
@@ -97,22 +101,36 @@ impl State {
 
 /// What the checker found in one case.
 #[derive(Clone, Debug)]
-pub struct Finding {
+pub struct Finding<A = Action> {
     /// How many states there are; up to the first counterexample if there is one.
     pub states: usize,
     /// The invariant that is broken.
     pub broken: Option<&'static str>,
     /// The shortest schedule that breaks it.
-    pub schedule: Vec<Action>,
+    pub schedule: Vec<A>,
+}
+
+/// A case of one of the two models, with all its rules or with one left out.
+pub trait Checked:
+    Model<State: Clone + Debug + Hash + PartialEq + Send + Sync> + Clone + Send + Sync + 'static
+{
+    /// The invariant that was broken on the way to a state.
+    fn broken(state: &Self::State) -> Option<&'static str>;
+}
+
+impl Checked for Specification {
+    fn broken(state: &State) -> Option<&'static str> {
+        state.broken
+    }
 }
 
 /// Exhausts a case, or ends at the shortest counterexample.
-pub fn check(specification: &Specification) -> Finding {
-    let checker = specification.clone().checker().finish_when(HasDiscoveries::Any).spawn_bfs().join();
+pub fn check<M: Checked<Action: Clone + Debug + PartialEq + Send + Sync>>(model: &M) -> Finding<M::Action> {
+    let checker = model.clone().checker().finish_when(HasDiscoveries::Any).spawn_bfs().join();
     let found = checker.discoveries().into_iter().min_by_key(|(_, path)| path.clone().into_actions().len());
     Finding {
         states: checker.unique_state_count(),
-        broken: found.as_ref().map(|(name, path)| path.last_state().broken.unwrap_or(name)),
+        broken: found.as_ref().map(|(name, path)| M::broken(path.last_state()).unwrap_or(name)),
         schedule: found.map(|(_, path)| path.into_actions()).unwrap_or_default(),
     }
 }

@@ -17,6 +17,7 @@ macro_rules! rules {
         }
     };
 }
+pub(crate) use rules;
 
 rules! {
     /// Every mutation draws a nonce, which belongs to version, `ETag` and message id.
