@@ -13,6 +13,7 @@ const ONE: Case = Case {
     processes: &[0],
     accounts: 1,
     carries: false,
+    shares: false,
     pauses: false,
     before: &[],
     budget: NONE,
@@ -283,12 +284,41 @@ pub const CASES: &[Case] = &[
         ..ONE
     },
     Case {
+        name: "file-shared",
+        about: "The same; each states the claim that one of them holds.",
+        processes: &[0, 0],
+        shares: true,
+        before: WARM,
+        budget: Budget { writes: 2, rounds: 2, claims: 2, loads: 1, reads: 2, moves: 1, ..NONE },
+        states: 199_582,
+        ..ONE
+    },
+    Case {
         name: "copy",
         about: "A copy of the database is started beside the original; the address moves to it.",
         processes: &[0, 1],
         before: WARM,
         budget: Budget { writes: 2, rounds: 2, claims: 1, loads: 1, reads: 2, copies: 1, moves: 1, ..NONE },
         states: 1_259_995,
+        ..ONE
+    },
+    Case {
+        name: "copy-shared",
+        about: "The same; each states the claim that is held of its database.",
+        processes: &[0, 1],
+        shares: true,
+        before: WARM,
+        budget: Budget { writes: 2, rounds: 1, claims: 1, loads: 1, reads: 2, copies: 1, moves: 1, ..NONE },
+        states: 167_780,
+        ..ONE
+    },
+    Case {
+        name: "rollback-shared",
+        about: "A backup is put back; the claim that was held of the database is stored in it.",
+        shares: true,
+        before: BACKUP,
+        budget: Budget { writes: 2, rounds: 2, claims: 1, loads: 1, reads: 2, crashes: 1, ..NONE },
+        states: 174_350,
         ..ONE
     },
     Case {

@@ -38,6 +38,8 @@ pub struct Case {
     pub accounts: u8,
     /// Events carry fragments.
     pub carries: bool,
+    /// Whoever serves a database states the claim that any process of it holds.
+    pub shares: bool,
     /// Readers pause between their two looks.
     pub pauses: bool,
     /// What happened before the case begins, outside its budget.
@@ -156,6 +158,13 @@ impl Specification {
         self.left_out != Some(rule)
     }
 
+    /// P5: the shared claim names the running server. So it does not count in what was put back, or copied.
+    fn move_to_another_server(&self, database: &mut Database) {
+        if self.keeps(Rule::SharedClaimNamesServer) {
+            database.shared = None;
+        }
+    }
+
     /// Everything that a case allows to go wrong.
     fn fault(&self, state: &mut State, action: Action) -> Option<()> {
         match action {
@@ -176,11 +185,13 @@ impl Specification {
             Action::Restore => {
                 state.branched = true;
                 state.databases[0] = state.backup.take()?;
+                self.move_to_another_server(&mut state.databases[0]);
             }
             Action::Copy => {
                 state.spend(|left| &mut left.copies)?;
                 state.branched = true;
                 state.databases.push(state.databases[0].clone());
+                self.move_to_another_server(&mut state.databases[1]);
                 state.processes[1].up = true;
             }
             Action::MoveAddress => {

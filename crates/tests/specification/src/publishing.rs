@@ -2,7 +2,7 @@
 
 use crate::rule::Rule;
 use crate::state::{
-    Account, Database, Kind, Message, Process, Relay, Round, Row, State, Stream, Token, Version,
+    Account, Claim, Database, Kind, Message, Process, Relay, Round, Row, State, Stream, Token, Version,
 };
 use crate::{Specification, bit};
 
@@ -61,7 +61,8 @@ impl Specification {
     /// Rules 1 and P1: one transaction bumps the revision, takes the sequence, draws a nonce and writes the row.
     /// A process that was refused acknowledges nothing (P3).
     pub(crate) fn write(&self, state: &mut State, process: usize, account: u8, deleted: bool) -> Option<()> {
-        let Process { database, ref relay, states: claim, .. } = state.processes[process];
+        let claim = self.stated(state, process);
+        let Process { database, ref relay, .. } = state.processes[process];
         let database = &mut state.databases[database];
         let before = database.accounts[usize::from(account)];
         (*relay != Relay::Refused && !before.deleted).then_some(())?;
@@ -75,6 +76,12 @@ impl Specification {
         state.tokens.push(Token { account, version, claim, mutation: state.now });
         state.now += 1;
         Some(())
+    }
+
+    /// P5: the claim that a process states: the one it holds; where processes share a database, the one that a process holds.
+    pub(crate) fn stated(&self, state: &State, process: usize) -> Option<Claim> {
+        let Process { database, states, .. } = state.processes[process];
+        if self.case.shares { state.databases[database].shared } else { states }
     }
 
     /// P2: a relay without tenure reads the last message on its subject. Its own last claim, or nothing though it has held
@@ -233,6 +240,7 @@ impl Specification {
             }
             _ => {
                 *states = matches!(message.kind, Kind::Watermark { .. }).then_some(message.claim);
+                database.shared = states.or(database.shared).filter(|_| self.case.shares);
                 *relay = Relay::Holding { claim: message.claim, expected: position, round: None };
                 *accepted = Some((created, position));
                 database.claims |= bit(message.claim);

@@ -70,6 +70,8 @@ rules! {
     NoClaimMergesWithNone = "P5-no-claim-merges-with-none",
     /// Only the process that holds a claim states it.
     OnlyHolderStatesClaim = "P5-only-holder-states-claim",
+    /// (Where processes share it.) The claim that a database says is held names the running server.
+    SharedClaimNamesServer = "P5-shared-claim-names-server",
     /// A watermark vouches only for fragments of its own claim.
     VouchesForItsClaim = "P5-vouches-for-its-claim",
     /// The watermark is loaded before the check.
@@ -130,6 +132,7 @@ impl Rule {
             Self::EventsOfOtherClaimsFenceOnly => "copy-claims",
             Self::ClaimCountsAnew => "copy-behind",
             Self::OnlyHolderStatesClaim | Self::VouchesForItsClaim => "copy",
+            Self::SharedClaimNamesServer => "copy-shared",
             Self::ClaimsAreNotOrdered => "restart-recreated",
         }
     }

@@ -43,14 +43,15 @@ impl Specification {
     /// Rules 9, P1, P5: the address answers from its database as it is now, stating its claim while it holds one. "Not
     /// modified" shows what was asked about.
     pub(crate) fn answer(&self, state: &mut State, load: usize) {
-        let Process { database, states, .. } = state.processes[state.address];
+        let Process { database, .. } = state.processes[state.address];
         let Load { number, account, position, start, asked, .. } = state.replica.loads[load];
         let Database { incarnation, ref accounts, claims, .. } = state.databases[database];
         let mut found = accounts[usize::from(account)];
         found.version.incarnation = incarnation;
         let asked = asked.filter(|asked| asked.state.version == found.version);
         let stored = || u8::try_from(claims.checked_ilog2()?).ok();
-        let claim = if self.keeps(Rule::OnlyHolderStatesClaim) { states } else { stored() };
+        let stated = self.stated(state, state.address);
+        let claim = if self.keeps(Rule::OnlyHolderStatesClaim) { stated } else { stored() };
         let complete = asked.map_or(start, |asked| asked.complete.max(start));
         let start = Some((number, start));
         let found = asked.map_or(found, |asked| asked.state);

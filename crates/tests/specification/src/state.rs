@@ -46,6 +46,8 @@ pub struct Database {
     pub nonces: Vec<Mutation>,
     /// The claims minted in this incarnation.
     pub claims: u16,
+    /// The claim under which the last watermark was said, for all processes that answer from this database.
+    pub shared: Option<Claim>,
 }
 
 /// Where a relay stands.
