@@ -14,7 +14,7 @@ use tokio::time::sleep;
 use url::Url;
 
 /// How long a request may take.
-const ANSWERED_WITHIN: Duration = Duration::from_secs(5);
+pub(crate) const ANSWERED_WITHIN: Duration = Duration::from_secs(5);
 /// The pause between two looks for an account that may still be being made.
 const LOOKED_AGAIN_AFTER: Duration = Duration::from_millis(50);
 
@@ -66,10 +66,11 @@ struct List {
     next: Option<u64>,
 }
 
-#[derive(Deserialize)]
-struct Listed {
-    id: u64,
-    name: String,
+/// An account as it is listed.
+#[derive(Debug, PartialEq, Eq, Deserialize)]
+pub(crate) struct Listed {
+    pub(crate) id: u64,
+    pub(crate) name: String,
 }
 
 impl Accounts {
@@ -130,7 +131,8 @@ impl Accounts {
         Ok(())
     }
 
-    async fn delete(&self, id: u64) -> Result<(), reqwest::Error> {
+    /// Deletes an account, if it is there.
+    pub(crate) async fn delete(&self, id: u64) -> Result<(), reqwest::Error> {
         let answer = self.request(Method::DELETE, &path(id)).send().await?;
         if answer.status() == StatusCode::NOT_FOUND {
             return Ok(());
@@ -163,16 +165,21 @@ impl Accounts {
 
     /// The accounts of this run that are there now.
     async fn list_own(&self) -> Result<Vec<u64>, reqwest::Error> {
-        let mut own = Vec::new();
+        let own = self.list(|name| name.starts_with(&self.run)).await?;
+        Ok(own.into_iter().map(|account| account.id).collect())
+    }
+
+    /// The accounts with such names that are there now.
+    pub(crate) async fn list(&self, wanted: impl Fn(&str) -> bool) -> Result<Vec<Listed>, reqwest::Error> {
+        let mut found = Vec::new();
         let mut after = Some(0);
         while let Some(last) = after {
             let listing = self.request(Method::GET, "accounts").query(&[("after", last)]);
             let list: List = listing.send().await?.error_for_status()?.json().await?;
-            let of_this_run = list.accounts.iter().filter(|a| a.name.starts_with(&self.run));
-            own.extend(of_this_run.map(|account| account.id));
+            found.extend(list.accounts.into_iter().filter(|account| wanted(&account.name)));
             after = list.next;
         }
-        Ok(own)
+        Ok(found)
     }
 
     fn request(&self, method: Method, path: &str) -> RequestBuilder {

@@ -2,6 +2,7 @@
 
 mod account;
 mod config;
+mod leftovers;
 mod report;
 mod watch;
 
@@ -17,6 +18,7 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::account::{Account, Accounts};
+use crate::leftovers::Leftovers;
 use crate::report::Report;
 use crate::watch::Watch;
 
@@ -31,7 +33,7 @@ pub enum RunError {
     Serve(#[from] std::io::Error),
 }
 
-/// Measures until `stop`, then deletes what it made. Serves nothing but what it has counted.
+/// Measures until `stop`, then deletes what it made; deletes what earlier canaries left behind. Serves nothing but what it has counted.
 pub async fn run(config: Config, listener: TcpListener, stop: CancellationToken) -> Result<(), RunError> {
     let router = http_edge::edge(Router::new(), Readiness::always(), EdgeOptions::default());
     let options = ServeOptions {
@@ -39,13 +41,15 @@ pub async fn run(config: Config, listener: TcpListener, stop: CancellationToken)
         ..ServeOptions::default()
     };
     let mut canary = Canary::new(&config);
+    let leftovers = canary.leftovers(&config);
     let measured = async {
         canary.measure(config.every(), &stop).await;
         canary.leave().await;
     };
-    let (served, ()) = tokio::join!(
+    let (served, (), _) = tokio::join!(
         http_edge::serve(listener, router, options, stop.clone()),
-        measured
+        measured,
+        stop.run_until_cancelled(leftovers.delete())
     );
     Ok(served?)
 }
@@ -76,6 +80,14 @@ impl Canary {
             account: None,
             watches: watches.collect(),
             failing: false,
+        }
+    }
+
+    fn leftovers(&self, config: &Config) -> Leftovers {
+        Leftovers {
+            accounts: Accounts::new(http_edge::client(), config.accounts_url.clone()),
+            own: self.accounts.run().to_owned(),
+            renamed_within: config.every() + config.give_up_after(),
         }
     }
 

@@ -87,6 +87,19 @@ pub struct ListedAccount {
     pub description: String,
 }
 
+impl ListedAccount {
+    /// Whether its name is one that a canary gives: `canary`, the number of its run, and perhaps a count.
+    fn is_of_a_canary(&self) -> bool {
+        let mut words = self.name.split(' ');
+        words.next() == Some("canary")
+            && words
+                .next()
+                .is_some_and(|run| run.len() == 16 && u64::from_str_radix(run, 16).is_ok())
+            && words.next().is_none_or(|count| count.parse::<u64>().is_ok())
+            && words.next().is_none()
+    }
+}
+
 /// Why a service did not do what it was asked to: somebody may have broken it on purpose.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
@@ -227,9 +240,13 @@ impl SourceClient {
         })
     }
 
-    /// Whether there is no account at all.
+    /// Whether there is no account but those of canaries, which come and go.
     pub async fn is_empty(&self) -> Result<bool> {
-        Ok(self.list_accounts(1).await?.is_empty())
+        Ok(self
+            .all_accounts()
+            .await?
+            .iter()
+            .all(ListedAccount::is_of_a_canary))
     }
 
     /// The first accounts, by their numbers.

@@ -19,6 +19,35 @@ async fn a_canary_that_is_told_to_stop_leaves_nothing_behind() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_a_killed_canary_left_behind_the_next_one_deletes_and_nothing_else() {
+    let stack = Stack::start().await;
+    let other = stack.create_account("canary birds").await;
+    let mut killed = canary(&stack, &stack.sources[Source::Accounts].url("")).await;
+    until_seen(&stack, &killed).await;
+    killed.kill().await;
+    let left = stack.create_account("last").await - 1;
+
+    let mut next = Vec::new();
+    for _ in 0..2 {
+        next.push(canary(&stack, &stack.sources[Source::Accounts].url("")).await);
+    }
+    until_gone(&stack, left).await;
+    // The two have not deleted each other's, nor anybody else's.
+    for canary in &next {
+        until_seen(&stack, canary).await;
+        let unseen = [("result", "unseen")];
+        assert_eq!(stack.count(canary, "canary_checks_total", &unseen).await, 0);
+    }
+    assert_eq!(accounts(&stack).await, 4);
+    assert_eq!(status(&stack, other).await, 200);
+    next.iter().for_each(tell_to_stop);
+    for canary in &mut next {
+        assert!(canary.ended().await);
+    }
+    assert_eq!(accounts(&stack).await, 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_account_whose_creation_was_not_answered_is_found_and_used() {
     let stack = Stack::start().await;
     // More than one stretch of the list comes before it.
@@ -35,8 +64,7 @@ async fn an_account_whose_creation_was_not_answered_is_found_and_used() {
     assert_eq!(last, 102, "the canary made one account");
     tell_to_stop(&canary);
     assert!(canary.ended().await);
-    let account = stack.request(Method::GET, stack.sources[Source::Accounts].url("/accounts/101"));
-    assert_eq!(account.send().await.unwrap().status(), 404);
+    assert_eq!(status(&stack, 101).await, 404);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -95,6 +123,25 @@ fn tell_to_stop(canary: &Process) {
     let pid = canary.id().to_string();
     let told = std::process::Command::new("kill").args(["-TERM", &pid]).status();
     assert!(told.unwrap().success());
+}
+
+async fn until_gone(stack: &Stack, account: u64) {
+    eventually(LONG, async || match status(stack, account).await {
+        404 => Ok(()),
+        status => Err(format!("account {account} is answered with {status}")),
+    })
+    .await;
+}
+
+async fn status(stack: &Stack, account: u64) -> u16 {
+    let url = stack.sources[Source::Accounts].url(&format!("/accounts/{account}"));
+    stack
+        .request(Method::GET, url)
+        .send()
+        .await
+        .unwrap()
+        .status()
+        .as_u16()
 }
 
 async fn until_accounts(stack: &Stack, count: usize) {
