@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use axum::http::HeaderValue;
 use event_bus::{NatsConfig, StreamReplicas};
 use fresh_cache::RefreshScope;
 use http_edge::AllowedHosts;
@@ -24,6 +25,10 @@ pub struct Config {
     /// Under which names it answers.
     #[command(flatten)]
     pub allowed_hosts: AllowedHosts,
+
+    /// The name of this replica. Each answer has it in `Served-By`; without a name there is no such header.
+    #[arg(long, env = "INSTANCE_NAME")]
+    pub instance_name: Option<HeaderValue>,
 
     /// The root of the accounts service.
     #[arg(long, env = "ACCOUNTS_URL", default_value = "http://127.0.0.1:8081", value_parser = parse_root)]
@@ -260,6 +265,7 @@ mod tests {
             "--wait-ms=10001",
             "--trace-url-pattern=http://127.0.0.1/traces",
             "--trace-url-pattern=javascript:{trace_id}",
+            "--instance-name=two\nlines",
         ] {
             assert!(Config::try_parse_from(["page", argument]).is_err(), "{argument}");
         }

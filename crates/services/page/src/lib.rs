@@ -31,9 +31,13 @@ pub use config::{Config, FailPoint, RefreshName};
 pub use error::RunError;
 pub use routes::openapi;
 
+use std::future::ready;
 use std::time::Duration;
 
 use axum::Router;
+use axum::http::HeaderValue;
+use axum::middleware::map_response;
+use axum::response::Response;
 use event_bus::history::{Bounds, History};
 use event_bus::{Broker, Feed, FeedItem, Topology};
 use fresh_cache::{CacheOptions, FeedOptions, RefreshOptions, TaskScope, feed};
@@ -136,8 +140,12 @@ impl Service {
             let words = trouble.to_string();
             async move { Ok(words) }
         });
+        let router = http_edge::edge(routes::router(app), ready, options);
         Ok(Self {
-            router: http_edge::edge(routes::router(app), ready, options),
+            router: match config.instance_name {
+                Some(name) => named(router, name),
+                None => router,
+            },
             options: ServeOptions {
                 allowed_hosts: config.allowed_hosts,
                 error_page: Some(error::error_page(footers)),
@@ -160,6 +168,14 @@ impl Service {
         } = self;
         Ok(background.serve(listener, router, options).await?)
     }
+}
+
+/// Says in every answer which replica gave it.
+fn named(router: Router, name: HeaderValue) -> Router {
+    router.layer(map_response(move |mut response: Response| {
+        response.headers_mut().insert("served-by", name.clone());
+        ready(response)
+    }))
 }
 
 fn feed_options(config: &Config) -> FeedOptions {

@@ -234,6 +234,7 @@ struct PageQuery {
             ("Consistency-Token" = String, description = "the versions shown; sent along with the next request, they make any replica reflect them"),
             ("Preference-Applied" = Option<String>, description = "the `wait` or `wait-ms` of the request, if the page was answered in that time plus 25 ms"),
             ("Trace-Id" = String),
+            ("Served-By" = Option<String>, description = "the name of the replica, if it has one"),
         )),
     (status = 304, description = "`If-None-Match` names this page; the headers are those of 200"),
     (status = 400, description = "not an account, a window, a token or a strategy", body = Problem, content_type = "application/problem+json"),

@@ -319,3 +319,17 @@ async fn who_wants_another_version_than_there_is_gets_none() {
     assert_eq!(both.status(), 304);
     assert_eq!(read(&[("if-match", "x")]).await.status(), 400);
 }
+
+#[tokio::test]
+async fn a_replica_with_a_name_says_it_in_every_answer() {
+    let named = TestApp::spawn_with(&["--instance-name=page-1"]).await;
+    let unnamed = TestApp::spawn().await;
+    for path in ["/accounts/1", "/accounts/none", "/", "/healthz"] {
+        let served_by = async |app: &TestApp| {
+            let answer = app.request(path).send().await.unwrap();
+            answer.headers().get("served-by").cloned()
+        };
+        assert_eq!(served_by(&named).await.unwrap(), "page-1", "{path}");
+        assert_eq!(served_by(&unnamed).await, None, "{path}");
+    }
+}
