@@ -55,27 +55,39 @@ def faults_of_dependency(name, other, how, service, services):
         yield f"{name}: needs {other}, which runs in the profile {' or '.join(elsewhere)} alone"
 
 
+def aliases(service):
+    networks = service.get("networks", {})
+    if isinstance(networks, list):
+        return []
+    return [alias for network in networks.values() for alias in (network or {}).get("aliases", [])]
+
+
 def faults_of_profiles(services):
-    """With each profile, no port is published twice and somebody answers to the name that NATS_URL has."""
-    for profile in ("single", "cluster"):
-        ports, brokers = [], []
-        for name, service in services.items():
-            if profile not in service.get("profiles", [profile]):
-                continue
-            ports += [str(port).rpartition(":")[0] for port in service.get("ports", [])]
-            networks = service.get("networks", {})
-            if "nats" in [name, *networks.get("default", {}).get("aliases", [])]:
-                brokers.append(name)
-        for port in {port for port in ports if ports.count(port) > 1}:
-            yield f"profile {profile}: {port} is published twice"
-        if len(brokers) != {"single": 1, "cluster": 3}[profile]:
-            yield f"profile {profile}: the broker is {brokers}"
+    """No port is published twice, not even after a change of the profile, and each name of the brokers is of one profile alone."""
+    ports = [str(port).rpartition(":")[0] for service in services.values() for port in service.get("ports", [])]
+    for port in {port for port in ports if ports.count(port) > 1}:
+        yield f"{port} is published twice"
+    for count, profile in ((1, "single"), (3, "cluster")):
+        named = [service for service in services.values() if f"nats-of-{count}" in aliases(service)]
+        if len(named) != count or any(service.get("profiles") != [profile] for service in named):
+            yield f"nats-of-{count} is not the name of {count} brokers of the profile {profile}"
+
+
+def faults_of_building(services):
+    """Each service with a `build` leaves an image without a name behind, if another one builds the same image."""
+    builders = [name for name, service in services.items() if "build" in service]
+    if len(builders) != 1:
+        yield f"the image is built by {builders}, and one is enough"
 
 
 def faults_of_scraping(services):
     targets = YAML(typ="safe").load(ROOT / "deploy/prometheus/prometheus.yml")["scrape_configs"]
     hosts = {target.split(":")[0] for job in targets for static in job["static_configs"] for target in static["targets"]}
-    ours = {name for name, service in services.items() if "build" in service and service.get("restart") != "no"}
+    ours = {
+        name
+        for name, service in services.items()
+        if service["image"] == OWN_IMAGE and service.get("restart") != "no" and service.get("scale") != 0
+    }
     for name in ours - hosts:
         yield f"{name}: is not scraped by Prometheus"
     for host in hosts - ours - {"127.0.0.1"}:
@@ -84,7 +96,7 @@ def faults_of_scraping(services):
 
 def faults_of_image(name, service):
     program = service["command"][0]
-    if f"target/release/{program}" not in (ROOT / "Dockerfile").read_text():
+    if not (ROOT / "deploy/image" / program).exists() and f"target/release/{program}" not in (ROOT / "Dockerfile").read_text():
         yield f"{name}: the image has no {program}"
 
 
@@ -109,7 +121,7 @@ def main():
     for name, service in services.items():
         if service["image"] == OWN_IMAGE:
             faults += faults_of_image(name, service)
-    faults += [*faults_of_profiles(services), *faults_of_scraping(services), *faults_of_dashboards()]
+    faults += [*faults_of_profiles(services), *faults_of_building(services), *faults_of_scraping(services), *faults_of_dashboards()]
     for fault in faults:
         print(fault, file=sys.stderr)
     return 1 if faults else 0

@@ -205,21 +205,21 @@ fn clone() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../..")
 }
 
-/// `NATS_PAGE_PASSWORD: ${NATS_PAGE_PASSWORD:-something}` as the variable and its default.
+/// `NATS_PAGE_PASSWORD: '"${NATS_PAGE_PASSWORD:-something}"'` as the variable and its default.
 fn password_of_server(line: &str) -> Option<(String, String)> {
     let (variable, value) = line.trim().split_once(": ")?;
     let default = value
-        .strip_prefix("${")?
+        .strip_prefix("'\"${")?
         .strip_prefix(variable)?
         .strip_prefix(":-")?;
     let named = variable.starts_with("NATS_") && variable.ends_with("_PASSWORD");
-    named.then(|| (variable.to_owned(), default.trim_end_matches('}').to_owned()))
+    named.then(|| (variable.to_owned(), default.trim_end_matches("}\"'").to_owned()))
 }
 
-/// `NATS_URL: nats://page:${NATS_PAGE_PASSWORD:-something}@nats:4222` as the user and `user:something`.
+/// `NATS_URL: nats://page:${NATS_PAGE_PASSWORD:-something}@nats-of-…` as the user and `user:something`.
 fn user_of_service(line: &str) -> Option<(String, String)> {
     let (user, rest) = line.trim().strip_prefix("NATS_URL: nats://")?.split_once(":${")?;
-    let (_, default) = rest.strip_suffix("}@nats:4222")?.split_once(":-")?;
+    let (_, default) = rest.split_once("}@nats-of-")?.0.split_once(":-")?;
     Some((user.to_owned(), format!("{user}:{default}")))
 }
 
