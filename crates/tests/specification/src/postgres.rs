@@ -31,6 +31,8 @@ pub struct Case {
     pub accounts: u8,
     /// The broker has forgotten the ids of messages, so that it stores what is published again.
     pub forgets: bool,
+    /// How many rows one statement numbers at most.
+    pub limit: Option<usize>,
     /// What may happen, and how often.
     pub budget: Budget,
     /// How many states there are.

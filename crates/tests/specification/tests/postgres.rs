@@ -25,6 +25,7 @@ macro_rules! cases {
 
 cases! {
     transactions_that_commit_in_any_order_break_nothing = "commits",
+    a_numbering_that_reaches_its_limit_breaks_nothing = "limited",
     a_relay_that_is_killed_breaks_nothing = "killed",
     two_relays_on_one_database_break_nothing = "two",
     a_renewed_incarnation_breaks_nothing = "renewed",

@@ -40,20 +40,30 @@ impl Outbox {
         let open = state.database.open.iter().map(|transaction| transaction.id).min();
         let open = open.filter(|_| !self.keeps(Rule::NumbersWhatIsVisible));
         let rows = &state.database.rows;
-        let due = rows.iter().filter(|row| row.id >= from || row.number.is_some());
-        let (seen, young): (Vec<&Row>, Vec<&Row>) =
-            due.partition(|row| open.is_none_or(|open| row.id < open));
-        let seen: Vec<Id> = seen.iter().map(|row| row.id).collect();
+        let (due, rest): (Vec<&Row>, Vec<&Row>) =
+            rows.iter().partition(|row| row.number.is_none() && row.id >= from);
+        let (mut due, young): (Vec<&Row>, Vec<&Row>) =
+            due.into_iter().partition(|row| open.is_none_or(|open| row.id < open));
+        due.sort_by_key(|row| row.id);
+        let full = self.case.limit.is_some_and(|limit| due.len() >= limit);
+        due.truncate(self.case.limit.unwrap_or(due.len()));
+        let numbered = rest.into_iter().filter(|row| row.number.is_some());
+        let mut seen: Vec<Id> = due.into_iter().chain(numbered).map(|row| row.id).collect();
+        seen.sort_unstable();
         let behind = !young.is_empty();
+        if full && self.keeps(Rule::FullLooksBackAgain) {
+            state.relays[relay].horizon = (state.database.incarnation, from);
+        }
         state.relays[relay].stage = match self.left_out {
             Some(Rule::LockBeforeSnapshot) => Stage::Waiting { date, seen, counter },
             Some(Rule::LockInItsOwnStatement) => {
+                let rows = &state.database.rows;
                 let seen = rows.iter().filter(|row| row.number.is_none()).map(|row| row.id).collect();
                 Stage::Waiting { date, seen, counter }
             }
             _ => {
                 self.lock(state, relay)?;
-                Stage::Numbering { date, seen, counter, behind }
+                Stage::Numbering { date, seen, counter, behind, full }
             }
         };
         Some(())
@@ -84,9 +94,9 @@ impl Outbox {
             return Some(());
         }
         self.lock(state, relay)?;
-        let (counter, behind) = (state.database.counter, false);
+        let (counter, behind, full) = (state.database.counter, false, false);
         let date = if repeatable { state.now() } else { date };
-        state.relays[relay].stage = Stage::Numbering { date, seen, counter, behind };
+        state.relays[relay].stage = Stage::Numbering { date, seen, counter, behind, full };
         Some(())
     }
 
@@ -100,7 +110,7 @@ impl Outbox {
 
     /// Numbers the rows that were seen and have none, in the order of their ids; raises the counter; commits.
     pub(super) fn number(&self, state: &mut State, relay: usize) -> Option<()> {
-        let Stage::Numbering { date, seen, counter, behind } = state.relays[relay].stage.clone() else {
+        let Stage::Numbering { date, seen, counter, behind, full } = state.relays[relay].stage.clone() else {
             return None;
         };
         let database = &mut state.database;
@@ -121,13 +131,13 @@ impl Outbox {
         } else {
             state.relays[relay].undo = Some((before, undo));
         }
-        state.relays[relay].stage = Stage::Numbered { date, seen, behind };
+        state.relays[relay].stage = Stage::Numbered { date, seen, behind, full };
         Some(())
     }
 
     /// One snapshot of the incarnation, the counter and the rows: this is what the round publishes.
     pub(super) fn snapshot(&self, state: &mut State, relay: usize) -> Option<()> {
-        let Stage::Numbered { date, seen, behind } = state.relays[relay].stage.clone() else {
+        let Stage::Numbered { date, seen, behind, full } = state.relays[relay].stage.clone() else {
             return None;
         };
         let own = !self.keeps(Rule::LockBeforeSnapshot);
@@ -150,6 +160,7 @@ impl Outbox {
             events,
             sent: Vec::new(),
             behind: behind || holds_back && without_number,
+            full: full && self.keeps(Rule::FullHoldsBack),
         });
         Some(())
     }
@@ -179,7 +190,7 @@ impl Outbox {
         // Where T is taken too late, the false watermark is looked for, not the one that is held back.
         let silent = round.behind && self.keeps(Rule::MomentBeforeSnapshot);
         state.breaks_if(silent, "a round that publishes all it found says its watermark");
-        if !round.behind {
+        if !round.behind && !round.full {
             self.store(state, message, true);
         }
         let expected = state.last_word();

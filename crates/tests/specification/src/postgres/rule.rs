@@ -13,6 +13,10 @@ rules! {
     LooksBackToOpen = "D2-looks-back-to-open",
     /// It looks at all rows if the incarnation is another one than before.
     LooksAnewAfterRenewal = "D2-looks-anew-after-renewal",
+    /// No watermark if the numbering reached its limit.
+    FullHoldsBack = "D2-full-holds-back",
+    /// A numbering that reached its limit has not seen everything: the next one looks back as far as it did.
+    FullLooksBackAgain = "D2-full-looks-back-again",
     /// The relay locks the counter's row, and gives numbers under this lock.
     CounterLocked = "D2-counter-locked",
     /// The lock comes first; the snapshot that is numbered and published from, and T with it, come after it.
@@ -56,6 +60,7 @@ impl Rule {
             Self::LooksAnewAfterRenewal | Self::DeletesWhatItPublished | Self::DeletesUnderItsIncarnation => {
                 "renewed"
             }
+            Self::FullHoldsBack | Self::FullLooksBackAgain => "limited",
             Self::NumbersInOneRoundTrip | Self::TakesOverAfterSilence => "stopped",
         }
     }

@@ -75,12 +75,14 @@ pub enum Stage {
         seen: Vec<Id>,
         counter: u8,
         behind: bool,
+        full: bool,
     },
     /// The numbers are committed.
     Numbered {
         date: Moment,
         seen: Vec<Id>,
         behind: bool,
+        full: bool,
     },
     Publishing(Round),
     /// What was acknowledged is deleted next.
@@ -101,6 +103,8 @@ pub struct Round {
     pub sent: Vec<Event>,
     /// The watermark must not be said: something may lack a number.
     pub behind: bool,
+    /// Nor here: the numbering reached its limit, and the next round goes on where it ended.
+    pub full: bool,
 }
 
 /// A process that serves the database and publishes for it.
