@@ -14,7 +14,7 @@ mod order;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use rusqlite::{Connection, Row};
+use group_commit::{Connection, Error, Row};
 
 pub use self::entities::{Entities, Known};
 use self::order::{Begun, Stamp};
@@ -71,7 +71,7 @@ pub struct Effect {
 
 impl Owner {
     /// From the entity's row.
-    pub fn from_row(row: &Row<'_>) -> rusqlite::Result<Self> {
+    pub fn from_row(row: &Row<'_>) -> Result<Self, Error> {
         let life = row.get("life")?;
         Ok(Self {
             deleted: row.get("deleted")?,
@@ -92,7 +92,7 @@ impl Owner {
     }
 
     /// What the event changes; none if it changes nothing. A repeated event has the same effect again.
-    pub fn apply(&self, c: &Connection, event: &EntityEvent) -> rusqlite::Result<Option<Effect>> {
+    pub fn apply(&self, c: &Connection<'_>, event: &EntityEvent) -> Result<Option<Effect>, Error> {
         let place = Stamp::of(c, event.place)?;
         let said_in = Begun::seen(c, event.incarnation, place)?;
         if self.is_ahead_of(c, said_in)? {
@@ -126,7 +126,7 @@ impl Owner {
     }
 
     /// Whether the event is of an incarnation that had ended when the last event was published.
-    fn is_ahead_of(&self, c: &Connection, said_in: Begun) -> rusqlite::Result<bool> {
+    fn is_ahead_of(&self, c: &Connection<'_>, said_in: Begun) -> Result<bool, Error> {
         match self.heard_in {
             Some(received) if received != said_in.number => {
                 Ok(said_in.is_before(Begun::numbered(c, received)?))

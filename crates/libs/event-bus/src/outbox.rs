@@ -8,10 +8,8 @@ mod relation;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use group_commit::{Database, Error};
+use group_commit::{Connection, Database, Error, FromValue, Parameter, Value, params};
 use jiff::Timestamp;
-use rusqlite::types::{FromSql, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
-use rusqlite::{Connection, OptionalExtension as _, params};
 use serde_json::value::RawValue;
 
 pub(crate) use self::relation::{Count, Relation, has_claimed, relation, store_claim};
@@ -53,19 +51,19 @@ pub struct Announcement<'a> {
 }
 
 /// Writes the announcement into the caller's transaction, with the next sequence and what the caller says of its trace.
-pub fn announce(transaction: &Connection, announcement: &Announcement<'_>) -> rusqlite::Result<()> {
+pub fn announce(transaction: &Connection<'_>, announcement: &Announcement<'_>) -> Result<(), Error> {
     let fragment = announcement.fragment.as_ref().map(|fragment| fragment.get());
-    let sequence: u64 = transaction
-        .prepare_cached("UPDATE outbox_state SET sequence = sequence + 1, nonce = ?1 RETURNING sequence")?
-        .query_row([announcement.nonce], |row| row.get(0))?;
+    let sequence: u64 = transaction.query_one(
+        "UPDATE outbox_state SET sequence = sequence + 1, nonce = ?1 RETURNING sequence",
+        params![announcement.nonce],
+        |row| row.get("sequence"),
+    )?;
     let mut trace = HashMap::new();
     telemetry::inject_current(&mut trace);
-    transaction
-        .prepare_cached(
-            "INSERT INTO outbox (sequence, kind, entity, revision, nonce, time, data, fragment, traceparent,
+    transaction.execute(
+        "INSERT INTO outbox (sequence, kind, entity, revision, nonce, time, data, fragment, traceparent,
              tracestate) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
-        )?
-        .execute(params![
+        params![
             sequence,
             announcement.kind,
             announcement.entity.to_string(),
@@ -76,13 +74,14 @@ pub fn announce(transaction: &Connection, announcement: &Announcement<'_>) -> ru
             fragment.filter(|text| text.len() < FRAGMENT_LIMIT),
             trace.get(TRACEPARENT),
             trace.get(TRACESTATE),
-        ])?;
+        ],
+    )?;
     Ok(())
 }
 
 /// Announces the last change of every entity that the database has or had.
 pub type Everything =
-    fn(&Connection, &mut dyn FnMut(&Announcement<'_>) -> rusqlite::Result<()>) -> rusqlite::Result<()>;
+    fn(&Connection<'_>, &mut dyn FnMut(&Announcement<'_>) -> Result<(), Error>) -> Result<(), Error>;
 
 /// Announces everything again, except changes that wait in the outbox anyway. So repeating this does not make the outbox grow.
 pub(crate) async fn announce_again(
@@ -96,47 +95,48 @@ pub(crate) async fn announce_again(
             if let Some(acknowledged) = acknowledged {
                 delete_acknowledged(transaction, acknowledged)?;
             }
-            let waiting: HashSet<(String, u64)> = transaction
-                .prepare("SELECT entity, revision FROM outbox")?
-                .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
-                .collect::<rusqlite::Result<_>>()?;
+            let mut waiting: HashSet<(String, u64)> = HashSet::new();
+            transaction.for_each("SELECT entity, revision FROM outbox", params![], |row| {
+                waiting.insert((row.get("entity")?, row.get("revision")?));
+                Ok(())
+            })?;
             everything(transaction, &mut |announcement| {
                 if waiting.contains(&(announcement.entity.to_string(), announcement.revision)) {
                     return Ok(());
                 }
                 announce(transaction, announcement)
-            })?;
-            Ok(())
+            })
         })
         .await
 }
 
 /// The incarnation of this database.
-pub fn incarnation(connection: &Connection) -> rusqlite::Result<Incarnation> {
-    connection
-        .prepare_cached("SELECT incarnation FROM outbox_state")?
-        .query_row([], |row| Ok(parse_incarnation(&row.get::<_, String>(0)?)))
+pub fn incarnation(connection: &Connection<'_>) -> Result<Incarnation, Error> {
+    connection.query_one("SELECT incarnation FROM outbox_state", params![], |row| {
+        row.get("incarnation")
+    })
 }
 
 /// Gives the database a new incarnation, as after a restore from a backup: what was announced since the backup is
 /// gone from here, and everything that others know of it is void. Announcements not yet published are renumbered.
-pub fn renew_incarnation(transaction: &Connection) -> rusqlite::Result<()> {
-    let before_first: Option<u64> = transaction
-        .query_row("SELECT min(sequence) - 1 FROM outbox", [], |row| row.get(0))
-        .optional()?
-        .flatten();
+pub fn renew_incarnation(transaction: &Connection<'_>) -> Result<(), Error> {
+    let before_first: Option<u64> = transaction.query_one(
+        "SELECT min(sequence) - 1 AS before_first FROM outbox",
+        params![],
+        |row| row.get("before_first"),
+    )?;
     // In one pass from below no two rows meet: sequences are contiguous, and each moves down by the same step.
     transaction.execute(
         "UPDATE outbox SET sequence = sequence - ?1",
-        [before_first.unwrap_or(0)],
+        params![before_first.unwrap_or(0)],
     )?;
     transaction.execute(
         "UPDATE outbox_state SET incarnation = lower(hex(randomblob(16))),
          sequence = (SELECT coalesce(max(sequence), 0) FROM outbox),
          nonce = (SELECT coalesce((SELECT nonce FROM outbox ORDER BY sequence DESC LIMIT 1), 0))",
-        [],
+        params![],
     )?;
-    transaction.execute("UPDATE claims SET former = 1", [])?;
+    transaction.execute("UPDATE claims SET former = 1", params![])?;
     Ok(())
 }
 
@@ -179,42 +179,40 @@ pub(crate) async fn pending_after(
     limit: usize,
 ) -> Result<Snapshot, Error> {
     database
-        .read(move |transaction| snapshot(transaction, acknowledged, limit).map_err(Error::from))
+        .read(move |transaction| snapshot(transaction, acknowledged, limit))
         .await
 }
 
 fn snapshot(
-    transaction: &Connection,
+    transaction: &Connection<'_>,
     acknowledged: Option<Acknowledged>,
     limit: usize,
-) -> rusqlite::Result<Snapshot> {
-    let (incarnation, sequence, nonce) = transaction
-        .prepare_cached("SELECT incarnation, sequence, nonce FROM outbox_state")?
-        .query_row([], |row| {
-            let incarnation = parse_incarnation(&row.get::<_, String>(0)?);
-            Ok((incarnation, row.get(1)?, row.get(2)?))
-        })?;
+) -> Result<Snapshot, Error> {
+    let (incarnation, sequence, nonce) = transaction.query_one(
+        "SELECT incarnation, sequence, nonce FROM outbox_state",
+        params![],
+        |row| Ok((row.get("incarnation")?, row.get("sequence")?, row.get("nonce")?)),
+    )?;
     let ours = acknowledged.filter(|acknowledged| acknowledged.incarnation == incarnation);
     let after = ours.map_or(0, |acknowledged| acknowledged.through);
-    let rows = transaction
-        .prepare_cached(
-            "SELECT sequence, kind, entity, revision, nonce, time, data, fragment, traceparent, tracestate
-             FROM outbox WHERE sequence > ?1 ORDER BY sequence LIMIT ?2",
-        )?
-        .query_map(params![after, i64::try_from(limit).unwrap_or(i64::MAX)], |row| {
+    let rows = transaction.query(
+        "SELECT sequence, kind, entity, revision, nonce, time, data, fragment, traceparent, tracestate
+         FROM outbox WHERE sequence > ?1 ORDER BY sequence LIMIT ?2",
+        params![after, limit],
+        |row| {
             Ok(Pending {
-                sequence: row.get(0)?,
-                kind: row.get(1)?,
-                entity: row.get(2)?,
-                revision: row.get(3)?,
-                nonce: row.get(4)?,
-                time: row.get(5)?,
-                data: row.get(6)?,
-                fragment: row.get(7)?,
-                trace: trace_of(row.get(8)?, row.get(9)?),
+                sequence: row.get("sequence")?,
+                kind: row.get("kind")?,
+                entity: row.get("entity")?,
+                revision: row.get("revision")?,
+                nonce: row.get("nonce")?,
+                time: row.get("time")?,
+                data: row.get("data")?,
+                fragment: row.get("fragment")?,
+                trace: trace_of(row.get("traceparent")?, row.get("tracestate")?),
             })
-        })?
-        .collect::<rusqlite::Result<_>>()?;
+        },
+    )?;
     Ok(Snapshot {
         incarnation,
         sequence,
@@ -232,18 +230,17 @@ fn trace_of(traceparent: Option<String>, tracestate: Option<String>) -> Option<H
 /// Forgets what the broker has acknowledged.
 pub(crate) async fn forget(database: &Database, acknowledged: Acknowledged) -> Result<(), Error> {
     database
-        .write(move |transaction| delete_acknowledged(transaction, acknowledged).map_err(Error::from))
+        .write(move |transaction| delete_acknowledged(transaction, acknowledged))
         .await
 }
 
-fn delete_acknowledged(transaction: &Connection, acknowledged: Acknowledged) -> rusqlite::Result<()> {
+fn delete_acknowledged(transaction: &Connection<'_>, acknowledged: Acknowledged) -> Result<(), Error> {
     let Acknowledged { incarnation, through } = acknowledged;
-    transaction
-        .prepare_cached(
-            "DELETE FROM outbox WHERE sequence <= ?1
-             AND (SELECT incarnation FROM outbox_state) = ?2",
-        )?
-        .execute(params![through, incarnation.to_string()])?;
+    transaction.execute(
+        "DELETE FROM outbox WHERE sequence <= ?1
+         AND (SELECT incarnation FROM outbox_state) = ?2",
+        params![through, incarnation.to_string()],
+    )?;
     Ok(())
 }
 
@@ -261,26 +258,28 @@ impl Pending {
     }
 }
 
-fn parse_incarnation(text: &str) -> Incarnation {
-    text.parse().expect("the migration mints 32 hexadecimal digits")
-}
-
-/// SQLite's integers are signed; the bits are the same.
-impl ToSql for Nonce {
-    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
-        Ok(self.0.cast_signed().into())
+impl FromValue for Incarnation {
+    fn from_value(value: Value<'_>) -> Option<Self> {
+        String::from_value(value)?.parse().ok()
     }
 }
 
-impl FromSql for Nonce {
-    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
-        Ok(Self(value.as_i64()?.cast_unsigned()))
+/// Integers of a database are signed; the bits are the same.
+impl Parameter for Nonce {
+    fn value(&self) -> Result<Value<'_>, Error> {
+        Ok(Value::Integer(self.0.cast_signed()))
     }
 }
 
-impl ToSql for Claim {
-    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
-        Ok(self.0.cast_signed().into())
+impl FromValue for Nonce {
+    fn from_value(value: Value<'_>) -> Option<Self> {
+        i64::from_value(value).map(|number| Self(number.cast_unsigned()))
+    }
+}
+
+impl Parameter for Claim {
+    fn value(&self) -> Result<Value<'_>, Error> {
+        Ok(Value::Integer(self.0.cast_signed()))
     }
 }
 
@@ -298,9 +297,9 @@ mod tests {
     };
 
     fn two(
-        _: &Connection,
-        announce: &mut dyn FnMut(&Announcement<'_>) -> rusqlite::Result<()>,
-    ) -> rusqlite::Result<()> {
+        _: &Connection<'_>,
+        announce: &mut dyn FnMut(&Announcement<'_>) -> Result<(), Error>,
+    ) -> Result<(), Error> {
         announce(&CHANGE(1, 1))?;
         announce(&CHANGE(2, 5))
     }
@@ -320,13 +319,13 @@ mod tests {
             &[MIGRATION, CLAIMS_MIGRATION, TRACESTATE_MIGRATION],
         )
         .unwrap();
-        let write = |c: &Connection| {
+        let write = |c: &Connection<'_>| {
             announce(c, &CHANGE(1, 1))?;
-            announce(c, &CHANGE(2, 5)).map_err(Error::from)
+            announce(c, &CHANGE(2, 5))
         };
         database.write(write).await.unwrap();
         let acknowledged = Acknowledged {
-            incarnation: database.read(|c| Ok::<_, Error>(incarnation(c)?)).await.unwrap(),
+            incarnation: database.read(incarnation).await.unwrap(),
             through: 1,
         };
         for _ in 0..2 {

@@ -12,7 +12,7 @@ use crate::{Broker, Publishing, outbox};
 /// A source without a broker is ready: it takes changes and answers from its database, and announces when the broker is back.
 /// Its consumers stop trusting it by themselves; who sent readers away from it would only make an outage of two.
 pub async fn readiness(database: Database, broker: Broker, publishing: Publishing) -> Result<String, String> {
-    let read = database.read(|transaction| outbox::incarnation(transaction).map_err(Error::from));
+    let read = database.read(outbox::incarnation);
     read.await.map_err(|error| match error {
         Error::Sqlite(cause) => format!("the database does not answer: {cause}"),
         // Named for what happened, and without the path that its cause may have.

@@ -20,7 +20,6 @@ use futures::StreamExt as _;
 use group_commit::Database;
 use opentelemetry::metrics::Counter;
 use opentelemetry::{KeyValue, global};
-use rusqlite::Transaction;
 use tokio_util::sync::CancellationToken;
 
 use self::losses::{IN_FLIGHT, Losses};
@@ -163,8 +162,7 @@ impl Subscription {
     async fn subscribe(&self) -> Result<(Consumer<pull::Config>, Place), SubscriptionError> {
         let stream = self.broker.stream().await?;
         let asked = Place::end_of(stream.cached_info());
-        let read = |c: &Transaction<'_>| outbox::incarnation(c).map_err(group_commit::Error::from);
-        let wanted = self.consumer(self.database.read(read).await?);
+        let wanted = self.consumer(self.database.read(outbox::incarnation).await?);
         let mut consumer = stream
             .get_or_create_consumer(&self.durable, wanted.clone())
             .await?;

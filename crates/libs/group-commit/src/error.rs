@@ -39,6 +39,12 @@ pub enum Error {
     /// The database refused for another reason: a statement, or the commit of the group.
     #[error("the database refused")]
     Sqlite(#[source] Arc<rusqlite::Error>),
+    /// A column holds a value of another type than the program reads from it.
+    #[error("the column {0} holds a value of another type")]
+    Column(String),
+    /// A number has more than 63 bits.
+    #[error("a number is too large for the database")]
+    TooLarge,
     /// More writes are waiting than the queue holds; nothing was done.
     #[error("too many writes are waiting")]
     Overloaded,

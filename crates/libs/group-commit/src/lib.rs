@@ -1,11 +1,13 @@
 #![doc = include_str!("../README.md")]
 
+mod connection;
 mod error;
 mod health;
 mod log;
 mod open;
 mod park;
 mod read;
+mod value;
 mod write;
 mod writer;
 
@@ -20,7 +22,9 @@ use crate::read::Readers;
 use crate::write::Job;
 use crate::writer::Writer;
 
+pub use connection::{Connection, Row, Statement};
 pub use error::Error;
+pub use value::{FromValue, Parameter, Value};
 
 /// A SQLite file with one writer and a few readers. Cheap to clone; the writer thread ends with the last clone.
 #[derive(Debug, Clone)]

@@ -3,12 +3,12 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use rusqlite::{Connection, Transaction, TransactionBehavior};
+use rusqlite::TransactionBehavior;
 use telemetry::TaskContext;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::open::File;
-use crate::{Database, Error, park};
+use crate::{Connection, Database, Error, park};
 
 /// Reads that run at once; the others wait their turn.
 const CONNECTIONS: u32 = 4;
@@ -19,7 +19,7 @@ pub(crate) struct Readers {
     /// One permit per connection.
     permits: Arc<Semaphore>,
     /// Those that nobody reads with. Whoever holds a permit and finds none here makes one.
-    idle: Mutex<Vec<Connection>>,
+    idle: Mutex<Vec<rusqlite::Connection>>,
 }
 
 impl Readers {
@@ -42,12 +42,12 @@ impl Readers {
         Some(all)
     }
 
-    fn take(&self) -> Result<Connection, Error> {
+    fn take(&self) -> Result<rusqlite::Connection, Error> {
         let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
         idle.map_or_else(|| self.file.reader(), Ok)
     }
 
-    fn put_back(&self, connection: Connection) {
+    fn put_back(&self, connection: rusqlite::Connection) {
         self.idle
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -60,7 +60,7 @@ impl Database {
     /// not before this call (rule 9: a source answers from a snapshot begun after the request arrived).
     pub async fn read<T, E, F>(&self, query: F) -> Result<T, E>
     where
-        F: FnOnce(&Transaction<'_>) -> Result<T, E> + Send + 'static,
+        F: FnOnce(&Connection<'_>) -> Result<T, E> + Send + 'static,
         T: Send + 'static,
         E: From<Error> + Send + 'static,
     {
@@ -84,13 +84,13 @@ impl Database {
 }
 
 impl Readers {
-    fn run<T, E: From<Error>>(&self, query: impl FnOnce(&Transaction<'_>) -> Result<T, E>) -> Result<T, E> {
+    fn run<T, E: From<Error>>(&self, query: impl FnOnce(&Connection<'_>) -> Result<T, E>) -> Result<T, E> {
         let mut connection = self.take()?;
         let answer = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
             let transaction = connection
                 .transaction_with_behavior(TransactionBehavior::Deferred)
                 .map_err(Error::from)?;
-            query(&transaction)
+            query(&Connection::new(&transaction))
         }));
         self.put_back(connection);
         answer.unwrap_or_else(|_| Err(Error::Unfinished.into()))

@@ -2,15 +2,14 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use rusqlite::Connection;
 use telemetry::TaskContext;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::{Database, Error};
+use crate::{Connection, Database, Error};
 
 /// A mutation with its types erased: runs on the writer's connection, leaves behind how to answer its caller.
 /// Without a connection it does not run: its group had already failed.
-pub(crate) type Job = Box<dyn FnOnce(Option<&Connection>) -> Ran + Send>;
+pub(crate) type Job = Box<dyn FnOnce(Option<&Connection<'_>>) -> Ran + Send>;
 
 /// What a job left behind.
 pub(crate) struct Ran {
@@ -28,7 +27,7 @@ impl Database {
     /// The caller may go away; the job runs all the same.
     pub async fn write<T, E, F>(&self, job: F) -> Result<T, E>
     where
-        F: FnOnce(&Connection) -> Result<T, E> + Send + 'static,
+        F: FnOnce(&Connection<'_>) -> Result<T, E> + Send + 'static,
         T: Send + 'static,
         E: std::error::Error + From<Error> + Send + 'static,
     {
@@ -53,7 +52,7 @@ fn commit_span() -> tracing::Span {
 
 fn erase<T, E, F>(job: F, mut commit: TaskContext, reply: oneshot::Sender<Result<T, E>>) -> Job
 where
-    F: FnOnce(&Connection) -> Result<T, E> + Send + 'static,
+    F: FnOnce(&Connection<'_>) -> Result<T, E> + Send + 'static,
     T: Send + 'static,
     E: std::error::Error + From<Error> + Send + 'static,
 {

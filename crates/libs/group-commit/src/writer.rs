@@ -192,7 +192,7 @@ fn commit_together(
     let mut transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     for job in group {
         let savepoint = transaction.savepoint()?;
-        let outcome = job(Some(&savepoint));
+        let outcome = job(Some(&crate::Connection::new(&savepoint)));
         // A full disk makes SQLite undo the whole transaction. The job that met it knows why, and so do the others then.
         if savepoint.is_autocommit() {
             let why = outcome.failure.clone().unwrap_or(Error::Undone);

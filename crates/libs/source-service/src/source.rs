@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use axum::Router;
 use event_bus::{Broker, Clock, Publishing, Relay, RelayOptions, Subscription, Topology, outbox};
-use group_commit::{Database, Error};
+use group_commit::Database;
 use http_edge::{Background, EdgeOptions, Readiness, ServeOptions};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -37,9 +37,7 @@ impl Source {
     ) -> Result<Self, RunError> {
         let database = Database::open(path, migrations)?;
         if config.renew_incarnation {
-            database
-                .write(|c| outbox::renew_incarnation(c).map_err(Error::from))
-                .await?;
+            database.write(outbox::renew_incarnation).await?;
         }
         let mut background = Background::until(stop);
         background.spawn_endless("the database's writer", database.closed());

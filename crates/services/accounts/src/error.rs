@@ -29,12 +29,6 @@ pub(crate) enum Error {
     Database(#[from] group_commit::Error),
 }
 
-impl From<rusqlite::Error> for Error {
-    fn from(error: rusqlite::Error) -> Self {
-        Self::Database(error.into())
-    }
-}
-
 impl IntoResponse for Error {
     fn into_response(self) -> Response {
         let version = match self {

@@ -2,9 +2,8 @@
 
 use event_bus::outbox::{self, Announcement};
 use event_bus::{Incarnation, Nonce, Version};
-use group_commit::Database;
+use group_commit::{Connection, Database, Row, params};
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use tracing::instrument;
 
 use crate::account::{Account, AccountChange, AccountId, Description, Name, NewAccount};
@@ -86,26 +85,23 @@ impl Store {
     }
 }
 
-fn create(c: &Connection, new: &NewAccount) -> Result<Stored, Error> {
-    let account = c
-        .prepare_cached(
-            "INSERT INTO accounts (revision, nonce, life, name, description, created_at, updated_at)
-             VALUES (1, ?1, ?1, ?2, ?3, ?4, ?4) RETURNING *",
-        )?
-        .query_row(
-            params![
-                Nonce::draw(),
-                new.name.as_str(),
-                new.description.as_str(),
-                now_text()
-            ],
-            account_from,
-        )?;
+fn create(c: &Connection<'_>, new: &NewAccount) -> Result<Stored, Error> {
+    let account = c.query_one(
+        "INSERT INTO accounts (revision, nonce, life, name, description, created_at, updated_at)
+         VALUES (1, ?1, ?1, ?2, ?3, ?4, ?4) RETURNING *",
+        params![
+            Nonce::draw(),
+            new.name.as_str(),
+            new.description.as_str(),
+            now_text()
+        ],
+        account_from,
+    )?;
     announced(c, account, events::created)
 }
 
 fn change(
-    c: &Connection,
+    c: &Connection<'_>,
     id: AccountId,
     wanted: impl FnOnce(Version) -> bool,
     change: AccountChange,
@@ -114,31 +110,31 @@ fn change(
     let Some(changed) = stored.account.changed(change, Nonce::draw(), Timestamp::now()) else {
         return Ok(stored);
     };
-    c.prepare_cached(
+    c.execute(
         "UPDATE accounts SET revision = ?2, nonce = ?3, name = ?4, description = ?5, updated_at = ?6 WHERE id = ?1",
-    )?
-    .execute(params![
-        id.0,
-        changed.revision,
-        changed.nonce,
-        changed.name.as_str(),
-        changed.description.as_str(),
-        format!("{:.3}", changed.updated_at),
-    ])?;
+        params![
+            id.0,
+            changed.revision,
+            changed.nonce,
+            changed.name.as_str(),
+            changed.description.as_str(),
+            format!("{:.3}", changed.updated_at),
+        ],
+    )?;
     announced(c, changed, events::updated)
 }
 
-fn delete(c: &Connection, id: AccountId, wanted: impl FnOnce(Version) -> bool) -> Result<Version, Error> {
+fn delete(c: &Connection<'_>, id: AccountId, wanted: impl FnOnce(Version) -> bool) -> Result<Version, Error> {
     let Stored { incarnation, account } = existing_at(c, id, wanted)?;
     let version = Version {
         incarnation,
         revision: account.revision + 1,
         nonce: Nonce::draw(),
     };
-    c.prepare_cached(
+    c.execute(
         "UPDATE accounts SET revision = ?2, nonce = ?3, deleted = 1, name = '', description = '' WHERE id = ?1",
-    )?
-    .execute(params![id.0, version.revision, version.nonce])?;
+        params![id.0, version.revision, version.nonce],
+    )?;
     outbox::announce(
         c,
         &events::deleted(id, account.life, version.revision, version.nonce),
@@ -148,7 +144,7 @@ fn delete(c: &Connection, id: AccountId, wanted: impl FnOnce(Version) -> bool) -
 
 /// Writes the event of a change into the outbox, in the transaction of the change.
 fn announced(
-    c: &Connection,
+    c: &Connection<'_>,
     account: Account,
     announcement: impl Fn(&Account) -> Announcement<'static>,
 ) -> Result<Stored, Error> {
@@ -159,19 +155,17 @@ fn announced(
     })
 }
 
-fn find(c: &Connection, id: AccountId) -> Result<Found, Error> {
+fn find(c: &Connection<'_>, id: AccountId) -> Result<Found, Error> {
     let incarnation = outbox::incarnation(c)?;
-    let row: Option<(u64, Nonce, Option<Account>)> = c
-        .prepare_cached("SELECT * FROM accounts WHERE id = ?1")?
-        .query_row([id.0], |row| {
+    let row: Option<(u64, Nonce, Option<Account>)> =
+        c.query_opt("SELECT * FROM accounts WHERE id = ?1", params![id.0], |row| {
             let account = if row.get("deleted")? {
                 None
             } else {
                 Some(account_from(row)?)
             };
             Ok((row.get("revision")?, row.get("nonce")?, account))
-        })
-        .optional()?;
+        })?;
     let (revision, nonce, account) = row.unwrap_or_default();
     Ok(Found {
         version: Version {
@@ -185,7 +179,11 @@ fn find(c: &Connection, id: AccountId) -> Result<Found, Error> {
 
 /// The account, if it exists and `wanted` accepts its version. A missing account is 404, whatever the preconditions say (RFC
 /// 9110, 13.2.1).
-fn existing_at(c: &Connection, id: AccountId, wanted: impl FnOnce(Version) -> bool) -> Result<Stored, Error> {
+fn existing_at(
+    c: &Connection<'_>,
+    id: AccountId,
+    wanted: impl FnOnce(Version) -> bool,
+) -> Result<Stored, Error> {
     let Found { version, account } = find(c, id)?;
     let account = account.ok_or(Error::NoSuchAccount(version))?;
     if !wanted(version) {
@@ -197,22 +195,20 @@ fn existing_at(c: &Connection, id: AccountId, wanted: impl FnOnce(Version) -> bo
     })
 }
 
-fn list(c: &Connection, after: AccountId, limit: u32) -> Result<Vec<Account>, Error> {
-    let accounts = c
-        .prepare_cached("SELECT * FROM accounts WHERE id > ?1 AND NOT deleted ORDER BY id LIMIT ?2")?
-        .query_map(params![after.0, limit], account_from)?
-        .collect::<rusqlite::Result<_>>()?;
-    Ok(accounts)
+fn list(c: &Connection<'_>, after: AccountId, limit: u32) -> Result<Vec<Account>, Error> {
+    Ok(c.query(
+        "SELECT * FROM accounts WHERE id > ?1 AND NOT deleted ORDER BY id LIMIT ?2",
+        params![after.0, limit],
+        account_from,
+    )?)
 }
 
 /// Announces the last change of every account, also of deleted ones, for services that missed it.
 pub(crate) fn everything(
-    c: &Connection,
-    announce: &mut dyn FnMut(&Announcement<'_>) -> rusqlite::Result<()>,
-) -> rusqlite::Result<()> {
-    let mut accounts = c.prepare("SELECT * FROM accounts ORDER BY id")?;
-    let mut rows = accounts.query([])?;
-    while let Some(row) = rows.next()? {
+    c: &Connection<'_>,
+    announce: &mut dyn FnMut(&Announcement<'_>) -> Result<(), group_commit::Error>,
+) -> Result<(), group_commit::Error> {
+    c.for_each("SELECT * FROM accounts ORDER BY id", params![], |row| {
         let announcement = if row.get("deleted")? {
             events::deleted(
                 AccountId(row.get("id")?),
@@ -223,12 +219,11 @@ pub(crate) fn everything(
         } else {
             events::updated(&account_from(row)?)
         };
-        announce(&announcement)?;
-    }
-    Ok(())
+        announce(&announcement)
+    })
 }
 
-fn account_from(row: &Row<'_>) -> rusqlite::Result<Account> {
+fn account_from(row: &Row<'_>) -> Result<Account, group_commit::Error> {
     Ok(Account {
         id: AccountId(row.get("id")?),
         revision: row.get("revision")?,
@@ -241,9 +236,9 @@ fn account_from(row: &Row<'_>) -> rusqlite::Result<Account> {
     })
 }
 
-fn time_from(row: &Row<'_>, column: &str) -> rusqlite::Result<Timestamp> {
+fn time_from(row: &Row<'_>, column: &str) -> Result<Timestamp, group_commit::Error> {
     Ok(row
-        .get::<_, String>(column)?
+        .get::<String>(column)?
         .parse()
         .expect("only RFC 3339 is stored"))
 }

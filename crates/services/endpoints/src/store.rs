@@ -7,9 +7,8 @@ mod lives;
 use event_bus::lives::{EntityEvent, Past};
 use event_bus::outbox::{self, Announcement};
 use event_bus::{Nonce, Place, Version};
-use group_commit::Database;
+use group_commit::{Connection, Database, Row, params};
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use source_service::Follower;
 use tracing::instrument;
 
@@ -139,7 +138,7 @@ impl Follower for Store {
 }
 
 fn list_unless(
-    c: &Connection,
+    c: &Connection<'_>,
     account: AccountId,
     unneeded: impl FnOnce(Version) -> bool,
 ) -> Result<Listed, Error> {
@@ -154,7 +153,7 @@ fn list_unless(
 }
 
 fn add(
-    c: &Connection,
+    c: &Connection<'_>,
     account: AccountId,
     wanted: impl FnOnce(Version) -> bool,
     new: &NewEndpoint,
@@ -173,21 +172,18 @@ fn add(
     if count == 0 {
         ACCOUNTS.stamp(c, account.0, past)?;
     }
-    let endpoint = c
-        .prepare_cached(
-            "INSERT INTO endpoints (account_id, name, url, created_at, updated_at)
-             VALUES (?1, ?2, ?3, ?4, ?4) RETURNING *",
-        )?
-        .query_row(
-            params![account.0, new.name.as_str(), new.url.as_str(), now_text()],
-            endpoint_from,
-        )?;
+    let endpoint = c.query_one(
+        "INSERT INTO endpoints (account_id, name, url, created_at, updated_at)
+         VALUES (?1, ?2, ?3, ?4, ?4) RETURNING *",
+        params![account.0, new.name.as_str(), new.url.as_str(), now_text()],
+        endpoint_from,
+    )?;
     announce(c, &endpoint, version, events::added)?;
     Ok(Stored { version, endpoint })
 }
 
 fn change(
-    c: &Connection,
+    c: &Connection<'_>,
     account: AccountId,
     id: EndpointId,
     wanted: impl FnOnce(Version) -> bool,
@@ -199,19 +195,21 @@ fn change(
         return Ok(found);
     };
     let version = ACCOUNTS.bump(c, account.0)?;
-    c.prepare_cached("UPDATE endpoints SET name = ?2, url = ?3, updated_at = ?4 WHERE id = ?1")?
-        .execute(params![
+    c.execute(
+        "UPDATE endpoints SET name = ?2, url = ?3, updated_at = ?4 WHERE id = ?1",
+        params![
             id.0,
             endpoint.name.as_str(),
             endpoint.url.as_str(),
             format!("{:.3}", endpoint.updated_at),
-        ])?;
+        ],
+    )?;
     announce(c, &endpoint, version, events::changed)?;
     Ok(Stored { version, endpoint })
 }
 
 fn remove(
-    c: &Connection,
+    c: &Connection<'_>,
     account: AccountId,
     id: EndpointId,
     wanted: impl FnOnce(Version) -> bool,
@@ -219,8 +217,7 @@ fn remove(
     let Stored { version, endpoint } = find(c, account, id)?;
     refuse_unless(wanted, version)?;
     let version = ACCOUNTS.bump(c, account.0)?;
-    c.prepare_cached("DELETE FROM endpoints WHERE id = ?1")?
-        .execute([id.0])?;
+    c.execute("DELETE FROM endpoints WHERE id = ?1", params![id.0])?;
     announce(c, &endpoint, version, events::removed)?;
     Ok(version)
 }
@@ -236,7 +233,7 @@ fn refuse_unless(wanted: impl FnOnce(Version) -> bool, version: Version) -> Resu
 
 /// Announces what happened to `endpoint`, with the account's list as it now is.
 fn announce(
-    c: &Connection,
+    c: &Connection<'_>,
     endpoint: &Endpoint,
     version: Version,
     event: impl Fn(EndpointId, &EndpointList) -> Announcement<'static>,
@@ -246,26 +243,29 @@ fn announce(
     Ok(outbox::announce(c, &event(endpoint.id, &list))?)
 }
 
-fn find(c: &Connection, account: AccountId, id: EndpointId) -> Result<Stored, Error> {
+fn find(c: &Connection<'_>, account: AccountId, id: EndpointId) -> Result<Stored, Error> {
     let version = ACCOUNTS.known(c, account.0)?.version;
     let endpoint = c
-        .prepare_cached("SELECT * FROM endpoints WHERE id = ?1 AND account_id = ?2")?
-        .query_row([id.0, account.0], endpoint_from)
-        .optional()?
+        .query_opt(
+            "SELECT * FROM endpoints WHERE id = ?1 AND account_id = ?2",
+            params![id.0, account.0],
+            endpoint_from,
+        )?
         .ok_or(Error::NoSuchEndpoint(version))?;
     Ok(Stored { version, endpoint })
 }
 
 fn list(
-    c: &Connection,
+    c: &Connection<'_>,
     account: AccountId,
     version: Version,
     life: Option<Nonce>,
 ) -> Result<EndpointList, Error> {
-    let endpoints = c
-        .prepare_cached("SELECT * FROM endpoints WHERE account_id = ?1 ORDER BY id")?
-        .query_map([account.0], endpoint_from)?
-        .collect::<rusqlite::Result<_>>()?;
+    let endpoints = c.query(
+        "SELECT * FROM endpoints WHERE account_id = ?1 ORDER BY id",
+        params![account.0],
+        endpoint_from,
+    )?;
     Ok(EndpointList {
         account_id: account,
         life,
@@ -274,14 +274,15 @@ fn list(
     })
 }
 
-fn count(c: &Connection, account: AccountId) -> Result<u64, Error> {
-    Ok(
-        c.prepare_cached("SELECT count(*) FROM endpoints WHERE account_id = ?1")?
-            .query_row([account.0], |row| row.get(0))?,
-    )
+fn count(c: &Connection<'_>, account: AccountId) -> Result<u64, Error> {
+    Ok(c.query_one(
+        "SELECT count(*) AS count FROM endpoints WHERE account_id = ?1",
+        params![account.0],
+        |row| row.get("count"),
+    )?)
 }
 
-fn endpoint_from(row: &Row<'_>) -> rusqlite::Result<Endpoint> {
+fn endpoint_from(row: &Row<'_>) -> Result<Endpoint, group_commit::Error> {
     Ok(Endpoint {
         id: EndpointId(row.get("id")?),
         account_id: AccountId(row.get("account_id")?),
@@ -292,9 +293,9 @@ fn endpoint_from(row: &Row<'_>) -> rusqlite::Result<Endpoint> {
     })
 }
 
-fn time_from(row: &Row<'_>, column: &str) -> rusqlite::Result<Timestamp> {
+fn time_from(row: &Row<'_>, column: &str) -> Result<Timestamp, group_commit::Error> {
     Ok(row
-        .get::<_, String>(column)?
+        .get::<String>(column)?
         .parse()
         .expect("only RFC 3339 is stored"))
 }

@@ -41,12 +41,6 @@ impl Error {
     }
 }
 
-impl From<rusqlite::Error> for Error {
-    fn from(error: rusqlite::Error) -> Self {
-        Self::Database(error.into())
-    }
-}
-
 impl IntoResponse for Error {
     fn into_response(self) -> Response {
         let etag = match &self {

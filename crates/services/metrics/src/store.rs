@@ -14,8 +14,7 @@ use std::sync::Arc;
 use event_bus::lives::{EntityEvent, Known, Past};
 use event_bus::outbox;
 use event_bus::{Nonce, Place, Version};
-use group_commit::Database;
-use rusqlite::Connection;
+use group_commit::{Connection, Database};
 use source_service::Follower;
 use tokio::sync::Semaphore;
 use tracing::instrument;
@@ -129,7 +128,7 @@ impl Follower for Store {
     #[instrument(skip_all)]
     async fn apply(&self, account: i64, event: EntityEvent) -> Result<(), Error> {
         self.past.pass(event.place);
-        let step = move |c: &Connection| accounts::apply(c, AccountId(account), &event);
+        let step = move |c: &Connection<'_>| accounts::apply(c, AccountId(account), &event);
         while self.database.write(step).await? {}
         Ok(())
     }
@@ -145,7 +144,7 @@ impl Store {
 
 /// In bounded steps; after a crash it goes on where it was.
 async fn pack(database: &Database) -> Result<(), group_commit::Error> {
-    let unpacked = database.read(|c| histograms::unpacked(c)).await?;
+    let unpacked = database.read(histograms::unpacked).await?;
     if !unpacked.is_empty() {
         tracing::info!(
             endpoints = unpacked.len(),
@@ -153,14 +152,14 @@ async fn pack(database: &Database) -> Result<(), group_commit::Error> {
         );
     }
     for (account, endpoint) in unpacked {
-        let step = move |c: &Connection| histograms::pack_more(c, account, endpoint);
+        let step = move |c: &Connection<'_>| histograms::pack_more(c, account, endpoint);
         while database.write(step).await? {}
     }
     Ok(())
 }
 
 fn record(
-    c: &Connection,
+    c: &Connection<'_>,
     account: AccountId,
     wanted: impl FnOnce(Version) -> bool,
     batch: &Batch,
@@ -196,7 +195,7 @@ fn record(
     Ok(Recorded { version, samples })
 }
 
-fn summarise(c: &Connection, account: AccountId, frame: Frame) -> Result<Summarised, Error> {
+fn summarise(c: &Connection<'_>, account: AccountId, frame: Frame) -> Result<Summarised, Error> {
     let known = ACCOUNTS.known(c, account.0)?;
     let mut windows = Windows::prepare(c, account, frame)?;
     let mut endpoints = Vec::new();
@@ -215,8 +214,8 @@ fn summarise(c: &Connection, account: AccountId, frame: Frame) -> Result<Summari
 mod tests {
     use std::time::Duration;
 
+    use group_commit::Parameter;
     use jiff::Timestamp;
-    use rusqlite::params_from_iter;
     use tokio::time::timeout;
 
     use super::*;
@@ -247,12 +246,13 @@ mod tests {
     async fn a_window_is_one_range_of_each_table() {
         let (store, _folder) = store().await;
         let explain = |sql, parameters: &'static [i64]| {
-            let explain = move |c: &Connection| {
-                c.prepare(&format!("EXPLAIN QUERY PLAN {sql}"))?
-                    .query_map(params_from_iter(parameters), |row| row.get::<_, String>("detail"))?
-                    .collect::<rusqlite::Result<Vec<_>>>()
+            let explain = move |c: &Connection<'_>| {
+                let parameters: Vec<_> = parameters.iter().map(|number| number as &dyn Parameter).collect();
+                c.query(&format!("EXPLAIN QUERY PLAN {sql}"), &parameters, |row| {
+                    row.get::<String>("detail")
+                })
             };
-            store.database.read(move |c| explain(c).map_err(Error::from))
+            store.database.read(explain)
         };
         assert_eq!(
             explain(histograms::CHUNKS_OF_WINDOW, &[1; 4]).await.unwrap(),

@@ -7,8 +7,7 @@ use async_nats::HeaderMap;
 use async_nats::jetstream::Context;
 use event_bus::outbox::{self, Announcement};
 use event_bus::{Broker, Nonce, Relay, RelayOptions, Topology};
-use group_commit::{Database, Error};
-use rusqlite::Connection;
+use group_commit::{Connection, Database, params};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use test_support::{NatsServer, event_type, eventually};
@@ -100,7 +99,7 @@ impl Accounts {
     pub async fn announce(&self, what: &str, account: i64) {
         let kind = kind_of(what);
         let data = self.data(account);
-        let announce = move |c: &Connection| {
+        let announce = move |c: &Connection<'_>| {
             let announcement = Announcement {
                 kind: &kind,
                 entity: account,
@@ -109,7 +108,7 @@ impl Accounts {
                 data,
                 fragment: None,
             };
-            outbox::announce(c, &announcement).map_err(Error::from)
+            outbox::announce(c, &announcement)
         };
         self.database.write(announce).await.unwrap();
         self.sequence.fetch_add(1, Ordering::Relaxed);
@@ -117,9 +116,7 @@ impl Accounts {
 
     /// Says it although another one took over: the rest of a batch that was on its way.
     pub async fn say_late<S: Service>(&self, app: &Running<S>, what: &str, account: i64) {
-        let incarnation = self
-            .database
-            .read(|c| outbox::incarnation(c).map_err(Error::from));
+        let incarnation = self.database.read(outbox::incarnation);
         let sequence = self.sequence.fetch_add(1, Ordering::Relaxed) + 1;
         let mut headers = HeaderMap::new();
         for (name, value) in [
@@ -141,17 +138,15 @@ impl Accounts {
 
     /// The database goes on under a new incarnation, as one that was restored from a backup.
     pub async fn restore(&self) {
-        let renew = |c: &Connection| outbox::renew_incarnation(c).map_err(Error::from);
-        self.database.write(renew).await.unwrap();
+        self.database.write(outbox::renew_incarnation).await.unwrap();
     }
 
     /// Waits until the broker has acknowledged all of it.
     pub async fn published(&self) {
         eventually(Duration::from_secs(10), async || {
-            let pending = self.database.read(|c| {
-                c.query_row("SELECT count(*) FROM outbox", [], |row| row.get(0))
-                    .map_err(Error::from)
-            });
+            let pending = self
+                .database
+                .read(|c| c.query_one("SELECT count(*) AS n FROM outbox", params![], |row| row.get("n")));
             match pending.await.unwrap() {
                 0_u64 => Ok(()),
                 n => Err(format!("{n} announcements wait")),

@@ -1,6 +1,6 @@
 //! The order of events and of incarnations: by their place in the stream, not by when they arrived.
 
-use rusqlite::{Connection, Row, params};
+use group_commit::{Connection, Error, Row, params};
 
 use crate::{Incarnation, Place};
 
@@ -15,12 +15,16 @@ pub(super) struct Stamp {
 
 impl Stamp {
     /// Gives the stream a number if it has none.
-    pub(super) fn of(c: &Connection, place: Place) -> rusqlite::Result<Self> {
-        c.prepare_cached("INSERT OR IGNORE INTO streams_heard (created) VALUES (?1)")?
-            .execute([place.stream])?;
-        let stream = c
-            .prepare_cached("SELECT number FROM streams_heard WHERE created = ?1")?
-            .query_row([place.stream], |row| row.get(0))?;
+    pub(super) fn of(c: &Connection<'_>, place: Place) -> Result<Self, Error> {
+        c.execute(
+            "INSERT INTO streams_heard (created) VALUES (?1) ON CONFLICT DO NOTHING",
+            params![place.stream],
+        )?;
+        let stream = c.query_one(
+            "SELECT number FROM streams_heard WHERE created = ?1",
+            params![place.stream],
+            |row| row.get("number"),
+        )?;
         Ok(Self {
             stream,
             place: i64::try_from(place.sequence).unwrap_or(i64::MAX),
@@ -28,7 +32,7 @@ impl Stamp {
     }
 
     /// From two columns that are NULL together.
-    pub(super) fn from_row(row: &Row<'_>, stream: &str, place: &str) -> rusqlite::Result<Option<Self>> {
+    pub(super) fn from_row(row: &Row<'_>, stream: &str, place: &str) -> Result<Option<Self>, Error> {
         let (stream, place): (Option<i64>, Option<i64>) = (row.get(stream)?, row.get(place)?);
         Ok(stream.zip(place).map(|(stream, place)| Self { stream, place }))
     }
@@ -44,22 +48,30 @@ pub(super) struct Begun {
 
 impl Begun {
     /// The incarnation of an event at this place. If a replay brings an event from further back, the incarnation begins there.
-    pub(super) fn seen(c: &Connection, incarnation: Incarnation, at: Stamp) -> rusqlite::Result<Self> {
+    pub(super) fn seen(c: &Connection<'_>, incarnation: Incarnation, at: Stamp) -> Result<Self, Error> {
         let incarnation = incarnation.to_string();
-        c.prepare_cached("INSERT OR IGNORE INTO incarnations_heard (incarnation) VALUES (?1)")?
-            .execute([&incarnation])?;
-        c.prepare_cached(
+        c.execute(
+            "INSERT INTO incarnations_heard (incarnation) VALUES (?1) ON CONFLICT DO NOTHING",
+            params![incarnation],
+        )?;
+        c.execute(
             "UPDATE incarnations_heard SET stream = ?2, place = ?3
              WHERE incarnation = ?1 AND (stream IS NULL OR (stream, place) > (?2, ?3))",
-        )?
-        .execute(params![incarnation, at.stream, at.place])?;
-        c.prepare_cached("SELECT number, stream, place FROM incarnations_heard WHERE incarnation = ?1")?
-            .query_row([&incarnation], Self::from_row)
+            params![incarnation, at.stream, at.place],
+        )?;
+        c.query_one(
+            "SELECT number, stream, place FROM incarnations_heard WHERE incarnation = ?1",
+            params![incarnation],
+            Self::from_row,
+        )
     }
 
-    pub(super) fn numbered(c: &Connection, number: i64) -> rusqlite::Result<Self> {
-        c.prepare_cached("SELECT number, stream, place FROM incarnations_heard WHERE number = ?1")?
-            .query_row([number], Self::from_row)
+    pub(super) fn numbered(c: &Connection<'_>, number: i64) -> Result<Self, Error> {
+        c.query_one(
+            "SELECT number, stream, place FROM incarnations_heard WHERE number = ?1",
+            params![number],
+            Self::from_row,
+        )
     }
 
     /// Whether this one had ended when the other began.
@@ -70,7 +82,7 @@ impl Begun {
         }
     }
 
-    fn from_row(row: &Row<'_>) -> rusqlite::Result<Self> {
+    fn from_row(row: &Row<'_>) -> Result<Self, Error> {
         Ok(Self {
             number: row.get("number")?,
             first: Stamp::from_row(row, "stream", "place")?,

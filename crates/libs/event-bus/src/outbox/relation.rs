@@ -1,7 +1,6 @@
 //! What this database claimed, and how what the stream says last relates to it.
 
-use group_commit::{Database, Error};
-use rusqlite::{Connection, OptionalExtension as _};
+use group_commit::{Connection, Database, Error, params};
 
 use super::{Acknowledged, Snapshot, snapshot};
 use crate::claim::Claim;
@@ -14,10 +13,10 @@ const CLAIMS_KEPT: u32 = 10_000;
 pub(crate) async fn store_claim(database: &Database, claim: Claim) -> Result<(), Error> {
     database
         .write(move |transaction| {
-            transaction.execute("INSERT INTO claims (claim) VALUES (?1)", [claim])?;
+            transaction.execute("INSERT INTO claims (claim) VALUES (?1)", params![claim])?;
             transaction.execute(
                 "DELETE FROM claims WHERE number <= (SELECT max(number) FROM claims) - ?1",
-                [CLAIMS_KEPT],
+                params![CLAIMS_KEPT],
             )?;
             Ok(())
         })
@@ -47,9 +46,9 @@ pub(crate) struct Relation {
 
 /// Whether this database ever claimed its source.
 pub(crate) async fn has_claimed(database: &Database) -> Result<bool, Error> {
-    let any = "SELECT EXISTS (SELECT 1 FROM claims)";
+    let any = "SELECT EXISTS (SELECT 1 FROM claims) AS found";
     database
-        .read(move |transaction| Ok(transaction.query_row(any, [], |row| row.get(0))?))
+        .read(move |transaction| transaction.query_one(any, params![], |row| row.get("found")))
         .await
 }
 
@@ -61,16 +60,16 @@ pub(crate) async fn relation(
     acknowledged: Option<Acknowledged>,
 ) -> Result<Relation, Error> {
     database
-        .read(move |transaction| relate(transaction, claim, &counts, acknowledged).map_err(Error::from))
+        .read(move |transaction| relate(transaction, claim, &counts, acknowledged))
         .await
 }
 
 fn relate(
-    transaction: &Connection,
+    transaction: &Connection<'_>,
     claim: Option<Claim>,
     counts: &[Count],
     acknowledged: Option<Acknowledged>,
-) -> rusqlite::Result<Relation> {
+) -> Result<Relation, Error> {
     let here = snapshot(transaction, acknowledged, 1)?;
     let published = here
         .rows
@@ -80,10 +79,11 @@ fn relate(
         .iter()
         .filter(|count| count.incarnation == here.incarnation);
     let counted = of_here.map(|count| count.sequence).max().unwrap_or(0);
-    let former: Option<bool> = transaction
-        .prepare_cached("SELECT former FROM claims WHERE claim = ?1")?
-        .query_row([claim], |row| row.get(0))
-        .optional()?;
+    let former: Option<bool> = transaction.query_opt(
+        "SELECT former FROM claims WHERE claim = ?1",
+        params![claim],
+        |row| row.get("former"),
+    )?;
     // A program of before claims were minted stated none.
     let unclaimed = claim.is_none() && counts.iter().all(|count| count.incarnation == here.incarnation);
     let mut has_the_count = true;
@@ -98,16 +98,17 @@ fn relate(
 }
 
 /// Whether a sequence was given out by this very history.
-fn has(transaction: &Connection, here: &Snapshot, count: Count) -> rusqlite::Result<bool> {
+fn has(transaction: &Connection<'_>, here: &Snapshot, count: Count) -> Result<bool, Error> {
     if count.incarnation != here.incarnation || count.sequence > here.sequence {
         return Ok(false);
     }
     // What is not acknowledged is still in the outbox: a sequence that is neither there nor the last one was published by
     // this very history.
-    let pending: Option<Nonce> = transaction
-        .prepare_cached("SELECT nonce FROM outbox WHERE sequence = ?1")?
-        .query_row([count.sequence], |row| row.get(0))
-        .optional()?;
+    let pending: Option<Nonce> = transaction.query_opt(
+        "SELECT nonce FROM outbox WHERE sequence = ?1",
+        params![count.sequence],
+        |row| row.get("nonce"),
+    )?;
     let nonce = pending.or_else(|| (count.sequence == here.sequence).then_some(here.nonce));
     Ok(nonce.zip(count.nonce).is_none_or(|(here, there)| here == there))
 }

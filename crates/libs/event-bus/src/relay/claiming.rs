@@ -144,9 +144,7 @@ impl Relay {
     }
 
     async fn renew_incarnation(&mut self) -> Result<(), RelayError> {
-        self.database
-            .write(|transaction| outbox::renew_incarnation(transaction).map_err(group_commit::Error::from))
-            .await?;
+        self.database.write(outbox::renew_incarnation).await?;
         self.progress.count_renewal();
         tracing::warn!(
             source = self.options.source,

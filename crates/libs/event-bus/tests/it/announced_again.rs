@@ -3,6 +3,7 @@
 use event_bus::history::{Bounds, History, PastChange};
 use event_bus::outbox::Announcement;
 use event_bus::{Broker, Nonce, RelayOptions};
+use group_commit::{Connection, Error, params};
 use tempfile::TempDir;
 use test_support::{NatsServer, eventually};
 
@@ -10,9 +11,9 @@ use crate::stack::{LONG, Source, Unpublished, jetstream, options, topology};
 
 /// What the source has: two things.
 fn everything(
-    _: &rusqlite::Connection,
-    announce: &mut dyn FnMut(&Announcement<'_>) -> rusqlite::Result<()>,
-) -> rusqlite::Result<()> {
+    _: &Connection<'_>,
+    announce: &mut dyn FnMut(&Announcement<'_>) -> Result<(), Error>,
+) -> Result<(), Error> {
     for (entity, revision) in [(7, 3), (8, 1)] {
         announce(&Announcement {
             kind: "test.changed.v1",
@@ -73,10 +74,12 @@ async fn until_told_everything(nats: &NatsServer) {
 
 /// The count of the source: how much it ever announced.
 async fn count(source: &Source) -> u64 {
-    let count = |c: &rusqlite::Connection| {
-        Ok::<_, group_commit::Error>(c.query_row("SELECT sequence FROM outbox_state", [], |row| row.get(0))?)
+    let count = |c: &Connection<'_>| {
+        c.query_one("SELECT sequence FROM outbox_state", params![], |row| {
+            row.get("sequence")
+        })
     };
-    source.database.read(move |c| count(c)).await.unwrap()
+    source.database.read(count).await.unwrap()
 }
 
 #[tokio::test]

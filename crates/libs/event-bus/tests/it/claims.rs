@@ -6,8 +6,7 @@ use std::time::Duration;
 use async_nats::HeaderMap;
 use event_bus::{Broker, Cause, FeedItem, Incarnation, Relay, RelayOptions, outbox};
 use futures::StreamExt as _;
-use group_commit::{Database, Error};
-use rusqlite::Connection;
+use group_commit::{Connection, Database, Error, params};
 use tempfile::TempDir;
 use test_support::{NatsServer, eventually};
 use tokio::time::timeout;
@@ -160,9 +159,10 @@ async fn a_claim_is_not_published_before_it_is_stored() {
         .and_then(|headers| headers.get("ce-claim"));
     let claim = u64::from_str_radix(claim.expect("it is stated").as_str(), 16).unwrap();
     let stored = source.database.read(move |c| {
-        let known = "SELECT EXISTS (SELECT 1 FROM claims WHERE claim = ?1)";
-        c.query_row(known, [claim.cast_signed()], |row| row.get::<_, bool>(0))
-            .map_err(Error::from)
+        let known = "SELECT EXISTS (SELECT 1 FROM claims WHERE claim = ?1) AS found";
+        c.query_one(known, params![claim.cast_signed()], |row| {
+            row.get::<bool>("found")
+        })
     });
     assert!(stored.await.unwrap());
 }
@@ -287,7 +287,7 @@ async fn who_was_replaced_by_its_operator_publishes_nothing_more_and_is_not_beli
     former.publish(7, 1).await;
     let copied = copy(former.folder());
     let renewed = Unpublished::open(copied);
-    let renew = |c: &Connection| outbox::renew_incarnation(c).map_err(Error::from);
+    let renew = |c: &Connection<'_>| outbox::renew_incarnation(c);
     renewed.database.write(renew).await.unwrap();
     let replacing = RelayOptions {
         takes_over: true,
@@ -320,16 +320,13 @@ async fn a_second_process_of_the_same_database_takes_over_when_the_first_is_sile
     first.publish(7, 2).await;
     assert!(!second.is_refused());
     let _folder = first.stop().await;
-    let write = |c: &Connection| announce(c, 3).map_err(Error::from);
+    let write = |c: &Connection<'_>| announce(c, 3);
     database.write(write).await.unwrap();
     eventually(LONG, async || {
         second.claim().map(drop).ok_or("it does not publish")
     })
     .await;
     let mut consumer = Consumer::start(&nats).await;
-    database
-        .write(|c| announce(c, 4).map_err(Error::from))
-        .await
-        .unwrap();
+    database.write(|c| announce(c, 4)).await.unwrap();
     consumer.until_revision(4).await;
 }

@@ -1,5 +1,6 @@
 //! What is announced is received, whatever the broker does meanwhile.
 
+use group_commit::{Connection, params};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -103,10 +104,10 @@ async fn what_was_published_but_not_forgotten_is_not_applied_twice() {
     source.publish(7, 1).await;
     assert_eq!(consumer.change().await.0.revision, 1);
     // A process that is killed between the acknowledgement and the deletion finds the row again, and publishes it again.
-    let not_forgotten = |c: &rusqlite::Connection| {
+    let not_forgotten = |c: &Connection<'_>| {
         let row = "INSERT INTO outbox (sequence, kind, entity, revision, nonce, time, data)
              SELECT 1, 'test.changed.v1', '7', 1, nonce, '2026-01-01T00:00:00Z', '{}' FROM outbox_state";
-        c.execute(row, []).map(drop)
+        c.execute(row, params![]).map(drop)
     };
     let folder = source.stop_after(not_forgotten).await;
     let source = Source::start_in(folder, &nats).await;

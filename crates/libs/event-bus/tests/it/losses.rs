@@ -4,7 +4,7 @@ use std::path::Path;
 
 use event_bus::outbox;
 use event_bus::{Cause, FeedItem};
-use group_commit::Error;
+use group_commit::{Connection, params};
 use test_support::NatsServer;
 
 use crate::stack::{Consumer, Source, announce, jetstream, put};
@@ -110,7 +110,7 @@ async fn a_renewed_incarnation_keeps_what_was_not_yet_published() {
     let before = source.incarnation().await;
     source
         .database
-        .write(|c| outbox::renew_incarnation(c).map_err(Error::from))
+        .write(outbox::renew_incarnation)
         .await
         .unwrap();
     assert_ne!(before, source.incarnation().await);
@@ -165,9 +165,9 @@ async fn a_message_that_does_not_say_whose_it_is_is_a_loss_of_every_source() {
 
 /// What an acknowledged message that the broker lost looks like: its sequence is spent, and nothing is on the stream.
 async fn announce_into_the_void(source: &Source) {
-    let announce_and_lose = |c: &rusqlite::Connection| {
+    let announce_and_lose = |c: &Connection<'_>| {
         announce(c, 0)?;
-        c.execute("DELETE FROM outbox", []).map(drop).map_err(Error::from)
+        c.execute("DELETE FROM outbox", params![]).map(drop)
     };
     source.database.write(announce_and_lose).await.unwrap();
 }
@@ -196,13 +196,12 @@ async fn a_change_after_a_lost_one_is_told_after_the_loss() {
     let nats = NatsServer::start();
     let source = Source::start(&nats).await;
     let mut consumer = Consumer::start(&nats).await;
-    let two = |c: &rusqlite::Connection| {
+    let two = |c: &Connection<'_>| {
         for revision in 1..=2 {
             announce(c, revision)?;
         }
-        c.execute("DELETE FROM outbox WHERE sequence = 1", [])
+        c.execute("DELETE FROM outbox WHERE sequence = 1", params![])
             .map(drop)
-            .map_err(Error::from)
     };
     source.database.write(two).await.unwrap();
     loop {

@@ -1,7 +1,7 @@
 //! When a source says that it is ready.
 
 use event_bus::{Broker, Relay, readiness};
-use group_commit::{Database, Error};
+use group_commit::{Connection, Database};
 use test_support::{NatsServer, eventually};
 
 use crate::stack::{LONG, MIGRATIONS, options, topology};
@@ -35,7 +35,7 @@ async fn a_source_is_not_ready_while_its_database_does_not_answer() {
     let folder = tempfile::tempdir().unwrap();
     let database = Database::open(&folder.path().join("db"), &MIGRATIONS).unwrap();
     let broker = Broker::connect(&nats.url(), "source", topology()).await.unwrap();
-    let spoil = |c: &rusqlite::Connection| c.execute_batch("DROP TABLE outbox_state").map_err(Error::from);
+    let spoil = |c: &Connection<'_>| c.batch_execute("DROP TABLE outbox_state");
     database.write(spoil).await.unwrap();
     let relay = Relay::new(database.clone(), broker.clone(), options("things"));
     let reason = readiness(database, broker, relay.publishing()).await.unwrap_err();
@@ -59,10 +59,7 @@ async fn a_source_that_cannot_write_is_ready_to_be_read_and_says_so() {
     };
     let foreign = rusqlite::Connection::open(&path).unwrap();
     foreign.execute_batch("BEGIN IMMEDIATE").unwrap();
-    let change = |c: &rusqlite::Connection| {
-        c.execute_batch("CREATE TABLE more (n INTEGER)")
-            .map_err(Error::from)
-    };
+    let change = |c: &Connection<'_>| c.batch_execute("CREATE TABLE more (n INTEGER)");
     database.write(change).await.unwrap_err();
     let said = ask().await;
     assert!(

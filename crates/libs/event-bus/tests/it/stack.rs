@@ -8,7 +8,7 @@ use event_bus::{
     Broker, Cause, ChangeKind, Clock, Feed, FeedItem, Incarnation, Loss, NatsConfig, Nonce, Publishing,
     Relay, RelayOptions, Topology,
 };
-use group_commit::{Database, Error};
+use group_commit::{Connection, Database, Error, params};
 use serde_json::value::{RawValue, to_raw_value};
 use tempfile::TempDir;
 use test_support::NatsServer;
@@ -72,7 +72,7 @@ impl Unpublished {
     }
 
     pub(crate) async fn announce(&self, revision: u64) {
-        let write = move |c: &rusqlite::Connection| announce(c, revision).map_err(Error::from);
+        let write = move |c: &Connection<'_>| announce(c, revision);
         self.database.write(write).await.unwrap();
     }
 
@@ -147,11 +147,11 @@ impl Source {
     /// Writes while nobody publishes, as a process that is killed after its commit.
     pub(crate) async fn stop_after<F>(self, write: F) -> TempDir
     where
-        F: FnOnce(&rusqlite::Connection) -> rusqlite::Result<()> + Send + 'static,
+        F: FnOnce(&Connection<'_>) -> Result<(), Error> + Send + 'static,
     {
         drop(self.stop);
         self.relay.await.unwrap();
-        let write = move |c: &rusqlite::Connection| write(c).map_err(Error::from);
+        let write = move |c: &Connection<'_>| write(c);
         self.database.write(write).await.unwrap();
         self.folder
     }
@@ -167,13 +167,12 @@ impl Source {
     }
 
     pub(crate) async fn announce_text(&self, revision: u64, fragment: Box<RawValue>) {
-        let announce =
-            move |c: &rusqlite::Connection| announce_carrying(c, revision, fragment).map_err(Error::from);
+        let announce = move |c: &Connection<'_>| announce_carrying(c, revision, fragment);
         self.database.write(announce).await.unwrap();
     }
 
     pub(crate) async fn announce_of(&self, entity: i64, revision: u64) {
-        let write = move |c: &rusqlite::Connection| announce_of(c, entity, revision).map_err(Error::from);
+        let write = move |c: &Connection<'_>| announce_of(c, entity, revision);
         self.database.write(write).await.unwrap();
     }
 
@@ -192,17 +191,15 @@ impl Source {
     }
 
     pub(crate) async fn incarnation(&self) -> Incarnation {
-        let read = |c: &rusqlite::Transaction<'_>| outbox::incarnation(c).map_err(Error::from);
+        let read = |c: &Connection<'_>| outbox::incarnation(c);
         self.database.read(read).await.unwrap()
     }
 
     pub(crate) async fn pending(&self) -> u64 {
-        let count =
-            |c: &rusqlite::Transaction<'_>| c.query_row("SELECT count(*) FROM outbox", [], |r| r.get(0));
-        self.database
-            .read(move |c| count(c).map_err(Error::from))
-            .await
-            .unwrap()
+        let count = |c: &Connection<'_>| {
+            c.query_one("SELECT count(*) AS n FROM outbox", params![], |row| row.get("n"))
+        };
+        self.database.read(move |c| count(c)).await.unwrap()
     }
 }
 
@@ -327,11 +324,11 @@ impl Consumer {
 }
 
 /// Announces a change of the thing, for transactions that do more than that.
-pub(crate) fn announce(transaction: &rusqlite::Connection, revision: u64) -> rusqlite::Result<()> {
+pub(crate) fn announce(transaction: &Connection<'_>, revision: u64) -> Result<(), Error> {
     announce_of(transaction, 7, revision)
 }
 
-fn announce_of(transaction: &rusqlite::Connection, entity: i64, revision: u64) -> rusqlite::Result<()> {
+fn announce_of(transaction: &Connection<'_>, entity: i64, revision: u64) -> Result<(), Error> {
     let announcement = Announcement {
         kind: "test.changed.v1",
         entity,
@@ -344,10 +341,10 @@ fn announce_of(transaction: &rusqlite::Connection, entity: i64, revision: u64) -
 }
 
 pub(crate) fn announce_carrying(
-    transaction: &rusqlite::Connection,
+    transaction: &Connection<'_>,
     revision: u64,
     fragment: Box<RawValue>,
-) -> rusqlite::Result<()> {
+) -> Result<(), Error> {
     let announcement = Announcement {
         kind: "test.changed.v1",
         entity: 7,

@@ -3,7 +3,7 @@
 use std::sync::mpsc;
 
 use event_bus::{Clock, FeedItem};
-use group_commit::Error;
+use group_commit::{Connection, Error};
 use jiff::SignedDuration;
 use serde_json::value::to_raw_value;
 use test_support::NatsServer;
@@ -39,7 +39,7 @@ async fn no_watermark_counts_what_a_limit_left_behind() {
     let source = Source::start(&nats).await;
     let mut consumer = Consumer::start(&nats).await;
     nats.kill();
-    let many = |c: &rusqlite::Connection| {
+    let many = |c: &Connection<'_>| {
         for revision in 1..=5000 {
             announce(c, revision)?;
         }
@@ -87,7 +87,7 @@ impl HeldReaders {
         let (say, its_turn) = oneshot::channel();
         let database = source.database.clone();
         tokio::spawn(async move {
-            let hold = move |_: &rusqlite::Transaction<'_>| {
+            let hold = move |_: &Connection<'_>| {
                 let _ = say.send(());
                 let _ = released.recv();
                 Ok::<_, Error>(())

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use futures::future::join_all;
-use group_commit::{Database, Error};
+use group_commit::{Database, Error, params};
 use rusqlite::Connection;
 use test_support::{Disk, eventually};
 
@@ -78,16 +78,16 @@ async fn a_limit_of_the_file_is_named_to_the_whole_group() {
     let folder = tempfile::tempdir().unwrap();
     let database = Database::open(&folder.path().join("notes.db"), SCHEMA).unwrap();
     let limited = database.write(|c| {
-        c.query_row("PRAGMA max_page_count = 2", [], |row| row.get::<_, i64>(0))
-            .map_err(Error::from)
+        c.query_one("PRAGMA max_page_count = 2", params![], |row| {
+            row.get::<i64>("max_page_count")
+        })
     });
     assert_eq!(limited.await.unwrap(), 2);
     let release = hold_the_writer(&database).await;
     let many = database.write(|c| {
         let numbers =
             "WITH RECURSIVE g(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM g LIMIT 10000) SELECT n FROM g";
-        c.execute(&format!("INSERT INTO notes {numbers}"), [])
-            .map_err(Error::from)
+        c.execute(&format!("INSERT INTO notes {numbers}"), params![])
     });
     let mut group = Box::pin(async { tokio::join!(many, insert(&database, -1)) });
     assert!(futures::poll!(&mut group).is_pending(), "both are queued");

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::time::Duration;
 
-use group_commit::{Database, Error};
+use group_commit::{Database, params};
 use rusqlite::Connection;
 
 const MIB: u64 = 1024 * 1024;
@@ -20,8 +20,10 @@ fn log_size(path: &Path) -> u64 {
 async fn write_mib(database: &Database, count: u64) {
     for _ in 0..count {
         let written = database.write(|c| {
-            c.execute("INSERT OR REPLACE INTO blobs VALUES (1, randomblob(1048576))", [])
-                .map_err(Error::from)
+            c.execute(
+                "INSERT OR REPLACE INTO blobs VALUES (1, randomblob(1048576))",
+                params![],
+            )
         });
         assert_eq!(written.await.unwrap(), 1);
     }

@@ -9,7 +9,7 @@ mod opening;
 use std::sync::Arc;
 
 use futures::future::join_all;
-use group_commit::{Database, Error};
+use group_commit::{Connection, Database, Error, params};
 use tempfile::TempDir;
 
 const SCHEMA: &[&str] = &["CREATE TABLE notes (n INTEGER PRIMARY KEY) STRICT"];
@@ -24,20 +24,13 @@ fn database() -> (Database, TempDir) {
 
 async fn insert(database: &Database, n: i64) -> Result<(), Error> {
     database
-        .write(move |c| {
-            c.execute("INSERT INTO notes VALUES (?1)", [n])
-                .map(drop)
-                .map_err(Error::from)
-        })
+        .write(move |c| c.execute("INSERT INTO notes VALUES (?1)", params![n]).map(drop))
         .await
 }
 
 async fn count(database: &Database) -> i64 {
     database
-        .read(|c| {
-            c.query_row("SELECT count(*) FROM notes", [], |r| r.get(0))
-                .map_err(Error::from)
-        })
+        .read(|c| c.query_one("SELECT count(*) AS n FROM notes", params![], |row| row.get("n")))
         .await
         .unwrap()
 }
@@ -83,7 +76,7 @@ async fn a_panicking_job_is_undone_and_the_next_one_runs() {
     let (database, _folder) = database();
     let result: Result<(), Error> = database
         .write(|c| {
-            c.execute("INSERT INTO notes VALUES (1)", [])?;
+            c.execute("INSERT INTO notes VALUES (1)", params![])?;
             panic!("a bug in a job");
         })
         .await;
@@ -106,8 +99,10 @@ async fn a_read_sees_one_moment_even_while_writes_go_on() {
     let both = tokio::spawn(async move {
         reader
             .read(move |c| {
-                let one = |c: &rusqlite::Connection| {
-                    c.query_row("SELECT count(*) FROM notes", [], |r| r.get::<_, i64>(0))
+                let one = |c: &Connection<'_>| {
+                    c.query_one("SELECT count(*) AS n FROM notes", params![], |row| {
+                        row.get::<i64>("n")
+                    })
                 };
                 let before = one(c)?;
                 signal.notify_one();
@@ -152,12 +147,11 @@ async fn migrations_run_once_and_in_order() {
     let database = Database::open(&path, &[first, "CREATE TABLE b (n INTEGER) STRICT"]).unwrap();
     let tables: i64 = database
         .read(|c| {
-            c.query_row(
-                "SELECT count(*) FROM sqlite_schema WHERE name IN ('a', 'b')",
-                [],
-                |r| r.get(0),
+            c.query_one(
+                "SELECT count(*) AS n FROM sqlite_schema WHERE name IN ('a', 'b')",
+                params![],
+                |row| row.get("n"),
             )
-            .map_err(Error::from)
         })
         .await
         .unwrap();
@@ -169,15 +163,9 @@ async fn a_commit_that_fails_is_told_to_everyone_in_its_group_and_leaves_nothing
     let (database, _folder) = database();
     // A deferred foreign key is checked at the commit: the job itself succeeds.
     let child = "CREATE TABLE child (n INTEGER REFERENCES notes (n) DEFERRABLE INITIALLY DEFERRED) STRICT";
-    database
-        .write(|c| c.execute_batch(child).map_err(Error::from))
-        .await
-        .unwrap();
+    database.write(|c| c.batch_execute(child)).await.unwrap();
     let release = hold_the_writer(&database).await;
-    let orphan = database.write(|c| {
-        c.execute("INSERT INTO child VALUES (99)", [])
-            .map_err(Error::from)
-    });
+    let orphan = database.write(|c| c.execute("INSERT INTO child VALUES (99)", params![]));
     // What this one sees is never committed, so that its refusal must not be told.
     let refused = database.write(|_| Err::<(), _>(Told::Refusal));
     let mut group = Box::pin(async { tokio::join!(orphan, refused, insert(&database, 1)) });

@@ -4,7 +4,7 @@
 
 use event_bus::lives::{Entities, EntityEvent};
 use event_bus::outbox;
-use rusqlite::Connection;
+use group_commit::{Connection, params};
 
 use crate::endpoint::AccountId;
 use crate::error::Error;
@@ -18,7 +18,7 @@ pub(super) const ACCOUNTS: Entities = Entities {
 
 /// Applies an event of the accounts service. Deletes the endpoints of an account that has ended, or of another account that had
 /// this id: after a reset of the accounts service, its ids begin again at 1.
-pub(super) fn apply(c: &Connection, account: AccountId, event: &EntityEvent) -> Result<(), Error> {
+pub(super) fn apply(c: &Connection<'_>, account: AccountId, event: &EntityEvent) -> Result<(), Error> {
     let Some(effect) = ACCOUNTS.known(c, account.0)?.owner.apply(c, event)? else {
         return Ok(());
     };
@@ -28,10 +28,8 @@ pub(super) fn apply(c: &Connection, account: AccountId, event: &EntityEvent) -> 
     Ok(ACCOUNTS.apply(c, account.0, effect)?)
 }
 
-fn forget(c: &Connection, account: AccountId) -> Result<(), Error> {
-    let removed = c
-        .prepare_cached("DELETE FROM endpoints WHERE account_id = ?1")?
-        .execute([account.0])?;
+fn forget(c: &Connection<'_>, account: AccountId) -> Result<(), Error> {
+    let removed = c.execute("DELETE FROM endpoints WHERE account_id = ?1", params![account.0])?;
     ACCOUNTS.end(c, account.0)?;
     // An account that had none is answered as before, so nothing is bumped; but it is remembered.
     if removed > 0 {

@@ -5,8 +5,7 @@ use std::path::Path;
 
 use event_bus::lives::EntityEvent;
 use event_bus::{Nonce, Place};
-use group_commit::Database;
-use rusqlite::Connection;
+use group_commit::{Connection, Database};
 use source_service::Follower;
 use source_tests::histories;
 
@@ -68,8 +67,8 @@ async fn a_database_of_before_goes_on_and_learns_whose_its_data_is() {
 /// A database as the service left it before there were lives: account 1 has an endpoint, and had an event.
 async fn database_of_before(path: &Path) {
     let database = Database::open(path, &MIGRATIONS[..4]).unwrap();
-    let lay = |c: &Connection| {
-        c.execute_batch(
+    let lay = |c: &Connection<'_>| {
+        c.batch_execute(
             "INSERT INTO incarnations_heard (incarnation) VALUES ('00000000000000000000000000000001');
              INSERT INTO accounts (id, revision, heard_in) VALUES (1, 1, 1);
              INSERT INTO endpoints (account_id, name, url, created_at, updated_at)

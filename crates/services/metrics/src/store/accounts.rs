@@ -4,7 +4,7 @@
 
 use event_bus::lives::{Entities, EntityEvent};
 use event_bus::outbox;
-use rusqlite::{Connection, OptionalExtension as _, params};
+use group_commit::{Connection, params};
 
 use crate::error::Error;
 use crate::events;
@@ -24,7 +24,7 @@ pub(super) const ACCOUNTS: Entities = Entities {
 /// Applies an event of the accounts service. Deletes the samples of an account that has ended, or of another account that had
 /// this id: after a reset of the accounts service, its ids begin again at 1. Returns whether there is more to delete; then it
 /// must be called again.
-pub(super) fn apply(c: &Connection, account: AccountId, event: &EntityEvent) -> Result<bool, Error> {
+pub(super) fn apply(c: &Connection<'_>, account: AccountId, event: &EntityEvent) -> Result<bool, Error> {
     let Some(effect) = ACCOUNTS.known(c, account.0)?.owner.apply(c, event)? else {
         return Ok(false);
     };
@@ -37,10 +37,8 @@ pub(super) fn apply(c: &Connection, account: AccountId, event: &EntityEvent) -> 
 }
 
 /// One revision and one event for the whole deletion: with its endpoints' rows gone, nothing of it is answered any more.
-fn forget(c: &Connection, account: AccountId) -> Result<bool, Error> {
-    let removed = c
-        .prepare_cached("DELETE FROM endpoints WHERE account_id = ?1")?
-        .execute([account.0])?;
+fn forget(c: &Connection<'_>, account: AccountId) -> Result<bool, Error> {
+    let removed = c.execute("DELETE FROM endpoints WHERE account_id = ?1", params![account.0])?;
     ACCOUNTS.end(c, account.0)?;
     // An account that had none is answered as before, so nothing is bumped; but it is remembered.
     if removed > 0 {
@@ -52,31 +50,32 @@ fn forget(c: &Connection, account: AccountId) -> Result<bool, Error> {
 
 /// Deletes a stretch of what nobody can see any more: of the samples, and with the last of them of the histograms. False
 /// when it was the last.
-fn sweep(c: &Connection, account: AccountId) -> Result<bool, Error> {
+fn sweep(c: &Connection<'_>, account: AccountId) -> Result<bool, Error> {
     Ok(sweep_table(c, account, "samples", "at", SWEEP_LIMIT)?
         || sweep_table(c, account, "histograms", "first", CHUNK_SWEEP_LIMIT)?)
 }
 
 /// Of a table whose key is the account, the endpoint, and this column.
 fn sweep_table(
-    c: &Connection,
+    c: &Connection<'_>,
     account: AccountId,
     table: &str,
     column: &str,
     limit: u32,
 ) -> Result<bool, Error> {
-    let rest: Option<(i64, i64)> = c
-        .prepare_cached(&format!(
+    let rest: Option<(i64, i64)> = c.query_opt(
+        &format!(
             "SELECT endpoint_id, {column} FROM {table} WHERE account_id = ?1
              ORDER BY endpoint_id, {column} LIMIT 1 OFFSET ?2"
-        ))?
-        .query_row(params![account.0, limit], |row| Ok((row.get(0)?, row.get(1)?)))
-        .optional()?;
+        ),
+        params![account.0, limit],
+        |row| Ok((row.get("endpoint_id")?, row.get(column)?)),
+    )?;
     // Without a rest, everything lies before the largest key there can be.
     let (endpoint, end) = rest.unwrap_or((i64::MAX, i64::MAX));
-    c.prepare_cached(&format!(
-        "DELETE FROM {table} WHERE account_id = ?1 AND (endpoint_id, {column}) < (?2, ?3)"
-    ))?
-    .execute([account.0, endpoint, end])?;
+    c.execute(
+        &format!("DELETE FROM {table} WHERE account_id = ?1 AND (endpoint_id, {column}) < (?2, ?3)"),
+        params![account.0, endpoint, end],
+    )?;
     Ok(rest.is_some())
 }

@@ -1,9 +1,7 @@
 //! The endpoints that an account has samples of, and how far each one's histogram reaches.
 
-use rusqlite::{CachedStatement, Connection, OptionalExtension as _, params};
-
 use crate::sample::{AccountId, EndpointId, UnixMs};
-use group_commit::Error;
+use group_commit::{Connection, Error, Row, Statement, params};
 
 /// Endpoints of one account, so that an answer has an end.
 const ENDPOINT_LIMIT: i64 = 500;
@@ -18,6 +16,13 @@ pub(super) struct Packed {
 }
 
 impl Packed {
+    pub(super) fn from_row(row: &Row<'_>) -> Result<Self, Error> {
+        Ok(Self {
+            until: row.get::<Option<_>>("packed_until")?.map(UnixMs),
+            unpacked: row.get("unpacked")?,
+        })
+    }
+
     pub(super) fn holds(self, at: UnixMs) -> bool {
         self.until.is_some_and(|until| at < until)
     }
@@ -26,18 +31,18 @@ impl Packed {
 /// The endpoints of an account, to be changed.
 pub(super) struct Endpoints<'c> {
     account: AccountId,
-    find: CachedStatement<'c>,
-    put: CachedStatement<'c>,
+    find: Statement<'c>,
+    put: Statement<'c>,
 }
 
 impl<'c> Endpoints<'c> {
-    pub(super) fn prepare(c: &'c Connection, account: AccountId) -> Result<Self, Error> {
+    pub(super) fn prepare(c: &Connection<'c>, account: AccountId) -> Result<Self, Error> {
         Ok(Self {
             account,
-            find: c.prepare_cached(
+            find: c.prepare(
                 "SELECT packed_until, unpacked FROM endpoints WHERE account_id = ?1 AND endpoint_id = ?2",
             )?,
-            put: c.prepare_cached(
+            put: c.prepare(
                 "REPLACE INTO endpoints (account_id, endpoint_id, packed_until, unpacked) VALUES (?1, ?2, ?3, ?4)",
             )?,
         })
@@ -45,16 +50,8 @@ impl<'c> Endpoints<'c> {
 
     /// None: it has no samples yet.
     pub(super) fn find(&mut self, endpoint: EndpointId) -> Result<Option<Packed>, Error> {
-        let found = self
-            .find
-            .query_row([self.account.0, endpoint.get()], |row| {
-                Ok(Packed {
-                    until: row.get::<_, Option<_>>(0)?.map(UnixMs),
-                    unpacked: row.get(1)?,
-                })
-            })
-            .optional()?;
-        Ok(found)
+        self.find
+            .query_opt(params![self.account.0, endpoint.get()], Packed::from_row)
     }
 
     pub(super) fn put(&mut self, endpoint: EndpointId, packed: Packed) -> Result<(), Error> {
@@ -66,29 +63,35 @@ impl<'c> Endpoints<'c> {
 }
 
 /// Whether the account has samples.
-pub(super) fn are_there(c: &Connection, account: AccountId) -> Result<bool, Error> {
-    Ok(
-        c.prepare_cached("SELECT EXISTS (SELECT 1 FROM endpoints WHERE account_id = ?1)")?
-            .query_row([account.0], |row| row.get(0))?,
+pub(super) fn are_there(c: &Connection<'_>, account: AccountId) -> Result<bool, Error> {
+    c.query_one(
+        "SELECT EXISTS (SELECT 1 FROM endpoints WHERE account_id = ?1) AS found",
+        params![account.0],
+        |row| row.get("found"),
     )
 }
 
 /// Whether the account has samples of more endpoints than it may have.
-pub(super) fn are_too_many(c: &Connection, account: AccountId) -> Result<bool, Error> {
-    let count: i64 = c
-        .prepare_cached("SELECT count(*) FROM endpoints WHERE account_id = ?1")?
-        .query_row([account.0], |row| row.get(0))?;
+pub(super) fn are_too_many(c: &Connection<'_>, account: AccountId) -> Result<bool, Error> {
+    let count: i64 = c.query_one(
+        "SELECT count(*) AS count FROM endpoints WHERE account_id = ?1",
+        params![account.0],
+        |row| row.get("count"),
+    )?;
     Ok(count > ENDPOINT_LIMIT)
 }
 
 /// The endpoints, of all accounts, with more samples than so many that are not packed.
-pub(super) fn with_more_unpacked(c: &Connection, than: usize) -> Result<Vec<(AccountId, EndpointId)>, Error> {
-    let endpoints = c
-        .prepare("SELECT account_id, endpoint_id FROM endpoints WHERE unpacked > ?1")?
-        .query_map([than], |row| {
-            let endpoint = EndpointId::parse(row.get(1)?).expect("only positive ids are stored");
-            Ok((AccountId(row.get(0)?), endpoint))
-        })?
-        .collect::<rusqlite::Result<_>>()?;
-    Ok(endpoints)
+pub(super) fn with_more_unpacked(
+    c: &Connection<'_>,
+    than: usize,
+) -> Result<Vec<(AccountId, EndpointId)>, Error> {
+    c.query(
+        "SELECT account_id, endpoint_id FROM endpoints WHERE unpacked > ?1",
+        params![than],
+        |row| {
+            let endpoint = EndpointId::parse(row.get("endpoint_id")?).expect("only positive ids are stored");
+            Ok((AccountId(row.get("account_id")?), endpoint))
+        },
+    )
 }

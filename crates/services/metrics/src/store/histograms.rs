@@ -2,15 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use rusqlite::{CachedStatement, Connection, OptionalExtension as _, params};
-
 use crate::histogram::{Bin, Bins, Chunk};
 use crate::sample::{AccountId, EndpointId, Sample, UnixMs};
 use crate::store::endpoints::{self, Endpoints, Packed};
 use crate::store::samples::{self, Newest, Stored};
 use crate::summary::Tally;
 use crate::window::Frame;
-use group_commit::Error;
+use group_commit::{Connection, Error, Statement, Value, params};
 
 /// The most samples that an endpoint has, once a batch is recorded, that are not packed: what a summary reads one by one.
 const UNPACKED_LIMIT: usize = 32;
@@ -45,7 +43,7 @@ impl Changes {
 
 /// Takes in what was stored, in its order. What lies before the moment that an endpoint's histogram reaches to changes
 /// it; the rest waits until there is enough of it to be packed.
-pub(super) fn follow(c: &Connection, account: AccountId, stored: &[Stored]) -> Result<(), Error> {
+pub(super) fn follow(c: &Connection<'_>, account: AccountId, stored: &[Stored]) -> Result<(), Error> {
     let mut changes = Changes::default();
     let mut endpoints = Endpoints::prepare(c, account)?;
     let mut full = Vec::new();
@@ -76,12 +74,12 @@ pub(super) fn follow(c: &Connection, account: AccountId, stored: &[Stored]) -> R
 }
 
 /// The endpoints with more to pack than is left to the next batch: of a database from before there were histograms.
-pub(super) fn unpacked(c: &Connection) -> Result<Vec<(AccountId, EndpointId)>, Error> {
+pub(super) fn unpacked(c: &Connection<'_>) -> Result<Vec<(AccountId, EndpointId)>, Error> {
     endpoints::with_more_unpacked(c, UNPACKED_LIMIT)
 }
 
 /// Packs the next of an endpoint's samples; false when there are no more than a batch would leave.
-pub(super) fn pack_more(c: &Connection, account: AccountId, endpoint: EndpointId) -> Result<bool, Error> {
+pub(super) fn pack_more(c: &Connection<'_>, account: AccountId, endpoint: EndpointId) -> Result<bool, Error> {
     let mut changes = Changes::default();
     let mut endpoints = Endpoints::prepare(c, account)?;
     let packed = endpoints.find(endpoint)?.unwrap_or_default();
@@ -95,14 +93,14 @@ pub(super) fn pack_more(c: &Connection, account: AccountId, endpoint: EndpointId
 /// connection has of them takes the values out that were bound last, and SQLite plans anew what it planned with these.
 struct Unpacked<'c> {
     account: AccountId,
-    samples: CachedStatement<'c>,
+    samples: Statement<'c>,
 }
 
 impl<'c> Unpacked<'c> {
-    fn prepare(c: &'c Connection, account: AccountId) -> Result<Self, Error> {
+    fn prepare(c: &Connection<'c>, account: AccountId) -> Result<Self, Error> {
         Ok(Self {
             account,
-            samples: c.prepare_cached(
+            samples: c.prepare(
                 "SELECT at, state, status_code, response_ms FROM samples
                  WHERE account_id = ?1 AND endpoint_id = ?2 AND at >= ?3 ORDER BY at LIMIT ?4",
             )?,
@@ -118,21 +116,20 @@ impl<'c> Unpacked<'c> {
     ) -> Result<Packed, Error> {
         let from = packed.until.map_or(i64::MIN, |until| until.0);
         let due = PACKED_AT_ONCE.min(packed.unpacked.saturating_sub(LEFT_UNPACKED));
-        let mut rows = self
-            .samples
-            .query(params![self.account.0, endpoint.get(), from, due])?;
-        while let Some(row) = rows.next()? {
+        let parameters = params![self.account.0, endpoint.get(), from, due];
+        self.samples.for_each(parameters, |row| {
             let sample = samples::sample_from(row)?;
             changes.exchange(endpoint, None, &sample);
             packed.until = Some(UnixMs(sample.at.0 + 1));
-        }
+            Ok(())
+        })?;
         packed.unpacked -= due;
         Ok(packed)
     }
 }
 
 /// Each chunk is read and written once, however many of its bins change.
-fn change(c: &Connection, account: AccountId, changes: Changes) -> Result<(), Error> {
+fn change(c: &Connection<'_>, account: AccountId, changes: Changes) -> Result<(), Error> {
     let changes: Vec<_> = changes.0.into_iter().filter(|(_, by)| *by != 0).collect();
     if changes.is_empty() {
         return Ok(());
@@ -158,22 +155,22 @@ fn change(c: &Connection, account: AccountId, changes: Changes) -> Result<(), Er
 /// The chunks of an account, to be changed.
 struct Chunks<'c> {
     account: AccountId,
-    holding: CachedStatement<'c>,
-    put: CachedStatement<'c>,
+    holding: Statement<'c>,
+    put: Statement<'c>,
 }
 
 impl<'c> Chunks<'c> {
-    fn prepare(c: &'c Connection, account: AccountId) -> Result<Self, Error> {
+    fn prepare(c: &Connection<'c>, account: AccountId) -> Result<Self, Error> {
         Ok(Self {
             account,
-            holding: c.prepare_cached(
+            holding: c.prepare(
                 "SELECT first, bins,
                         (SELECT first FROM histograms WHERE account_id = ?1 AND endpoint_id = ?2 AND first > ?3
-                         ORDER BY first LIMIT 1)
+                         ORDER BY first LIMIT 1) AS next
                  FROM histograms WHERE account_id = ?1 AND endpoint_id = ?2 AND first <= ?3
                  ORDER BY first DESC LIMIT 1",
             )?,
-            put: c.prepare_cached(
+            put: c.prepare(
                 "REPLACE INTO histograms (account_id, endpoint_id, first, bins) VALUES (?1, ?2, ?3, ?4)",
             )?,
         })
@@ -181,13 +178,11 @@ impl<'c> Chunks<'c> {
 
     /// The chunk that the bin belongs to, and the first bin that does not any more.
     fn holding(&mut self, endpoint: EndpointId, bin: Bin) -> Result<(Chunk, Option<Bin>), Error> {
-        let found = self
-            .holding
-            .query_row([self.account.0, endpoint.get(), bin.0], |row| {
-                let (first, bytes) = (Bin(row.get(0)?), row.get(1)?);
-                Ok((Chunk { first, bytes }, row.get::<_, Option<_>>(2)?.map(Bin)))
-            })
-            .optional()?;
+        let parameters = params![self.account.0, endpoint.get(), bin.0];
+        let found = self.holding.query_opt(parameters, |row| {
+            let (first, bytes) = (Bin(row.get("first")?), row.get("bins")?);
+            Ok((Chunk { first, bytes }, row.get::<Option<_>>("next")?.map(Bin)))
+        })?;
         Ok(found.unwrap_or_else(|| (Chunk::empty(), None)))
     }
 
@@ -206,17 +201,17 @@ impl<'c> Chunks<'c> {
 pub(super) struct Windows<'c> {
     account: AccountId,
     frame: Frame,
-    chunks: CachedStatement<'c>,
-    samples: CachedStatement<'c>,
+    chunks: Statement<'c>,
+    samples: Statement<'c>,
 }
 
 impl<'c> Windows<'c> {
-    pub(super) fn prepare(c: &'c Connection, account: AccountId, frame: Frame) -> Result<Self, Error> {
+    pub(super) fn prepare(c: &Connection<'c>, account: AccountId, frame: Frame) -> Result<Self, Error> {
         Ok(Self {
             account,
             frame,
-            chunks: c.prepare_cached(CHUNKS_OF_WINDOW)?,
-            samples: c.prepare_cached(SAMPLES_OF_WINDOW)?,
+            chunks: c.prepare(CHUNKS_OF_WINDOW)?,
+            samples: c.prepare(SAMPLES_OF_WINDOW)?,
         })
     }
 
@@ -234,25 +229,25 @@ impl<'c> Windows<'c> {
     /// Some of the bins may lie before the frame, or after it: the tally leaves them out.
     fn add_chunks(&mut self, endpoint: EndpointId, tally: &mut Tally) -> Result<(), Error> {
         let [start, end] = [self.frame.start(), self.frame.end()].map(|at| Bin::first_of_minute(at).0);
-        let mut rows = self.chunks.query([self.account.0, endpoint.get(), start, end])?;
-        while let Some(row) = rows.next()? {
-            let bytes = row.get_ref(1)?.as_blob().map_err(rusqlite::Error::from)?;
-            for (bin, samples) in Bins::of(Bin(row.get(0)?), bytes) {
+        let parameters = params![self.account.0, endpoint.get(), start, end];
+        self.chunks.for_each(parameters, |row| {
+            let Value::Blob(bytes) = row.value("bins")? else {
+                return Err(Error::Column("bins".to_owned()));
+            };
+            for (bin, samples) in Bins::of(Bin(row.get("first")?), bytes) {
                 tally.add(bin, samples);
             }
-        }
-        Ok(())
+            Ok(())
+        })
     }
 
     fn add_samples(&mut self, endpoint: &Newest, tally: &mut Tally) -> Result<(), Error> {
         let from = endpoint.packed.until.max(Some(self.frame.start()));
         let from = from.expect("a frame has a start");
-        let mut rows = self
-            .samples
-            .query([self.account.0, endpoint.id.get(), from.0, self.frame.end().0])?;
-        while let Some(row) = rows.next()? {
+        let parameters = params![self.account.0, endpoint.id.get(), from.0, self.frame.end().0];
+        self.samples.for_each(parameters, |row| {
             tally.add(Bin::of(&samples::sample_from(row)?), 1);
-        }
-        Ok(())
+            Ok(())
+        })
     }
 }

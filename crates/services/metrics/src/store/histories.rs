@@ -2,9 +2,9 @@
 
 use event_bus::lives::{EntityChange, EntityEvent};
 use event_bus::{Incarnation, Nonce, Place};
+use group_commit::{Connection, params};
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
-use rusqlite::Connection;
 use source_service::Follower as _;
 use tempfile::TempDir;
 
@@ -139,9 +139,8 @@ impl Scene {
 
     async fn write<T: Send + 'static>(
         &self,
-        job: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+        job: impl FnOnce(&Connection<'_>) -> Result<T, group_commit::Error> + Send + 'static,
     ) -> T {
-        let job = |c: &Connection| job(c).map_err(Error::from);
         self.store.database.write(job).await.unwrap()
     }
 
@@ -165,8 +164,8 @@ impl Scene {
     }
 }
 
-fn unpack(c: &Connection) -> rusqlite::Result<()> {
-    c.execute_batch(
+fn unpack(c: &Connection<'_>) -> Result<(), group_commit::Error> {
+    c.batch_execute(
         "DELETE FROM histograms;
          UPDATE endpoints SET packed_until = NULL, unpacked = (SELECT count(*) FROM samples
              WHERE samples.account_id = endpoints.account_id AND samples.endpoint_id = endpoints.endpoint_id)",
@@ -174,35 +173,34 @@ fn unpack(c: &Connection) -> rusqlite::Result<()> {
 }
 
 /// Few samples are left to be read one by one, and nothing is left of an endpoint without samples.
-fn assert_packed(c: &Connection) -> rusqlite::Result<()> {
+fn assert_packed(c: &Connection<'_>) -> Result<(), group_commit::Error> {
     let unpacked = "SELECT unpacked, (SELECT count(*) FROM samples WHERE samples.account_id = endpoints.account_id
-             AND samples.endpoint_id = endpoints.endpoint_id AND at >= coalesce(packed_until, at)) FROM endpoints";
-    let mut unpacked = c.prepare(unpacked)?;
-    let mut rows = unpacked.query([])?;
-    while let Some(row) = rows.next()? {
-        let (told, counted) = (row.get::<_, i64>(0)?, row.get::<_, i64>(1)?);
+             AND samples.endpoint_id = endpoints.endpoint_id AND at >= coalesce(packed_until, at)) AS counted FROM endpoints";
+    c.for_each(unpacked, params![], |row| {
+        let (told, counted): (i64, i64) = (row.get("unpacked")?, row.get("counted")?);
         assert_eq!(told, counted);
         assert!(told <= 32, "{told}");
-    }
-    let orphans: i64 = c.query_row(
-        "SELECT count(*) FROM histograms LEFT JOIN endpoints USING (account_id, endpoint_id) WHERE unpacked IS NULL",
-        [],
-        |row| row.get(0),
+        Ok(())
+    })?;
+    let orphans: i64 = c.query_one(
+        "SELECT count(*) AS count FROM histograms LEFT JOIN endpoints USING (account_id, endpoint_id) WHERE unpacked IS NULL",
+        params![],
+        |row| row.get("count"),
     )?;
     assert_eq!(orphans, 0);
     Ok(())
 }
 
-fn rows(c: &Connection, account: AccountId) -> rusqlite::Result<Vec<(EndpointId, Sample)>> {
-    c.prepare(
+fn rows(c: &Connection<'_>, account: AccountId) -> Result<Vec<(EndpointId, Sample)>, group_commit::Error> {
+    c.query(
         "SELECT at, state, status_code, response_ms, endpoint_id FROM samples WHERE account_id = ?1
          ORDER BY endpoint_id, at",
-    )?
-    .query_map([account.0], |row| {
-        let endpoint = EndpointId::parse(row.get(4)?).unwrap();
-        Ok((endpoint, samples::sample_from(row)?))
-    })?
-    .collect()
+        params![account.0],
+        |row| {
+            let endpoint = EndpointId::parse(row.get("endpoint_id")?).unwrap();
+            Ok((endpoint, samples::sample_from(row)?))
+        },
+    )
 }
 
 /// The definition: all samples of the frame, counted and sorted.
@@ -279,16 +277,16 @@ async fn database_of_before() -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     let database = group_commit::Database::open(&folder.path().join("db"), &MIGRATIONS[..2]).unwrap();
     let now = now().as_millisecond();
-    let lay = move |c: &Connection| {
-        c.execute_batch("INSERT INTO accounts (account_id, revision) VALUES (1, 1), (2, 1)")?;
-        c.execute_batch("INSERT INTO endpoints SELECT account_id, account_id * 5 FROM accounts")?;
+    let lay = move |c: &Connection<'_>| {
+        c.batch_execute("INSERT INTO accounts (account_id, revision) VALUES (1, 1), (2, 1)")?;
+        c.batch_execute("INSERT INTO endpoints SELECT account_id, account_id * 5 FROM accounts")?;
         // More than are packed together at once: some in the same minutes, some with the same times, some down.
         c.execute(
             "WITH RECURSIVE n (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 25000)
              INSERT INTO samples SELECT account_id, account_id * 5, ?1 - i * 27000,
                  CASE i * 7919 % 10 WHEN 0 THEN 'down' ELSE 'up' END, 200, i * 7919 % 900
              FROM n, accounts",
-            [now],
+            params![now],
         )?;
         Ok::<_, group_commit::Error>(())
     };
@@ -326,10 +324,10 @@ async fn a_database_from_before_the_histograms_is_given_them() {
 async fn a_start_that_was_interrupted_goes_on_where_it_was() {
     let folder = database_of_before().await;
     let database = group_commit::Database::open(&folder.path().join("db"), MIGRATIONS).unwrap();
-    let unpacked = database.read(|c| histograms::unpacked(c)).await.unwrap();
+    let unpacked = database.read(histograms::unpacked).await.unwrap();
     assert_eq!(unpacked.len(), 2);
     let (account, endpoint) = unpacked[0];
-    let step = move |c: &Connection| histograms::pack_more(c, account, endpoint);
+    let step = move |c: &Connection<'_>| histograms::pack_more(c, account, endpoint);
     assert!(database.write(step).await.unwrap(), "there is more");
     drop(database);
     assert_true_after_opening(folder).await;

@@ -5,9 +5,8 @@ use std::path::Path;
 
 use event_bus::lives::EntityEvent;
 use event_bus::{Nonce, Place};
-use group_commit::Database;
+use group_commit::{Connection, Database, params};
 use jiff::Timestamp;
-use rusqlite::Connection;
 use source_service::Follower;
 use source_tests::histories;
 
@@ -78,13 +77,13 @@ async fn a_database_of_before_goes_on_and_learns_whose_its_data_is() {
 async fn database_of_before(path: &Path) {
     let database = Database::open(path, &MIGRATIONS[..5]).unwrap();
     let at = now().as_millisecond();
-    let lay = move |c: &Connection| {
-        c.execute_batch(
+    let lay = move |c: &Connection<'_>| {
+        c.batch_execute(
             "INSERT INTO incarnations_heard (incarnation) VALUES ('00000000000000000000000000000001');
              INSERT INTO accounts (account_id, revision, heard_in) VALUES (1, 1, 1);
              INSERT INTO endpoints (account_id, endpoint_id, unpacked) VALUES (1, 1, 1)",
         )?;
-        c.execute("INSERT INTO samples VALUES (1, 1, ?1, 'up', 200, 1)", [at])?;
+        c.execute("INSERT INTO samples VALUES (1, 1, ?1, 'up', 200, 1)", params![at])?;
         Ok::<_, group_commit::Error>(())
     };
     database.write(lay).await.unwrap();

@@ -1,11 +1,9 @@
 //! The samples as they were recorded.
 
-use rusqlite::{Connection, Row, params};
-
 use crate::sample::{AccountId, Batch, EndpointId, ResponseMs, Sample, State, StatusCode, UnixMs};
 use crate::store::endpoints::Packed;
 use crate::window::Frame;
-use group_commit::Error;
+use group_commit::{Connection, Error, Row, Value, params};
 
 /// Of each endpoint of an account the newest sample in a window.
 pub(super) const NEWEST_OF_WINDOW: &str = "
@@ -38,8 +36,8 @@ pub(super) struct Newest {
 ///
 /// The last one of an endpoint and moment wins, so that a batch that is sent again, after an answer that was lost, counts
 /// nothing twice.
-pub(super) fn put(c: &Connection, account: AccountId, batch: &Batch) -> Result<Vec<Stored>, Error> {
-    let mut insert = c.prepare_cached(
+pub(super) fn put(c: &Connection<'_>, account: AccountId, batch: &Batch) -> Result<Vec<Stored>, Error> {
+    let mut insert = c.prepare(
         "INSERT INTO samples (account_id, endpoint_id, at, state, status_code, response_ms)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO NOTHING",
     )?;
@@ -71,58 +69,64 @@ pub(super) fn put(c: &Connection, account: AccountId, batch: &Batch) -> Result<V
     Ok(stored)
 }
 
-fn replace(c: &Connection, account: AccountId, endpoint: EndpointId, sample: &Sample) -> Result<(), Error> {
-    c.prepare_cached(
+fn replace(
+    c: &Connection<'_>,
+    account: AccountId,
+    endpoint: EndpointId,
+    sample: &Sample,
+) -> Result<(), Error> {
+    c.execute(
         "UPDATE samples SET state = ?4, status_code = ?5, response_ms = ?6
          WHERE account_id = ?1 AND endpoint_id = ?2 AND at = ?3",
-    )?
-    .execute(params![
-        account.0,
-        endpoint.get(),
-        sample.at.0,
-        sample.state.as_str(),
-        sample.status_code.get(),
-        sample.response_ms.get(),
-    ])?;
+        params![
+            account.0,
+            endpoint.get(),
+            sample.at.0,
+            sample.state.as_str(),
+            sample.status_code.get(),
+            sample.response_ms.get(),
+        ],
+    )?;
     Ok(())
 }
 
-fn of_moment(c: &Connection, account: AccountId, endpoint: EndpointId, at: UnixMs) -> Result<Sample, Error> {
-    let sample = c
-        .prepare_cached(
-            "SELECT at, state, status_code, response_ms FROM samples
-             WHERE account_id = ?1 AND endpoint_id = ?2 AND at = ?3",
-        )?
-        .query_row([account.0, endpoint.get(), at.0], sample_from)?;
-    Ok(sample)
+fn of_moment(
+    c: &Connection<'_>,
+    account: AccountId,
+    endpoint: EndpointId,
+    at: UnixMs,
+) -> Result<Sample, Error> {
+    c.query_one(
+        "SELECT at, state, status_code, response_ms FROM samples
+         WHERE account_id = ?1 AND endpoint_id = ?2 AND at = ?3",
+        params![account.0, endpoint.get(), at.0],
+        sample_from,
+    )
 }
 
 /// The endpoints with samples in the frame, by their ids.
 ///
 /// None for a deleted account, whatever the sweep has not come to yet.
-pub(super) fn newest(c: &Connection, account: AccountId, frame: Frame) -> Result<Vec<Newest>, Error> {
-    let newest = c
-        .prepare_cached(NEWEST_OF_WINDOW)?
-        .query_map([account.0, frame.start().0, frame.end().0], |row| {
-            Ok(Newest {
-                id: EndpointId::parse(row.get(4)?).expect("only positive ids are stored"),
-                packed: Packed {
-                    until: row.get::<_, Option<_>>(5)?.map(UnixMs),
-                    unpacked: row.get(6)?,
-                },
-                sample: sample_from(row)?,
-            })
-        })?
-        .collect::<rusqlite::Result<_>>()?;
-    Ok(newest)
+pub(super) fn newest(c: &Connection<'_>, account: AccountId, frame: Frame) -> Result<Vec<Newest>, Error> {
+    let parameters = params![account.0, frame.start().0, frame.end().0];
+    c.query(NEWEST_OF_WINDOW, parameters, |row| {
+        Ok(Newest {
+            id: EndpointId::parse(row.get("endpoint_id")?).expect("only positive ids are stored"),
+            packed: Packed::from_row(row)?,
+            sample: sample_from(row)?,
+        })
+    })
 }
 
 /// By position, not by name: where samples are packed, this runs for every one there is.
-pub(super) fn sample_from(row: &Row<'_>) -> rusqlite::Result<Sample> {
+pub(super) fn sample_from(row: &Row<'_>) -> Result<Sample, Error> {
+    let Value::Text(state) = row.value("state")? else {
+        return Err(Error::Column("state".to_owned()));
+    };
     Ok(Sample {
-        at: UnixMs(row.get(0)?),
-        state: State::parse(row.get_ref(1)?.as_str().ok()).expect("only valid states are stored"),
-        status_code: StatusCode::parse(row.get(2)?).expect("only valid codes are stored"),
-        response_ms: ResponseMs::parse(row.get(3)?).expect("only valid times are stored"),
+        at: UnixMs(row.get("at")?),
+        state: State::parse(Some(state)).expect("only valid states are stored"),
+        status_code: StatusCode::parse(row.get("status_code")?).expect("only valid codes are stored"),
+        response_ms: ResponseMs::parse(row.get("response_ms")?).expect("only valid times are stored"),
     })
 }

@@ -10,7 +10,7 @@ use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use event_bus::outbox::{self, Announcement};
 use event_bus::{Broker, Nonce, Publishing, Relay, RelayOptions, Topology};
-use group_commit::Database;
+use group_commit::{Database, params};
 use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -186,8 +186,7 @@ impl FakeSource {
         let database = Database::open(&folder.path().join("outbox.db"), &MIGRATIONS).unwrap();
         // Its events and its answers are of one database.
         let named = database.write(|transaction| {
-            let named = transaction.execute("UPDATE outbox_state SET incarnation = ?1", [INCARNATION]);
-            named.map_err(group_commit::Error::from)
+            transaction.execute("UPDATE outbox_state SET incarnation = ?1", params![INCARNATION])
         });
         named.await.unwrap();
         let topology = Topology {
@@ -244,7 +243,7 @@ impl FakeSource {
                 data: json!({ "account_id": entity, "form": 1 }),
                 fragment,
             };
-            outbox::announce(transaction, &announcement).map_err(group_commit::Error::from)
+            outbox::announce(transaction, &announcement)
         });
         written.await.unwrap();
     }
@@ -254,9 +253,9 @@ impl FakeSource {
         let database = &self.announcer.as_ref().unwrap().database;
         eventually(LONG, async || {
             let waiting = database.read(|transaction| {
-                let count =
-                    transaction.query_row("SELECT count(*) FROM outbox", [], |row| row.get::<_, i64>(0));
-                count.map_err(group_commit::Error::from)
+                transaction.query_one("SELECT count(*) AS n FROM outbox", params![], |row| {
+                    row.get::<i64>("n")
+                })
             });
             match waiting.await.unwrap() {
                 0 => Ok(()),
