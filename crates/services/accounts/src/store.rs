@@ -197,7 +197,7 @@ fn existing_at(
 
 fn list(c: &Connection<'_>, after: AccountId, limit: u32) -> Result<Vec<Account>, Error> {
     Ok(c.query(
-        "SELECT * FROM accounts WHERE id > ?1 AND NOT deleted ORDER BY id LIMIT ?2",
+        "SELECT * FROM accounts WHERE id > ?1 AND deleted = 0 ORDER BY id LIMIT ?2",
         params![after.0, limit],
         account_from,
     )?)

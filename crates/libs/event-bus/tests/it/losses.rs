@@ -108,11 +108,7 @@ async fn a_renewed_incarnation_keeps_what_was_not_yet_published() {
     source.announce(2).await;
     source.announce(3).await;
     let before = source.incarnation().await;
-    source
-        .database
-        .write(outbox::renew_incarnation)
-        .await
-        .unwrap();
+    source.database.write(outbox::renew_incarnation).await.unwrap();
     assert_ne!(before, source.incarnation().await);
     // The relay has published the first of the old count: it is not the first of the new one.
     nats.restart();

@@ -43,7 +43,9 @@ impl<'c> Endpoints<'c> {
                 "SELECT packed_until, unpacked FROM endpoints WHERE account_id = ?1 AND endpoint_id = ?2",
             )?,
             put: c.prepare(
-                "REPLACE INTO endpoints (account_id, endpoint_id, packed_until, unpacked) VALUES (?1, ?2, ?3, ?4)",
+                "INSERT INTO endpoints (account_id, endpoint_id, packed_until, unpacked) VALUES (?1, ?2, ?3, ?4)
+                 ON CONFLICT (account_id, endpoint_id) DO UPDATE
+                 SET packed_until = excluded.packed_until, unpacked = excluded.unpacked",
             )?,
         })
     }

@@ -171,7 +171,8 @@ impl<'c> Chunks<'c> {
                  ORDER BY first DESC LIMIT 1",
             )?,
             put: c.prepare(
-                "REPLACE INTO histograms (account_id, endpoint_id, first, bins) VALUES (?1, ?2, ?3, ?4)",
+                "INSERT INTO histograms (account_id, endpoint_id, first, bins) VALUES (?1, ?2, ?3, ?4)
+                 ON CONFLICT (account_id, endpoint_id, first) DO UPDATE SET bins = excluded.bins",
             )?,
         })
     }
