@@ -70,10 +70,7 @@ fn a_late_generator_leaves_the_run_undecided() {
     compared(
         |it| strategy(it, "invalidate").total.late_us = late,
         Outcome::Undecided,
-        &[
-            "invalidate",
-            "the generator, or the machine that it shares, was the limit",
-        ],
+        &["invalidate", "or the machine that it shares, was the limit"],
     );
     let dragging = Quantiles {
         count: 9,

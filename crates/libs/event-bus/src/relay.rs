@@ -261,7 +261,7 @@ impl Relay {
             && (error.kind() == PublishErrorKind::StreamNotFound
                 || error_code(&error) == Some(ErrorCode::MESSAGE_TTL_DISABLED))
         {
-            // To claim the source creates the stream, or finds what another stream of this name takes.
+            // The next claim creates the stream, or notes whether the one that is there now allows a time to live.
             self.tenure.lose();
         }
     }

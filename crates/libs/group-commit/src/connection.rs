@@ -137,8 +137,23 @@ impl Row<'_> {
         T::from_value(self.value(column)?).ok_or_else(|| Error::Column(column.to_owned()))
     }
 
-    /// The value of a column, without a copy of its text or bytes.
-    pub fn value(&self, column: &str) -> Result<Value<'_>, Error> {
+    /// The text of a column, without a copy.
+    pub fn text(&self, column: &str) -> Result<&str, Error> {
+        match self.value(column)? {
+            Value::Text(text) => Ok(text),
+            _ => Err(Error::Column(column.to_owned())),
+        }
+    }
+
+    /// The bytes of a column, without a copy.
+    pub fn bytes(&self, column: &str) -> Result<&[u8], Error> {
+        match self.value(column)? {
+            Value::Blob(bytes) => Ok(bytes),
+            _ => Err(Error::Column(column.to_owned())),
+        }
+    }
+
+    fn value(&self, column: &str) -> Result<Value<'_>, Error> {
         match self.0.get_ref(column)? {
             ValueRef::Null => Ok(Value::Null),
             ValueRef::Integer(number) => Ok(Value::Integer(number)),

@@ -93,8 +93,8 @@ impl Entities {
         c.execute(
             &format!(
                 "INSERT INTO {table} ({key}, revision, deleted, life, heard_in) VALUES (?1, 0, ?2, ?3, ?4)
-             ON CONFLICT ({key}) DO UPDATE SET deleted = ?2, life = ?3, heard_in = ?4
-                 WHERE ({table}.deleted, {table}.life, {table}.heard_in) IS DISTINCT FROM (?2, ?3, ?4)"
+                 ON CONFLICT ({key}) DO UPDATE SET deleted = ?2, life = ?3, heard_in = ?4
+                     WHERE ({table}.deleted, {table}.life, {table}.heard_in) IS DISTINCT FROM (?2, ?3, ?4)"
             ),
             params![id, effect.deleted, effect.life, effect.heard_in],
         )?;

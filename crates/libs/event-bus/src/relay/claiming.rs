@@ -138,7 +138,7 @@ impl Relay {
             tracing::warn!(
                 stream = config.name,
                 to_do = "allow it, with nats-server 2.11 or newer: nats stream edit --allow-msg-ttl",
-                "the stream allows no time to live of messages, so it keeps every watermark as long as an event: some 160 MB a day"
+                "the stream allows no time to live for messages, so it keeps every watermark as long as an event: about 160 MB a day for each source"
             );
         }
     }

@@ -1,9 +1,9 @@
 //! How long the stream keeps a watermark. Pure.
 //!
-//! A watermark says all that the one before it said, so the stream need not keep both. A source says four a second: kept for a day,
-//! as events are, those of three idle sources would be some 480 MB. So a watermark has a time to live, and one a minute has none.
-//! The one that stays tells a publisher that comes back, hours later, what was published last (rule 20). It also keeps the stream's
-//! first message behind the place of a feed that was cut off.
+//! A watermark replaces the one before it, so the stream need not keep both. A source publishes four per second. Kept for a day, as
+//! events are, those of three idle sources would take 480 MB. So a watermark has a time to live, except for one per minute.
+//! The one that stays tells a publisher that comes back, hours later, what was published last (rule 20). And while it is on the
+//! stream, a feed that was cut off later than it finds that the stream still reaches back to its place.
 
 use std::time::{Duration, Instant};
 

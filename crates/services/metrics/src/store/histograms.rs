@@ -8,7 +8,7 @@ use crate::store::endpoints::{self, Endpoints, Packed};
 use crate::store::samples::{self, Newest, Stored};
 use crate::summary::Tally;
 use crate::window::Frame;
-use group_commit::{Connection, Error, Statement, Value, params};
+use group_commit::{Connection, Error, Statement, params};
 
 /// The most samples that an endpoint has, once a batch is recorded, that are not packed: what a summary reads one by one.
 const UNPACKED_LIMIT: usize = 32;
@@ -232,10 +232,7 @@ impl<'c> Windows<'c> {
         let [start, end] = [self.frame.start(), self.frame.end()].map(|at| Bin::first_of_minute(at).0);
         let parameters = params![self.account.0, endpoint.get(), start, end];
         self.chunks.for_each(parameters, |row| {
-            let Value::Blob(bytes) = row.value("bins")? else {
-                return Err(Error::Column("bins".to_owned()));
-            };
-            for (bin, samples) in Bins::of(Bin(row.get("first")?), bytes) {
+            for (bin, samples) in Bins::of(Bin(row.get("first")?), row.bytes("bins")?) {
                 tally.add(bin, samples);
             }
             Ok(())

@@ -3,7 +3,7 @@
 use crate::sample::{AccountId, Batch, EndpointId, ResponseMs, Sample, State, StatusCode, UnixMs};
 use crate::store::endpoints::Packed;
 use crate::window::Frame;
-use group_commit::{Connection, Error, Row, Value, params};
+use group_commit::{Connection, Error, Parameter, Row, params};
 
 /// Of each endpoint of an account the newest sample in a window.
 pub(super) const NEWEST_OF_WINDOW: &str = "
@@ -43,21 +43,22 @@ pub(super) fn put(c: &Connection<'_>, account: AccountId, batch: &Batch) -> Resu
     )?;
     let mut stored = Vec::new();
     for (endpoint, sample) in batch.samples() {
-        let inserted = insert.execute(params![
+        let row = params![
             account.0,
             endpoint.get(),
             sample.at.0,
             sample.state.as_str(),
             sample.status_code.get(),
             sample.response_ms.get(),
-        ])?;
+        ];
+        let inserted = insert.execute(row)?;
         let mut replaced = None;
         if inserted == 0 {
-            let known = of_moment(c, account, endpoint, sample.at)?;
+            let known = of_moment(c, &row[..3])?;
             if known == *sample {
                 continue;
             }
-            replace(c, account, endpoint, sample)?;
+            replace(c, row)?;
             replaced = Some(known);
         }
         stored.push(Stored {
@@ -69,37 +70,22 @@ pub(super) fn put(c: &Connection<'_>, account: AccountId, batch: &Batch) -> Resu
     Ok(stored)
 }
 
-fn replace(
-    c: &Connection<'_>,
-    account: AccountId,
-    endpoint: EndpointId,
-    sample: &Sample,
-) -> Result<(), Error> {
+/// Takes the columns in the order of the table.
+fn replace(c: &Connection<'_>, row: &[&dyn Parameter]) -> Result<(), Error> {
     c.execute(
         "UPDATE samples SET state = ?4, status_code = ?5, response_ms = ?6
          WHERE account_id = ?1 AND endpoint_id = ?2 AND at = ?3",
-        params![
-            account.0,
-            endpoint.get(),
-            sample.at.0,
-            sample.state.as_str(),
-            sample.status_code.get(),
-            sample.response_ms.get(),
-        ],
+        row,
     )?;
     Ok(())
 }
 
-fn of_moment(
-    c: &Connection<'_>,
-    account: AccountId,
-    endpoint: EndpointId,
-    at: UnixMs,
-) -> Result<Sample, Error> {
+/// The sample that an account's endpoint has of a moment: these three are its key.
+fn of_moment(c: &Connection<'_>, key: &[&dyn Parameter]) -> Result<Sample, Error> {
     c.query_one(
         "SELECT at, state, status_code, response_ms FROM samples
          WHERE account_id = ?1 AND endpoint_id = ?2 AND at = ?3",
-        params![account.0, endpoint.get(), at.0],
+        key,
         sample_from,
     )
 }
@@ -120,12 +106,9 @@ pub(super) fn newest(c: &Connection<'_>, account: AccountId, frame: Frame) -> Re
 
 /// By position, not by name: where samples are packed, this runs for every one there is.
 pub(super) fn sample_from(row: &Row<'_>) -> Result<Sample, Error> {
-    let Value::Text(state) = row.value("state")? else {
-        return Err(Error::Column("state".to_owned()));
-    };
     Ok(Sample {
         at: UnixMs(row.get("at")?),
-        state: State::parse(Some(state)).expect("only valid states are stored"),
+        state: State::parse(Some(row.text("state")?)).expect("only valid states are stored"),
         status_code: StatusCode::parse(row.get("status_code")?).expect("only valid codes are stored"),
         response_ms: ResponseMs::parse(row.get("response_ms")?).expect("only valid times are stored"),
     })
